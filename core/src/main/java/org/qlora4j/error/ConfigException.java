@@ -1,0 +1,19 @@
+package org.qlora4j.error;
+
+import org.jspecify.annotations.Nullable;
+
+/** A setting, flag or configuration key with a value that cannot be used. */
+public final class ConfigException extends UserException {
+    public ConfigException(String message) {
+        this(message, null);
+    }
+
+    public ConfigException(String message, @Nullable Throwable cause) {
+        super(message, cause);
+    }
+
+    /** With a message made as {@link String#format} does. */
+    public static ConfigException of(String format, Object... args) {
+        return new ConfigException(String.format(java.util.Locale.ROOT, format, args));
+    }
+}

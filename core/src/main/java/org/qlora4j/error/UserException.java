@@ -2,7 +2,10 @@ package org.qlora4j.error;
 
 import org.jspecify.annotations.Nullable;
 
-/** A mistake that the user can mend. Its message is one line: what, where, the value, the rule, the way out. */
+/**
+ * A mistake that the user can mend. Its message is one line: what, where, the value, the rule, the
+ * way out.
+ */
 public abstract sealed class UserException extends RuntimeException
         permits ConfigException, FormatException, DeviceException {
     UserException(String message, @Nullable Throwable cause) {

@@ -6,7 +6,10 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import org.qlora4j.error.FormatException;
 
-/** Text to token ids and back, exactly as {@code tokenizer.json} says. Safe for use by several threads. */
+/**
+ * Text to token ids and back, exactly as {@code tokenizer.json} says. Safe for use by several
+ * threads.
+ */
 public final class Tokenizer implements AutoCloseable {
     private final HuggingFaceTokenizer tokenizer;
 

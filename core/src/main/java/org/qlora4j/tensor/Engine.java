@@ -1,0 +1,70 @@
+package org.qlora4j.tensor;
+
+import java.util.concurrent.Callable;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import org.bytedeco.pytorch.global.torch;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The one platform thread on which libtorch computes: its OpenMP keeps a pool of workers for every
+ * thread that calls it, so a second calling thread would get a second pool. Other threads queue
+ * work here.
+ */
+public final class Engine {
+    private static volatile @Nullable Thread thread;
+    private static final ExecutorService QUEUE =
+            Executors.newSingleThreadExecutor(work -> {
+                Thread t = new Thread(work, "qlora4j-engine");
+                t.setDaemon(true);
+                thread = t;
+                return t;
+            });
+
+    private Engine() {}
+
+    /**
+     * Runs the work on the engine thread, at once if that is this thread, and waits for its result.
+     */
+    public static <T extends @Nullable Object> T call(Callable<T> work) {
+        try {
+            if (Thread.currentThread() == thread) {
+                return work.call();
+            }
+            return QUEUE.submit(work).get();
+        } catch (ExecutionException e) {
+            throw rethrow(e.getCause() == null ? e : e.getCause());
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+            throw new IllegalStateException("interrupted while waiting for the engine thread", e);
+        } catch (Exception e) {
+            throw rethrow(e);
+        }
+    }
+
+    /** As {@link #call}, without a result. */
+    public static void run(Runnable work) {
+        Engine.<@Nullable Object>call(() -> {
+            work.run();
+            return null;
+        });
+    }
+
+    /** Threads that libtorch computes with. */
+    public static int threads() {
+        Libtorch.load();
+        return torch.get_num_threads();
+    }
+
+    /** Sets how many threads libtorch computes with, at least 1. */
+    public static void setThreads(int threads) {
+        Libtorch.load();
+        torch.set_num_threads(threads);
+    }
+
+    @SuppressWarnings("unchecked")
+    private static <E extends Throwable> RuntimeException rethrow(Throwable t) throws E {
+        throw (E) t; // unchecked on purpose: callers see the work's own exception
+    }
+}

@@ -28,6 +28,13 @@ public enum DType {
         return bytes;
     }
 
+    /**
+     * The type in which sums and statistics of values of this type are kept: F64 for F64, else F32.
+     */
+    public DType wide() {
+        return this == F64 ? F64 : F32;
+    }
+
     /** Whether values are floating-point numbers. */
     public boolean isFloat() {
         return this == F64 || this == F32 || this == BF16 || this == F16;

@@ -268,6 +268,13 @@ public final class Tensor implements AutoCloseable {
         return fresh(h -> torch.silu(h));
     }
 
+    /**
+     * Gradient of {@code silu(x)} with respect to x, this tensor being the gradient of the result.
+     */
+    public Tensor siluBackward(Tensor x) {
+        return fresh(h -> torch.silu_backward(h, x.handle()));
+    }
+
     // ---- products
 
     /** Matrix product [n, k] x [k, m] to [n, m]. */
@@ -311,6 +318,11 @@ public final class Tensor implements AutoCloseable {
     }
 
     public Tensor addInPlace(double value) {
+        return inPlace(h -> h.add_(new Scalar(value)));
+    }
+
+    /** For tensors of integers. */
+    public Tensor addInPlace(long value) {
         return inPlace(h -> h.add_(new Scalar(value)));
     }
 
@@ -452,7 +464,7 @@ public final class Tensor implements AutoCloseable {
         return fresh(h -> h.gt(other.handle()));
     }
 
-    public Tensor greaterOrEqual(double value) {
+    public Tensor greaterOrEqual(long value) {
         return fresh(h -> h.ge(new Scalar(value)));
     }
 

@@ -15,7 +15,9 @@ import org.qlora4j.testing.Golden;
 /** Codes, scales and dequantized values against those of bitsandbytes, byte for byte. */
 class QuantGoldenTest {
     static Stream<String> cases() {
-        return Golden.json(Golden.folder().resolve("quant.json")).valueStream().map(n -> n.asString());
+        return Golden.json(Golden.folder().resolve("quant.json"))
+                .valueStream()
+                .map(n -> n.asString());
     }
 
     @ParameterizedTest
@@ -31,18 +33,25 @@ class QuantGoldenTest {
         Golden golden = Golden.open(Golden.folder().resolve("quant.safetensors"));
         try (TensorScope scope = TensorScope.open();
                 QuantizedMatrix q =
-                        QuantizedMatrix.quantize(golden.tensor(part[0] + "." + part[1] + ".input"), config)) {
+                        QuantizedMatrix.quantize(
+                                golden.tensor(part[0] + "." + part[1] + ".input"), config)) {
             BlockScales scales = q.scales();
             assertSameBytes(q.codes(), golden, key + ".codes");
             assertSameBytes(scales.absmax(), golden, key + ".absmax");
             if (config.doubleQuant()) {
                 assertThat(scales.offset()).isEqualTo(golden.tensor(key + ".offset").toFloats()[0]);
-                assertSameBytes(Objects.requireNonNull(scales.nestedAbsmax()), golden, key + ".nested_absmax");
+                assertSameBytes(
+                        Objects.requireNonNull(scales.nestedAbsmax()),
+                        golden,
+                        key + ".nested_absmax");
             }
             if (golden.names().contains(key + ".dequantized")) {
                 Tensor expected = golden.tensor(key + ".dequantized");
                 // the golden value was rounded to the weight's own type
-                assertThat(q.dequantize(org.qlora4j.tensor.DType.F32).to(expected.dtype()).toFloats())
+                assertThat(
+                                q.dequantize(org.qlora4j.tensor.DType.F32)
+                                        .to(expected.dtype())
+                                        .toFloats())
                         .isEqualTo(expected.toFloats());
             }
         }
@@ -56,8 +65,10 @@ class QuantGoldenTest {
     void dynamicMaps_equalBitsandbytes() {
         Golden golden = Golden.open(Golden.folder().resolve("quant.safetensors"));
         try (TensorScope scope = TensorScope.open()) {
-            assertThat(DynamicMap.SIGNED.values()).isEqualTo(golden.tensor("code.signed_8bit").toFloats());
-            assertThat(DynamicMap.UNSIGNED.values()).isEqualTo(golden.tensor("code.unsigned_8bit").toFloats());
+            assertThat(DynamicMap.SIGNED.values())
+                    .isEqualTo(golden.tensor("code.signed_8bit").toFloats());
+            assertThat(DynamicMap.UNSIGNED.values())
+                    .isEqualTo(golden.tensor("code.unsigned_8bit").toFloats());
         }
     }
 }

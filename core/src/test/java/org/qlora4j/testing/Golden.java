@@ -19,7 +19,10 @@ import org.qlora4j.tensor.Tensors;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
 
-/** A golden safetensors file, read by plain code of its own, so that tests do not lean on the reader they test. */
+/**
+ * A golden safetensors file, read by plain code of its own, so that tests do not lean on the reader
+ * they test.
+ */
 public final class Golden {
     private static final JsonMapper JSON = new JsonMapper();
 
@@ -30,7 +33,8 @@ public final class Golden {
     private Golden(Path file) {
         this.file = file;
         try (FileChannel channel = FileChannel.open(file)) {
-            MemorySegment all = channel.map(FileChannel.MapMode.READ_ONLY, 0, channel.size(), Arena.ofAuto());
+            MemorySegment all =
+                    channel.map(FileChannel.MapMode.READ_ONLY, 0, channel.size(), Arena.ofAuto());
             long header = all.get(ValueLayout.JAVA_LONG_UNALIGNED, 0);
             byte[] json = all.asSlice(8, header).toArray(ValueLayout.JAVA_BYTE);
             data = all.asSlice(8 + header);
@@ -45,7 +49,9 @@ public final class Golden {
     /** The golden folder; the test is skipped where it does not exist. */
     public static Path folder() {
         Path folder = Path.of(System.getProperty("qlora.golden", "../../shared/data/golden"));
-        assumeTrue(Files.isDirectory(folder), "no golden files at " + folder + "; set -Dqlora.golden=DIR");
+        assumeTrue(
+                Files.isDirectory(folder),
+                "no golden files at " + folder + "; set -Dqlora.golden=DIR");
         return folder;
     }
 
@@ -92,7 +98,8 @@ public final class Golden {
     private JsonNode entry(String name) {
         JsonNode entry = entries.get(name);
         if (entry == null) {
-            throw new IllegalArgumentException(file + " has no tensor " + name + "; it has " + entries.keySet());
+            throw new IllegalArgumentException(
+                    file + " has no tensor " + name + "; it has " + entries.keySet());
         }
         return entry;
     }

@@ -1,0 +1,60 @@
+package org.qlora4j.autograd;
+
+import org.qlora4j.tensor.DType;
+import org.qlora4j.tensor.Tensor;
+import org.qlora4j.tensor.TensorScope;
+import org.qlora4j.tensor.Tensors;
+
+/**
+ * Dropout masks by counter: element i of the mask is a hash of the key and i. The backward pass,
+ * and a checkpointed block that runs again, make the same mask from the same key and store none.
+ */
+final class Dropout {
+    private Dropout() {}
+
+    /**
+     * A mask of 0 and 1 / (1 - p) in the given shape.
+     *
+     * @param p share of zeros, in (0, 1)
+     */
+    static Tensor mask(long key, double p, DType dtype, long... shape) {
+        try (TensorScope scope = TensorScope.open()) {
+            long count = 1;
+            for (long s : shape) {
+                count *= s;
+            }
+            // a 32-bit integer hash with low bias (Ellis, "lowbias32"), in the low half of 64-bit
+            // lanes
+            Tensor x = Tensors.arange(count, DType.I64);
+            x.addInPlace(key >>> 33); // a different stretch of the counter for each key …
+            x = xorShift(x.bitwiseAnd(0xFFFFFFFFL), 16);
+            x = multiply(x, 0x7feb352dL);
+            x =
+                    x.bitwiseXor(
+                            Tensors.full(
+                                    (double) (key & 0x7FFFFFFFL),
+                                    DType.I64,
+                                    1)); // … and another mixing
+            x = xorShift(x, 15);
+            x = multiply(x, 0x846ca68bL);
+            x = xorShift(x, 16);
+            Tensor kept = x.greaterOrEqual((long) (p * 0x1p32)).to(dtype);
+            return scope.promote(kept.mulInPlace(1 / (1 - p)).view(shape));
+        }
+    }
+
+    private static Tensor xorShift(Tensor x, int bits) {
+        return x.bitwiseXor(x.rightShift(bits));
+    }
+
+    private static Tensor multiply(Tensor x, long factor) {
+        return x.times(Tensors.full((double) factor, DType.I64, 1)).bitwiseAnd(0xFFFFFFFFL);
+    }
+
+    /** Mixes all 64 bits (the finalizer of splitmix64). */
+    static long mix(long z) {
+        z = (z ^ (z >>> 30)) * 0xbf58476d1ce4e5b9L;
+        z = (z ^ (z >>> 27)) * 0x94d049bb133111ebL;
+        return z ^ (z >>> 31);
+    }
+}

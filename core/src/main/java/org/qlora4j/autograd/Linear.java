@@ -1,0 +1,113 @@
+package org.qlora4j.autograd;
+
+import org.jspecify.annotations.Nullable;
+import org.qlora4j.tensor.DType;
+import org.qlora4j.tensor.Tensor;
+
+/**
+ * {@code y = x · Wᵀ + bias + scale * B(A(dropout(x)))}: a linear layer on a weight in 16 or 4 bits,
+ * with its low-rank update (QLoRA, arXiv 2305.14314, equation 5).
+ *
+ * <p>A 4-bit weight is decoded in the forward pass and again in the backward pass; only x and
+ * {@code A(x)} are saved.
+ */
+public final class Linear {
+    private Linear() {}
+
+    /**
+     * @param x [..., in] in the compute dtype
+     * @param bias [out] or null
+     * @param lora the update, or null
+     * @return [..., out]
+     */
+    public static Var apply(
+            Tape tape, Var x, Weight weight, @Nullable Parameter bias, @Nullable LoraFactors lora) {
+        boolean trainsWeight = weight instanceof Weight.Dense(Parameter p) && p.trainable();
+        boolean trainsBias = bias != null && bias.trainable();
+        boolean trainsLora = lora != null && (lora.a().trainable() || lora.b().trainable());
+        boolean needsGrad = x.needsGrad() || trainsWeight || trainsBias || trainsLora;
+        return tape.operation(
+                "linear",
+                needsGrad,
+                call -> {
+                    Tensor input = call.save(x.value());
+                    DType compute = input.dtype();
+                    long[] shape = input.shape();
+                    Tensor rows = input.reshape(-1, weight.in());
+                    Tensor y =
+                            rows.linear(weight.dense(compute), bias == null ? null : bias.value());
+                    long dropoutKey =
+                            lora != null && lora.dropout() > 0 && tape.dropsOut()
+                                    ? tape.nextDropoutKey()
+                                    : 0;
+                    Tensor hidden = null;
+                    if (lora != null) {
+                        Tensor down =
+                                drop(rows, lora, dropoutKey).mm(lora.a().value().t()); // [n, rank]
+                        y.addmmInPlace(down, lora.b().value().t(), 1, lora.scale());
+                        hidden = call.save(down);
+                    }
+                    Tensor loraHidden = hidden;
+                    call.backward(gradient -> {
+                        Tensor dy = gradient.reshape(-1, weight.out());
+                        Tensor saved = input.reshape(-1, weight.in());
+                        Tensor dx = x.needsGrad() ? dy.mm(weight.dense(compute)) : null;
+                        if (lora != null && loraHidden != null) {
+                            backwardLora(lora, dropoutKey, saved, loraHidden, dy, dx);
+                        }
+                        if (weight instanceof Weight.Dense(Parameter p) && p.trainable()) {
+                            addProduct(p.grad(), dy.t(), saved, 1);
+                        }
+                        if (bias != null && bias.trainable()) {
+                            bias.grad().addInPlace(dy.to(compute.wide()).sum(0, false));
+                        }
+                        if (dx != null) {
+                            x.accumulate(dx.view(shape));
+                        }
+                    });
+                    long[] outShape = shape.clone();
+                    outShape[shape.length - 1] = weight.out();
+                    return y.view(outShape);
+                });
+    }
+
+    private static void backwardLora(
+            LoraFactors lora,
+            long dropoutKey,
+            Tensor x,
+            Tensor hidden,
+            Tensor dy,
+            @Nullable Tensor dx) {
+        Tensor dHidden = dy.mm(lora.b().value()).mulInPlace(lora.scale()); // [n, rank]
+        if (lora.b().trainable()) {
+            addProduct(lora.b().grad(), dy.t(), hidden, lora.scale());
+        }
+        if (lora.a().trainable()) {
+            addProduct(lora.a().grad(), dHidden.t(), drop(x, lora, dropoutKey), 1);
+        }
+        if (dx == null) {
+            return;
+        }
+        if (dropoutKey == 0) {
+            dx.addmmInPlace(dHidden, lora.a().value(), 1, 1);
+        } else {
+            Tensor mask = Dropout.mask(dropoutKey, lora.dropout(), dx.dtype(), dx.shape());
+            dx.addcmulInPlace(dHidden.mm(lora.a().value()), mask, 1);
+        }
+    }
+
+    private static Tensor drop(Tensor rows, LoraFactors lora, long dropoutKey) {
+        return dropoutKey == 0
+                ? rows
+                : rows.times(Dropout.mask(dropoutKey, lora.dropout(), rows.dtype(), rows.shape()));
+    }
+
+    /** {@code sum += scale * a · b}, with the product in the compute dtype and the sum in f32. */
+    static void addProduct(Tensor sum, Tensor a, Tensor b, double scale) {
+        if (a.dtype() == sum.dtype()) {
+            sum.addmmInPlace(a, b, 1, scale);
+        } else {
+            sum.addInPlace(a.mm(b), scale);
+        }
+    }
+}

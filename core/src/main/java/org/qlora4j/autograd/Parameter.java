@@ -1,0 +1,121 @@
+package org.qlora4j.autograd;
+
+import org.jspecify.annotations.Nullable;
+import org.qlora4j.tensor.DType;
+import org.qlora4j.tensor.Tensor;
+import org.qlora4j.tensor.TensorScope;
+import org.qlora4j.tensor.Tensors;
+
+/**
+ * A named weight. A frozen one has only its value in the compute dtype. A trainable one has an f32
+ * master copy and an f32 gradient too; {@link #refresh} brings the value up to date after the
+ * optimizer has changed the master copy.
+ */
+public final class Parameter implements AutoCloseable {
+    private final String name;
+    private Tensor value;
+    private @Nullable Tensor master;
+    private @Nullable Tensor grad;
+
+    private Parameter(String name, Tensor value, @Nullable Tensor master) {
+        this.name = name;
+        this.value = TensorScope.release(value);
+        this.master = master == null ? null : TensorScope.release(master);
+    }
+
+    /** A weight that does not learn; the tensor is owned by the parameter from now on. */
+    public static Parameter frozen(String name, Tensor value) {
+        return new Parameter(name, value, null);
+    }
+
+    /** A weight that learns, from an f32 tensor that the parameter owns from now on. */
+    public static Parameter trainable(String name, Tensor master, DType compute) {
+        if (master.dtype() != compute.wide()) {
+            throw new IllegalArgumentException(
+                    name
+                            + ": the master copy must be "
+                            + compute.wide()
+                            + ", not "
+                            + master.dtype());
+        }
+        Parameter p = new Parameter(name, master.to(compute), master);
+        p.grad = TensorScope.release(Tensors.zeros(master.dtype(), master.shape()));
+        return p;
+    }
+
+    /** Name in the checkpoint, e.g. {@code model.layers.0.mlp.up_proj.weight}. */
+    public String name() {
+        return name;
+    }
+
+    /** The weight in the compute dtype. */
+    public Tensor value() {
+        return value;
+    }
+
+    public boolean trainable() {
+        return master != null;
+    }
+
+    /** The f32 copy that the optimizer changes. */
+    public Tensor master() {
+        return required(master);
+    }
+
+    /** Sum of the f32 gradients since the last {@link #zeroGrad}. */
+    public Tensor grad() {
+        return required(grad);
+    }
+
+    public void zeroGrad() {
+        required(grad).zero();
+    }
+
+    /**
+     * Copies the master copy into the value. Where both are f32 they share memory and nothing is
+     * copied.
+     */
+    public void refresh() {
+        Tensor m = required(master);
+        if (value.dtype() != m.dtype()) {
+            value.copyFrom(m);
+        }
+    }
+
+    /**
+     * Moves master copy and gradient into parts of larger tensors, so that an optimizer sees all
+     * parameters as one.
+     */
+    public void moveInto(Tensor masterPart, Tensor gradPart) {
+        Tensor oldMaster = required(master);
+        Tensor oldGrad = required(grad);
+        masterPart.copyFrom(oldMaster);
+        gradPart.copyFrom(oldGrad);
+        master = TensorScope.release(masterPart);
+        grad = TensorScope.release(gradPart);
+        if (value.dtype() == oldMaster.dtype()) { // it shared the old master copy's memory
+            value.close();
+            value = TensorScope.release(masterPart.alias());
+        }
+        oldMaster.close();
+        oldGrad.close();
+    }
+
+    private Tensor required(@Nullable Tensor tensor) {
+        if (tensor == null) {
+            throw new IllegalStateException(name + " is frozen");
+        }
+        return tensor;
+    }
+
+    @Override
+    public void close() {
+        value.close();
+        if (master != null) {
+            master.close();
+        }
+        if (grad != null) {
+            grad.close();
+        }
+    }
+}

@@ -1,0 +1,56 @@
+package org.qlora4j.autograd;
+
+import org.qlora4j.tensor.Tensor;
+import org.qlora4j.tensor.Tensors;
+
+/**
+ * Rotary position embedding in the half layout: with a head split as x = [x1 | x2], the result is
+ * {@code [x1·cos - x2·sin | x2·cos + x1·sin]} (arXiv 2104.09864; transformers' {@code
+ * rotate_half}). Computed in f32.
+ */
+public final class Rotary {
+    private Rotary() {}
+
+    /**
+     * Cosines and sines of the angles.
+     *
+     * @param cos F32 [batch or 1, time, 1, headDim / 2]
+     * @param sin likewise
+     */
+    public record Table(Tensor cos, Tensor sin) {}
+
+    /**
+     * @param x [batch, time, heads * headDim]
+     * @param table must stay open until the backward pass
+     * @return [batch, time, heads, headDim]
+     */
+    public static Var apply(Tape tape, Var x, Table table, int heads) {
+        return tape.operation(
+                "rotary",
+                x.needsGrad(),
+                call -> {
+                    Tensor input = x.value();
+                    long[] shape = input.shape();
+                    call.backward(
+                            gradient -> x.accumulate(rotate(gradient, table, -1).view(shape)));
+                    return rotate(
+                            input.view(shape[0], shape[1], heads, shape[2] / heads), table, 1);
+                });
+    }
+
+    /**
+     * Rotates by the angles, or back by them if {@code direction} is -1: the transpose, which is
+     * the gradient.
+     */
+    private static Tensor rotate(Tensor x, Table table, int direction) {
+        long half = x.size(3) / 2;
+        Tensor out = Tensors.empty(x.dtype(), x.shape());
+        Tensor x1 = x.narrow(3, 0, half).to(x.dtype().wide());
+        Tensor x2 = x.narrow(3, half, half).to(x.dtype().wide());
+        out.narrow(3, 0, half)
+                .copyFrom(x1.times(table.cos()).addcmulInPlace(x2, table.sin(), -direction));
+        out.narrow(3, half, half)
+                .copyFrom(x2.times(table.cos()).addcmulInPlace(x1, table.sin(), direction));
+        return out;
+    }
+}

@@ -1,0 +1,253 @@
+package org.qlora4j.autograd;
+
+import java.util.ArrayList;
+import java.util.List;
+import java.util.function.BiFunction;
+import java.util.function.Consumer;
+import java.util.function.Function;
+import org.jspecify.annotations.Nullable;
+import org.qlora4j.tensor.Tensor;
+import org.qlora4j.tensor.TensorScope;
+
+/**
+ * Records differentiable operations and runs them backwards.
+ *
+ * <p>Memory: every operation runs in a scope of its own, forward and backward, so its temporaries
+ * die when it returns. Its result belongs to the tape until the enclosing {@link #block} ends or
+ * its own backward pass has run. What an operation saves belongs to its node and is freed as soon
+ * as its backward pass has run. {@link #close} frees the rest.
+ *
+ * <pre>{@code
+ * try (Tape tape = Tape.recording(dropoutKey)) {
+ *     Var loss = CrossEntropy.sum(tape, hidden, head, labels);
+ *     tape.backward(loss);                    // gradients are now in the parameters
+ * }
+ * }</pre>
+ */
+public final class Tape implements AutoCloseable {
+    private final boolean recording;
+    private final boolean dropsOut;
+    private final long dropoutKey;
+    private int dropouts;
+    private final List<Node> nodes = new ArrayList<>();
+    private List<Tensor> frame = new ArrayList<>();
+    private final OperationTimes times = OperationTimes.ofThisThread();
+
+    /** An operation that was recorded. */
+    private static final class Node {
+        final String name;
+        final Var result;
+        final List<Tensor> saved;
+        final Consumer<Tensor> backward;
+
+        Node(String name, Var result, List<Tensor> saved, Consumer<Tensor> backward) {
+            this.name = name;
+            this.result = result;
+            this.saved = saved;
+            this.backward = backward;
+        }
+
+        void free() {
+            saved.forEach(Tensor::close);
+            result.value().close();
+        }
+    }
+
+    /** Given to an operation's forward pass, to say what its backward pass needs. */
+    static final class Call {
+        private final boolean recording;
+        private final List<Tensor> saved = new ArrayList<>();
+        private @Nullable Consumer<Tensor> backward;
+
+        Call(boolean recording) {
+            this.recording = recording;
+        }
+
+        /** Whether a backward pass will follow; if not, saving is not worth its time. */
+        boolean recording() {
+            return recording;
+        }
+
+        /** A handle on the tensor that lives until the backward pass has run. */
+        Tensor save(Tensor tensor) {
+            Tensor handle = tensor.alias();
+            if (recording) {
+                saved.add(TensorScope.release(handle));
+            }
+            return handle;
+        }
+
+        /**
+         * Sets what the backward pass does with the gradient of the result, which it must not
+         * change or keep.
+         */
+        void backward(Consumer<Tensor> rule) {
+            backward = rule;
+        }
+    }
+
+    private Tape(boolean recording, boolean dropsOut, long dropoutKey, int dropouts) {
+        this.recording = recording;
+        this.dropsOut = dropsOut;
+        this.dropoutKey = dropoutKey;
+        this.dropouts = dropouts;
+    }
+
+    /**
+     * A tape for training.
+     *
+     * @param dropoutKey what dropout masks are made from, with the number of the operation: a pure
+     *     function of seed, step and micro-batch, so that a step can be repeated
+     */
+    public static Tape recording(long dropoutKey) {
+        return new Tape(true, true, dropoutKey, 0);
+    }
+
+    /** A tape that records nothing and applies no dropout. */
+    public static Tape inference() {
+        return new Tape(false, false, 0, 0);
+    }
+
+    /** Puts a tensor on the tape as a value without gradient; its owner stays who it was. */
+    public Var constant(Tensor value) {
+        return new Var(value, false);
+    }
+
+    /** Puts a tensor on the tape as a value that wants a gradient; its owner stays who it was. */
+    Var leaf(Tensor value) {
+        return new Var(value, true);
+    }
+
+    /**
+     * Whether dropout applies: true on a training tape, also while a checkpointed block runs its
+     * first, unrecorded pass.
+     */
+    boolean dropsOut() {
+        return dropsOut;
+    }
+
+    /** The key of the next dropout mask. */
+    long nextDropoutKey() {
+        return Dropout.mix(dropoutKey + Dropout.mix(++dropouts));
+    }
+
+    /**
+     * Runs and records one operation; {@code needsGrad} says whether anything it depends on wants a
+     * gradient.
+     */
+    Var operation(String name, boolean needsGrad, Function<Call, Tensor> forward) {
+        long start = System.nanoTime();
+        Call call = new Call(recording && needsGrad);
+        Tensor value;
+        try (TensorScope scope = TensorScope.open()) {
+            value = TensorScope.release(forward.apply(call));
+        }
+        frame.add(value);
+        Var result = new Var(value, recording && needsGrad);
+        if (call.backward != null && call.recording) {
+            nodes.add(new Node(name, result, call.saved, call.backward));
+        }
+        times.add(name, System.nanoTime() - start, 0);
+        return result;
+    }
+
+    /**
+     * Runs a part of the model, such as a decoder layer, and frees at its end every value made in
+     * it that is neither its result nor saved for backward.
+     *
+     * @param checkpoint keep only {@code x}, and run the part again in the backward pass (arXiv
+     *     1604.06174)
+     */
+    public Var block(Var x, boolean checkpoint, BiFunction<Tape, Var, Var> body) {
+        if (checkpoint && recording) {
+            return checkpoint(x, body);
+        }
+        List<Tensor> outer = frame;
+        frame = new ArrayList<>();
+        Var result = body.apply(this, x);
+        for (Tensor value : frame) {
+            if (value != result.value()) {
+                value.close();
+            }
+        }
+        frame = outer;
+        frame.add(result.value());
+        return result;
+    }
+
+    private Var checkpoint(Var x, BiFunction<Tape, Var, Var> body) {
+        int dropoutsBefore = dropouts;
+        return operation(
+                "checkpoint",
+                true,
+                call -> {
+                    Tensor value;
+                    try (Tape first = new Tape(false, dropsOut, dropoutKey, dropoutsBefore)) {
+                        value = first.take(body.apply(first, first.constant(x.value())));
+                        dropouts = first.dropouts;
+                    }
+                    Tensor input = call.save(x.value());
+                    call.backward(gradient -> {
+                        try (Tape again = new Tape(true, dropsOut, dropoutKey, dropoutsBefore)) {
+                            Var leaf = new Var(input, x.needsGrad());
+                            Var result = body.apply(again, leaf);
+                            again.backward(result, gradient);
+                            Tensor dx = leaf.takeGrad();
+                            if (dx != null) {
+                                x.accumulate(dx);
+                            }
+                        }
+                    });
+                    return value;
+                });
+    }
+
+    /** Takes a result of this tape out of it; the caller owns the tensor. */
+    public Tensor take(Var result) {
+        frame.remove(result.value());
+        return result.value();
+    }
+
+    /** Runs every recorded operation backwards from a loss of one element. Only once. */
+    public void backward(Var loss) {
+        try (TensorScope scope = TensorScope.open()) {
+            backward(loss, loss.value().copy().fill(1));
+        }
+    }
+
+    /**
+     * Runs every recorded operation backwards from a result and its gradient, which stays the
+     * caller's. Only once.
+     */
+    void backward(Var result, Tensor gradientOfResult) {
+        result.accumulateShared(gradientOfResult);
+        for (int i = nodes.size() - 1; i >= 0; i--) {
+            Node node = nodes.remove(i);
+            Tensor gradient = node.result.takeGrad();
+            if (gradient != null) {
+                long start = System.nanoTime();
+                try (TensorScope scope = TensorScope.open()) {
+                    node.backward.accept(gradient);
+                }
+                gradient.close();
+                times.add(node.name, 0, System.nanoTime() - start);
+            }
+            node.free();
+        }
+    }
+
+    /** Frees everything the tape still owns. */
+    @Override
+    public void close() {
+        for (Node node : nodes) {
+            Tensor gradient = node.result.takeGrad();
+            if (gradient != null) {
+                gradient.close();
+            }
+            node.free();
+        }
+        nodes.clear();
+        frame.forEach(Tensor::close);
+        frame.clear();
+    }
+}

@@ -1,0 +1,82 @@
+package org.qlora4j.autograd;
+
+import org.qlora4j.quant.QuantizedMatrix;
+import org.qlora4j.tensor.DType;
+import org.qlora4j.tensor.Tensor;
+
+/** The weight [out, in] of a linear layer, however it is stored. */
+public sealed interface Weight extends AutoCloseable permits Weight.Dense, Weight.Quantized {
+    /** Output features. */
+    long out();
+
+    /** Input features. */
+    long in();
+
+    /**
+     * The weight [out, in] in the compute dtype, for use at once: it may lie in a buffer that the
+     * next quantized weight overwrites. Not to be closed or changed.
+     */
+    Tensor dense(DType compute);
+
+    /** Bytes it holds. */
+    long byteSize();
+
+    @Override
+    void close();
+
+    /** A weight in 16 or 32 bits, which may learn. */
+    record Dense(Parameter parameter) implements Weight {
+        @Override
+        public long out() {
+            return parameter.value().size(0);
+        }
+
+        @Override
+        public long in() {
+            return parameter.value().size(1);
+        }
+
+        @Override
+        public Tensor dense(DType compute) {
+            return parameter.value();
+        }
+
+        @Override
+        public long byteSize() {
+            return parameter.value().byteSize();
+        }
+
+        @Override
+        public void close() {
+            parameter.close();
+        }
+    }
+
+    /** A frozen weight in 4 bits, decoded into a buffer that the whole model shares. */
+    record Quantized(QuantizedMatrix matrix, DequantizationBuffer buffer) implements Weight {
+        @Override
+        public long out() {
+            return matrix.shape()[0];
+        }
+
+        @Override
+        public long in() {
+            return matrix.shape()[1];
+        }
+
+        @Override
+        public Tensor dense(DType compute) {
+            return buffer.fill(matrix, compute);
+        }
+
+        @Override
+        public long byteSize() {
+            return matrix.byteSize();
+        }
+
+        @Override
+        public void close() {
+            matrix.close();
+        }
+    }
+}

@@ -90,7 +90,7 @@ final class GgufCheckpoint implements Checkpoint {
         long count = file.integer(key, absent);
         if (count < 1 || count > 1 << 20) {
             throw FormatException.of(
-                    "%s: key %s must be at least 1, got %d; the file is damaged",
+                    "%s: key %s must be at least 1 and at most 2^20, got %d; the file is damaged",
                     file.path(), key, count);
         }
         return count;

@@ -70,6 +70,9 @@ public final class AttentionMask implements AutoCloseable {
     }
 
     private Piece make(int sequence, int fromRow, int toRow) {
+        if (visibleKeys == null && toRow - fromRow == 1) { // a step of generation
+            return new Piece(null, false);
+        }
         int last = lastKey(toRow);
         byte[] hidden = new byte[(toRow - fromRow) * last];
         boolean any = false;

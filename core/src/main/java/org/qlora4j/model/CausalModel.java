@@ -1,6 +1,7 @@
 package org.qlora4j.model;
 
 import java.util.List;
+import java.util.Set;
 import org.jspecify.annotations.Nullable;
 import org.qlora4j.autograd.AttentionMask;
 import org.qlora4j.autograd.Parameter;
@@ -49,6 +50,9 @@ public sealed interface CausalModel extends AutoCloseable permits Llama {
 
     /** The trained context length. */
     int maxPositions();
+
+    /** Ids that end a text, of {@code config.json} and {@code generation_config.json}. */
+    Set<Integer> eosIds();
 
     /** Number of weights, not counting adapters. */
     long parameterCount();

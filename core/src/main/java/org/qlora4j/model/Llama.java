@@ -2,6 +2,7 @@ package org.qlora4j.model;
 
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Set;
 import org.jspecify.annotations.Nullable;
 import org.qlora4j.autograd.Add;
 import org.qlora4j.autograd.Attention;
@@ -17,7 +18,6 @@ import org.qlora4j.autograd.Weight;
 import org.qlora4j.lora.LoraLinear;
 import org.qlora4j.tensor.DType;
 import org.qlora4j.tensor.Tensor;
-import org.qlora4j.tensor.Tensors;
 
 /**
  * LLaMA (arXiv 2302.13971; transformers {@code modeling_llama.py}), versions 1 to 3 and models of
@@ -32,6 +32,7 @@ public final class Llama implements CausalModel {
     private final Weight
             head; // [vocabulary, hidden]; the embedding table itself where they are tied
     private final WeightLoader.Shared shared;
+    private final RotaryTables rotary;
 
     /** One decoder layer, its parts named as in the checkpoint. */
     private record Layer(
@@ -65,6 +66,12 @@ public final class Llama implements CausalModel {
         this.norm = norm;
         this.head = head;
         this.shared = shared;
+        this.rotary =
+                new RotaryTables(
+                        config.ropeScaling(),
+                        config.headDim(),
+                        config.ropeTheta(),
+                        config.maxPositions());
     }
 
     /** Reads the weights of a checkpoint, tensor by tensor, quantizing linears as they come. */
@@ -137,7 +144,7 @@ public final class Llama implements CausalModel {
             @Nullable KeyValueCache cache,
             boolean checkpoint) {
         int time = (int) ids.size(1);
-        Rotary.Table rope = rotaryTable(tape, cache == null ? 0 : cache.length(), time);
+        Rotary.Table rope = rotary.at(tape, cache == null ? 0 : cache.length(), time);
         Var x = Embedding.apply(tape, embedTokens, ids); // [batch, time, hidden]
         for (Layer layer : layers) {
             x = tape.block(x, checkpoint, (t, in) -> decoderLayer(t, layer, in, rope, mask, cache));
@@ -200,30 +207,6 @@ public final class Llama implements CausalModel {
         return RmsNorm.apply(tape, x, weight, config.normEps());
     }
 
-    /** Angles of positions {@code past} to {@code past + time}; the tape owns them. */
-    private Rotary.Table rotaryTable(Tape tape, int past, int time) {
-        float[] frequencies =
-                config.ropeScaling()
-                        .frequencies(
-                                config.headDim(),
-                                config.ropeTheta(),
-                                config.maxPositions(),
-                                past + time);
-        int half = frequencies.length;
-        float[] cos = new float[time * half];
-        float[] sin = new float[time * half];
-        for (int t = 0; t < time; t++) {
-            for (int i = 0; i < half; i++) {
-                float angle = (past + t) * frequencies[i];
-                cos[t * half + i] = (float) Math.cos(angle);
-                sin[t * half + i] = (float) Math.sin(angle);
-            }
-        }
-        return new Rotary.Table(
-                tape.keep(Tensors.of(cos, 1, time, 1, half)),
-                tape.keep(Tensors.of(sin, 1, time, 1, half)));
-    }
-
     @Override
     public Weight head() {
         return head;
@@ -268,6 +251,11 @@ public final class Llama implements CausalModel {
     }
 
     @Override
+    public Set<Integer> eosIds() {
+        return config.eosIds();
+    }
+
+    @Override
     public long parameterCount() {
         return config.parameterCount();
     }
@@ -299,6 +287,7 @@ public final class Llama implements CausalModel {
     public void close() {
         linears().forEach(LoraLinear::close);
         parameters().forEach(Parameter::close);
+        rotary.close();
         shared.close();
     }
 }

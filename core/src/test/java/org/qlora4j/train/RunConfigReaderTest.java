@@ -421,6 +421,12 @@ class RunConfigReaderTest {
     }
 
     @Test
+    void folderThatNoSystemAllows_isRefused() {
+        assertThat(problems(LEAST + "train: {output_dir: \"a\\0b\"}\n"))
+                .containsExactly("6:9: train.output_dir must name a folder, got a\0b");
+    }
+
+    @Test
     void runFolderIsTheModelsFolder_isRefused() {
         assertThat(problems(LEAST, "model.model_name_or_path=/m", "train.output_dir=/m/x/.."))
                 .containsExactly(

@@ -399,6 +399,13 @@ public final class Tensor implements AutoCloseable {
         return fresh(h -> h.sum(new long[] {dim}, keep, new ScalarTypeOptional()));
     }
 
+    /** Inner product with a vector of the same length, as a double. */
+    public double dot(Tensor other) {
+        double[] out = new double[1];
+        Libtorch.run(() -> out[0] = handle().dot(other.handle()).item().toDouble());
+        return out[0];
+    }
+
     /** Sum of all elements; shape []. */
     public Tensor sum() {
         return fresh(h -> h.sum());

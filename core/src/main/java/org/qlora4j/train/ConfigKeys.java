@@ -3,6 +3,8 @@ package org.qlora4j.train;
 import com.fasterxml.jackson.annotation.JsonClassDescription;
 import com.fasterxml.jackson.annotation.JsonProperty;
 import com.fasterxml.jackson.annotation.JsonPropertyDescription;
+import com.fasterxml.jackson.annotation.JsonSetter;
+import com.fasterxml.jackson.annotation.Nulls;
 import java.lang.reflect.ParameterizedType;
 import java.lang.reflect.RecordComponent;
 import java.lang.reflect.Type;
@@ -10,11 +12,9 @@ import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.OptionalDouble;
-import java.util.OptionalInt;
-import java.util.OptionalLong;
 import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
+import org.qlora4j.lora.TargetModules;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.node.ObjectNode;
 
@@ -54,8 +54,18 @@ public final class ConfigKeys {
 
         /** The end of the sentence "must be …". */
         String rule() {
-            String rule = type.contains("|") ? "one of " + type.replace("|", ", ") : "a " + type;
-            rule = type.startsWith("all-linear") || type.equals("text") ? type : rule;
+            int last = type.lastIndexOf('|');
+            String rule;
+            if (last >= 0) {
+                rule =
+                        type.substring(0, last).replace("|", ", ")
+                                + " or "
+                                + type.substring(last + 1);
+            } else {
+                boolean isOneOfItsKind =
+                        type.equals("text") || type.startsWith(TargetModules.ALL_LINEAR);
+                rule = isOneOfItsKind ? type : "a " + type;
+            }
             return nullable ? rule + " or null" : rule;
         }
     }
@@ -125,11 +135,9 @@ public final class ConfigKeys {
     }
 
     private static boolean isNullable(RecordComponent component) {
-        Class<?> type = component.getType();
+        var setter = component.getAccessor().getAnnotation(JsonSetter.class);
         return component.getAnnotatedType().isAnnotationPresent(Nullable.class)
-                || type == OptionalInt.class
-                || type == OptionalLong.class
-                || type == OptionalDouble.class;
+                || (setter != null && setter.nulls() == Nulls.AS_EMPTY);
     }
 
     private static String describe(Type type) {
@@ -150,8 +158,8 @@ public final class ConfigKeys {
             return described.value();
         }
         return switch (plain.getSimpleName()) {
-            case "int", "Integer", "long", "Long", "OptionalInt", "OptionalLong" -> "whole number";
-            case "double", "Double", "float", "Float", "OptionalDouble" -> "number";
+            case "int", "Integer", "long", "Long" -> "whole number";
+            case "double", "Double", "float", "Float" -> "number";
             case "boolean", "Boolean" -> "true|false";
             case "String" -> "text";
             default -> throw new IllegalStateException("no words for a setting of " + plain);

@@ -12,7 +12,7 @@ final class SectionBinder {
     private final String section;
     private final Class<?> record;
     private final ObjectNode tree;
-    private final List<RunConfigReader.Given> given;
+    private final List<Layer.Given> given;
     private final String source;
     private final JsonNode defaults;
 
@@ -27,7 +27,7 @@ final class SectionBinder {
             String section,
             Class<?> record,
             ObjectNode tree,
-            List<RunConfigReader.Given> given,
+            List<Layer.Given> given,
             String source) {
         this.section = section;
         this.record = record;
@@ -75,7 +75,7 @@ final class SectionBinder {
                                 : section + "." + e.getPath().getFirst().getPropertyName();
                 problem = sentence(e, key);
             }
-            RunConfigReader.Given fault = key == null ? null : find(key);
+            Layer.Given fault = key == null ? null : find(key);
             if (fault == null) {
                 if (undone.isEmpty()) { // else it may be the fault of a default put back
                     problems.add(source + ": " + problem);
@@ -95,8 +95,8 @@ final class SectionBinder {
         }
     }
 
-    private RunConfigReader.@Nullable Given find(String key) {
-        for (RunConfigReader.Given one : given) {
+    private Layer.@Nullable Given find(String key) {
+        for (Layer.Given one : given) {
             if (one.key().name().equals(key)) {
                 return one;
             }
@@ -135,7 +135,7 @@ final class SectionBinder {
                 .formatted(
                         key.name(),
                         key.rule(),
-                        RunConfigReader.shown(value),
+                        Layer.shown(value),
                         isTooLarge
                                 ? ", which is too large"
                                 : wantsQuotes ? "; write it in quotes" : "");

@@ -4,6 +4,7 @@ import static org.qlora4j.error.Require.require;
 
 import com.fasterxml.jackson.annotation.JsonProperty;
 import com.fasterxml.jackson.annotation.JsonPropertyDescription;
+import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
@@ -151,6 +152,7 @@ public record TrainConfig(
 
     public TrainConfig {
         require(!outputDir.isBlank(), "train.output_dir must name a folder, got an empty text");
+        require(isPath(outputDir), "train.output_dir must name a folder, got %s", outputDir);
         require(
                 maxSteps == null || maxSteps >= 1,
                 "train.max_steps must be at least 1, got %s; leave it out to train by num_train_epochs",
@@ -215,6 +217,14 @@ public record TrainConfig(
                 String.valueOf(maxSteps),
                 warmupSteps);
         samplePrompt = List.copyOf(samplePrompt);
+    }
+
+    private static boolean isPath(String text) {
+        try {
+            return !Path.of(text).toString().isEmpty();
+        } catch (InvalidPathException e) {
+            return false;
+        }
     }
 
     /** The run folder. */

@@ -237,9 +237,9 @@ class QloraFlagsTest {
                                 "adamw_bnb_8bit"))
                 .hasMessage(
                         """
-                        --double_quant maybe: quantization.bnb_4bit_use_double_quant must be one of true, false, got "maybe"
+                        --double_quant maybe: quantization.bnb_4bit_use_double_quant must be true or false, got "maybe"
                         --lora_r eight: lora.r must be a whole number, got "eight"
-                        --optim adamw_bnb_8bit: train.optim must be one of paged_adamw_32bit, adamw_torch, got "adamw_bnb_8bit\"\
+                        --optim adamw_bnb_8bit: train.optim must be paged_adamw_32bit or adamw_torch, got "adamw_bnb_8bit\"\
                         """);
     }
 }

@@ -214,13 +214,13 @@ class RunConfigReaderTest {
                         "10:3: lora.lora_alpha must be a number, got \"high\"",
                         "11:3: lora.target_modules is an empty list; name at least one layer, e.g. q_proj",
                         "12:3: lora.init_lora_weights must be true or gaussian, got pissa",
-                        "14:3: train.optim must be one of paged_adamw_32bit, adamw_torch, got \"adamw_8bit\"",
+                        "14:3: train.optim must be paged_adamw_32bit or adamw_torch, got \"adamw_8bit\"",
                         "15:3: train.max_steps must be a whole number or null, got 1.5",
                         "16:3: train.seed must be a whole number, got \"7\"",
                         "17:3: train.output_dir must be text, got 5; write it in quotes",
                         "18:3: unknown key train.lr; did you mean train.learning_rate?",
                         "20:3: quantization.bnb_4bit_blocksize must be a power of two from 32 to 4096, got 100",
-                        "21:3: quantization.load_in_4bit must be one of true, false, got \"yes\"",
+                        "21:3: quantization.load_in_4bit must be true or false, got \"yes\"",
                         "22:1: unknown key modle; did you mean model?",
                         "train.threads=-1: train.threads must be at least 0, got -1",
                         "lora.rnak=8: unknown key lora.rnak; did you mean lora.r?");
@@ -257,29 +257,30 @@ class RunConfigReaderTest {
             delimiter = '|',
             textBlock =
                     """
-                    lora: {r: 99999999999}                 | 6:8: lora.r must be a whole number, got 99999999999, which is too large
-                    lora: {r: true}                        | 6:8: lora.r must be a whole number, got true
-                    lora: {r: null}                        | 6:8: lora.r must be a whole number, got null
-                    lora: {r: [1, 2]}                      | 6:8: lora.r must be a whole number, got [1,2]
-                    lora: {r: {a: 1}}                      | 6:8: lora.r must be a whole number, got {"a":1}
-                    lora: {lora_alpha: .inf}               | 6:8: lora.lora_alpha must be above 0, got Infinity
-                    lora: {lora_dropout: .nan}             | 6:8: lora.lora_dropout must be in [0, 1), got NaN
-                    lora: {lora_alpha: 1e999}              | 6:8: lora.lora_alpha must be above 0, got Infinity
-                    lora: {use_rslora: 1}                  | 6:8: lora.use_rslora must be one of true, false, got 1
-                    lora: {rank_pattern: 5}                | 6:8: lora.rank_pattern must be a map of text to whole number, got 5
-                    lora: {rank_pattern: {q: a}}           | 6:8: lora.rank_pattern must be a map of text to whole number, got {"q":"a"}
-                    lora: {rank_pattern: {q: null}}        | 6:8: lora.rank_pattern must be a map of text to whole number, got {"q":null}
-                    lora: {layers_to_transform: [1, null]} | 6:8: lora.layers_to_transform must be a list of whole number or null, got [1,null]
-                    lora: {target_modules: "("}            | 6:8: lora.target_modules is not a regular expression: Unclosed group at index 1 of (
-                    lora: {target_modules: [a, 5]}         | 6:8: lora.target_modules must list names of layers, got 5 among them
-                    train: {optim: 0}                      | 6:9: train.optim must be one of paged_adamw_32bit, adamw_torch, got 0
-                    train: {optim: ADAMW_TORCH}            | 6:9: train.optim must be one of paged_adamw_32bit, adamw_torch, got "ADAMW_TORCH"
-                    train: {learning_rate: "2e-4"}         | 6:9: train.learning_rate must be a number or null, got "2e-4"
-                    train: {warmup_steps: 5}               | 6:9: train.warmup_steps must be 0 with train.lr_scheduler_type constant, got 5; use constant_with_warmup
-                    train: {output_dir: ""}                | 6:9: train.output_dir must name a folder, got an empty text
-                    lora: 5                                | 6:1: lora must be a map of keys, got 5
-                    lora: {r: 1, r: 2}                     | 6:14: lora.r stands a second time (first at 6:8); keep one
-                    lora: {r: &x 2, lora_alpha: *x}        | 6:29: aliases (*x) are not read; write the value out
+                            lora: {r: 99999999999}                 | 6:8: lora.r must be a whole number, got 99999999999, which is too large
+                            lora: {r: true}                        | 6:8: lora.r must be a whole number, got true
+                            lora: {r: null}                        | 6:8: lora.r must be a whole number, got null
+                            lora: {r: [1, 2]}                      | 6:8: lora.r must be a whole number, got [1,2]
+                            lora: {r: {a: 1}}                      | 6:8: lora.r must be a whole number, got {"a":1}
+                            lora: {lora_alpha: .inf}               | 6:8: lora.lora_alpha must be above 0, got Infinity
+                            lora: {lora_dropout: .nan}             | 6:8: lora.lora_dropout must be in [0, 1), got NaN
+                            lora: {lora_alpha: 1e999}              | 6:8: lora.lora_alpha must be above 0, got Infinity
+                            lora: {use_rslora: 1}                  | 6:8: lora.use_rslora must be true or false, got 1
+                            lora: {rank_pattern: 5}                | 6:8: lora.rank_pattern must be a map of text to whole number, got 5
+                            lora: {rank_pattern: {q: a}}           | 6:8: lora.rank_pattern must be a map of text to whole number, got {"q":"a"}
+                            lora: {rank_pattern: {q: null}}        | 6:8: lora.rank_pattern must be a map of text to whole number, got {"q":null}
+                            lora: {layers_to_transform: [1, null]} | 6:8: lora.layers_to_transform must be a list of whole number or null, got [1,null]
+                            lora: {target_modules: "("}            | 6:8: lora.target_modules is not a regular expression: Unclosed group at index 1 of (
+                            lora: {target_modules: [a, 5]}         | 6:8: lora.target_modules must list names of layers, got 5 among them
+                            lora: {target_modules: null}           | 6:8: lora.target_modules must be all-linear, list of names or regular expression, got null
+                    train: {optim: 0}                      | 6:9: train.optim must be paged_adamw_32bit or adamw_torch, got 0
+                            train: {optim: ADAMW_TORCH}            | 6:9: train.optim must be paged_adamw_32bit or adamw_torch, got "ADAMW_TORCH"
+                            train: {learning_rate: "2e-4"}         | 6:9: train.learning_rate must be a number or null, got "2e-4"
+                            train: {warmup_steps: 5}               | 6:9: train.warmup_steps must be 0 with train.lr_scheduler_type constant, got 5; use constant_with_warmup
+                            train: {output_dir: ""}                | 6:9: train.output_dir must name a folder, got an empty text
+                            lora: 5                                | 6:1: lora must be a map of keys, got 5
+                            lora: {r: 1, r: 2}                     | 6:14: lora.r stands a second time (first at 6:8); keep one
+                            lora: {r: &x 2, lora_alpha: *x}        | 6:29: aliases (*x) are not read; write the value out
                     """)
     void wrongValue_isNamedWithItsRule(String line, String expected) {
         assertThat(problems(LEAST + line + "\n")).first().isEqualTo(expected);
@@ -417,6 +418,12 @@ class RunConfigReaderTest {
         assertThat(said.data().dataset()).isEqualTo(here.resolve("more.jsonl").toString());
         assertThat(said.train().outputPath())
                 .isEqualTo(Path.of(System.getProperty("user.home"), "runs"));
+    }
+
+    @Test
+    void folderThatNoSystemAllows_isRefused() {
+        assertThat(problems(LEAST + "train: {output_dir: \"a\\0b\"}\n"))
+                .containsExactly("6:9: train.output_dir must name a folder, got a\0b");
     }
 
     @Test

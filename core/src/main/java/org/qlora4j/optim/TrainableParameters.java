@@ -1,0 +1,140 @@
+package org.qlora4j.optim;
+
+import java.util.ArrayList;
+import java.util.List;
+import java.util.function.Consumer;
+import java.util.function.Predicate;
+import org.qlora4j.autograd.Parameter;
+import org.qlora4j.tensor.DType;
+import org.qlora4j.tensor.Tensor;
+import org.qlora4j.tensor.TensorScope;
+import org.qlora4j.tensor.Tensors;
+
+/**
+ * All weights that learn, laid end to end: one f32 vector of weights, one of gradients. Each
+ * parameter's master copy and gradient become views of them, so that clipping and the optimizer are
+ * a few operations on long vectors. Parameters with weight decay come first.
+ */
+public final class TrainableParameters implements AutoCloseable {
+    /** Elements that one operation works on: bounds the temporaries. */
+    private static final long CHUNK = 1 << 22;
+
+    /**
+     * Where a parameter lies.
+     *
+     * @param offset first element in the vectors
+     */
+    public record Slot(Parameter parameter, long offset, long count) {}
+
+    private final List<Slot> slots = new ArrayList<>();
+    private final Tensor weights;
+    private final Tensor gradients;
+    private final long decayed;
+
+    /**
+     * @param parameters trainable ones; they stay the caller's
+     * @param decays which of them weight decay applies to
+     */
+    public TrainableParameters(List<Parameter> parameters, Predicate<Parameter> decays) {
+        List<Parameter> ordered = new ArrayList<>(parameters.stream().filter(decays).toList());
+        long offset = 0;
+        for (Parameter p : ordered) {
+            offset += p.master().count();
+        }
+        decayed = offset;
+        parameters.stream().filter(decays.negate()).forEach(ordered::add);
+        offset = 0;
+        for (Parameter p : ordered) {
+            slots.add(new Slot(p, offset, p.master().count()));
+            offset += p.master().count();
+        }
+        try (TensorScope scope = TensorScope.open()) {
+            weights = TensorScope.release(Tensors.empty(DType.F32, offset));
+            gradients = TensorScope.release(Tensors.empty(DType.F32, offset));
+            for (Slot slot : slots) {
+                long[] shape = slot.parameter.master().shape();
+                slot.parameter.moveInto(
+                        weights.narrow(0, slot.offset, slot.count).view(shape),
+                        gradients.narrow(0, slot.offset, slot.count).view(shape));
+            }
+        }
+    }
+
+    /** Number of weights. */
+    public long count() {
+        return weights.count();
+    }
+
+    public List<Slot> slots() {
+        return List.copyOf(slots);
+    }
+
+    /**
+     * Part of the vectors.
+     *
+     * @param offset first element
+     * @param weights view of the weights
+     * @param gradients view of their gradients
+     * @param decays whether weight decay applies
+     */
+    record Chunk(long offset, Tensor weights, Tensor gradients, boolean decays) {}
+
+    /** Walks the vectors in parts, each in a scope of its own. */
+    void forEachChunk(Consumer<Chunk> action) {
+        for (long from = 0; from < count(); ) {
+            long end = from < decayed ? decayed : count();
+            long length = Math.min(CHUNK, end - from);
+            try (TensorScope scope = TensorScope.open()) {
+                action.accept(
+                        new Chunk(
+                                from,
+                                weights.narrow(0, from, length),
+                                gradients.narrow(0, from, length),
+                                from < decayed));
+            }
+            from += length;
+        }
+    }
+
+    /** Euclidean norm of all gradients as one vector; NaN or infinite if one of them is. */
+    public double gradientNorm() {
+        double[] sum = new double[1];
+        forEachChunk(chunk -> sum[0] += chunk.gradients().dot(chunk.gradients()));
+        return Math.sqrt(sum[0]);
+    }
+
+    /** Multiplies all gradients. */
+    public void scaleGradients(double factor) {
+        gradients.mulInPlace(factor);
+    }
+
+    /**
+     * Divides gradients that were summed over label tokens by their number, and scales them down to
+     * a norm (torch {@code clip_grad_norm_}).
+     *
+     * @param maxNorm 0 leaves the norm as it is
+     * @return the norm before it was limited
+     */
+    public double divideAndClip(long labelTokens, double maxNorm) {
+        double norm = gradientNorm() / labelTokens;
+        double limit = maxNorm > 0 ? Math.min(1, maxNorm / (norm + 1e-6)) : 1;
+        scaleGradients(limit / labelTokens);
+        return norm;
+    }
+
+    public void zeroGradients() {
+        gradients.zero();
+    }
+
+    /** Brings the compute copies of all parameters up to date. */
+    public void refresh() {
+        slots.forEach(slot -> slot.parameter.refresh());
+    }
+
+    /** Frees the vectors; the parameters' views must be closed too. */
+    @Override
+    public void close() {
+        weights.close();
+        gradients.close();
+    }
+}

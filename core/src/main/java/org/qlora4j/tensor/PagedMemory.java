@@ -1,0 +1,72 @@
+package org.qlora4j.tensor;
+
+import java.io.IOException;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.nio.channels.FileChannel;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
+import org.qlora4j.error.DeviceException;
+
+/**
+ * Zeroed memory that the system may page out when it runs short: a file mapped into memory on CPUs
+ * (the paged optimizer of arXiv 2305.14314, section 3, has unified memory in its place). The file
+ * is unlinked at once where the system allows it, so that nothing is left of a process that was
+ * killed.
+ */
+public final class PagedMemory implements AutoCloseable {
+    private final Arena arena = Arena.ofShared();
+    private final MemorySegment memory;
+    private final Path file;
+
+    /**
+     * @param folder where the file is made; it must exist and have room
+     * @param bytes size
+     */
+    public PagedMemory(Path folder, long bytes) {
+        file = folder.resolve(".paged-" + ProcessHandle.current().pid() + "-" + System.nanoTime());
+        MemorySegment mapped;
+        try (FileChannel channel =
+                FileChannel.open(
+                        file,
+                        StandardOpenOption.CREATE_NEW,
+                        StandardOpenOption.READ,
+                        StandardOpenOption.WRITE)) {
+            long room = Files.getFileStore(folder).getUsableSpace();
+            if (room < bytes) { // a mapped page without a block behind it would kill the JVM
+                throw DeviceException.of(
+                        "%s has %d MiB left, the paged optimizer state needs %d MiB; make room or set"
+                                + " train.optim=adamw_torch",
+                        folder, room >> 20, bytes >> 20);
+            }
+            mapped = channel.map(FileChannel.MapMode.READ_WRITE, 0, bytes, arena);
+        } catch (IOException e) {
+            arena.close();
+            throw new DeviceException(
+                    "the paged optimizer state cannot be made in " + folder + ": " + e.getMessage(),
+                    e);
+        } finally {
+            unlink();
+        }
+        memory = mapped;
+    }
+
+    /** The whole memory as an F32 vector; close it before this. */
+    public Tensor floats() {
+        return Tensors.over(memory, DType.F32, memory.byteSize() / Float.BYTES);
+    }
+
+    private void unlink() {
+        try {
+            Files.deleteIfExists(file);
+        } catch (IOException e) {
+            file.toFile().deleteOnExit(); // some systems keep a mapped file until it is unmapped
+        }
+    }
+
+    @Override
+    public void close() {
+        arena.close();
+    }
+}

@@ -1,0 +1,85 @@
+package org.qlora4j.train;
+
+import org.qlora4j.autograd.AttentionMask;
+import org.qlora4j.autograd.CrossEntropy;
+import org.qlora4j.autograd.Tape;
+import org.qlora4j.autograd.Var;
+import org.qlora4j.data.Batch;
+import org.qlora4j.model.CausalModel;
+import org.qlora4j.tensor.Tensor;
+import org.qlora4j.tensor.TensorScope;
+import org.qlora4j.tensor.Tensors;
+
+/**
+ * One forward and backward pass: token ids to loss, loss to gradients in the parameters that learn.
+ */
+public final class MicroBatch {
+    private MicroBatch() {}
+
+    /**
+     * Adds the gradient of the batch's summed loss to the gradients of all trainable parameters.
+     *
+     * @param checkpointing keep only each layer's input, and compute the layer again in the
+     *     backward pass
+     * @param dropoutKey makes the dropout masks: a function of seed, step and micro-batch
+     * @return the sum of -log p over the label tokens, in nats
+     */
+    public static double backward(
+            CausalModel model, Batch batch, boolean checkpointing, long dropoutKey) {
+        try (TensorScope step = TensorScope.openSafetyNet();
+                AttentionMask mask = mask(batch);
+                Tape tape = Tape.recording(dropoutKey)) {
+            Var loss = loss(tape, model, batch, mask, checkpointing);
+            double sum = loss.value().item();
+            if (Double.isFinite(sum)) {
+                tape.backward(loss);
+            }
+            return sum;
+        }
+    }
+
+    /** The sum of -log p over the label tokens, without gradients and dropout. */
+    public static double evaluate(CausalModel model, Batch batch) {
+        try (TensorScope step = TensorScope.openSafetyNet();
+                AttentionMask mask = mask(batch);
+                Tape tape = Tape.inference()) {
+            return loss(tape, model, batch, mask, false).value().item();
+        }
+    }
+
+    private static Var loss(
+            Tape tape, CausalModel model, Batch batch, AttentionMask mask, boolean checkpointing) {
+        Tensor ids = tape.keep(Tensors.of(wide(batch.inputIds()), batch.batch(), batch.time()));
+        Var hidden = model.hidden(tape, ids, mask, null, checkpointing);
+        return CrossEntropy.sum(tape, hidden, model.head(), nextLabels(batch));
+    }
+
+    /** Without padding every row sees the same, and one mask serves all. */
+    private static AttentionMask mask(Batch batch) {
+        byte[] visible = new byte[batch.attentionMask().length];
+        boolean padded = false;
+        for (int i = 0; i < visible.length; i++) {
+            visible[i] = (byte) (batch.attentionMask()[i] ? 1 : 0);
+            padded |= visible[i] == 0;
+        }
+        return new AttentionMask(
+                batch.batch(), batch.time(), batch.time(), padded ? visible : null);
+    }
+
+    /** What each position predicts: the label of the next place in its row. */
+    private static int[] nextLabels(Batch batch) {
+        int[] out = new int[batch.labels().length];
+        for (int i = 0; i < out.length; i++) {
+            out[i] = (i + 1) % batch.time() == 0 ? CrossEntropy.IGNORE : batch.labels()[i + 1];
+        }
+        return out;
+    }
+
+    private static long[] wide(int[] ids) {
+        long[] out = new long[ids.length];
+        for (int i = 0; i < ids.length; i++) {
+            out[i] = ids[i];
+        }
+        return out;
+    }
+}

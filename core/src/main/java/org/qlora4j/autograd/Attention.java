@@ -34,7 +34,7 @@ public final class Attention {
                 call -> {
                     Tensor qs = call.save(q.value());
                     Tensor ks = call.save(k.value());
-                    Tensor vs = call.save(v.value());
+                    Tensor vs = call.save(v.value().view(ks.shape()));
                     Tensor out = Tensors.empty(qs.dtype(), qs.shape());
                     for (int b = 0; b < mask.batch(); b++) {
                         forward(b, qs, ks, vs, mask, out);
@@ -49,7 +49,7 @@ public final class Attention {
                         }
                         q.accumulate(dq);
                         k.accumulate(dk);
-                        v.accumulate(dv);
+                        v.accumulate(dv.view(v.value().shape()));
                     });
                     return out.view(out.size(0), out.size(1), out.size(2) * out.size(3));
                 });

@@ -108,6 +108,12 @@ public final class Tape implements AutoCloseable {
         return new Tape(false, false, 0, 0);
     }
 
+    /** Makes the tape the owner of a tensor that its operations use, such as ids. */
+    public Tensor keep(Tensor tensor) {
+        frame.add(TensorScope.release(tensor));
+        return tensor;
+    }
+
     /** Puts a tensor on the tape as a value without gradient; its owner stays who it was. */
     public Var constant(Tensor value) {
         return new Var(value, false);

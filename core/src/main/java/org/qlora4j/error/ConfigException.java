@@ -13,7 +13,8 @@ public final class ConfigException extends UserException {
     }
 
     /** With a message made as {@link String#format} does. */
-    public static ConfigException of(String format, Object... args) {
+    @SuppressWarnings("AnnotateFormatMethod") // the annotation would cost a dependency
+    public static ConfigException of(String format, @Nullable Object... args) {
         return new ConfigException(String.format(java.util.Locale.ROOT, format, args));
     }
 }

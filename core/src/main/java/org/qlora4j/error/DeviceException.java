@@ -13,7 +13,8 @@ public final class DeviceException extends UserException {
     }
 
     /** With a message made as {@link String#format} does. */
-    public static DeviceException of(String format, Object... args) {
+    @SuppressWarnings("AnnotateFormatMethod") // the annotation would cost a dependency
+    public static DeviceException of(String format, @Nullable Object... args) {
         return new DeviceException(String.format(java.util.Locale.ROOT, format, args));
     }
 }

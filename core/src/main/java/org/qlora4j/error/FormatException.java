@@ -13,7 +13,8 @@ public final class FormatException extends UserException {
     }
 
     /** With a message made as {@link String#format} does. */
-    public static FormatException of(String format, Object... args) {
+    @SuppressWarnings("AnnotateFormatMethod") // the annotation would cost a dependency
+    public static FormatException of(String format, @Nullable Object... args) {
         return new FormatException(String.format(java.util.Locale.ROOT, format, args));
     }
 }

@@ -1,11 +1,14 @@
 package org.qlora4j.error;
 
+import org.jspecify.annotations.Nullable;
+
 /** Checks of settings, used by the compact constructors of config records. */
 public final class Require {
     private Require() {}
 
     /** Throws a {@link ConfigException} with the formatted message unless the condition holds. */
-    public static void require(boolean condition, String format, Object... args) {
+    @SuppressWarnings("AnnotateFormatMethod") // the annotation would cost a dependency
+    public static void require(boolean condition, String format, @Nullable Object... args) {
         if (!condition) {
             throw ConfigException.of(format, args);
         }

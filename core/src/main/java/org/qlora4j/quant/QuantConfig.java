@@ -2,22 +2,56 @@ package org.qlora4j.quant;
 
 import static org.qlora4j.error.Require.require;
 
+import com.fasterxml.jackson.annotation.JsonCreator;
+import com.fasterxml.jackson.annotation.JsonProperty;
+import com.fasterxml.jackson.annotation.JsonPropertyDescription;
+
 /**
- * How the frozen linear weights are stored (arXiv 2305.14314, section 3).
+ * How the frozen linear weights are stored and computed with (arXiv 2305.14314, section 3): section
+ * {@code quantization} of the settings, with the key names of transformers' {@code
+ * BitsAndBytesConfig}.
  *
  * @param load4bit false keeps the weights as they are in the checkpoint
  * @param type the 4-bit data type
  * @param doubleQuant whether the absmax of the blocks are stored in 8 bits, saving 0.373 bits a
  *     weight
  * @param blockSize weights that share one absmax: a power of two from 32 to 4096
+ * @param computeDtype type of the products, and of all that lies between layers; holds for weights
+ *     that are not quantized too
  */
-public record QuantConfig(boolean load4bit, QuantType type, boolean doubleQuant, int blockSize) {
-    public static final QuantConfig DEFAULT = new QuantConfig(true, QuantType.NF4, true, 64);
+public record QuantConfig(
+        @JsonProperty("load_in_4bit")
+                @JsonPropertyDescription(
+                        "Store the frozen linear weights in 4 bits; false keeps them as in the checkpoint.")
+                boolean load4bit,
+        @JsonProperty("bnb_4bit_quant_type") @JsonPropertyDescription("The 4-bit data type.")
+                QuantType type,
+        @JsonProperty("bnb_4bit_use_double_quant")
+                @JsonPropertyDescription(
+                        "Store the scales in 8 bits too, saving 0.373 bits a weight.")
+                boolean doubleQuant,
+        @JsonProperty("bnb_4bit_blocksize")
+                @JsonPropertyDescription(
+                        "Weights that share one scale: a power of two from 32 to 4096.")
+                int blockSize,
+        @JsonProperty("bnb_4bit_compute_dtype")
+                @JsonPropertyDescription(
+                        "Type in which layers multiply, whether or not weights are in 4 bits.")
+                ComputeDtype computeDtype) {
+    /** The paper's: NF4 with double quantization, blocks of 64, products in bfloat16. */
+    public static final QuantConfig DEFAULT =
+            new QuantConfig(true, QuantType.NF4, true, 64, ComputeDtype.BFLOAT16);
 
+    @JsonCreator
     public QuantConfig {
         require(
                 blockSize >= 32 && blockSize <= 4096 && Integer.bitCount(blockSize) == 1,
-                "quantization.blocksize must be a power of two from 32 to 4096, got %d",
+                "quantization.bnb_4bit_blocksize must be a power of two from 32 to 4096, got %d",
                 blockSize);
+    }
+
+    /** With products in the default compute type. */
+    public QuantConfig(boolean load4bit, QuantType type, boolean doubleQuant, int blockSize) {
+        this(load4bit, type, doubleQuant, blockSize, ComputeDtype.BFLOAT16);
     }
 }

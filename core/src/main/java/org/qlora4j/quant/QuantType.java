@@ -1,5 +1,6 @@
 package org.qlora4j.quant;
 
+import com.fasterxml.jackson.annotation.JsonProperty;
 import org.qlora4j.kernel.CodeTable;
 
 /**
@@ -10,6 +11,7 @@ public enum QuantType {
     /**
      * 4-bit NormalFloat: levels at equal probability of a normal distribution, with an exact zero.
      */
+    @JsonProperty("nf4")
     NF4(
             new float[] {
                 -1.0f, -0.6961928009986877f, -0.5250730514526367f, -0.39491748809814453f,
@@ -20,6 +22,7 @@ public enum QuantType {
             },
             new byte[] {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15}),
     /** 4-bit float: a sign and eight magnitudes, divided by 12. Code 8 is +0 too. */
+    @JsonProperty("fp4")
     FP4(
             new float[] {
                 0f, 0.0625f / 12, 8f / 12, 1f, 4f / 12, 6f / 12, 2f / 12, 3f / 12,

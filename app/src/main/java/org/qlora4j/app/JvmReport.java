@@ -1,0 +1,42 @@
+package org.qlora4j.app;
+
+import java.lang.management.ManagementFactory;
+import java.util.List;
+import jdk.incubator.vector.FloatVector;
+
+/** The JVM of {@code qlora doctor}: version, flags, vector width, native access. */
+final class JvmReport {
+    private JvmReport() {}
+
+    static List<Report> lines() {
+        String java =
+                "%s (%s), %s"
+                        .formatted(
+                                Runtime.version(),
+                                System.getProperty("java.vendor"),
+                                System.getProperty("java.home"));
+        String flags = String.join(" ", ManagementFactory.getRuntimeMXBean().getInputArguments());
+        boolean nativeAccess = JvmReport.class.getModule().isNativeAccessEnabled();
+        return List.of(
+                new Report("qlora4j", Version.current()),
+                new Report("JDK", java),
+                new Report("JVM options", flags.isEmpty() ? "none" : flags),
+                new Report("Vector API", vectorApi()),
+                new Report(
+                        "native access",
+                        nativeAccess ? "on" : "off; add --enable-native-access=ALL-UNNAMED"));
+    }
+
+    private static String vectorApi() {
+        boolean present = ModuleLayer.boot().findModule("jdk.incubator.vector").isPresent();
+        return present ? Lanes.describe() : "off; add --add-modules=jdk.incubator.vector";
+    }
+
+    /** A class of its own: loading it needs the incubator module, which may be absent. */
+    private static final class Lanes {
+        static String describe() {
+            var species = FloatVector.SPECIES_PREFERRED;
+            return "%d bits, %d float lanes".formatted(species.vectorBitSize(), species.length());
+        }
+    }
+}

@@ -1,0 +1,110 @@
+package org.qlora4j.checkpoint;
+
+import java.lang.foreign.Arena;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Set;
+import org.qlora4j.error.FormatException;
+
+/**
+ * The weights of one model under their Hugging Face names, whatever files hold them. Tensors are
+ * read one at a time, on demand. May be used by several threads; close it when no tensor of it is
+ * in use any more.
+ */
+public sealed interface Checkpoint extends AutoCloseable
+        permits SafetensorsCheckpoint, GgufCheckpoint {
+    /** The weights of a folder, when they are in one file. */
+    String MODEL_FILE = "model.safetensors";
+
+    /** The list of files of a folder, when the weights are in several. */
+    String INDEX_FILE = "model.safetensors.index.json";
+
+    /** The weights of a PEFT adapter's folder. */
+    String ADAPTER_FILE = "adapter_model.safetensors";
+
+    /**
+     * Opens a checkpoint.
+     *
+     * @param path a folder with {@code model.safetensors}, or {@code model.safetensors.index.json}
+     *     and the files it lists; or one {@code *.safetensors} file; or one {@code *.gguf} file of
+     *     architecture {@code llama}
+     * @throws FormatException if there is none, or a file of it is missing, cut off or damaged
+     */
+    static Checkpoint open(Path path) {
+        if (Files.isDirectory(path)) {
+            return openFolder(path);
+        }
+        if (path.toString().endsWith(".safetensors")) {
+            return SafetensorsCheckpoint.ofFile(path);
+        }
+        if (path.toString().endsWith(".gguf")) {
+            return GgufCheckpoint.open(path);
+        }
+        throw FormatException.of(
+                Files.exists(path)
+                        ? "%s is no checkpoint; name a folder with "
+                                + MODEL_FILE
+                                + ", a .safetensors or a .gguf file"
+                        : "%s does not exist; check the path",
+                path);
+    }
+
+    private static Checkpoint openFolder(Path folder) {
+        if (Files.exists(folder.resolve(MODEL_FILE))) {
+            return SafetensorsCheckpoint.ofFile(folder.resolve(MODEL_FILE));
+        }
+        if (Files.exists(folder.resolve(INDEX_FILE))) {
+            return SafetensorsCheckpoint.ofIndex(folder.resolve(INDEX_FILE));
+        }
+        if (Files.exists(folder.resolve(ADAPTER_FILE))) {
+            throw FormatException.of(
+                    "%s holds an adapter (%s), not a model; name the folder of its base model",
+                    folder, ADAPTER_FILE);
+        }
+        if (Files.exists(folder.resolve("pytorch_model.bin"))
+                || Files.exists(folder.resolve("pytorch_model.bin.index.json"))) {
+            throw FormatException.of(
+                    "%s holds pytorch_model.bin, which can run code when it is read and so is not; fetch the"
+                            + " safetensors form of the model, or convert it",
+                    folder);
+        }
+        throw FormatException.of(
+                "%s has neither %s nor %s; name a model's folder, or a .gguf file itself",
+                folder, MODEL_FILE, INDEX_FILE);
+    }
+
+    /**
+     * Where {@code config.json} and {@code tokenizer.json} lie: the folder, or that of the file.
+     */
+    Path folder();
+
+    /** Names of all tensors, in the order in which reading is cheapest. */
+    Set<String> names();
+
+    /** Whether there is a tensor of this name. */
+    default boolean has(String name) {
+        return names().contains(name);
+    }
+
+    /**
+     * Type and shape of a tensor as {@link #read} gives it; nothing is read.
+     *
+     * @throws FormatException if there is no such tensor
+     */
+    StoredInfo info(String name);
+
+    /**
+     * Reads a tensor. From safetensors it is a view of the file, valid until this checkpoint is
+     * closed; from GGUF it is decoded to bf16 into memory of the arena.
+     *
+     * @throws FormatException if there is no such tensor
+     */
+    StoredTensor read(String name, Arena arena);
+
+    /** Bytes of all tensors as they are stored. */
+    long bytes();
+
+    /** Unmaps the files. */
+    @Override
+    void close();
+}

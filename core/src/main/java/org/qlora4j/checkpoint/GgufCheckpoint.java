@@ -1,0 +1,223 @@
+package org.qlora4j.checkpoint;
+
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.nio.ByteOrder;
+import java.nio.file.Path;
+import java.util.Arrays;
+import java.util.Collections;
+import java.util.LinkedHashMap;
+import java.util.Map;
+import java.util.Set;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+import org.jspecify.annotations.Nullable;
+import org.qlora4j.error.FormatException;
+
+/**
+ * A GGUF file of architecture {@code llama} as the Hugging Face checkpoint it was made from: its
+ * names, its order of rows, bf16. Each read decodes one tensor, row by row.
+ */
+final class GgufCheckpoint implements Checkpoint {
+    private static final ValueLayout.OfShort SHORT =
+            ValueLayout.JAVA_SHORT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
+    private static final Pattern LAYER =
+            Pattern.compile("blk\\.(0|[1-9][0-9]{0,5})\\.([a-z_]+)\\.(weight|bias)");
+    private static final Map<String, String> TOP_NAMES =
+            Map.of(
+                    "token_embd.weight", "model.embed_tokens.weight",
+                    "output_norm.weight", "model.norm.weight",
+                    "output.weight", "lm_head.weight");
+    private static final Map<String, String> LAYER_NAMES =
+            Map.of(
+                    "attn_norm", "input_layernorm",
+                    "ffn_norm", "post_attention_layernorm",
+                    "attn_q", "self_attn.q_proj",
+                    "attn_k", "self_attn.k_proj",
+                    "attn_v", "self_attn.v_proj",
+                    "attn_output", "self_attn.o_proj",
+                    "ffn_gate", "mlp.gate_proj",
+                    "ffn_up", "mlp.up_proj",
+                    "ffn_down", "mlp.down_proj");
+
+    /** Divisors of the rotary frequencies, which Hugging Face computes from {@code config.json}. */
+    private static final String ROPE_FREQUENCIES = "rope_freqs.weight";
+
+    /** Longest row that is decoded at once. */
+    private static final long MAX_ROW = 1 << 28;
+
+    private final GgufFile file;
+    private final Map<String, GgufFile.Tensor> tensors = new LinkedHashMap<>();
+    private final long heads;
+    private final long keyValueHeads;
+
+    private GgufCheckpoint(GgufFile file) {
+        this.file = file;
+        String architecture = file.string("general.architecture");
+        if (!"llama".equals(architecture)) {
+            throw FormatException.of(
+                    "%s: general.architecture is %s; only llama is read from GGUF, fetch the model's safetensors form",
+                    file.path(),
+                    architecture == null ? "absent" : "'" + StrictJson.clip(architecture) + "'");
+        }
+        if ("adapter".equals(file.string("general.type"))) {
+            throw FormatException.of(
+                    "%s: holds an adapter, not a model; name its base model", file.path());
+        }
+        if (file.integer("split.count", 1) > 1) {
+            throw FormatException.of(
+                    "%s: is one of %d parts; join them first with llama-gguf-split --merge",
+                    file.path(), file.integer("split.count", 1));
+        }
+        heads = headCount("llama.attention.head_count", 0);
+        keyValueHeads = headCount("llama.attention.head_count_kv", heads);
+        file.tensors().values().forEach(this::add);
+    }
+
+    /** Opens the file and checks that every tensor can be read. */
+    static GgufCheckpoint open(Path path) {
+        GgufFile file = GgufFile.open(path);
+        try {
+            return new GgufCheckpoint(file);
+        } catch (RuntimeException | Error e) {
+            file.close();
+            throw e;
+        }
+    }
+
+    private long headCount(String key, long absent) {
+        long count = file.integer(key, absent);
+        if (count < 1 || count > 1 << 20) {
+            throw FormatException.of(
+                    "%s: key %s must be at least 1 and at most 2^20, got %d; the file is damaged",
+                    file.path(), key, count);
+        }
+        return count;
+    }
+
+    private void add(GgufFile.Tensor tensor) {
+        if (tensor.name().equals(ROPE_FREQUENCIES)) {
+            return;
+        }
+        String name = huggingFaceName(tensor.name());
+        if (name == null) {
+            throw FormatException.of(
+                    "%s: tensor %s has no place in a Llama model; mixtures of experts and other variants are not read"
+                            + " from GGUF, fetch the model's safetensors form",
+                    file.path(), tensor.name());
+        }
+        if (!tensor.type().isDecoded()) {
+            throw FormatException.of(
+                    "%s: tensor %s has the type %s, which is not read; read are %s, e.g. convert the model to Q8_0",
+                    file.path(), tensor.name(), tensor.type(), GgufType.DECODED);
+        }
+        long[] dims = tensor.dims();
+        long permutedHeads = permutedHeads(name);
+        boolean splits = permutedHeads == 0 || dims[dims.length - 1] % (2 * permutedHeads) == 0;
+        if (dims.length > 2 || dims[0] > MAX_ROW || !splits) {
+            throw FormatException.of(
+                    "%s: tensor %s has the dimensions %s, which do not fit a Llama model of %d and %d heads;"
+                            + " the file is damaged",
+                    file.path(), tensor.name(), Arrays.toString(dims), heads, keyValueHeads);
+        }
+        tensors.put(name, tensor);
+    }
+
+    /**
+     * E.g. {@code model.layers.0.mlp.up_proj.weight} for {@code blk.0.ffn_up.weight}; null if there
+     * is none.
+     */
+    private static @Nullable String huggingFaceName(String name) {
+        Matcher layer = LAYER.matcher(name);
+        if (!layer.matches()) {
+            return TOP_NAMES.get(name);
+        }
+        String part = LAYER_NAMES.get(layer.group(2));
+        return part == null
+                ? null
+                : "model.layers." + layer.group(1) + "." + part + "." + layer.group(3);
+    }
+
+    /**
+     * Heads whose rows GGUF interleaves, for the rotary embedding; 0 where it keeps Hugging Face's
+     * order.
+     */
+    private long permutedHeads(String name) {
+        return name.contains(".q_proj.") ? heads : name.contains(".k_proj.") ? keyValueHeads : 0;
+    }
+
+    /**
+     * Where a row of the file stands in Hugging Face's order. In each head the file has the two
+     * halves, of which the rotary embedding turns element i of one with element i of the other,
+     * interleaved.
+     */
+    private static long huggingFaceRow(long row, long rows, long permutedHeads) {
+        if (permutedHeads == 0) {
+            return row;
+        }
+        long headRows = rows / permutedHeads;
+        long inHead = row % headRows;
+        return row - inHead + inHead / 2 + inHead % 2 * (headRows / 2);
+    }
+
+    @Override
+    public StoredTensor read(String name, Arena arena) {
+        GgufFile.Tensor tensor = tensor(name);
+        StoredInfo info = info(name);
+        MemorySegment source = file.data(tensor);
+        MemorySegment target = arena.allocate(info.bytes(), 64);
+        var row = new short[Math.toIntExact(tensor.dims()[0])];
+        if (tensor.dims().length == 1) {
+            GgufRow.decode(tensor.type(), source, row);
+            for (int i = 0; i < row.length; i++) {
+                target.set(SHORT, 2 * huggingFaceRow(i, row.length, permutedHeads(name)), row[i]);
+            }
+        } else {
+            long rows = tensor.dims()[1];
+            for (long i = 0; i < rows; i++) {
+                long bytes = tensor.bytes() / rows;
+                GgufRow.decode(tensor.type(), source.asSlice(i * bytes, bytes), row);
+                long at = huggingFaceRow(i, rows, permutedHeads(name)) * row.length;
+                MemorySegment.copy(row, 0, target, SHORT, 2 * at, row.length);
+            }
+        }
+        return new StoredTensor(name, info.type(), info.shape(), target, file.path());
+    }
+
+    @Override
+    public StoredInfo info(String name) {
+        long[] dims = tensor(name).dims();
+        return new StoredInfo(
+                name, StoredType.BF16, dims.length == 1 ? dims : new long[] {dims[1], dims[0]});
+    }
+
+    private GgufFile.Tensor tensor(String name) {
+        GgufFile.Tensor tensor = tensors.get(name);
+        if (tensor == null) {
+            throw FormatException.of(
+                    "%s has no tensor %s (it holds %d others)", file.path(), name, tensors.size());
+        }
+        return tensor;
+    }
+
+    @Override
+    public Path folder() {
+        return AtomicFiles.folderOf(file.path());
+    }
+
+    @Override
+    public Set<String> names() {
+        return Collections.unmodifiableSet(tensors.keySet());
+    }
+
+    @Override
+    public long bytes() {
+        return tensors.values().stream().mapToLong(GgufFile.Tensor::bytes).sum();
+    }
+
+    @Override
+    public void close() {
+        file.close();
+    }
+}

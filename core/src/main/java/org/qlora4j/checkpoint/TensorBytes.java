@@ -1,0 +1,70 @@
+package org.qlora4j.checkpoint;
+
+import java.lang.foreign.Arena;
+import java.util.Objects;
+import org.qlora4j.error.FormatException;
+import org.qlora4j.kernel.BlockScales;
+import org.qlora4j.quant.QuantType;
+import org.qlora4j.quant.QuantizedMatrix;
+import org.qlora4j.tensor.DType;
+import org.qlora4j.tensor.Tensor;
+import org.qlora4j.tensor.TensorScope;
+import org.qlora4j.tensor.Tensors;
+
+/** Where bytes of files become tensors, and tensors bytes. */
+public final class TensorBytes {
+    private TensorBytes() {}
+
+    /** A copy of a stored tensor in the innermost scope. */
+    public static Tensor toTensor(StoredTensor stored) {
+        return Tensors.fromBytes(dtype(stored), stored.shape(), stored.data());
+    }
+
+    /** Adds a tensor to a file to be written; its bytes are copied now. */
+    public static void add(SafetensorsWriter writer, String name, Tensor tensor, Arena arena) {
+        writer.add(
+                name,
+                StoredType.valueOf(tensor.dtype().name()),
+                tensor.shape(),
+                Tensors.copyOf(tensor, arena));
+    }
+
+    /** A weight that bitsandbytes quantized, as it is, without rounding it again. */
+    public static QuantizedMatrix toMatrix(StoredQuantized stored) {
+        try (TensorScope scope = TensorScope.open()) {
+            QuantType type = stored.quantType().equals("nf4") ? QuantType.NF4 : QuantType.FP4;
+            Tensor codes = bytes(DType.U8, stored.codes());
+            StoredQuantized.Nested nested = stored.nested();
+            BlockScales scales =
+                    nested == null
+                            ? BlockScales.plain(bytes(DType.F32, stored.absmax()))
+                            : new BlockScales(
+                                    bytes(DType.U8, stored.absmax()),
+                                    bytes(DType.F32, nested.absmax()),
+                                    nested.map(),
+                                    nested.offset());
+            DType before =
+                    switch (stored.dtype()) {
+                        case "bfloat16" -> DType.BF16;
+                        case "float16" -> DType.F16;
+                        default -> DType.F32;
+                    };
+            return new QuantizedMatrix(
+                    type, stored.blockSize(), before, stored.shape(), codes, scales);
+        }
+    }
+
+    private static Tensor bytes(DType dtype, java.lang.foreign.MemorySegment data) {
+        return Tensors.fromBytes(dtype, new long[] {data.byteSize() / dtype.bytes()}, data);
+    }
+
+    private static DType dtype(StoredTensor stored) {
+        try {
+            return DType.valueOf(Objects.requireNonNull(stored.type()).name());
+        } catch (IllegalArgumentException e) {
+            throw FormatException.of(
+                    "%s: tensor %s has dtype %s, which is not supported; use F32, F16 or BF16",
+                    stored.file(), stored.name(), stored.type());
+        }
+    }
+}

@@ -1,0 +1,66 @@
+package org.qlora4j.data;
+
+import java.util.Arrays;
+import org.qlora4j.tokenize.Tokenizer;
+
+/**
+ * An example as text, with what is learnt set off, so that a user sees before a run what the run
+ * will learn.
+ */
+public final class ExampleView {
+    private static final String BOLD = "\u001b[1m";
+    private static final String PLAIN = "\u001b[0m";
+
+    private ExampleView() {}
+
+    /**
+     * One line of facts, then the text as the model sees it, special tokens written out.
+     *
+     * @param ansi whether what is learnt is set bold, for terminals; otherwise it stands in {@code
+     *     [[double brackets]]}
+     */
+    public static String show(Example example, Tokenizer tokenizer, boolean ansi) {
+        String open = ansi ? BOLD : "[[";
+        String close = ansi ? PLAIN : "]]";
+        StringBuilder out = new StringBuilder();
+        out.append(
+                "%s:%d: %d tokens, %d trained (%s)%n"
+                        .formatted(
+                                example.file(),
+                                example.line(),
+                                example.length(),
+                                example.labelTokens(),
+                                open + (ansi ? "bold" : "so") + close));
+        String before = "";
+        for (int from = 0, to; from < example.length(); from = to) {
+            boolean learnt = example.labelled().get(from);
+            int end =
+                    learnt
+                            ? example.labelled().nextClearBit(from)
+                            : example.labelled().nextSetBit(from);
+            to = end < 0 ? example.length() : Math.min(end, example.length());
+            String upTo = tokenizer.decode(Arrays.copyOf(example.ids(), to), false);
+            String text = visible(upTo.startsWith(before) ? upTo.substring(before.length()) : upTo);
+            out.append(learnt ? open + text + close : text);
+            before = upTo;
+        }
+        return out.toString();
+    }
+
+    /**
+     * Control characters, but for line feed and tab, as escapes: text of strangers must not steer a
+     * terminal.
+     */
+    private static String visible(String text) {
+        StringBuilder out = new StringBuilder(text.length());
+        text.chars()
+                .forEach(c -> {
+                    if (Character.isISOControl(c) && c != '\n' && c != '\t') {
+                        out.append("\\u%04x".formatted(c));
+                    } else {
+                        out.append((char) c);
+                    }
+                });
+        return out.toString();
+    }
+}

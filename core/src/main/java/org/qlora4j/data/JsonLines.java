@@ -1,0 +1,196 @@
+package org.qlora4j.data;
+
+import java.io.ByteArrayOutputStream;
+import java.io.IOException;
+import java.io.InputStream;
+import java.nio.ByteBuffer;
+import java.nio.charset.CharacterCodingException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Map;
+import org.jspecify.annotations.Nullable;
+import org.qlora4j.error.FormatException;
+import tools.jackson.core.JacksonException;
+import tools.jackson.core.StreamReadFeature;
+import tools.jackson.core.TokenStreamLocation;
+import tools.jackson.core.json.JsonReadFeature;
+import tools.jackson.databind.DeserializationFeature;
+import tools.jackson.databind.json.JsonMapper;
+
+/**
+ * JSON Lines (jsonlines.org): UTF-8, one object a line. Read line by line, so that line numbers are
+ * exact and memory holds one line. Blank lines and a byte order mark are skipped, lines may end in
+ * CRLF, the last one in nothing. {@code NaN} and {@code Infinity} pass as numbers because Python
+ * writes them.
+ */
+public record JsonLines(Path file) implements Source {
+    private static final int MAX_LINE_BYTES = 256 << 20;
+    private static final JsonMapper JSON =
+            JsonMapper.builder()
+                    .enable(StreamReadFeature.STRICT_DUPLICATE_DETECTION)
+                    .enable(DeserializationFeature.FAIL_ON_TRAILING_TOKENS)
+                    .enable(JsonReadFeature.ALLOW_NON_NUMERIC_NUMBERS)
+                    .build();
+
+    @Override
+    public Rows open() {
+        try {
+            return new Lines(file, Files.newInputStream(file));
+        } catch (IOException e) {
+            throw new FormatException(file + " cannot be read: " + e.getMessage(), e);
+        }
+    }
+
+    private static final class Lines implements Rows {
+        private final Path file;
+        private final InputStream in;
+        private final byte[] buffer = new byte[1 << 16];
+        private final ByteArrayOutputStream line = new ByteArrayOutputStream();
+        private int at;
+        private int end;
+        private int number;
+
+        Lines(Path file, InputStream in) {
+            this.file = file;
+            this.in = in;
+        }
+
+        @Override
+        public @Nullable Row next() {
+            while (true) {
+                byte[] bytes = readLine();
+                if (bytes == null) {
+                    return null;
+                }
+                number++;
+                String text = decode(bytes);
+                if (!text.isBlank()) {
+                    return new Row(file.toString(), number, parse(text));
+                }
+            }
+        }
+
+        /**
+         * The bytes up to the next line feed, which is dropped, or to the end; null if nothing is
+         * left.
+         */
+        private byte @Nullable [] readLine() {
+            line.reset();
+            try {
+                while (true) {
+                    if (at == end) {
+                        at = 0;
+                        end = Math.max(0, in.read(buffer));
+                        if (end == 0) {
+                            return line.size() == 0 ? null : line.toByteArray();
+                        }
+                    }
+                    int from = at;
+                    while (at < end && buffer[at] != '\n') {
+                        at++;
+                    }
+                    line.write(buffer, from, at - from);
+                    if (at < end) {
+                        at++;
+                        return line.toByteArray();
+                    }
+                    if (line.size() > MAX_LINE_BYTES) {
+                        number++;
+                        throw error(
+                                "", "the line is longer than 256 MiB; is this JSON Lines?", null);
+                    }
+                }
+            } catch (IOException e) {
+                throw new FormatException(file + " cannot be read: " + e.getMessage(), e);
+            }
+        }
+
+        private String decode(byte[] bytes) {
+            try {
+                String text =
+                        StandardCharsets.UTF_8
+                                .newDecoder()
+                                .decode(ByteBuffer.wrap(bytes))
+                                .toString();
+                return number == 1 && text.startsWith("\uFEFF") ? text.substring(1) : text;
+            } catch (CharacterCodingException e) {
+                throw error("", "the line is not UTF-8; save the file as UTF-8", e);
+            }
+        }
+
+        private Map<String, Object> parse(String text) {
+            Object value;
+            try {
+                value = JSON.readValue(text, Object.class);
+            } catch (JacksonException e) {
+                if (number == 1 && text.startsWith("[")) {
+                    throw notAnObject("the beginning of a list", e);
+                }
+                String problem = e.getOriginalMessage().lines().findFirst().orElse("broken");
+                // Jackson adds where a value began, by a line number that is not the file's.
+                int noise = problem.indexOf(" (start marker at");
+                TokenStreamLocation place = e.getLocation();
+                throw error(
+                        place == null ? "" : ":" + place.getColumnNr(),
+                        "not JSON: "
+                                + (noise < 0 ? problem : problem.substring(0, noise))
+                                + "; each line must hold one whole object",
+                        e);
+            }
+            if (value instanceof Map<?, ?>) {
+                @SuppressWarnings("unchecked") // names of a JSON object are strings
+                Map<String, Object> fields = (Map<String, Object>) value;
+                widen(fields);
+                return fields;
+            }
+            throw notAnObject(Row.kind(value), null);
+        }
+
+        /**
+         * Makes each Integer inside a value a Long: templates count in longs. Jackson bounds the
+         * depth.
+         */
+        @SuppressWarnings("unchecked") // Jackson's maps and lists take any value
+        private static void widen(@Nullable Object value) {
+            if (value instanceof Map<?, ?> map) {
+                for (var entry : ((Map<String, Object>) map).entrySet()) {
+                    if (entry.getValue() instanceof Integer small) {
+                        entry.setValue(small.longValue());
+                    }
+                    widen(entry.getValue());
+                }
+            } else if (value instanceof List<?> list) {
+                for (var at = ((List<Object>) list).listIterator(); at.hasNext(); ) {
+                    Object item = at.next();
+                    if (item instanceof Integer small) {
+                        at.set(small.longValue());
+                    }
+                    widen(item);
+                }
+            }
+        }
+
+        private FormatException notAnObject(String kind, @Nullable Throwable cause) {
+            String way =
+                    kind.endsWith("list")
+                            ? "; turn a list of objects into lines with: jq -c '.[]' FILE > FILE.jsonl"
+                            : "";
+            return error("", "the line must be a JSON object, got " + kind + way, cause);
+        }
+
+        private FormatException error(String column, String problem, @Nullable Throwable cause) {
+            return new FormatException(file + ":" + number + column + ": " + problem, cause);
+        }
+
+        @Override
+        public void close() {
+            try {
+                in.close();
+            } catch (IOException e) {
+                throw new FormatException(file + " cannot be closed: " + e.getMessage(), e);
+            }
+        }
+    }
+}

@@ -1,0 +1,173 @@
+package org.qlora4j.lora;
+
+import static org.qlora4j.error.Require.require;
+
+import com.fasterxml.jackson.annotation.JsonProperty;
+import com.fasterxml.jackson.annotation.JsonPropertyDescription;
+import java.util.Collections;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Map.Entry;
+import java.util.regex.Pattern;
+import java.util.regex.PatternSyntaxException;
+import org.jspecify.annotations.Nullable;
+import org.qlora4j.error.ConfigException;
+
+/**
+ * Size, strength and place of the low-rank update added to frozen linear layers (arXiv 2106.09685,
+ * section 4.1): section {@code lora} of the settings. Keys and meanings are those of PEFT's {@code
+ * LoraConfig}.
+ *
+ * @param r inner width of A [r, in] and B [out, r]; at least 1
+ * @param loraAlpha the update is scaled by {@code lora_alpha / r}; above 0
+ * @param loraDropout share of A's inputs zeroed while training, in [0, 1)
+ * @param targetModules layers that get an update
+ * @param excludeModules layers that get none though they are targets, or null
+ * @param useRslora scale by {@code lora_alpha / sqrt(r)} instead (arXiv 2312.03732)
+ * @param rankPattern other r of some layers, by a regular expression for the end of their path;
+ *     first hit wins
+ * @param alphaPattern other lora_alpha of some layers, likewise
+ * @param layersToTransform numbers of the blocks to adapt, counted from 0; null for all
+ * @param initLoraWeights start values of A
+ */
+public record LoraConfig(
+        @JsonProperty("r")
+                @JsonPropertyDescription("Rank: inner width of the two factors of the update.")
+                int r,
+        @JsonProperty("lora_alpha")
+                @JsonPropertyDescription("The update is scaled by lora_alpha / r.")
+                double loraAlpha,
+        @JsonProperty("lora_dropout")
+                @JsonPropertyDescription(
+                        "Share of the adapters' inputs zeroed while training, in [0, 1).")
+                double loraDropout,
+        @JsonProperty("target_modules")
+                @JsonPropertyDescription(
+                        "Layers to adapt: all-linear, names such as [q_proj, v_proj], or a regular expression for"
+                                + " the whole module path.")
+                TargetModules targetModules,
+        @JsonProperty("exclude_modules")
+                @JsonPropertyDescription(
+                        "Layers to leave out though they are targets: names or a regular expression.")
+                @Nullable TargetModules excludeModules,
+        @JsonProperty("use_rslora")
+                @JsonPropertyDescription("Scale the update by lora_alpha / sqrt(r) instead.")
+                boolean useRslora,
+        @JsonProperty("rank_pattern")
+                @JsonPropertyDescription(
+                        "Another r for some layers, by a regular expression for the end of their path.")
+                Map<String, Integer> rankPattern,
+        @JsonProperty("alpha_pattern")
+                @JsonPropertyDescription(
+                        "Another lora_alpha for some layers, by a regular expression for the end of their path.")
+                Map<String, Double> alphaPattern,
+        @JsonProperty("layers_to_transform")
+                @JsonPropertyDescription(
+                        "Numbers of the blocks to adapt, counted from 0; null for all.")
+                @Nullable List<Integer> layersToTransform,
+        @JsonProperty("init_lora_weights")
+                @JsonPropertyDescription(
+                        "Start values of A: true for Kaiming uniform, or gaussian; B starts at 0.")
+                LoraInit initLoraWeights) {
+    /** The paper's: every linear layer, r 64, alpha 16 (appendix B). */
+    public static final LoraConfig DEFAULT =
+            new LoraConfig(
+                    64,
+                    16,
+                    0,
+                    new TargetModules.AllLinear(),
+                    null,
+                    false,
+                    Map.of(),
+                    Map.of(),
+                    null,
+                    LoraInit.KAIMING_UNIFORM);
+
+    public LoraConfig {
+        require(r >= 1, "lora.r must be at least 1, got %d", r);
+        require(
+                loraAlpha > 0 && Double.isFinite(loraAlpha),
+                "lora.lora_alpha must be above 0, got %s",
+                loraAlpha);
+        require(
+                loraDropout >= 0 && loraDropout < 1,
+                "lora.lora_dropout must be in [0, 1), got %s",
+                loraDropout);
+        require(
+                !(excludeModules instanceof TargetModules.AllLinear),
+                "lora.exclude_modules must not be all-linear, which would leave no layer to adapt");
+        rankPattern.forEach((pattern, rank) -> {
+            checkPattern("lora.rank_pattern", pattern);
+            require(
+                    rank >= 1,
+                    "lora.rank_pattern must hold ranks of at least 1, got %d for %s",
+                    rank,
+                    pattern);
+        });
+        alphaPattern.forEach((pattern, alpha) -> {
+            checkPattern("lora.alpha_pattern", pattern);
+            require(
+                    alpha > 0 && Double.isFinite(alpha),
+                    "lora.alpha_pattern must hold numbers above 0, got %s for %s",
+                    alpha,
+                    pattern);
+        });
+        if (layersToTransform != null) {
+            require(
+                    !layersToTransform.isEmpty(),
+                    "lora.layers_to_transform is an empty list; name at least one block, or null for all");
+            for (int layer : layersToTransform) {
+                require(
+                        layer >= 0,
+                        "lora.layers_to_transform must hold numbers from 0, got %d",
+                        layer);
+            }
+            layersToTransform = List.copyOf(layersToTransform);
+        }
+        rankPattern = inOrder(rankPattern);
+        alphaPattern = inOrder(alphaPattern);
+    }
+
+    /**
+     * Rank of the layer with this module path: that of the first rank pattern that fits, else
+     * {@link #r}.
+     */
+    public int rankOf(String modulePath) {
+        return firstMatch(rankPattern, modulePath, r);
+    }
+
+    /**
+     * Factor on the update of the layer with this module path: {@code alpha / r}, or {@code alpha /
+     * sqrt(r)}.
+     */
+    public double scalingOf(String modulePath) {
+        double alpha = firstMatch(alphaPattern, modulePath, loraAlpha);
+        int rank = rankOf(modulePath);
+        return useRslora ? alpha / Math.sqrt(rank) : alpha / rank;
+    }
+
+    private static <V> V firstMatch(Map<String, V> patterns, String modulePath, V otherwise) {
+        for (Entry<String, V> entry : patterns.entrySet()) {
+            if (Pattern.matches("(.*\\.)?(" + entry.getKey() + ")", modulePath)) {
+                return entry.getValue();
+            }
+        }
+        return otherwise;
+    }
+
+    private static void checkPattern(String key, String pattern) {
+        try {
+            Pattern.compile(pattern);
+        } catch (PatternSyntaxException e) {
+            throw ConfigException.of(
+                    "%s has a key that is not a regular expression: %s at index %d of %s",
+                    key, e.getDescription(), e.getIndex(), pattern);
+        }
+    }
+
+    /** A copy that keeps its order, on which the first hit depends. */
+    private static <V> Map<String, V> inOrder(Map<String, V> map) {
+        return Collections.unmodifiableMap(new LinkedHashMap<>(map));
+    }
+}

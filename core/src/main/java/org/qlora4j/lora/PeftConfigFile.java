@@ -1,0 +1,235 @@
+package org.qlora4j.lora;
+
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.TreeMap;
+import org.jspecify.annotations.Nullable;
+import org.qlora4j.error.ConfigException;
+import org.qlora4j.error.FormatException;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+import tools.jackson.core.JacksonException;
+import tools.jackson.core.StreamReadFeature;
+import tools.jackson.core.util.DefaultIndenter;
+import tools.jackson.core.util.DefaultPrettyPrinter;
+import tools.jackson.core.util.Separators;
+import tools.jackson.databind.JsonNode;
+import tools.jackson.databind.json.JsonMapper;
+
+/** PEFT's {@code adapter_config.json} (PEFT 0.21 {@code LoraConfig}), read and written. */
+final class PeftConfigFile {
+    static final String NAME = "adapter_config.json";
+
+    /** The version of PEFT whose file this class writes, key for key. */
+    private static final String PEFT_VERSION = "0.21.2";
+
+    private static final Logger LOG = LoggerFactory.getLogger(PeftConfigFile.class);
+    private static final JsonMapper JSON =
+            JsonMapper.builder().enable(StreamReadFeature.STRICT_DUPLICATE_DETECTION).build();
+
+    /** Keys of features that plain LoRA does not use, with the value that means "not used". */
+    private static final Map<String, @Nullable Object> UNUSED = unused();
+
+    /** Keys that say nothing about what is computed, with the value PEFT writes. */
+    private static final Map<String, @Nullable Object> NEUTRAL = neutral();
+
+    private PeftConfigFile() {}
+
+    private static Map<String, @Nullable Object> unused() {
+        Map<String, @Nullable Object> keys = new TreeMap<>();
+        for (String key :
+                List.of(
+                        "alora_invocation_tokens",
+                        "arrow_config",
+                        "corda_config",
+                        "eva_config",
+                        "kasa_config",
+                        "layer_replication",
+                        "layers_pattern",
+                        "lora_ga_config",
+                        "megatron_config",
+                        "modules_to_save",
+                        "monteclora_config",
+                        "target_parameters",
+                        "trainable_token_indices",
+                        "use_bdlora",
+                        "velora_config")) {
+            keys.put(key, null);
+        }
+        for (String key :
+                List.of(
+                        "ensure_weight_tying",
+                        "fan_in_fan_out",
+                        "lora_bias",
+                        "use_dora",
+                        "use_qalora")) {
+            keys.put(key, false);
+        }
+        keys.put("bias", "none");
+        keys.put("loftq_config", Map.of());
+        return keys;
+    }
+
+    private static Map<String, @Nullable Object> neutral() {
+        Map<String, @Nullable Object> keys = new TreeMap<>();
+        keys.put("auto_mapping", null);
+        keys.put("inference_mode", true);
+        keys.put("megatron_core", "megatron.core");
+        keys.put("peft_version", PEFT_VERSION);
+        keys.put("qalora_group_size", 16);
+        keys.put("revision", null);
+        keys.put("task_type", "CAUSAL_LM");
+        keys.put("base_model_name_or_path", null);
+        keys.put("peft_type", "LORA");
+        return keys;
+    }
+
+    /** The file's text, with indent 2 and sorted keys. */
+    static String text(LoraConfig config, List<String> paths, @Nullable String baseModel) {
+        Map<String, @Nullable Object> keys = new TreeMap<>(UNUSED);
+        keys.putAll(NEUTRAL);
+        keys.put("base_model_name_or_path", baseModel);
+        keys.put("r", config.r());
+        keys.put("lora_alpha", plain(config.loraAlpha()));
+        keys.put("lora_dropout", config.loraDropout());
+        // PEFT writes all-linear as the paths it stood for
+        keys.put(
+                "target_modules",
+                config.targetModules() instanceof TargetModules.AllLinear
+                        ? paths
+                        : config.targetModules().json());
+        keys.put(
+                "exclude_modules",
+                config.excludeModules() == null ? null : config.excludeModules().json());
+        keys.put("use_rslora", config.useRslora());
+        keys.put("rank_pattern", config.rankPattern());
+        Map<String, Object> alphas = new LinkedHashMap<>();
+        config.alphaPattern().forEach((pattern, alpha) -> alphas.put(pattern, plain(alpha)));
+        keys.put("alpha_pattern", alphas);
+        keys.put("layers_to_transform", config.layersToTransform());
+        keys.put(
+                "init_lora_weights",
+                config.initLoraWeights() == LoraInit.GAUSSIAN ? "gaussian" : true);
+        DefaultIndenter indent = new DefaultIndenter("  ", "\n");
+        DefaultPrettyPrinter printer =
+                new DefaultPrettyPrinter(
+                                Separators.createDefaultInstance()
+                                        .withObjectNameValueSpacing(Separators.Spacing.AFTER)
+                                        .withArrayEmptySeparator("")
+                                        .withObjectEmptySeparator(""))
+                        .withObjectIndenter(indent)
+                        .withArrayIndenter(indent);
+        return JSON.writer().with(printer).writeValueAsString(keys) + "\n";
+    }
+
+    /** A whole number as one: PEFT writes 16, not 16.0. */
+    private static Number plain(double value) {
+        return value == Math.rint(value) && Math.abs(value) < 1e15
+                ? (Number) (long) value
+                : (Number) value;
+    }
+
+    /**
+     * The configuration in a file; keys that mean something this library does not compute are
+     * errors.
+     */
+    static LoraConfig read(Path file) {
+        if (!Files.isRegularFile(file)) {
+            throw new FormatException(file + " is missing; name the folder of a PEFT adapter");
+        }
+        JsonNode json;
+        try {
+            json = JSON.readTree(file);
+        } catch (JacksonException e) {
+            int line = e.getLocation() == null ? 1 : e.getLocation().getLineNr();
+            throw FormatException.of(
+                    "%s:%d: %s; save the adapter again", file, line, e.getOriginalMessage());
+        }
+        if (!json.isObject() || !json.path("peft_type").asString("").equals("LORA")) {
+            throw FormatException.of(
+                    "%s: peft_type is %s; only LORA adapters are supported",
+                    file, json.path("peft_type"));
+        }
+        UNUSED.forEach((key, neutral) -> refuseUse(file, json, key, neutral));
+        try {
+            return config(file, json);
+        } catch (ConfigException e) {
+            throw FormatException.of("%s: %s", file, e.getMessage());
+        }
+    }
+
+    private static void refuseUse(Path file, JsonNode json, String key, @Nullable Object neutral) {
+        JsonNode value = json.get(key);
+        boolean unused =
+                value == null
+                        || value.isNull()
+                        || (value.isContainer() && value.isEmpty())
+                        || (value.isBoolean() && !value.asBoolean())
+                        || value.asString("").equals(neutral);
+        if (!unused) {
+            throw FormatException.of(
+                    "%s: %s %s is not supported; train the adapter without it", file, key, value);
+        }
+    }
+
+    private static LoraConfig config(Path file, JsonNode json) {
+        List<String> known = new ArrayList<>(UNUSED.keySet());
+        known.addAll(NEUTRAL.keySet());
+        known.addAll(
+                List.of(
+                        "r",
+                        "lora_alpha",
+                        "lora_dropout",
+                        "target_modules",
+                        "exclude_modules",
+                        "use_rslora",
+                        "rank_pattern",
+                        "alpha_pattern",
+                        "layers_to_transform",
+                        "init_lora_weights"));
+        json.propertyNames().stream()
+                .filter(key -> !known.contains(key))
+                .forEach(key -> LOG.warn("{}: unknown key {} is ignored", file, key));
+        JsonNode targets = json.path("target_modules");
+        JsonNode layers = json.path("layers_to_transform");
+        return new LoraConfig(
+                json.path("r").asInt(8), // PEFT's defaults, not qlora.py's
+                json.path("lora_alpha").asDouble(8),
+                json.path("lora_dropout").asDouble(0),
+                targets.isMissingNode() || targets.isNull()
+                        ? new TargetModules.AllLinear()
+                        : TargetModules.of(value(targets)),
+                json.path("exclude_modules").isMissingNode()
+                                || json.path("exclude_modules").isNull()
+                        ? null
+                        : TargetModules.of(value(json.path("exclude_modules"))),
+                json.path("use_rslora").asBoolean(false),
+                numbers(json.path("rank_pattern"), JsonNode::asInt),
+                numbers(json.path("alpha_pattern"), JsonNode::asDouble),
+                layers.isMissingNode() || layers.isNull()
+                        ? null
+                        : layers.isArray()
+                                ? layers.valueStream().map(JsonNode::asInt).toList()
+                                : List.of(layers.asInt()),
+                json.path("init_lora_weights").asString("").equals("gaussian")
+                        ? LoraInit.GAUSSIAN
+                        : LoraInit.KAIMING_UNIFORM);
+    }
+
+    private static Object value(JsonNode node) {
+        return node.isArray()
+                ? node.valueStream().map(n -> (Object) n.asString()).toList()
+                : node.asString();
+    }
+
+    private static <V> Map<String, V> numbers(
+            JsonNode object, java.util.function.Function<JsonNode, V> as) {
+        Map<String, V> out = new LinkedHashMap<>();
+        object.forEachEntry((key, value) -> out.put(key, as.apply(value)));
+        return out;
+    }
+}

@@ -1,0 +1,76 @@
+package org.qlora4j.model;
+
+import java.util.List;
+import org.jspecify.annotations.Nullable;
+import org.qlora4j.autograd.AttentionMask;
+import org.qlora4j.autograd.Parameter;
+import org.qlora4j.autograd.Tape;
+import org.qlora4j.autograd.Var;
+import org.qlora4j.autograd.Weight;
+import org.qlora4j.lora.LoraLinear;
+import org.qlora4j.tensor.DType;
+import org.qlora4j.tensor.Tensor;
+
+/**
+ * A decoder-only language model. It owns its weights; {@link #close} frees them. One file per
+ * family implements it.
+ */
+public sealed interface CausalModel extends AutoCloseable permits Llama {
+    /**
+     * Hidden states after the last norm.
+     *
+     * @param ids I64 [batch, time]; open until the backward pass
+     * @param mask over time queries and the cached plus new keys; open until the backward pass
+     * @param cache what came before, extended by this call; null when training
+     * @param checkpoint keep only each layer's input for the backward pass
+     * @return [batch, time, hidden]
+     */
+    Var hidden(
+            Tape tape,
+            Tensor ids,
+            AttentionMask mask,
+            @Nullable KeyValueCache cache,
+            boolean checkpoint);
+
+    /** The head [vocabulary, hidden], which turns hidden states into logits. */
+    Weight head();
+
+    /** The linear layers but the head, in the order of the checkpoint. */
+    List<LoraLinear> linears();
+
+    /**
+     * Weights that are not 4-bit: embeddings, norms, biases, and linear weights if they were not
+     * quantized.
+     */
+    List<Parameter> parameters();
+
+    /** Rows of the embedding table. */
+    int vocabularySize();
+
+    /** The trained context length. */
+    int maxPositions();
+
+    /** Number of weights, not counting adapters. */
+    long parameterCount();
+
+    /** Bytes of all weights as they are held. */
+    long byteSize();
+
+    /** Dtype of the values between layers. */
+    DType compute();
+
+    /** An empty cache with room for some positions of each sequence. */
+    KeyValueCache newCache(int batch, int capacity);
+
+    @Override
+    void close();
+
+    /**
+     * Logits of hidden states, F32 (F64 when computing in F64): [..., hidden] to [rows,
+     * vocabulary].
+     */
+    default Tensor logits(Tensor hidden) {
+        Tensor rows = hidden.reshape(-1, hidden.size(-1));
+        return rows.linear(head().dense(compute()), null).to(compute().wide());
+    }
+}

@@ -1,0 +1,33 @@
+package org.qlora4j.model;
+
+import static org.qlora4j.error.Require.require;
+
+import com.fasterxml.jackson.annotation.JsonProperty;
+import com.fasterxml.jackson.annotation.JsonPropertyDescription;
+
+/**
+ * Which model is finetuned, and where it runs: section {@code model} of the settings.
+ *
+ * @param modelNameOrPath a checkpoint folder, a {@code .gguf} file, or a model of the Hugging Face
+ *     hub such as {@code HuggingFaceTB/SmolLM2-135M}; empty as long as it was not given
+ * @param device where it runs
+ */
+public record ModelConfig(
+        @JsonProperty("model_name_or_path")
+                @JsonPropertyDescription(
+                        "The base model: a folder with config.json and *.safetensors, a .gguf file, or a model of"
+                                + " the Hugging Face hub.")
+                String modelNameOrPath,
+        @JsonProperty("device")
+                @JsonPropertyDescription(
+                        "Where the model runs; auto takes the fastest device found.")
+                DeviceChoice device) {
+    /** No model yet: the one thing besides the data that must be given. */
+    public static final ModelConfig DEFAULT = new ModelConfig("", DeviceChoice.AUTO);
+
+    public ModelConfig {
+        require(
+                modelNameOrPath.isEmpty() || !modelNameOrPath.isBlank(),
+                "model.model_name_or_path must name a model, got only blanks");
+    }
+}

@@ -1,0 +1,36 @@
+package org.qlora4j.model;
+
+import java.nio.file.Path;
+import org.qlora4j.checkpoint.Checkpoint;
+import org.qlora4j.quant.QuantConfig;
+import org.qlora4j.tensor.DType;
+
+/** From a checkpoint to a built model: {@code config.json} says which family. */
+public final class Models {
+    private Models() {}
+
+    /**
+     * Reads a model. The caller closes it.
+     *
+     * @param path a folder in Hugging Face layout, or a {@code .gguf} file with config.json beside
+     *     it
+     * @param quantization how linear weights are held
+     * @param compute dtype of values between layers: BF16, F32 or F64
+     */
+    public static CausalModel load(Path path, QuantConfig quantization, DType compute) {
+        return load(path, quantization, compute, false);
+    }
+
+    /**
+     * As {@link #load(Path, QuantConfig, DType)}, with all weights trainable if asked; those are
+     * not quantized.
+     */
+    public static CausalModel load(
+            Path path, QuantConfig quantization, DType compute, boolean trainable) {
+        try (Checkpoint checkpoint = Checkpoint.open(path)) {
+            LlamaConfig config = LlamaConfig.read(checkpoint.folder());
+            return Llama.load(
+                    config, new WeightLoader(checkpoint, quantization, compute, trainable));
+        }
+    }
+}

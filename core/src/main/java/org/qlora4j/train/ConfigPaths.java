@@ -1,0 +1,89 @@
+package org.qlora4j.train;
+
+import java.nio.file.Files;
+import java.nio.file.InvalidPathException;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Locale;
+import tools.jackson.databind.node.ObjectNode;
+
+/**
+ * Relative paths among the settings. One in a file, or the default, stands relative to the file's
+ * folder, so that a configuration works from wherever it is called; one in a word or flag relative
+ * to the working folder, as in any command. {@code ~/} is the home folder. The resolved path is
+ * absolute.
+ *
+ * <p>A model or data set may also be a name that is no path ({@code org/model}, {@code alpaca}). It
+ * is taken for a path if it is absolute, begins with {@code ./}, {@code ../} or {@code ~/}, ends
+ * like a file of its kind, or exists.
+ */
+final class ConfigPaths {
+    private ConfigPaths() {}
+
+    private static final List<String> MODEL_FILES = List.of(".gguf", ".safetensors");
+    private static final List<String> DATA_FILES =
+            List.of(".json", ".jsonl", ".csv", ".tsv", ".parquet", ".txt", ".gz");
+
+    /**
+     * Resolves the value of a key in its section of the tree; a no-op for keys that are no paths.
+     */
+    static void resolve(ObjectNode section, ConfigKeys.Key key, Path folder) {
+        if (!section.path(key.leaf()).isString()) {
+            return;
+        }
+        String text = section.path(key.leaf()).stringValue();
+        boolean isPath =
+                !text.isBlank()
+                        && switch (key.name()) {
+                            case "train.output_dir" -> true;
+                            case "model.model_name_or_path" ->
+                                    isExplicit(text)
+                                            || endsIn(text, MODEL_FILES)
+                                            || exists(text, folder);
+                            case "data.dataset" ->
+                                    isExplicit(text)
+                                            || endsIn(text, DATA_FILES)
+                                            || (exists(text, folder)
+                                                    && !Files.isDirectory(folder.resolve(text)));
+                            default -> false;
+                        };
+        if (isPath) {
+            section.put(key.leaf(), absolute(text, folder));
+        }
+    }
+
+    private static boolean isExplicit(String text) {
+        String slashed = text.replace('\\', '/');
+        return slashed.equals(".")
+                || slashed.equals("..")
+                || slashed.startsWith("./")
+                || slashed.startsWith("../")
+                || slashed.startsWith("~/")
+                || slashed.startsWith("/")
+                || slashed.matches("[A-Za-z]:/.*");
+    }
+
+    private static boolean endsIn(String text, List<String> endings) {
+        return endings.stream().anyMatch(text.toLowerCase(Locale.ROOT)::endsWith);
+    }
+
+    private static boolean exists(String text, Path folder) {
+        try {
+            return Files.exists(folder.resolve(text));
+        } catch (InvalidPathException e) {
+            return false;
+        }
+    }
+
+    private static String absolute(String text, Path folder) {
+        try {
+            Path path =
+                    text.startsWith("~/")
+                            ? Path.of(System.getProperty("user.home"), text.substring(2))
+                            : folder.resolve(text);
+            return path.toAbsolutePath().normalize().toString();
+        } catch (InvalidPathException e) {
+            return text; // left for the record, or whoever opens it, to refuse
+        }
+    }
+}

@@ -1,0 +1,63 @@
+package org.qlora4j.train;
+
+import static org.qlora4j.error.Require.require;
+
+import com.fasterxml.jackson.annotation.JsonProperty;
+import com.fasterxml.jackson.annotation.JsonPropertyDescription;
+import java.nio.file.InvalidPathException;
+import java.nio.file.Path;
+import org.qlora4j.data.DataConfig;
+import org.qlora4j.lora.LoraConfig;
+import org.qlora4j.model.ModelConfig;
+import org.qlora4j.quant.QuantConfig;
+
+/**
+ * All settings of a run, as in its YAML file: a version and one section for each concern.
+ *
+ * @param version of the format; {@link #VERSION}
+ * @param model the base model
+ * @param quantization how its weights are stored
+ * @param lora the adapters
+ * @param data what is trained on
+ * @param train the course of the run
+ */
+public record RunConfig(
+        @JsonProperty("version") @JsonPropertyDescription("Version of this format.") int version,
+        @JsonProperty("model") @JsonPropertyDescription("The base model.") ModelConfig model,
+        @JsonProperty("quantization") @JsonPropertyDescription("How the frozen weights are stored.")
+                QuantConfig quantization,
+        @JsonProperty("lora") @JsonPropertyDescription("The adapters, which are what is trained.")
+                LoraConfig lora,
+        @JsonProperty("data") @JsonPropertyDescription("What is trained on.") DataConfig data,
+        @JsonProperty("train") @JsonPropertyDescription("The course of the run.")
+                TrainConfig train) {
+    /** The only format so far. */
+    public static final int VERSION = 1;
+
+    /** The paper's settings; model and data are still to be named. */
+    public static final RunConfig DEFAULT =
+            new RunConfig(
+                    VERSION,
+                    ModelConfig.DEFAULT,
+                    QuantConfig.DEFAULT,
+                    LoraConfig.DEFAULT,
+                    DataConfig.DEFAULT,
+                    TrainConfig.DEFAULT);
+
+    public RunConfig {
+        require(version == VERSION, "version must be %d, got %d", VERSION, version);
+        require(
+                !isFolder(model.modelNameOrPath(), train.outputPath()),
+                "train.output_dir must not be the folder of the base model, got %s; name a new folder",
+                train.outputDir());
+    }
+
+    /** False for the name of a model that cannot be a path on this system. */
+    private static boolean isFolder(String name, Path folder) {
+        try {
+            return !name.isEmpty() && Path.of(name).normalize().equals(folder.normalize());
+        } catch (InvalidPathException e) {
+            return false;
+        }
+    }
+}

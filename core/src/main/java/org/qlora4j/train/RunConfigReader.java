@@ -1,0 +1,128 @@
+package org.qlora4j.train;
+
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import org.qlora4j.error.ConfigException;
+import org.qlora4j.error.FormatException;
+import tools.jackson.databind.node.ObjectNode;
+
+/**
+ * Reads settings: the defaults of the records, over them the YAML file, over that what the command
+ * line says. A key that no record knows is an error; all that is wrong is said in one message, a
+ * line each, which begins with {@code FILE:LINE:COLUMN} or with the word that was typed.
+ *
+ * <p>Paths that are relative become absolute, so that the settings of a run can be read back from
+ * any place: those of the file stand relative to its folder, those of the command line to the
+ * working folder ({@link ConfigPaths}).
+ */
+public final class RunConfigReader {
+    private final List<String> problems = new ArrayList<>();
+    private final ObjectNode tree = ConfigKeys.defaults();
+    private final List<Layer.Given> given = new ArrayList<>();
+
+    private RunConfigReader() {}
+
+    /**
+     * Reads a file alone.
+     *
+     * @throws ConfigException for settings that cannot be used
+     * @throws FormatException for a file that cannot be read
+     */
+    public static RunConfig read(Path file) {
+        return read(file, Overrides.NONE);
+    }
+
+    /** Reads a file, over which the command line goes; errors as in {@link #read(Path)}. */
+    public static RunConfig read(Path file, Overrides overrides) {
+        var reader = new RunConfigReader();
+        Path parent = file.toAbsolutePath().getParent();
+        Path folder = parent == null ? file.toAbsolutePath() : parent;
+        reader.addLayer(Layer.ofFile(file), folder);
+        reader.addLayer(Layer.of(overrides), Path.of("").toAbsolutePath());
+        return reader.finish(file.toString(), folder);
+    }
+
+    /**
+     * Settings from the command line and the defaults, without a file; errors as in {@link
+     * #read(Path)}.
+     */
+    public static RunConfig of(Overrides overrides) {
+        var reader = new RunConfigReader();
+        Path folder = Path.of("").toAbsolutePath();
+        reader.addLayer(Layer.of(overrides), folder);
+        return reader.finish("settings", folder);
+    }
+
+    /** Puts a layer over what is there. */
+    private void addLayer(Layer layer, Path folder) {
+        retractAlternative(layer.given(), "train.max_steps", "train.num_train_epochs");
+        retractAlternative(layer.given(), "train.num_train_epochs", "train.max_steps");
+        for (Layer.Given one : layer.given()) {
+            ObjectNode section = tree.withObject("/" + one.key().section());
+            section.set(one.key().leaf(), one.value());
+            ConfigPaths.resolve(section, one.key(), folder);
+        }
+        given.addAll(layer.given());
+        problems.addAll(layer.problems());
+    }
+
+    /**
+     * Who sets one of two keys that exclude each other takes the other back, if it came from a
+     * layer below.
+     */
+    private void retractAlternative(List<Layer.Given> layer, String set, String other) {
+        boolean isSet = false;
+        boolean otherIsSet = false;
+        for (Layer.Given one : layer) {
+            isSet |= one.key().name().equals(set) && !one.value().isNull();
+            otherIsSet |= one.key().name().equals(other);
+        }
+        ConfigKeys.Key key = ConfigKeys.find(other);
+        if (isSet && !otherIsSet && key != null) {
+            tree.withObject("/" + key.section()).putNull(key.leaf());
+            given.removeIf(earlier -> earlier.key().equals(key));
+        }
+    }
+
+    private RunConfig finish(String source, Path folder) {
+        for (ConfigKeys.Key key : ConfigKeys.all()) {
+            ObjectNode section = tree.withObject("/" + key.section());
+            ConfigPaths.resolve(
+                    section, key, folder); // defaults; the others are absolute by now, or names
+            boolean isMissing =
+                    key.required()
+                            && section.path(key.leaf()).isString()
+                            && section.path(key.leaf()).stringValue().isBlank();
+            if (isMissing) {
+                problems.add(
+                        "%s: %s is missing: %s".formatted(source, key.name(), key.description()));
+            }
+        }
+        List<Layer.Given> last = given.reversed();
+        ConfigKeys.sections()
+                .forEach((name, record) ->
+                        new SectionBinder(name, record, tree.withObject("/" + name), last, source)
+                                .check(problems));
+        if (problems.isEmpty()) {
+            try {
+                return SectionBinder.bind(tree, RunConfig.class);
+            } catch (ConfigException e) {
+                problems.add(
+                        whereOf(String.valueOf(e.getMessage()), source) + ": " + e.getMessage());
+            }
+        }
+        throw new ConfigException(String.join("\n", problems));
+    }
+
+    /** Where the key stands that the message of a check across sections begins with. */
+    private String whereOf(String message, String source) {
+        String key = SectionBinder.keyAtStart(message);
+        for (Layer.Given one : given.reversed()) {
+            if (one.key().name().equals(key)) {
+                return one.where();
+            }
+        }
+        return source;
+    }
+}

@@ -1,0 +1,264 @@
+package org.qlora4j.train;
+
+import static org.qlora4j.error.Require.require;
+
+import com.fasterxml.jackson.annotation.JsonProperty;
+import com.fasterxml.jackson.annotation.JsonPropertyDescription;
+import java.nio.file.InvalidPathException;
+import java.nio.file.Path;
+import java.util.List;
+import org.jspecify.annotations.Nullable;
+import org.qlora4j.optim.LrSchedulerType;
+import org.qlora4j.optim.OptimConfig;
+import org.qlora4j.optim.OptimType;
+
+/**
+ * The course of a training run: section {@code train} of the settings, with the keys of the Hugging
+ * Face trainer and the defaults of qlora.py. A step is one update of the weights.
+ *
+ * @param outputDir the run folder
+ * @param maxSteps steps to train; null where {@code numTrainEpochs} is given
+ * @param numTrainEpochs passes over the data instead, above 0; null where {@code maxSteps} is given
+ * @param perDeviceTrainBatchSize examples computed at once; at least 1
+ * @param gradientAccumulationSteps such batches in one step; at least 1
+ * @param learningRate step size, above 0; null chooses by the size of the model, see {@link
+ *     #learningRateFor}
+ * @param lrSchedulerType course of the learning rate
+ * @param warmupRatio share of the steps in which the learning rate rises from 0, in [0, 1]
+ * @param warmupSteps the same as a number of steps; 0 uses {@code warmupRatio}
+ * @param optim the optimizer
+ * @param weightDecay share of the learning rate by which weights shrink each step; at least 0
+ * @param adamBeta1 decay of the mean of gradients, in [0, 1)
+ * @param adamBeta2 decay of the mean of squared gradients, in [0, 1)
+ * @param adamEpsilon added to the root of the second mean; above 0
+ * @param maxGradNorm gradients are scaled down to this norm; 0 leaves them as they are
+ * @param gradientCheckpointing recompute activations in the backward pass instead of keeping them
+ * @param seed of the adapters' start values, dropout and, unless {@code dataSeed} is given, order
+ * @param dataSeed of the order of the examples; null uses {@code seed}
+ * @param loggingSteps steps between two lines of metrics; at least 1
+ * @param saveSteps steps between two checkpoints; 0 saves at the end only
+ * @param saveTotalLimit checkpoints kept, the newest; 0 keeps all
+ * @param threads CPU threads; 0 takes one a core
+ * @param samplePrompt prompts answered by the base and by the finetuned model at the end
+ * @param sampleMaxNewTokens longest such answer in tokens; at least 1
+ */
+public record TrainConfig(
+        @JsonProperty("output_dir")
+                @JsonPropertyDescription("The run folder: settings, metrics, checkpoints.")
+                String outputDir,
+        @JsonProperty("max_steps")
+                @JsonPropertyDescription(
+                        "Steps (updates of the weights) to train; null where num_train_epochs is given.")
+                @Nullable Integer maxSteps,
+        @JsonProperty("num_train_epochs")
+                @JsonPropertyDescription("Passes over the data, instead of max_steps.")
+                @Nullable Double numTrainEpochs,
+        @JsonProperty("per_device_train_batch_size")
+                @JsonPropertyDescription("Examples computed at once.")
+                int perDeviceTrainBatchSize,
+        @JsonProperty("gradient_accumulation_steps")
+                @JsonPropertyDescription("Such batches in one step.")
+                int gradientAccumulationSteps,
+        @JsonProperty("learning_rate")
+                @JsonPropertyDescription(
+                        "Learning rate; null takes 2e-4, or 1e-4 for models above 13B parameters.")
+                @Nullable Double learningRate,
+        @JsonProperty("lr_scheduler_type")
+                @JsonPropertyDescription("Course of the learning rate; constant has no warm-up.")
+                LrSchedulerType lrSchedulerType,
+        @JsonProperty("warmup_ratio")
+                @JsonPropertyDescription(
+                        "Share of the steps in which the learning rate rises from 0.")
+                double warmupRatio,
+        @JsonProperty("warmup_steps")
+                @JsonPropertyDescription(
+                        "Steps in which the learning rate rises from 0; 0 uses warmup_ratio.")
+                int warmupSteps,
+        @JsonProperty("optim") @JsonPropertyDescription("The optimizer.") OptimType optim,
+        @JsonProperty("weight_decay") @JsonPropertyDescription("Weight decay of AdamW.")
+                double weightDecay,
+        @JsonProperty("adam_beta1") @JsonPropertyDescription("Decay of AdamW's mean of gradients.")
+                double adamBeta1,
+        @JsonProperty("adam_beta2")
+                @JsonPropertyDescription("Decay of AdamW's mean of squared gradients.")
+                double adamBeta2,
+        @JsonProperty("adam_epsilon") @JsonPropertyDescription("Added to the root in AdamW's step.")
+                double adamEpsilon,
+        @JsonProperty("max_grad_norm")
+                @JsonPropertyDescription("Gradients are scaled down to this norm; 0 leaves them.")
+                double maxGradNorm,
+        @JsonProperty("gradient_checkpointing")
+                @JsonPropertyDescription(
+                        "Recompute activations in the backward pass instead of keeping them.")
+                boolean gradientCheckpointing,
+        @JsonProperty("seed")
+                @JsonPropertyDescription(
+                        "Seed of start values, dropout and, without data_seed, order.")
+                long seed,
+        @JsonProperty("data_seed")
+                @JsonPropertyDescription("Seed of the order of the examples; null uses seed.")
+                @Nullable Long dataSeed,
+        @JsonProperty("logging_steps")
+                @JsonPropertyDescription("Steps between two lines of metrics.")
+                int loggingSteps,
+        @JsonProperty("save_steps")
+                @JsonPropertyDescription("Steps between two checkpoints; 0 saves at the end only.")
+                int saveSteps,
+        @JsonProperty("save_total_limit")
+                @JsonPropertyDescription("Checkpoints kept, the newest; 0 keeps all.")
+                int saveTotalLimit,
+        @JsonProperty("threads") @JsonPropertyDescription("CPU threads; 0 takes one a core.")
+                int threads,
+        @JsonProperty("sample_prompt")
+                @JsonPropertyDescription(
+                        "Prompts answered by the base and by the finetuned model at the end.")
+                List<String> samplePrompt,
+        @JsonProperty("sample_max_new_tokens")
+                @JsonPropertyDescription("Longest such answer, in tokens.")
+                int sampleMaxNewTokens) {
+    /** The defaults of qlora.py; seed 42 is that of the Hugging Face trainer below it. */
+    public static final TrainConfig DEFAULT =
+            new TrainConfig(
+                    "output",
+                    10_000,
+                    null,
+                    1,
+                    16,
+                    null,
+                    LrSchedulerType.CONSTANT,
+                    0.03,
+                    0,
+                    OptimConfig.DEFAULT.type(),
+                    OptimConfig.DEFAULT.weightDecay(),
+                    OptimConfig.DEFAULT.beta1(),
+                    OptimConfig.DEFAULT.beta2(),
+                    OptimConfig.DEFAULT.epsilon(),
+                    0.3,
+                    true,
+                    42,
+                    null,
+                    10,
+                    250,
+                    40,
+                    0,
+                    List.of(),
+                    256);
+
+    /**
+     * Parameters up to which a model counts as 13B: LLaMA-13B has 13.016e9. The paper trains 7B and
+     * 13B at 2e-4, 33B and 65B at 1e-4 (table 9), and nothing between.
+     */
+    static final long LARGEST_13B = 15_000_000_000L;
+
+    public TrainConfig {
+        require(!outputDir.isBlank(), "train.output_dir must name a folder, got an empty text");
+        require(isPath(outputDir), "train.output_dir must name a folder, got %s", outputDir);
+        require(
+                maxSteps == null || maxSteps >= 1,
+                "train.max_steps must be at least 1, got %s; leave it out to train by num_train_epochs",
+                String.valueOf(maxSteps));
+        require(
+                numTrainEpochs == null || (numTrainEpochs > 0 && Double.isFinite(numTrainEpochs)),
+                "train.num_train_epochs must be above 0, got %s",
+                String.valueOf(numTrainEpochs));
+        require(
+                perDeviceTrainBatchSize >= 1,
+                "train.per_device_train_batch_size must be at least 1, got %d",
+                perDeviceTrainBatchSize);
+        require(
+                gradientAccumulationSteps >= 1,
+                "train.gradient_accumulation_steps must be at least 1, got %d",
+                gradientAccumulationSteps);
+        require(
+                learningRate == null || (learningRate > 0 && Double.isFinite(learningRate)),
+                "train.learning_rate must be above 0, got %s",
+                String.valueOf(learningRate));
+        require(
+                warmupRatio >= 0 && warmupRatio <= 1,
+                "train.warmup_ratio must be in [0, 1], got %s",
+                warmupRatio);
+        require(warmupSteps >= 0, "train.warmup_steps must be at least 0, got %d", warmupSteps);
+        new OptimConfig(optim, adamBeta1, adamBeta2, adamEpsilon, weightDecay); // for its checks
+        require(
+                maxGradNorm >= 0 && Double.isFinite(maxGradNorm),
+                "train.max_grad_norm must be at least 0, got %s",
+                maxGradNorm);
+        require(loggingSteps >= 1, "train.logging_steps must be at least 1, got %d", loggingSteps);
+        require(saveSteps >= 0, "train.save_steps must be at least 0, got %d", saveSteps);
+        require(
+                saveTotalLimit >= 0,
+                "train.save_total_limit must be at least 0, got %d",
+                saveTotalLimit);
+        require(threads >= 0, "train.threads must be at least 0, got %d", threads);
+        for (String prompt : samplePrompt) {
+            require(
+                    !prompt.isBlank(),
+                    "train.sample_prompt must hold prompts, got an empty text among them");
+        }
+        require(
+                sampleMaxNewTokens >= 1,
+                "train.sample_max_new_tokens must be at least 1, got %d",
+                sampleMaxNewTokens);
+        require(
+                maxSteps == null || numTrainEpochs == null,
+                "train.num_train_epochs must not stand beside train.max_steps, got %s and %s; leave one out",
+                String.valueOf(numTrainEpochs),
+                String.valueOf(maxSteps));
+        require(
+                maxSteps != null || numTrainEpochs != null,
+                "train.max_steps must be given where train.num_train_epochs is not");
+        require(
+                warmupSteps == 0 || lrSchedulerType != LrSchedulerType.CONSTANT,
+                "train.warmup_steps must be 0 with train.lr_scheduler_type constant, got %d; use constant_with_warmup",
+                warmupSteps);
+        require(
+                maxSteps == null || warmupSteps <= maxSteps,
+                "train.warmup_steps must be at most train.max_steps %s, got %d",
+                String.valueOf(maxSteps),
+                warmupSteps);
+        samplePrompt = List.copyOf(samplePrompt);
+    }
+
+    private static boolean isPath(String text) {
+        try {
+            return !Path.of(text).toString().isEmpty();
+        } catch (InvalidPathException e) {
+            return false;
+        }
+    }
+
+    /** The run folder. */
+    public Path outputPath() {
+        return Path.of(outputDir);
+    }
+
+    /** The optimizer with its constants. */
+    public OptimConfig optimizer() {
+        return new OptimConfig(optim, adamBeta1, adamBeta2, adamEpsilon, weightDecay);
+    }
+
+    /**
+     * The learning rate given, else the paper's for a model of this size (table 9).
+     *
+     * @param baseParameters weights of the base model, counted before they are quantized
+     */
+    public double learningRateFor(long baseParameters) {
+        if (learningRate != null) {
+            return learningRate;
+        }
+        return baseParameters > LARGEST_13B ? 1e-4 : 2e-4;
+    }
+
+    /**
+     * Steps of warm-up in a run of so many steps; the ratio rounds up, as in the Hugging Face
+     * trainer.
+     */
+    public int warmupStepsOf(int totalSteps) {
+        return warmupSteps > 0 ? warmupSteps : (int) Math.ceil(totalSteps * warmupRatio);
+    }
+
+    /** Seed of the order of the examples. */
+    public long orderSeed() {
+        return dataSeed == null ? seed : dataSeed;
+    }
+}

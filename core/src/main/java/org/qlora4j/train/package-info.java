@@ -1,0 +1,10 @@
+/**
+ * The settings of a run and what is done with them. In: a YAML file, {@code key=value} words, the
+ * flags of qlora.py. Out: one checked {@link org.qlora4j.train.RunConfig}, with every default
+ * filled in from the records. Open {@code RunConfig} first, then {@link
+ * org.qlora4j.train.RunConfigReader}.
+ */
+@NullMarked
+package org.qlora4j.train;
+
+import org.jspecify.annotations.NullMarked;

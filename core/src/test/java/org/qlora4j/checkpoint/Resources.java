@@ -1,0 +1,80 @@
+package org.qlora4j.checkpoint;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.io.IOException;
+import java.lang.foreign.Arena;
+import java.lang.foreign.ValueLayout;
+import java.net.URISyntaxException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.security.MessageDigest;
+import java.security.NoSuchAlgorithmException;
+import java.util.ArrayList;
+import java.util.HexFormat;
+import java.util.List;
+import java.util.Objects;
+import java.util.stream.Collectors;
+import java.util.stream.LongStream;
+import org.assertj.core.api.Assertions;
+import org.assertj.core.api.ThrowableAssert.ThrowingCallable;
+import org.qlora4j.error.FormatException;
+
+/**
+ * Files made by {@code src/test/python/make_checkpoint_resources.py}, and how to compare with them.
+ */
+final class Resources {
+    private Resources() {}
+
+    static Path file(String name) {
+        try {
+            return Path.of(
+                    Objects.requireNonNull(Resources.class.getResource("/checkpoint/" + name), name)
+                            .toURI());
+        } catch (URISyntaxException e) {
+            throw new AssertionError(e);
+        }
+    }
+
+    static List<String> lines(String name) throws IOException {
+        return Files.readAllLines(file(name));
+    }
+
+    /** Lines {@code DIGEST NAME SHAPE}, sorted by name. */
+    static List<String> digests(Checkpoint checkpoint) {
+        var lines = new ArrayList<String>();
+        for (String name : checkpoint.names().stream().sorted().toList()) {
+            try (var arena = Arena.ofConfined()) {
+                StoredTensor tensor = checkpoint.read(name, arena);
+                assertThat(tensor.type()).isEqualTo(StoredType.BF16);
+                lines.add(sha256(tensor) + " " + name + " " + shape(tensor.shape()));
+            }
+        }
+        return lines;
+    }
+
+    static String shape(long[] shape) {
+        return LongStream.of(shape).mapToObj(Long::toString).collect(Collectors.joining("x"));
+    }
+
+    private static String sha256(StoredTensor tensor) {
+        try {
+            var digest = MessageDigest.getInstance("SHA-256");
+            digest.update(tensor.data().toArray(ValueLayout.JAVA_BYTE));
+            return HexFormat.of().formatHex(digest.digest());
+        } catch (NoSuchAlgorithmException e) {
+            throw new AssertionError(e);
+        }
+    }
+
+    /** Expects a one-line FormatException that names the file and has these parts. */
+    static void assertRejected(ThrowingCallable call, Path file, String... parts) {
+        Assertions.assertThatExceptionOfType(FormatException.class)
+                .isThrownBy(call)
+                .satisfies(e -> {
+                    assertThat(e.getMessage()).contains(file.getFileName().toString());
+                    assertThat(e.getMessage()).doesNotContain("\n").hasSizeLessThan(600);
+                    assertThat(parts).allSatisfy(part -> assertThat(e.getMessage()).contains(part));
+                });
+    }
+}

@@ -1,0 +1,63 @@
+package org.qlora4j.data;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.qlora4j.error.ConfigException;
+import tools.jackson.databind.json.JsonMapper;
+
+class DataConfigTest {
+    private static final JsonMapper JSON = JsonMapper.shared();
+    private static final String ALL =
+            """
+            {"dataset":"a.jsonl","dataset_format":"%s","source_max_len":16,"target_max_len":512,\
+            "train_on_source":true,"group_by_length":false,"max_train_samples":%s}\
+            """;
+
+    @ParameterizedTest
+    @CsvSource({
+        "auto, AUTO",
+        "messages, MESSAGES",
+        "alpaca, ALPACA",
+        "alpaca-clean, ALPACA",
+        "self-instruct, PROMPT_COMPLETION",
+        "prompt-completion, PROMPT_COMPLETION",
+        "input-output, INPUT_OUTPUT",
+        "hh-rlhf, HH_RLHF",
+        "oasst1, OASST1",
+        "chip2, CHIP2"
+    })
+    void keysOfQloraPy_bindAndAreWrittenBack(String key, DatasetFormat format) {
+        DataConfig config = JSON.readValue(ALL.formatted(key, 7), DataConfig.class);
+        assertThat(config).isEqualTo(new DataConfig("a.jsonl", format, 16, 512, true, false, 7));
+        assertThat(JSON.writeValueAsString(config)).isEqualTo(ALL.formatted(format.key(), 7));
+    }
+
+    @Test
+    void nulls_meanTheDefault() {
+        String json =
+                ALL.formatted("auto", "null")
+                        .replace("\"auto\"", "null")
+                        .replace("\"a.jsonl\"", "null");
+        assertThat(JSON.readValue(json, DataConfig.class))
+                .isEqualTo(new DataConfig("", DatasetFormat.AUTO, 16, 512, true, false, 0));
+    }
+
+    @Test
+    void valuesOutOfRange_nameTheKey() {
+        assertThatThrownBy(() -> new DataConfig("", DatasetFormat.AUTO, 0, 1, false, true, 0))
+                .isInstanceOf(ConfigException.class)
+                .hasMessage("data.source_max_len must be at least 1, got 0");
+        assertThatThrownBy(() -> new DataConfig("", DatasetFormat.AUTO, 1, -4, false, true, 0))
+                .hasMessage("data.target_max_len must be at least 1, got -4");
+        assertThatThrownBy(() -> new DataConfig("", DatasetFormat.AUTO, 1, 1, false, true, -1))
+                .hasMessage("data.max_train_samples must be 0 (all) or more, got -1");
+        assertThatThrownBy(() ->
+                        new DataConfig(
+                                "", DatasetFormat.AUTO, Integer.MAX_VALUE, 1, false, true, 0))
+                .isInstanceOf(ConfigException.class);
+    }
+}

@@ -1,0 +1,156 @@
+package org.qlora4j.data;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import java.nio.file.Path;
+import java.util.OptionalInt;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.qlora4j.error.ConfigException;
+import org.qlora4j.error.FormatException;
+import org.qlora4j.tokenize.Tokenizer;
+import tools.jackson.databind.JsonNode;
+
+class TrainingSetTest {
+    private final Tokenizer tokenizer = References.tokenizer("llama");
+    @TempDir Path folder;
+
+    @AfterEach
+    void close() {
+        tokenizer.close();
+    }
+
+    private TrainingSet load(DataConfig config) {
+        return TrainingSet.load(config, tokenizer, References.LLAMA, null);
+    }
+
+    private TrainingSet load(int sourceMaxLen, int targetMaxLen, String... lines) {
+        return load(
+                References.config(
+                        References.write(folder, lines),
+                        DatasetFormat.AUTO,
+                        sourceMaxLen,
+                        targetMaxLen));
+    }
+
+    @Test
+    void fingerprint_equalsItsDefinitionInPython() {
+        JsonNode first = References.json("collated.json").get(0);
+        TrainingSet set =
+                load(
+                        1024,
+                        256,
+                        first.get("records")
+                                .valueStream()
+                                .map(JsonNode::toString)
+                                .toArray(String[]::new));
+        assertThat(set.fingerprint())
+                .isEqualTo(References.json("fingerprint.json").get("sha256").asString());
+    }
+
+    @Test
+    void fingerprint_changesWithTextMaskAndOrder() {
+        String a = "{\"input\": \"a\", \"output\": \"b\"}";
+        String b = "{\"input\": \"c\", \"output\": \"d\"}";
+        String plain = load(9, 9, a, b).fingerprint();
+        assertThat(load(9, 9, a, "", b).fingerprint()).isEqualTo(plain);
+        assertThat(load(9, 9, b, a).fingerprint()).isNotEqualTo(plain);
+        assertThat(
+                        load(new DataConfig(
+                                        References.write(folder, a, b),
+                                        DatasetFormat.AUTO,
+                                        9,
+                                        9,
+                                        true,
+                                        true,
+                                        0))
+                                .fingerprint())
+                .isNotEqualTo(plain);
+    }
+
+    @Test
+    void cutTargets_areCountedWithTheirLostEnd() {
+        String wide = "x".repeat(40);
+        TrainingSet set =
+                load(
+                        10,
+                        10,
+                        "{\"input\": \"a\", \"output\": \"b\"}",
+                        "{\"input\": \"" + wide + "\", \"output\": \"b\"}",
+                        "{\"input\": \"a\", \"output\": \"" + wide + "\"}");
+        assertThat(set.examples())
+                .extracting(Example::truncated)
+                .containsExactly(false, true, true);
+        assertThat(set.examples()).extracting(Example::endCut).containsExactly(false, false, true);
+        assertThat(set.examples().get(1).ids()).endsWith(2);
+        assertThat(set.stats().truncatedLine()).isEqualTo(2);
+        assertThat(set.stats().endsCut()).isEqualTo(1);
+        assertThat(set.stats().tokens())
+                .isEqualTo(set.lengths()[0] + set.lengths()[1] + set.lengths()[2]);
+        assertThat(set.stats().report(References.config("", DatasetFormat.AUTO, 10, 10)))
+                .hasSize(2)
+                .last()
+                .asString()
+                .isEqualTo(
+                        "2 examples are cut to source_max_len 10 and target_max_len 10, the first at line 2; 1 of them lose the end of the answer");
+    }
+
+    @Test
+    void maxTrainSamples_readsOnlyTheFirst() {
+        String file =
+                References.write(folder, "{\"text\": \"a\"}", "", "{\"text\": \"b\"}", "broken");
+        DataConfig config = new DataConfig(file, DatasetFormat.AUTO, 9, 9, false, true, 2);
+        assertThat(load(config).examples()).extracting(Example::line).containsExactly(1, 3);
+        assertThatThrownBy(() -> load(References.config(file, DatasetFormat.AUTO, 9, 9)))
+                .hasMessageContaining(":4:1: not JSON");
+    }
+
+    @Test
+    void format_isSaidWithItsReason() {
+        String file = References.write(folder, "{\"instruction\": \"a\", \"output\": \"b\"}");
+        assertThat(load(References.config(file, DatasetFormat.AUTO, 99, 99)).description())
+                .isEqualTo(file + ": format alpaca (the first record has instruction and output)");
+        assertThat(load(References.config(file, DatasetFormat.ALPACA, 99, 99)).description())
+                .isEqualTo(file + ": format alpaca (set by data.dataset_format)");
+    }
+
+    @Test
+    void unknownFields_listWhatWouldDo() {
+        assertThatThrownBy(() -> load(9, 9, "{\"question\": \"a\", \"answer\": \"b\"}"))
+                .isInstanceOf(FormatException.class)
+                .hasMessageContaining(
+                        "train.jsonl:1: the fields [question, answer] fit no known format")
+                .hasMessageContaining(
+                        "messages, instruction + output, prompt + completion, input + output, chosen, text");
+        assertThatThrownBy(() -> load(9, 9, "{\"conversations\": []}"))
+                .hasMessageContaining("ShareGPT");
+    }
+
+    @Test
+    void noDatasetOrEmptyFile_isRefused() {
+        assertThatThrownBy(() -> load(DataConfig.DEFAULT))
+                .isInstanceOf(ConfigException.class)
+                .hasMessageStartingWith("data.dataset is not set");
+        assertThatThrownBy(() -> load(9, 9, "", " \r"))
+                .isInstanceOf(FormatException.class)
+                .hasMessageContaining("holds no records");
+    }
+
+    @Test
+    void nothingLeftToLearn_isRefused() {
+        // Without a BOS, an empty source and an empty target leave the EOS alone, which nothing
+        // predicts.
+        String file = References.write(folder, "{\"input\": \"\", \"output\": \"\"}");
+        assertThatThrownBy(() ->
+                        TrainingSet.load(
+                                References.config(file, DatasetFormat.AUTO, 9, 9),
+                                tokenizer,
+                                new SpecialIds(OptionalInt.empty(), 2, 0),
+                                null))
+                .isInstanceOf(FormatException.class)
+                .hasMessageContaining(
+                        "none of the 1 records has a token to train on (the first is at line 1)");
+    }
+}

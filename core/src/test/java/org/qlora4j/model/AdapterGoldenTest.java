@@ -1,0 +1,130 @@
+package org.qlora4j.model;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.TreeSet;
+import org.assertj.core.data.Offset;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+import org.qlora4j.autograd.AttentionMask;
+import org.qlora4j.autograd.CrossEntropy;
+import org.qlora4j.autograd.Parameter;
+import org.qlora4j.autograd.Tape;
+import org.qlora4j.autograd.Var;
+import org.qlora4j.lora.LoraAdapter;
+import org.qlora4j.lora.PeftAdapter;
+import org.qlora4j.tensor.DType;
+import org.qlora4j.tensor.NativeMemory;
+import org.qlora4j.tensor.Tensor;
+import org.qlora4j.tensor.TensorScope;
+import org.qlora4j.testing.Close;
+import org.qlora4j.testing.Golden;
+import tools.jackson.databind.JsonNode;
+
+/** Adapters of PEFT: what they compute, their gradients, merging, and their files written again. */
+class AdapterGoldenTest {
+    @TempDir Path temporary;
+
+    @BeforeAll
+    static void goldenFiles() {
+        Golden.folder();
+    }
+
+    private static Path adapters() {
+        return Golden.folder().resolve("adapters");
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"lora", "rslora", "patterns", "layers"})
+    void adapter_givesLogitsGradientsAndMergedLogitsOfPeft(String name) {
+        Golden golden = Golden.open(adapters().resolve(name).resolve("expected.safetensors"));
+        long before = NativeMemory.liveBytes();
+        try (TensorScope scope = TensorScope.open();
+                CausalModel model =
+                        Models.load(
+                                adapters().resolve("base"),
+                                LlamaGoldenTest.NOT_QUANTIZED,
+                                DType.F32);
+                LoraAdapter adapter =
+                        PeftAdapter.load(
+                                adapters().resolve(name), model.linears(), DType.F32, true)) {
+            Tensor ids = golden.tensor("input_ids");
+            int batch = (int) ids.size(0);
+            int time = (int) ids.size(1);
+            try (Tape tape = Tape.recording(1);
+                    AttentionMask mask = new AttentionMask(batch, time, time, null)) {
+                Var hidden = model.hidden(tape, ids, mask, null, false);
+                Tensor logits =
+                        model.logits(hidden.value()).view(batch, time, model.vocabularySize());
+                Close.assertClose("logits", logits, golden.tensor("logits"), 0, 1e-4);
+                int[] labels = LlamaGoldenTest.shifted(ids.toLongs(), batch, time);
+                Var loss = CrossEntropy.sum(tape, hidden, model.head(), labels);
+                int count = batch * (time - 1);
+                assertThat(loss.value().item() / count)
+                        .isCloseTo(golden.tensor("loss").toFloats()[0], Offset.offset(1e-5));
+                tape.backward(loss);
+                for (Parameter p : adapter.parameters()) {
+                    String key =
+                            "grad.base_model.model."
+                                    + p.name().replace(".weight", ".default.weight");
+                    Close.assertClose(
+                            p.name(), p.grad().times(1.0 / count), golden.tensor(key), 1e-4, 1e-6);
+                }
+            }
+            adapter.mergeInto(DType.F32);
+            try (Tape tape = Tape.inference();
+                    AttentionMask mask = new AttentionMask(batch, time, time, null)) {
+                Var hidden = model.hidden(tape, ids, mask, null, false);
+                Tensor logits =
+                        model.logits(hidden.value()).view(batch, time, model.vocabularySize());
+                Close.assertClose("merged logits", logits, golden.tensor("merged_logits"), 0, 1e-4);
+            }
+        }
+        assertThat(NativeMemory.liveBytes()).isEqualTo(before);
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"lora", "rslora", "patterns", "layers"})
+    void adapterSavedAgain_hasTheSameFiles(String name) throws IOException {
+        Path source = adapters().resolve(name);
+        try (TensorScope scope = TensorScope.open();
+                CausalModel model =
+                        Models.load(
+                                adapters().resolve("base"),
+                                LlamaGoldenTest.NOT_QUANTIZED,
+                                DType.F32);
+                LoraAdapter adapter = PeftAdapter.load(source, model.linears(), DType.F32)) {
+            PeftAdapter.save(adapter, temporary, null);
+        }
+        assertThat(Files.readAllBytes(temporary.resolve("adapter_model.safetensors")))
+                .isEqualTo(Files.readAllBytes(source.resolve("adapter_model.safetensors")));
+        JsonNode written = Golden.json(temporary.resolve("adapter_config.json"));
+        JsonNode expected = Golden.json(source.resolve("adapter_config.json"));
+        assertThat(new TreeSet<>(written.propertyNames()))
+                .isEqualTo(new TreeSet<>(expected.propertyNames()));
+        for (String key : expected.propertyNames()) {
+            if (expected.get(key).isArray()
+                    && key.equals("target_modules")) { // PEFT writes a set, in any order
+                assertThat(
+                                new TreeSet<>(
+                                        written.get(key)
+                                                .valueStream()
+                                                .map(JsonNode::asString)
+                                                .toList()))
+                        .isEqualTo(
+                                new TreeSet<>(
+                                        expected.get(key)
+                                                .valueStream()
+                                                .map(JsonNode::asString)
+                                                .toList()));
+            } else {
+                assertThat(written.get(key)).as(key).isEqualTo(expected.get(key));
+            }
+        }
+    }
+}

@@ -1,0 +1,44 @@
+package org.qlora4j.model;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.nio.file.Path;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+import org.qlora4j.autograd.AttentionMask;
+import org.qlora4j.autograd.Tape;
+import org.qlora4j.autograd.Weight;
+import org.qlora4j.tensor.DType;
+import org.qlora4j.tensor.Tensor;
+import org.qlora4j.tensor.TensorScope;
+import org.qlora4j.testing.Close;
+import org.qlora4j.testing.Golden;
+
+/** Checkpoints that bitsandbytes saved in 4 bits: read without rounding again, logits as theirs. */
+class BnbGoldenTest {
+    @BeforeAll
+    static void goldenFiles() {
+        Golden.folder();
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"nf4-sq", "nf4-dq", "fp4-sq", "fp4-dq"})
+    void checkpointIn4Bits_givesItsLogits(String name) {
+        Path folder = Golden.folder().resolve("bnb").resolve(name);
+        Golden golden = Golden.open(folder.resolve("expected.safetensors"));
+        try (TensorScope scope = TensorScope.open();
+                CausalModel model = Models.load(folder, LlamaGoldenTest.NOT_QUANTIZED, DType.F32);
+                Tape tape = Tape.inference()) {
+            assertThat(model.linears()).allMatch(l -> l.weight() instanceof Weight.Quantized);
+            Tensor ids = golden.tensor("input_ids");
+            int batch = (int) ids.size(0);
+            int time = (int) ids.size(1);
+            try (AttentionMask mask = new AttentionMask(batch, time, time, null)) {
+                Tensor hidden = model.hidden(tape, ids, mask, null, false).value();
+                Tensor logits = model.logits(hidden).view(batch, time, model.vocabularySize());
+                Close.assertClose("logits", logits, golden.tensor("logits"), 0, 1e-4);
+            }
+        }
+    }
+}

@@ -3,8 +3,8 @@ package org.qlora4j.generate;
 import static org.qlora4j.error.Require.require;
 
 /**
- * How a continuation is chosen and when it ends; names and meaning are those of transformers' {@code
- * GenerationConfig}.
+ * How a continuation is chosen and when it ends; names and meaning are those of transformers'
+ * {@code GenerationConfig}.
  *
  * @param maxNewTokens most tokens to generate, at least 1
  * @param minNewTokens tokens before which the text cannot end, from 0 to {@code maxNewTokens}

@@ -52,7 +52,8 @@ public final class CpuFeatures {
         return cpuinfo.lines()
                 .filter(line -> line.startsWith("flags"))
                 .limit(1)
-                .map(line -> List.of(line.substring(line.indexOf(':') + 1).strip().split("\\s+", -1)))
+                .map(line ->
+                        List.of(line.substring(line.indexOf(':') + 1).strip().split("\\s+", -1)))
                 .anyMatch(flags -> BF16_FLAGS.stream().anyMatch(flags::contains));
     }
 

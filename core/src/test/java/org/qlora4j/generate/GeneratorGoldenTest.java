@@ -70,7 +70,8 @@ class GeneratorGoldenTest {
                 try (TensorScope scope = TensorScope.open()) {
                     Tensor ids = golden.tensor("chat" + chat + ".input_ids");
                     compareLogits(model, ids, golden, "chat" + chat + "." + weights);
-                    int[] prompt = Arrays.stream(ids.toLongs()).mapToInt(Math::toIntExact).toArray();
+                    int[] prompt =
+                            Arrays.stream(ids.toLongs()).mapToInt(Math::toIntExact).toArray();
                     Generation generation =
                             new Generator(model)
                                     .generate(

@@ -57,6 +57,11 @@ public final class Main {
         for (Object subcommand : more) {
             commandLine.addSubcommand(subcommand);
         }
+        CommandLine train = commandLine.getSubcommands().get("train");
+        if (train
+                != null) { // flags it does not know may be those of qlora.py, which it reads itself
+            train.setUnmatchedOptionsArePositionalParams(true);
+        }
         // Only now: picocli passes handlers on to the subcommands that are there.
         return commandLine
                 .setExecutionStrategy(parsed -> {

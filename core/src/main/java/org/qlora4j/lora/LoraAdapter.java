@@ -62,7 +62,8 @@ public final class LoraAdapter implements AutoCloseable {
         return adapter;
     }
 
-    static boolean chooses(LoraConfig config, String path) {
+    /** Whether the configuration puts factors on the linear layer with this path. */
+    public static boolean chooses(LoraConfig config, String path) {
         if (!config.targetModules().matches(path)
                 || (config.excludeModules() != null && config.excludeModules().matches(path))) {
             return false;

@@ -2,6 +2,7 @@ package org.qlora4j.model;
 
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Set;
 import java.util.TreeSet;
@@ -116,6 +117,31 @@ public record LlamaConfig(
                 config.flag("mlp_bias"),
                 config.flag("tie_word_embeddings"),
                 eos);
+    }
+
+    /**
+     * A linear layer.
+     *
+     * @param path module path in the checkpoint
+     */
+    public record LinearShape(String path, long out, long in) {}
+
+    /** The linear layers but the head, in the order of the checkpoint. */
+    public List<LinearShape> linears() {
+        List<LinearShape> out = new ArrayList<>();
+        long attention = (long) heads * headDim;
+        long grouped = (long) kvHeads * headDim;
+        for (int i = 0; i < layers; i++) {
+            String p = "model.layers." + i + ".";
+            out.add(new LinearShape(p + "self_attn.q_proj", attention, hiddenSize));
+            out.add(new LinearShape(p + "self_attn.k_proj", grouped, hiddenSize));
+            out.add(new LinearShape(p + "self_attn.v_proj", grouped, hiddenSize));
+            out.add(new LinearShape(p + "self_attn.o_proj", hiddenSize, attention));
+            out.add(new LinearShape(p + "mlp.gate_proj", intermediateSize, hiddenSize));
+            out.add(new LinearShape(p + "mlp.up_proj", intermediateSize, hiddenSize));
+            out.add(new LinearShape(p + "mlp.down_proj", hiddenSize, intermediateSize));
+        }
+        return out;
     }
 
     /** Number of weights in the model. */

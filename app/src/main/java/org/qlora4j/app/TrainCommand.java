@@ -1,0 +1,165 @@
+package org.qlora4j.app;
+
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Objects;
+import java.util.concurrent.Callable;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
+import org.jspecify.annotations.Nullable;
+import org.qlora4j.error.ConfigException;
+import org.qlora4j.train.DryRun;
+import org.qlora4j.train.Overrides;
+import org.qlora4j.train.QloraFlags;
+import org.qlora4j.train.RunConfig;
+import org.qlora4j.train.RunConfigReader;
+import org.qlora4j.train.TrainResult;
+import org.qlora4j.train.TrainingRun;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Parameters;
+import picocli.CommandLine.ParentCommand;
+import picocli.CommandLine.Spec;
+
+/** {@code qlora train CONFIG.yaml [key=value ...]}: settings in, a run, what it changed. */
+@Command(
+        name = "train",
+        description =
+                "Finetune a model in 4 bits. Ctrl-C saves a checkpoint; --resume goes on from the newest.",
+        footer = {
+            "",
+            "Settings come from the file, then from key=value words such as train.max_steps=20,",
+            "then from flags. The flags of qlora.py are understood under their own names, such as",
+            "--lora_r 16. All keys, with defaults: docs/config.md, or qlora train --keys."
+        })
+final class TrainCommand implements Callable<Integer> {
+    private static final int SAVE_SECONDS = 60;
+
+    @Option(names = "--model", paramLabel = "DIR|FILE.gguf", description = "The base model.")
+    @Nullable String model;
+
+    @Option(names = "--data", paramLabel = "FILE", description = "JSON Lines to train on.")
+    @Nullable String data;
+
+    @Option(names = "--out", paramLabel = "DIR", description = "The run folder to make.")
+    @Nullable String out;
+
+    @Option(names = "--steps", paramLabel = "N", description = "Steps to train.")
+    @Nullable String steps;
+
+    @Option(names = "--resume", description = "Go on with the run in the run folder.")
+    boolean resume;
+
+    @Option(
+            names = "--dry-run",
+            description = "Print settings, trainable weights and the first example; train nothing.")
+    boolean dryRun;
+
+    @Option(names = "--keys", description = "Print all keys with their defaults, and end.")
+    boolean keys;
+
+    @Parameters(paramLabel = "CONFIG.yaml|key=value", description = "Settings.")
+    List<String> words = new ArrayList<>();
+
+    @ParentCommand @Nullable QloraCommand qlora;
+    @Spec @Nullable CommandSpec spec;
+
+    @Override
+    public Integer call() throws InterruptedException {
+        var terminalOut = Objects.requireNonNull(spec, "picocli sets it").commandLine().getOut();
+        if (keys) {
+            KeyTable.print(terminalOut);
+            return ExitCode.OK;
+        }
+        RunConfig config = config();
+        if (dryRun) {
+            terminalOut.println(DryRun.describe(config, Terminal.current().interactive()));
+            return ExitCode.OK;
+        }
+        QloraCommand parent = Objects.requireNonNull(qlora, "picocli sets it");
+        Path folder = config.train().outputPath();
+        TrainReport report = new TrainReport(terminalOut, config);
+        parent.logging().beforeEachRecord(report::clear);
+        TrainingRun run = new TrainingRun(config, resume, report);
+        CountDownLatch ended = new CountDownLatch(1);
+        Thread onInterrupt =
+                new Thread(() -> saveOnInterrupt(run, report, ended), "qlora4j-interrupt");
+        Runtime.getRuntime().addShutdownHook(onInterrupt);
+        try {
+            TrainResult result = run.run();
+            report.conclude(result);
+            return ExitCode.OK;
+        } finally {
+            if (Files.isDirectory(folder)) {
+                parent.runFolder(folder);
+            }
+            ended.countDown();
+            removeHook(onInterrupt);
+        }
+    }
+
+    /** Runs while the JVM goes down after Ctrl-C: the run saves at its last finished step. */
+    private static void saveOnInterrupt(TrainingRun run, TrainReport report, CountDownLatch ended) {
+        report.interrupted();
+        run.cancel();
+        try {
+            if (!ended.await(SAVE_SECONDS, TimeUnit.SECONDS)) {
+                report.gaveUp(SAVE_SECONDS);
+            }
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+        }
+    }
+
+    private static void removeHook(Thread hook) {
+        try {
+            Runtime.getRuntime().removeShutdownHook(hook);
+        } catch (IllegalStateException goingDown) {
+            // the hook is running; it ends because the run has
+        }
+    }
+
+    private RunConfig config() {
+        List<String> rest = new ArrayList<>(words);
+        String file = null;
+        if (!rest.isEmpty() && !rest.getFirst().contains("=") && !rest.getFirst().startsWith("-")) {
+            file = rest.removeFirst();
+        }
+        add(rest, "--model_name_or_path", model);
+        add(rest, "--dataset", data);
+        add(rest, "--output_dir", out);
+        add(rest, "--max_steps", steps);
+        Overrides overrides = QloraFlags.parse(rest);
+        overrides.notices().forEach(notice -> errorLine(notice));
+        if (file == null) {
+            return RunConfigReader.of(overrides);
+        }
+        Path path = Path.of(file);
+        if (Files.isDirectory(path)) { // a run folder, to resume
+            path = path.resolve("config.yaml");
+        }
+        if (!Files.isRegularFile(path)) {
+            throw ConfigException.of(
+                    "%s does not exist; name a YAML file with settings, or use --model and --data",
+                    path);
+        }
+        return RunConfigReader.read(path, overrides);
+    }
+
+    private void errorLine(String line) {
+        Objects.requireNonNull(spec, "picocli sets it")
+                .commandLine()
+                .getErr()
+                .println("qlora: " + line);
+    }
+
+    private static void add(List<String> words, String flag, @Nullable String value) {
+        if (value != null) {
+            words.add(flag);
+            words.add(value);
+        }
+    }
+}

@@ -1,0 +1,169 @@
+package org.qlora4j.app;
+
+import java.io.PrintWriter;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.Locale;
+import org.jspecify.annotations.Nullable;
+import org.qlora4j.train.RunConfig;
+import org.qlora4j.train.RunInfo;
+import org.qlora4j.train.RunListener;
+import org.qlora4j.train.SampleAnswer;
+import org.qlora4j.train.StepMetrics;
+import org.qlora4j.train.TrainResult;
+
+/**
+ * Shows a run on the terminal: a head, a progress line, what the model says before and after, where
+ * the adapter lies.
+ */
+final class TrainReport implements RunListener {
+    private final PrintWriter out;
+    private final RunConfig config;
+    private @Nullable ProgressLine progress;
+
+    TrainReport(PrintWriter out, RunConfig config) {
+        this.out = out;
+        this.config = config;
+    }
+
+    @Override
+    public void notice(String line) {
+        println(line);
+    }
+
+    @Override
+    public void started(RunInfo info) {
+        println(
+                String.format(
+                        Locale.ROOT,
+                        "model: %s, %s weights in %s; %s learn (%.2f%%); %s kernels",
+                        Path.of(config.model().modelNameOrPath()).getFileName(),
+                        millions(info.baseParameters()),
+                        ByteSize.text(info.baseBytes()),
+                        millions(info.trainable()),
+                        100.0 * info.trainable() / info.baseParameters(),
+                        info.kernels()));
+        String from = info.firstStep() == 0 ? "" : " from step " + info.firstStep();
+        println(
+                "run: %d steps%s of %d x %d examples, %d an epoch"
+                        .formatted(
+                                info.totalSteps(),
+                                from,
+                                config.train().gradientAccumulationSteps(),
+                                config.train().perDeviceTrainBatchSize(),
+                                info.examples()));
+        progress =
+                new ProgressLine(
+                        out, Terminal.current(), info.firstStep(), config.train().loggingSteps());
+    }
+
+    @Override
+    public void stepDone(StepMetrics m) {
+        ProgressLine line = progress;
+        if (line != null) {
+            line.update(
+                    new Progress(
+                            m.step(),
+                            m.totalSteps(),
+                            m.loss(),
+                            m.tokensPerSecond(),
+                            ResidentMemory.current().orElse(0),
+                            ResidentMemory.peak().orElse(0),
+                            Duration.ofMillis(Math.round(m.elapsedSeconds() * 1000))));
+        }
+    }
+
+    @Override
+    public void sampleAnswered(SampleAnswer answer) {
+        println("");
+        println("prompt:    " + answer.prompt());
+        println("base:      " + indented(answer.base()));
+        println("finetuned: " + indented(answer.finetuned()));
+    }
+
+    /** The last lines. */
+    void conclude(TrainResult result) {
+        if (progress != null) {
+            progress.close();
+        }
+        println("");
+        println(
+                String.format(
+                        Locale.ROOT,
+                        "%s after %d steps: loss %.3f to %.3f, %s, %.0f tokens/s, peak memory %s",
+                        result.cancelled() ? "stopped" : "done",
+                        result.steps(),
+                        result.firstLoss(),
+                        result.lastLoss(),
+                        time(result.seconds()),
+                        result.tokens() / result.seconds(),
+                        ByteSize.text(ResidentMemory.peak().orElse(result.peakNativeBytes()))));
+        Path adapter = result.adapter();
+        if (adapter == null) {
+            println("nothing was saved: no step was finished");
+            return;
+        }
+        println("adapter: " + shortPath(adapter) + " (PEFT files)");
+        println(
+                result.cancelled()
+                        ? "go on:   ./qlora train "
+                                + shortPath(config.train().outputPath())
+                                + " --resume"
+                        : "next:    ./qlora generate --model "
+                                + shortPath(Path.of(config.model().modelNameOrPath()))
+                                + " --adapter "
+                                + shortPath(adapter)
+                                + " --prompt \"...\"");
+    }
+
+    void interrupted() {
+        println("stopping: saving the last finished step");
+    }
+
+    void gaveUp(int seconds) {
+        println(
+                "the step did not end within "
+                        + seconds
+                        + " s; the newest checkpoint stays as it is");
+    }
+
+    /** Takes the progress line off the screen before something else is printed. */
+    void clear() {
+        if (progress != null) {
+            progress.clear();
+        }
+    }
+
+    private void println(String line) {
+        if (progress != null) {
+            progress.println(line);
+        } else {
+            out.println(line);
+            out.flush();
+        }
+    }
+
+    private static String indented(String text) {
+        return text.replace("\n", "\n           ");
+    }
+
+    private static String millions(long count) {
+        return count < 1_000_000_000
+                ? String.format(Locale.ROOT, "%.1fM", count / 1e6)
+                : String.format(Locale.ROOT, "%.2fB", count / 1e9);
+    }
+
+    private static String time(double seconds) {
+        return seconds < 90
+                ? String.format(Locale.ROOT, "%.0f s", seconds)
+                : String.format(
+                        Locale.ROOT, "%.0f min %02.0f s", Math.floor(seconds / 60), seconds % 60);
+    }
+
+    /** Relative to the working folder where that is shorter. */
+    private static String shortPath(Path path) {
+        Path absolute = path.toAbsolutePath().normalize();
+        String relative = Path.of("").toAbsolutePath().relativize(absolute).toString();
+        return relative.length() < absolute.toString().length() ? relative : absolute.toString();
+    }
+}

@@ -1,0 +1,80 @@
+package org.qlora4j.train;
+
+import java.nio.file.Path;
+import org.qlora4j.data.BatchSampler;
+import org.qlora4j.data.ExampleView;
+import org.qlora4j.error.ConfigException;
+import org.qlora4j.lora.LoraAdapter;
+import org.qlora4j.model.LlamaConfig;
+import org.qlora4j.model.LlamaConfig.LinearShape;
+import org.qlora4j.tokenize.Tokenizer;
+
+/** What a run would do, found out without loading weights. */
+public final class DryRun {
+    private DryRun() {}
+
+    /**
+     * The resolved settings, the number of weights that would learn, what became of the data, and
+     * the first example with its trained tokens marked.
+     *
+     * @param ansi mark by colour instead of brackets
+     */
+    public static String describe(RunConfig config, boolean ansi) {
+        Path path = Path.of(config.model().modelNameOrPath());
+        Path folder = TrainingData.tokenizerFolder(path);
+        LlamaConfig model = LlamaConfig.read(folder);
+        long trainable = 0;
+        int layers = 0;
+        for (LinearShape shape : model.linears()) {
+            if (LoraAdapter.chooses(config.lora(), shape.path())) {
+                layers++;
+                trainable += config.lora().rankOf(shape.path()) * (shape.in() + shape.out());
+            }
+        }
+        if (layers == 0) {
+            throw ConfigException.of(
+                    "lora.target_modules %s chooses no layer of the model",
+                    config.lora().targetModules().json());
+        }
+        try (Tokenizer tokenizer = Tokenizer.load(folder)) {
+            TrainingData data =
+                    TrainingData.load(
+                            config.data(),
+                            tokenizer,
+                            model.eosIds(),
+                            model.vocabularySize(),
+                            model.maxPositions());
+            TrainConfig train = config.train();
+            int stepsPerEpoch =
+                    new BatchSampler(
+                                    data.set().lengths(),
+                                    config.data().groupByLength(),
+                                    train.perDeviceTrainBatchSize(),
+                                    train.gradientAccumulationSteps(),
+                                    train.orderSeed())
+                            .stepsPerEpoch();
+            StringBuilder out = new StringBuilder(RunConfigWriter.toYaml(config));
+            out.append(
+                    "\nmodel: %,d weights; %,d would learn (%.2f%%), in %d of %d linear layers\n"
+                            .formatted(
+                                    model.parameterCount(),
+                                    trainable,
+                                    100.0 * trainable / model.parameterCount(),
+                                    layers,
+                                    model.linears().size()));
+            data.set()
+                    .stats()
+                    .report(config.data())
+                    .forEach(line -> out.append("data: ").append(line).append('\n'));
+            out.append(
+                    "run: %d steps, %d steps an epoch, learning rate %s\n"
+                            .formatted(
+                                    TrainingRun.totalSteps(train, stepsPerEpoch),
+                                    stepsPerEpoch,
+                                    train.learningRateFor(model.parameterCount())));
+            out.append("\nfirst example:\n")
+                    .append(ExampleView.show(data.set().examples().getFirst(), tokenizer, ansi));
+            return out.toString();
+        }
+    }
+}

@@ -1,0 +1,151 @@
+package org.qlora4j.train;
+
+import java.io.IOException;
+import java.io.InputStream;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.security.DigestInputStream;
+import java.security.MessageDigest;
+import java.security.NoSuchAlgorithmException;
+import java.util.HexFormat;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.TreeMap;
+import java.util.stream.Stream;
+import org.qlora4j.checkpoint.AtomicFiles;
+import org.qlora4j.checkpoint.AtomicFolder;
+import org.qlora4j.checkpoint.Checkpoint;
+import org.qlora4j.error.DeviceException;
+import org.qlora4j.error.FormatException;
+import org.qlora4j.kernel.Kernels;
+import org.qlora4j.lora.LoraAdapter;
+import org.qlora4j.lora.PeftAdapter;
+import org.qlora4j.optim.AdamW;
+import org.qlora4j.tensor.Engine;
+import tools.jackson.core.JacksonException;
+import tools.jackson.core.StreamReadFeature;
+import tools.jackson.databind.JsonNode;
+import tools.jackson.databind.SerializationFeature;
+import tools.jackson.databind.json.JsonMapper;
+
+/**
+ * A checkpoint of a run: PEFT's files of the adapter, {@code optimizer.safetensors}, {@code
+ * trainer_state.json} with the keys of the Hugging Face trainer, and {@code qlora4j.json} with a
+ * checksum of each of them. It is written under another name and renamed when all of it is on disk.
+ *
+ * @param folder it lies in
+ * @param state how far the run had come
+ */
+public record RunCheckpoint(Path folder, TrainerState state) {
+    /** Written last: a checkpoint with it is whole. */
+    static final String SEAL = "qlora4j.json";
+
+    static final String OPTIMIZER_FILE = "optimizer.safetensors";
+    private static final String STATE_FILE = "trainer_state.json";
+    private static final int FORMAT = 1;
+    private static final JsonMapper JSON =
+            JsonMapper.builder()
+                    .enable(StreamReadFeature.STRICT_DUPLICATE_DETECTION)
+                    .enable(SerializationFeature.INDENT_OUTPUT)
+                    .build();
+
+    /** Writes a checkpoint; afterwards the folder is there and whole, or it is not there. */
+    static RunCheckpoint save(
+            Path target,
+            TrainerState state,
+            LoraAdapter adapter,
+            AdamW optimizer,
+            String baseModel) {
+        try (AtomicFolder building = AtomicFolder.begin(target)) {
+            Path folder = building.path();
+            PeftAdapter.save(adapter, folder, baseModel);
+            optimizer.save(folder.resolve(OPTIMIZER_FILE));
+            AtomicFiles.writeText(
+                    folder.resolve(STATE_FILE), JSON.writeValueAsString(state.toJson()) + "\n");
+            AtomicFiles.writeText(
+                    folder.resolve(SEAL),
+                    JSON.writeValueAsString(seal(folder, state.dataFingerprint())) + "\n");
+            building.commit();
+        }
+        return new RunCheckpoint(target, state);
+    }
+
+    private static Map<String, Object> seal(Path folder, String dataFingerprint) {
+        Map<String, Object> environment = new LinkedHashMap<>();
+        environment.put("threads", Engine.threads());
+        environment.put("kernels", Kernels.current().name());
+        environment.put("java", Runtime.version().toString());
+        environment.put("os", System.getProperty("os.name") + " " + System.getProperty("os.arch"));
+        Map<String, Object> seal = new LinkedHashMap<>();
+        seal.put("format", FORMAT);
+        seal.put("data_fingerprint", dataFingerprint);
+        seal.put("environment", environment);
+        seal.put("sha256", checksums(folder));
+        return seal;
+    }
+
+    private static Map<String, String> checksums(Path folder) {
+        Map<String, String> out = new TreeMap<>();
+        try (Stream<Path> files = Files.list(folder)) {
+            for (Path file : files.toList()) {
+                out.put(file.getFileName().toString(), sha256(file));
+            }
+        } catch (IOException e) {
+            throw new DeviceException(folder + " cannot be read: " + e, e);
+        }
+        return out;
+    }
+
+    private static String sha256(Path file) throws IOException {
+        try {
+            MessageDigest digest = MessageDigest.getInstance("SHA-256");
+            try (InputStream in = new DigestInputStream(Files.newInputStream(file), digest)) {
+                in.transferTo(java.io.OutputStream.nullOutputStream());
+            }
+            return HexFormat.of().formatHex(digest.digest());
+        } catch (NoSuchAlgorithmException e) {
+            throw new IllegalStateException("every JDK has SHA-256", e);
+        }
+    }
+
+    /**
+     * The checkpoint in a folder, if every file has the checksum it was written with.
+     *
+     * @throws FormatException if a later version of qlora4j wrote it
+     */
+    static Optional<RunCheckpoint> ifWhole(Path folder) {
+        Path seal = folder.resolve(SEAL);
+        if (!Files.isRegularFile(seal)) {
+            return Optional.empty();
+        }
+        try {
+            JsonNode json = JSON.readTree(seal);
+            int format = json.path("format").asInt(0);
+            if (format > FORMAT) {
+                throw FormatException.of(
+                        "%s has format %d, this version reads up to %d; use the newer qlora4j that wrote it",
+                        seal, format, FORMAT);
+            }
+            for (String name : List.of(Checkpoint.ADAPTER_FILE, OPTIMIZER_FILE, STATE_FILE)) {
+                Path file = folder.resolve(name);
+                if (!Files.isRegularFile(file)
+                        || !sha256(file).equals(json.path("sha256").path(name).asString(""))) {
+                    return Optional.empty();
+                }
+            }
+            TrainerState state =
+                    TrainerState.of(
+                            JSON.readTree(folder.resolve(STATE_FILE)),
+                            json.path("data_fingerprint").asString(""));
+            return Optional.of(new RunCheckpoint(folder, state));
+        } catch (IOException | JacksonException e) {
+            return Optional.empty();
+        }
+    }
+
+    Path optimizerFile() {
+        return folder.resolve(OPTIMIZER_FILE);
+    }
+}

@@ -1,0 +1,21 @@
+package org.qlora4j.train;
+
+/**
+ * A run that is about to begin.
+ *
+ * @param firstStep steps done before, by the run that is resumed; else 0
+ * @param totalSteps steps at its end
+ * @param examples examples an epoch
+ * @param baseParameters weights of the base model
+ * @param baseBytes bytes in which they are held
+ * @param trainable weights that learn
+ * @param kernels name of the kernel set
+ */
+public record RunInfo(
+        long firstStep,
+        long totalSteps,
+        int examples,
+        long baseParameters,
+        long baseBytes,
+        long trainable,
+        String kernels) {}

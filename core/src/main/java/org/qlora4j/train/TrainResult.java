@@ -1,0 +1,27 @@
+package org.qlora4j.train;
+
+import java.nio.file.Path;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The end of a run.
+ *
+ * @param adapter folder of the newest checkpoint, in PEFT's layout; null if the run was cancelled
+ *     before its first step
+ * @param steps steps done, those before a resume included
+ * @param firstLoss loss of the first step of this process, NaN if there was none
+ * @param lastLoss loss of its last step, NaN if there was none
+ * @param cancelled whether it ended early because {@link TrainingRun#cancel} was called
+ * @param seconds time of training and saving
+ * @param tokens tokens trained on by this process, without padding
+ * @param peakNativeBytes most bytes that tensors held at once
+ */
+public record TrainResult(
+        @Nullable Path adapter,
+        long steps,
+        double firstLoss,
+        double lastLoss,
+        boolean cancelled,
+        double seconds,
+        long tokens,
+        long peakNativeBytes) {}

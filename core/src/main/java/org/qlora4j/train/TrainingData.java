@@ -1,0 +1,89 @@
+package org.qlora4j.train;
+
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Map;
+import java.util.OptionalInt;
+import org.jspecify.annotations.Nullable;
+import org.qlora4j.data.ChatRenderer;
+import org.qlora4j.data.DataConfig;
+import org.qlora4j.data.Example;
+import org.qlora4j.data.SpecialIds;
+import org.qlora4j.data.TrainingSet;
+import org.qlora4j.error.FormatException;
+import org.qlora4j.tokenize.ChatTemplate;
+import org.qlora4j.tokenize.Tokenizer;
+
+/**
+ * The examples of a run as tokens of its model.
+ *
+ * @param padId fills shorter rows
+ */
+record TrainingData(TrainingSet set, int padId) {
+    /**
+     * Reads and checks the data.
+     *
+     * @param eos ids that end a text, from the model's config
+     * @param vocabularySize the model's: larger ids mean that tokenizer and model do not belong
+     *     together
+     * @param maxPositions the longest example the model can take
+     */
+    static TrainingData load(
+            DataConfig config,
+            Tokenizer tokenizer,
+            Iterable<Integer> eos,
+            int vocabularySize,
+            int maxPositions) {
+        SpecialIds ids = specialIds(tokenizer, eos);
+        ChatTemplate template = tokenizer.chatTemplate().orElse(null);
+        @Nullable ChatRenderer renderer =
+                template == null
+                        ? null
+                        : (messages, tools, prompt) ->
+                                template.render(messages, tools, prompt, Map.of());
+        TrainingSet set = TrainingSet.load(config, tokenizer, ids, renderer);
+        for (Example example : set.examples()) {
+            if (example.length() > maxPositions) {
+                throw FormatException.of(
+                        "%s:%d: the example has %d tokens, the model takes %d; lower data.source_max_len or"
+                                + " data.target_max_len",
+                        example.file(), example.line(), example.length(), maxPositions);
+            }
+            for (int id : example.ids()) {
+                if (id < 0 || id >= vocabularySize) {
+                    throw FormatException.of(
+                            "%s:%d: token id %d is beyond the model's %d; tokenizer.json belongs to another model",
+                            example.file(), example.line(), id, vocabularySize);
+                }
+            }
+        }
+        return new TrainingData(set, ids.pad());
+    }
+
+    private static SpecialIds specialIds(Tokenizer tokenizer, Iterable<Integer> eosOfModel) {
+        OptionalInt eos = tokenizer.eosId();
+        if (eos.isEmpty() && eosOfModel.iterator().hasNext()) {
+            eos = OptionalInt.of(eosOfModel.iterator().next());
+        }
+        if (eos.isEmpty()) {
+            throw new FormatException(
+                    "the tokenizer names no eos_token, which ends an answer; add it to tokenizer_config.json");
+        }
+        OptionalInt bos = tokenizer.bosId();
+        int[] around = tokenizer.encode("a", true);
+        boolean addsBos = bos.isPresent() && around.length > 0 && around[0] == bos.getAsInt();
+        return new SpecialIds(
+                addsBos ? bos : OptionalInt.empty(),
+                eos.getAsInt(),
+                tokenizer.padId().orElse(eos.getAsInt()));
+    }
+
+    /**
+     * The folder with the tokenizer's files: the model's, or the one around a {@code .gguf} file.
+     */
+    static Path tokenizerFolder(Path model) {
+        Path absolute = model.toAbsolutePath();
+        Path around = absolute.getParent();
+        return Files.isDirectory(absolute) || around == null ? absolute : around;
+    }
+}

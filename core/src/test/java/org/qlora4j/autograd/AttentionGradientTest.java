@@ -1,0 +1,151 @@
+package org.qlora4j.autograd;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.qlora4j.autograd.OperationCase.shape;
+
+import java.util.Arrays;
+import java.util.List;
+import java.util.Objects;
+import java.util.stream.Stream;
+import org.bytedeco.pytorch.Scalar;
+import org.bytedeco.pytorch.global.torch;
+import org.jspecify.annotations.Nullable;
+import org.junit.jupiter.api.Test;
+import org.qlora4j.autograd.OperationCase.Run;
+import org.qlora4j.tensor.DType;
+import org.qlora4j.tensor.Raw;
+import org.qlora4j.tensor.Tensor;
+import org.qlora4j.tensor.TensorScope;
+import org.qlora4j.tensor.Tensors;
+import org.qlora4j.testing.Samples;
+
+class AttentionGradientTest implements F64GradientSuite {
+    /**
+     * @param past keys before the first query
+     * @param visible [batch, past + time]: 0 for padding; null if there is none
+     */
+    record Setup(
+            int batch,
+            int time,
+            int past,
+            int heads,
+            int kvHeads,
+            int headDim,
+            byte @Nullable [] visible) {
+        int keys() {
+            return past + time;
+        }
+    }
+
+    static Stream<OperationCase> cases() {
+        return Stream.of(
+                attention("one position", new Setup(1, 1, 0, 1, 1, 2, null)),
+                attention("9 heads on 3 of 64, time 7", new Setup(2, 7, 0, 9, 3, 64, null)),
+                attention("time 257 crosses the block", new Setup(1, 257, 0, 3, 1, 6, null)),
+                attention("time 300, 9 heads on 3 of 64", new Setup(1, 300, 0, 9, 3, 64, null)),
+                attention("8 heads on one, head dim 2", new Setup(2, 7, 0, 8, 1, 2, null)),
+                attention("one query after 4 keys", new Setup(2, 1, 4, 4, 2, 6, null)),
+                attention("260 queries after 9 keys", new Setup(1, 260, 9, 2, 2, 6, null)),
+                attention("padding right", new Setup(3, 7, 0, 4, 2, 6, padded(7, false, 7, 3, 1))),
+                attention(
+                        "padding left, rows that see nothing",
+                        new Setup(3, 7, 0, 4, 2, 6, padded(7, true, 7, 3, 1))),
+                attention(
+                        "padding left across the block",
+                        new Setup(2, 300, 0, 2, 1, 6, padded(300, true, 300, 20))),
+                attention(
+                        "padding right across the block",
+                        new Setup(2, 300, 0, 2, 1, 6, padded(300, false, 260, 20))),
+                attention(
+                        "padding left before a past",
+                        new Setup(2, 3, 5, 4, 2, 6, padded(8, true, 8, 4))),
+                attention(
+                        "a sequence of nothing but padding",
+                        new Setup(2, 5, 0, 2, 2, 6, padded(5, true, 5, 0))));
+    }
+
+    /** For each length a row of so many 1, with 0 before or after them. */
+    private static byte[] padded(int keys, boolean left, int... lengths) {
+        byte[] visible = new byte[lengths.length * keys];
+        for (int b = 0; b < lengths.length; b++) {
+            int from = b * keys + (left ? keys - lengths[b] : 0);
+            Arrays.fill(visible, from, from + lengths[b], (byte) 1);
+        }
+        return visible;
+    }
+
+    private static OperationCase attention(String name, Setup s) {
+        return new OperationCase(
+                name,
+                51,
+                List.of(
+                        shape(s.batch, s.time, s.heads, s.headDim),
+                        shape(s.batch, s.keys(), s.kvHeads, s.headDim),
+                        shape(s.batch, s.keys(), s.kvHeads, s.headDim)),
+                List.of(),
+                run -> apply(run, s),
+                (x, p) -> judge(x[0], x[1], x[2], s));
+    }
+
+    private static Var apply(Run run, Setup s) {
+        AttentionMask mask = run.own(new AttentionMask(s.batch, s.time, s.keys(), s.visible));
+        return Attention.apply(run.tape, run.x(0), run.x(1), run.x(2), mask);
+    }
+
+    /** The textbook form: every head and every key at once. */
+    private static org.bytedeco.pytorch.Tensor judge(
+            org.bytedeco.pytorch.Tensor q,
+            org.bytedeco.pytorch.Tensor k,
+            org.bytedeco.pytorch.Tensor v,
+            Setup s) {
+        var scores =
+                q.transpose(1, 2)
+                        .matmul(repeated(k, s).transpose(-2, -1))
+                        .div(new Scalar(Math.sqrt(s.headDim)));
+        Tensor seen = Tensors.of(seen(s), s.batch, 1, s.time, s.keys());
+        // finite, and taken out again after the softmax: rows that see nothing stay defined
+        var masked = scores.masked_fill(Raw.of(seen.equalTo(0)), new Scalar(-1e30));
+        var p = masked.softmax(-1).mul(Raw.of(seen.to(DType.F64)));
+        return p.matmul(repeated(v, s))
+                .transpose(1, 2)
+                .reshape(s.batch, s.time, (long) s.heads * s.headDim);
+    }
+
+    /** [batch, keys, kvHeads, headDim] to [batch, heads, keys, headDim]. */
+    private static org.bytedeco.pytorch.Tensor repeated(org.bytedeco.pytorch.Tensor x, Setup s) {
+        long[] kvHeadOfHead = new long[s.heads];
+        Arrays.setAll(kvHeadOfHead, h -> h / (s.heads / s.kvHeads));
+        return torch.index_select(x.transpose(1, 2), 1, Raw.of(Tensors.of(kvHeadOfHead, s.heads)));
+    }
+
+    private static float[] seen(Setup s) {
+        float[] seen = new float[s.batch * s.time * s.keys()];
+        for (int b = 0; b < s.batch; b++) {
+            for (int row = 0; row < s.time; row++) {
+                for (int key = 0; key <= s.past + row; key++) {
+                    if (s.visible == null || s.visible[b * s.keys() + key] != 0) {
+                        seen[(b * s.time + row) * s.keys() + key] = 1;
+                    }
+                }
+            }
+        }
+        return seen;
+    }
+
+    @Test
+    void queryThatSeesNothing_givesZeroAndTakesNoGradient() {
+        Setup s = new Setup(1, 6, 0, 4, 2, 6, padded(6, true, 4));
+        try (TensorScope scope = TensorScope.open();
+                Run run = attention("two rows of padding", s).run(DType.F32)) {
+            Var out = apply(run, s);
+            assertThat(out.value().narrow(1, 0, 2).toFloats()).containsOnly(0);
+            run.tape.backward(out, Samples.normal(DType.F32, 5, 1, 6, 24));
+            for (Var input : run.inputs) {
+                try (Tensor gradient = Objects.requireNonNull(input.takeGrad())) {
+                    assertThat(gradient.narrow(1, 0, 2).toFloats()).containsOnly(0);
+                    assertThat(gradient.narrow(1, 2, 4).abs().sum().item()).isPositive();
+                }
+            }
+        }
+    }
+}

@@ -5,6 +5,7 @@ import java.lang.foreign.ValueLayout;
 import java.util.Arrays;
 import java.util.function.Consumer;
 import java.util.function.UnaryOperator;
+import org.bytedeco.pytorch.GeneratorOptional;
 import org.bytedeco.pytorch.LongOptional;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.ScalarTypeOptional;
@@ -371,6 +372,12 @@ public final class Tensor implements AutoCloseable {
 
     public Tensor fill(double value) {
         return inPlace(h -> h.fill_(new Scalar(value)));
+    }
+
+    /** Fills with normal values of mean 0, a function of the seed. */
+    Tensor fillNormal(long seed, double std) {
+        torch.manual_seed(seed);
+        return inPlace(h -> h.normal_(0, std, new GeneratorOptional()));
     }
 
     public Tensor zero() {

@@ -4,32 +4,84 @@ import ai.djl.huggingface.tokenizers.HuggingFaceTokenizer;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.LinkedHashMap;
+import java.util.Map;
+import java.util.Optional;
+import java.util.OptionalInt;
+import org.jspecify.annotations.Nullable;
 import org.qlora4j.error.FormatException;
 
-/** Text to token ids and back, exactly as {@code tokenizer.json} says. Safe for use by several threads. */
+/**
+ * Text to token ids and back, exactly as {@code tokenizer.json} says, and the special tokens that
+ * the files beside it name. Safe for use by several threads. The work is done by Hugging Face's own
+ * tokenizer in Rust, through DJL, which unpacks its native library once into {@code ~/.djl.ai}, or
+ * into the temporary folder where the home cannot be written; the environment variable {@code
+ * DJL_CACHE_DIR} names another place. Nothing is ever downloaded.
+ */
 public final class Tokenizer implements AutoCloseable {
-    private final HuggingFaceTokenizer tokenizer;
-
-    private Tokenizer(HuggingFaceTokenizer tokenizer) {
-        this.tokenizer = tokenizer;
+    static {
+        // Where DJL sees a GPU it would fetch a CUDA build of its library; the one in the jar does
+        // all we ask.
+        setUnlessGiven("RUST_FLAVOR", "cpu");
+        setUnlessGiven("ai.djl.offline", "true");
     }
 
-    /** Reads {@code tokenizer.json} of a checkpoint folder. */
+    private final HuggingFaceTokenizer tokenizer;
+    private final Vocabulary vocabulary;
+    private final TokenizerFiles files;
+    private final Map<String, String> specialTokens;
+    private @Nullable ChatTemplate chatTemplate;
+    private boolean chatTemplateRead = false;
+
+    private Tokenizer(HuggingFaceTokenizer tokenizer, Vocabulary vocabulary, TokenizerFiles files) {
+        this.tokenizer = tokenizer;
+        this.vocabulary = vocabulary;
+        this.files = files;
+        this.specialTokens = new LinkedHashMap<>(files.tokens());
+        for (String name : files.ids().keySet()) {
+            files.idOf(name).ifPresent(id -> putToken(name, id));
+        }
+    }
+
+    private void putToken(String name, int id) {
+        String token = vocabulary.token(id);
+        if (token != null) {
+            specialTokens.put(name, token);
+        }
+    }
+
+    private static void setUnlessGiven(String property, String value) {
+        if (System.getenv(property) == null && System.getProperty(property) == null) {
+            System.setProperty(property, value);
+        }
+    }
+
+    /**
+     * Reads {@code tokenizer.json} of a checkpoint folder, and where they exist {@code
+     * tokenizer_config.json}, {@code special_tokens_map.json}, {@code generation_config.json},
+     * {@code config.json} and the chat template.
+     *
+     * @throws FormatException if the first is missing or one of them is damaged
+     */
     public static Tokenizer load(Path folder) {
         Path file = folder.resolve("tokenizer.json");
         if (!Files.isRegularFile(file)) {
             throw new FormatException(file + " is missing; it comes with the model's checkpoint");
         }
+        Vocabulary vocabulary = Vocabulary.read(file);
+        TokenizerFiles files = TokenizerFiles.read(folder);
         try {
-            return new Tokenizer(
+            HuggingFaceTokenizer tokenizer =
                     HuggingFaceTokenizer.builder()
                             .optTokenizerPath(file)
                             .optAddSpecialTokens(false)
                             .optTruncation(false)
                             .optPadding(false)
-                            .build());
+                            .build();
+            return new Tokenizer(tokenizer, vocabulary, files);
         } catch (IOException | RuntimeException e) {
-            throw new FormatException(file + " cannot be read: " + e.getMessage(), e);
+            String reason = String.valueOf(e.getMessage()).replaceAll("\\R", " ");
+            throw new FormatException(file + " cannot be read: " + reason, e);
         }
     }
 
@@ -55,6 +107,79 @@ public final class Tokenizer implements AutoCloseable {
             wide[i] = ids[i];
         }
         return tokenizer.decode(wide, skipSpecialTokens);
+    }
+
+    /** A decoder for ids that arrive one by one, as a model generates them. */
+    public TokenStream stream(boolean skipSpecialTokens) {
+        return new TokenStream(this, skipSpecialTokens);
+    }
+
+    /** Number of tokens, added ones included; the model's embedding may have more rows. */
+    public int vocabSize() {
+        return vocabulary.size();
+    }
+
+    /**
+     * The id of a token written as in {@code tokenizer.json}, or empty; this is not {@link
+     * #encode}.
+     */
+    public OptionalInt tokenId(String token) {
+        Integer id = vocabulary.id(token);
+        return id == null ? OptionalInt.empty() : OptionalInt.of(id);
+    }
+
+    /** The token with that id, written as in {@code tokenizer.json}, or empty. */
+    public Optional<String> token(int id) {
+        return Optional.ofNullable(vocabulary.token(id));
+    }
+
+    /**
+     * Special tokens by name, such as {@code eos_token}: what {@code tokenizer_config.json} says,
+     * then {@code special_tokens_map.json}, then the ids in {@code generation_config.json} and
+     * {@code config.json}.
+     */
+    public Map<String, String> specialTokens() {
+        return Map.copyOf(specialTokens);
+    }
+
+    public OptionalInt bosId() {
+        return specialId("bos_token");
+    }
+
+    public OptionalInt eosId() {
+        return specialId("eos_token");
+    }
+
+    public OptionalInt padId() {
+        return specialId("pad_token");
+    }
+
+    public OptionalInt unkId() {
+        return specialId("unk_token");
+    }
+
+    private OptionalInt specialId(String name) {
+        String token = specialTokens.get(name);
+        return token == null ? files.idOf(name) : tokenId(token);
+    }
+
+    /**
+     * The checkpoint's chat template, with its special tokens; read when first asked for.
+     *
+     * @return empty if the checkpoint has none
+     * @throws FormatException with line and column if the template breaks the grammar
+     */
+    public synchronized Optional<ChatTemplate> chatTemplate() {
+        if (!chatTemplateRead) {
+            Map<String, Object> variables = files.templateTokens();
+            variables.putAll(specialTokens);
+            chatTemplate =
+                    ChatTemplate.load(files)
+                            .map(parsed -> parsed.withTokens(variables))
+                            .orElse(null);
+            chatTemplateRead = true;
+        }
+        return Optional.ofNullable(chatTemplate);
     }
 
     @Override

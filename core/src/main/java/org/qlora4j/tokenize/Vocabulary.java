@@ -1,0 +1,119 @@
+package org.qlora4j.tokenize;
+
+import java.nio.file.Path;
+import java.util.HashMap;
+import java.util.Map;
+import org.jspecify.annotations.Nullable;
+import org.qlora4j.error.FormatException;
+import tools.jackson.core.JacksonException;
+import tools.jackson.core.JsonParser;
+import tools.jackson.core.JsonToken;
+import tools.jackson.databind.json.JsonMapper;
+
+/**
+ * Tokens and their ids as {@code tokenizer.json} lists them: {@code model.vocab}, an object for BPE
+ * and WordPiece or a list of pairs for Unigram, and {@code added_tokens}, which win. Read as a
+ * stream, since such files have tens of MB.
+ */
+final class Vocabulary {
+    private static final JsonMapper JSON = JsonMapper.builder().build();
+
+    private final Map<String, Integer> ids = new HashMap<>();
+    private final Map<Integer, String> tokens = new HashMap<>();
+
+    private Vocabulary() {}
+
+    /**
+     * Reads {@code tokenizer.json}.
+     *
+     * @throws FormatException if it is not JSON, or lists no token
+     */
+    static Vocabulary read(Path file) {
+        Vocabulary vocabulary = new Vocabulary();
+        Map<String, Integer> added = new HashMap<>();
+        try (JsonParser parser = JSON.createParser(file.toFile())) {
+            parser.nextToken();
+            while (parser.nextToken() == JsonToken.PROPERTY_NAME) {
+                String name = parser.currentName();
+                parser.nextToken();
+                switch (name) {
+                    case "added_tokens" -> added(parser, added);
+                    case "model" -> vocabulary.model(parser);
+                    default -> parser.skipChildren();
+                }
+            }
+        } catch (JacksonException e) {
+            throw TokenizerFiles.malformed(file, e);
+        }
+        added.forEach(vocabulary::put);
+        if (vocabulary.ids.isEmpty()) {
+            throw new FormatException(
+                    file + " lists no tokens (model.vocab and added_tokens); is it a tokenizer?");
+        }
+        return vocabulary;
+    }
+
+    private void put(String token, int id) {
+        ids.put(token, id);
+        tokens.put(id, token);
+    }
+
+    private static void added(JsonParser parser, Map<String, Integer> added) {
+        while (parser.nextToken() == JsonToken.START_OBJECT) {
+            String content = "";
+            int id = -1;
+            while (parser.nextToken() == JsonToken.PROPERTY_NAME) {
+                String name = parser.currentName();
+                parser.nextToken();
+                switch (name) {
+                    case "content" -> content = parser.getString();
+                    case "id" -> id = parser.getIntValue();
+                    default -> parser.skipChildren();
+                }
+            }
+            if (id >= 0) {
+                added.put(content, id);
+            }
+        }
+    }
+
+    private void model(JsonParser parser) {
+        if (parser.currentToken() != JsonToken.START_OBJECT) {
+            parser.skipChildren();
+            return;
+        }
+        while (parser.nextToken() == JsonToken.PROPERTY_NAME) {
+            boolean vocab = parser.currentName().equals("vocab");
+            JsonToken value = parser.nextToken();
+            if (vocab && value == JsonToken.START_OBJECT) {
+                while (parser.nextToken() == JsonToken.PROPERTY_NAME) {
+                    String token = parser.currentName();
+                    parser.nextToken();
+                    put(token, parser.getIntValue());
+                }
+            } else if (vocab && value == JsonToken.START_ARRAY) {
+                for (int id = 0; parser.nextToken() == JsonToken.START_ARRAY; id++) {
+                    parser.nextToken();
+                    put(parser.getString(), id);
+                    while (parser.nextToken() != JsonToken.END_ARRAY) {
+                        parser.skipChildren(); // the piece's score
+                    }
+                }
+            } else {
+                parser.skipChildren();
+            }
+        }
+    }
+
+    int size() {
+        return ids.size();
+    }
+
+    @Nullable Integer id(String token) {
+        return ids.get(token);
+    }
+
+    @Nullable String token(int id) {
+        return tokens.get(id);
+    }
+}

@@ -1,5 +1,6 @@
 package org.qlora4j.model;
 
+import java.nio.file.Files;
 import java.nio.file.Path;
 import org.qlora4j.checkpoint.Checkpoint;
 import org.qlora4j.quant.QuantConfig;
@@ -8,6 +9,16 @@ import org.qlora4j.tensor.DType;
 /** From a checkpoint to a built model: {@code config.json} says which family. */
 public final class Models {
     private Models() {}
+
+    /**
+     * The folder with a model's config and tokenizer: the model's own, or the one around a {@code
+     * .gguf} file.
+     */
+    public static Path folder(Path model) {
+        Path absolute = model.toAbsolutePath();
+        Path around = absolute.getParent();
+        return Files.isDirectory(absolute) || around == null ? absolute : around;
+    }
 
     /**
      * Reads a model. The caller closes it.

@@ -57,7 +57,7 @@ public final class TrainingRun {
         Path path = Path.of(config.model().modelNameOrPath());
         DType compute = compute();
         RunFolder folder = resume ? RunFolder.reopen(config.train().outputPath()) : null;
-        try (Tokenizer tokenizer = Tokenizer.load(TrainingData.tokenizerFolder(path));
+        try (Tokenizer tokenizer = Tokenizer.load(Models.folder(path));
                 CausalModel model = Models.load(path, config.quantization(), compute)) {
             TrainingData data =
                     TrainingData.load(

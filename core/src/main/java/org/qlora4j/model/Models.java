@@ -29,8 +29,34 @@ public final class Models {
             Path path, QuantConfig quantization, DType compute, boolean trainable) {
         try (Checkpoint checkpoint = Checkpoint.open(path)) {
             LlamaConfig config = LlamaConfig.read(checkpoint.folder());
-            return Llama.load(
-                    config, new WeightLoader(checkpoint, quantization, compute, trainable));
+            return build(
+                    config,
+                    new WeightLoader(
+                            new WeightSource.Stored(checkpoint), quantization, compute, trainable));
+        }
+    }
+
+    /**
+     * A model that was never trained, of a given shape. The caller closes it.
+     *
+     * @param seed weights are a function of it
+     */
+    public static CausalModel random(
+            LlamaConfig config,
+            QuantConfig quantization,
+            DType compute,
+            boolean trainable,
+            long seed) {
+        WeightSource source = new WeightSource.Random(seed, 0.02);
+        return build(config, new WeightLoader(source, quantization, compute, trainable));
+    }
+
+    private static CausalModel build(LlamaConfig config, WeightLoader loader) {
+        try {
+            return Llama.load(config, loader);
+        } catch (RuntimeException | Error e) {
+            loader.discard();
+            throw e;
         }
     }
 }

@@ -170,4 +170,15 @@ class CrossEntropyGradientTest implements F64GradientSuite {
                     .hasMessageContaining("root");
         }
     }
+
+    @Test
+    void labelsOfAnotherCount_areRefused() {
+        try (TensorScope scope = TensorScope.open();
+                Run run = frozen("count", 3, 4, 5, 1, 2, 3).run(DType.F32)) {
+            Weight head = run.own(head(5, 4, DType.F32));
+            assertThatThrownBy(() -> CrossEntropy.sum(run.tape, run.x(0), head, new int[] {1, 2}))
+                    .isInstanceOf(IllegalArgumentException.class)
+                    .hasMessage("cross-entropy: 2 labels for 3 positions");
+        }
+    }
 }

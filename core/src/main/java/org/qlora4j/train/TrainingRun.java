@@ -7,7 +7,6 @@ import org.qlora4j.data.Batch;
 import org.qlora4j.data.BatchSampler;
 import org.qlora4j.data.StepPlan;
 import org.qlora4j.error.ConfigException;
-import org.qlora4j.kernel.CpuFeatures;
 import org.qlora4j.kernel.Kernels;
 import org.qlora4j.lora.LoraAdapter;
 import org.qlora4j.lora.PeftAdapter;
@@ -16,7 +15,6 @@ import org.qlora4j.model.Models;
 import org.qlora4j.optim.AdamW;
 import org.qlora4j.optim.LearningRate;
 import org.qlora4j.optim.TrainableParameters;
-import org.qlora4j.quant.ComputeDtype;
 import org.qlora4j.tensor.DType;
 import org.qlora4j.tensor.Engine;
 import org.qlora4j.tensor.NativeMemory;
@@ -55,7 +53,7 @@ public final class TrainingRun {
             Engine.setThreads(config.train().threads());
         }
         Path path = Path.of(config.model().modelNameOrPath());
-        DType compute = compute();
+        DType compute = config.quantization().computeDtype().onThisMachine();
         RunFolder folder = resume ? RunFolder.reopen(config.train().outputPath()) : null;
         try (Tokenizer tokenizer = Tokenizer.load(Models.folder(path));
                 CausalModel model = Models.load(path, config.quantization(), compute)) {
@@ -90,17 +88,6 @@ public final class TrainingRun {
                 return result;
             }
         }
-    }
-
-    private DType compute() {
-        if (config.quantization().computeDtype() == ComputeDtype.FLOAT32) {
-            return DType.F32;
-        }
-        if (!CpuFeatures.hasBf16()) {
-            listener.notice("compute dtype float32: this CPU has no bf16 instructions");
-            return DType.F32;
-        }
-        return DType.BF16;
     }
 
     private LoraAdapter adapter(CausalModel model, @Nullable RunCheckpoint start, DType compute) {

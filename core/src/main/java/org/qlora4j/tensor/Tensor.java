@@ -5,6 +5,8 @@ import java.lang.foreign.ValueLayout;
 import java.util.Arrays;
 import java.util.function.Consumer;
 import java.util.function.UnaryOperator;
+import org.bytedeco.javacpp.Pointer;
+import org.bytedeco.pytorch.GeneratorOptional;
 import org.bytedeco.pytorch.LongOptional;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.ScalarTypeOptional;
@@ -31,6 +33,13 @@ public final class Tensor implements AutoCloseable {
     int slot;
 
     Tensor(org.bytedeco.pytorch.Tensor handle, NativeMemory.@Nullable Storage storage) {
+        TensorScope owner;
+        try {
+            owner = TensorScope.current();
+        } catch (IllegalStateException e) {
+            handle.deallocate();
+            throw e;
+        }
         this.handle = handle;
         int rank = (int) handle.dim();
         this.shape = new long[rank];
@@ -40,7 +49,7 @@ public final class Tensor implements AutoCloseable {
         this.dtype = DType.of(handle.scalar_type().intern());
         this.storage = storage != null ? storage : new NativeMemory.Storage(byteSize());
         this.storage.retain();
-        TensorScope.current().own(this);
+        owner.own(this);
     }
 
     // ---- what it is
@@ -373,6 +382,12 @@ public final class Tensor implements AutoCloseable {
         return inPlace(h -> h.fill_(new Scalar(value)));
     }
 
+    /** Fills with normal values of mean 0, a function of the seed. */
+    Tensor fillNormal(long seed, double std) {
+        torch.manual_seed(seed);
+        return inPlace(h -> h.normal_(0, std, new GeneratorOptional()));
+    }
+
     public Tensor zero() {
         return inPlace(h -> h.zero_());
     }
@@ -567,7 +582,7 @@ public final class Tensor implements AutoCloseable {
         if (!isContiguous()) {
             throw new IllegalStateException(this + " is not contiguous");
         }
-        return Tensors.segmentAt(handle().data_ptr().address(), byteSize());
+        return Tensors.segmentAt(address(handle()), byteSize());
     }
 
     // ---- how results are wrapped
@@ -585,8 +600,14 @@ public final class Tensor implements AutoCloseable {
     private Tensor viewOrCopy(UnaryOperator<org.bytedeco.pytorch.Tensor> call) {
         org.bytedeco.pytorch.Tensor h = handle();
         org.bytedeco.pytorch.Tensor result = Libtorch.call(() -> call.apply(h));
-        boolean shared = result.data_ptr().address() == h.data_ptr().address();
+        boolean shared = address(result) == address(h);
         return new Tensor(result, shared ? storage : null);
+    }
+
+    /** Of the first element; 0 if there is none. */
+    private static long address(org.bytedeco.pytorch.Tensor h) {
+        Pointer pointer = h.data_ptr();
+        return pointer == null ? 0 : pointer.address();
     }
 
     private Tensor inPlace(Consumer<org.bytedeco.pytorch.Tensor> call) {

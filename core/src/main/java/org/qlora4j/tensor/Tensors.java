@@ -38,6 +38,11 @@ public final class Tensors {
         return fresh(() -> torch.arange(new Scalar(count), options(dtype)));
     }
 
+    /** Normal F32 values with mean 0, a function of the seed. */
+    public static Tensor normal(long seed, double std, long... shape) {
+        return empty(DType.F32, shape).fillNormal(seed, std);
+    }
+
     /** A copy of the values, in the given shape. */
     public static Tensor of(float[] values, long... shape) {
         return fromBytes(DType.F32, shape, MemorySegment.ofArray(values));

@@ -6,7 +6,6 @@ import org.qlora4j.data.Batch;
 import org.qlora4j.data.BatchSampler;
 import org.qlora4j.data.StepPlan;
 import org.qlora4j.error.ConfigException;
-import org.qlora4j.kernel.CpuFeatures;
 import org.qlora4j.kernel.Kernels;
 import org.qlora4j.lora.LoraAdapter;
 import org.qlora4j.lora.PeftAdapter;
@@ -15,7 +14,6 @@ import org.qlora4j.model.Models;
 import org.qlora4j.optim.AdamW;
 import org.qlora4j.optim.LearningRate;
 import org.qlora4j.optim.TrainableParameters;
-import org.qlora4j.quant.ComputeDtype;
 import org.qlora4j.tensor.DType;
 import org.qlora4j.tensor.Engine;
 import org.qlora4j.tensor.NativeMemory;
@@ -54,12 +52,12 @@ public final class TrainingRun {
             Engine.setThreads(config.train().threads());
         }
         Path path = Path.of(config.model().modelNameOrPath());
-        DType compute = compute();
+        DType compute = config.quantization().computeDtype().onThisMachine();
         RunFolder old = resume ? RunFolder.reopen(config.train().outputPath()) : null;
         if (old == null) { // the model may take minutes to load
             RunFolder.requireFree(config.train().outputPath());
         }
-        try (Tokenizer tokenizer = Tokenizer.load(TrainingData.tokenizerFolder(path));
+        try (Tokenizer tokenizer = Tokenizer.load(Models.folder(path));
                 CausalModel model = Models.load(path, config.quantization(), compute)) {
             TrainingData data =
                     TrainingData.load(
@@ -134,17 +132,6 @@ public final class TrainingRun {
             optimizer.close();
             throw e;
         }
-    }
-
-    private DType compute() {
-        if (config.quantization().computeDtype() == ComputeDtype.FLOAT32) {
-            return DType.F32;
-        }
-        if (!CpuFeatures.hasBf16()) {
-            listener.notice("compute dtype float32: this CPU has no bf16 instructions");
-            return DType.F32;
-        }
-        return DType.BF16;
     }
 
     private LoraAdapter adapter(CausalModel model, @Nullable RunCheckpoint start, DType compute) {

@@ -10,6 +10,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.Random;
 import java.util.concurrent.TimeUnit;
@@ -50,7 +51,11 @@ class KillTest {
             List<String> arguments = new ArrayList<>(settings);
             arguments.addFirst(kill == 0 ? "new" : "resume");
             Process process =
-                    ChildJvm.start(RunProcess.class, List.of("-XX:TieredStopAtLevel=1"), arguments);
+                    ChildJvm.start(
+                            RunProcess.class,
+                            List.of("-XX:TieredStopAtLevel=1"),
+                            Map.of(),
+                            arguments);
             try (BufferedReader out =
                     new BufferedReader(
                             new InputStreamReader(

@@ -13,8 +13,19 @@ import org.slf4j.LoggerFactory;
  * @param name the set: reference or vector
  * @param reason why it was chosen, for {@code qlora doctor}
  * @param fourBit 4-bit blocks
+ * @param attentionSoftmax softmax of attention scores
+ * @param crossEntropy loss of rows of logits
+ * @param norm RMSNorm
+ * @param rotary rotary position embedding
  */
-public record Kernels(String name, String reason, FourBit fourBit) {
+public record Kernels(
+        String name,
+        String reason,
+        FourBit fourBit,
+        AttentionSoftmax attentionSoftmax,
+        CrossEntropyRows crossEntropy,
+        NormRows norm,
+        RotaryRows rotary) {
     private static final Logger LOG = LoggerFactory.getLogger(Kernels.class);
 
     /** The flag a JVM needs for the vector kernels. */
@@ -31,7 +42,14 @@ public record Kernels(String name, String reason, FourBit fourBit) {
 
     /** The plain kernels, made of libtorch operations. */
     public static Kernels reference(String reason) {
-        return new Kernels("reference", reason, new ReferenceFourBit());
+        return new Kernels(
+                "reference",
+                reason,
+                new ReferenceFourBit(),
+                new ReferenceAttentionSoftmax(),
+                new ReferenceCrossEntropyRows(),
+                new ReferenceNormRows(),
+                new ReferenceRotaryRows());
     }
 
     static Kernels choose(String wanted) {
@@ -73,6 +91,15 @@ public record Kernels(String name, String reason, FourBit fourBit) {
     }
 
     private static Kernels vector(String reason) {
-        return new Kernels("vector", reason, new VectorFourBit(new Workers(Engine.threads())));
+        Workers workers = new Workers(Engine.threads());
+        Kernels plain = reference(reason);
+        return new Kernels(
+                "vector",
+                reason,
+                new VectorFourBit(workers),
+                new VectorAttentionSoftmax(workers, plain.attentionSoftmax()),
+                new VectorCrossEntropyRows(workers, plain.crossEntropy()),
+                new VectorNormRows(workers, plain.norm()),
+                new VectorRotaryRows(workers, plain.rotary()));
     }
 }

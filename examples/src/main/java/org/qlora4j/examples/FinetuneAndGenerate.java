@@ -21,10 +21,9 @@ final class FinetuneAndGenerate {
                         "train.output_dir=" + args[2],
                         "train.max_steps=24");
         TrainResult result = new Trainer(config).run();
-        try (LanguageModel model =
-                LanguageModel.load(Path.of(args[0])).withAdapter(Path.of(args[2]))) {
-            System.out.printf(
-                    "loss %.3f%n%s%n", result.lastLoss(), model.chat("How do I make tea?"));
+        System.out.printf("loss %.3f%n", result.lastLoss());
+        try (var model = LanguageModel.load(Path.of(args[0])).withAdapter(Path.of(args[2]))) {
+            System.out.println(model.chat("How do I make tea?"));
         }
     }
 }

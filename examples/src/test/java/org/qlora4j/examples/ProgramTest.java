@@ -72,7 +72,7 @@ class ProgramTest {
         String source =
                 Files.readString(
                         Path.of("src/main/java/org/qlora4j/examples/FinetuneAndGenerate.java"));
-        String body = between(source, "main(String[] args) {\n", "\n    }\n}") + "\n";
+        String body = between(source, "main(String[] args) {\n", "\n    }\n}");
         assertThat(shown.stripTrailing()).isEqualTo(body.stripIndent().stripTrailing());
     }
 

@@ -13,6 +13,7 @@ import org.slf4j.LoggerFactory;
  * @param name the set: reference or vector
  * @param reason why it was chosen, for {@code qlora doctor}
  * @param fourBit 4-bit blocks
+ * @param fourBitProduct few rows times a 4-bit weight
  * @param attentionSoftmax softmax of attention scores
  * @param crossEntropy loss of rows of logits
  * @param norm RMSNorm
@@ -22,6 +23,7 @@ public record Kernels(
         String name,
         String reason,
         FourBit fourBit,
+        FourBitProduct fourBitProduct,
         AttentionSoftmax attentionSoftmax,
         CrossEntropyRows crossEntropy,
         NormRows norm,
@@ -46,6 +48,7 @@ public record Kernels(
                 "reference",
                 reason,
                 new ReferenceFourBit(),
+                new ReferenceFourBitProduct(),
                 new ReferenceAttentionSoftmax(),
                 new ReferenceCrossEntropyRows(),
                 new ReferenceNormRows(),
@@ -97,6 +100,7 @@ public record Kernels(
                 "vector",
                 reason,
                 new VectorFourBit(workers),
+                new VectorFourBitProduct(workers),
                 new VectorAttentionSoftmax(workers, plain.attentionSoftmax()),
                 new VectorCrossEntropyRows(workers, plain.crossEntropy()),
                 new VectorNormRows(workers, plain.norm()),

@@ -13,8 +13,21 @@ import org.slf4j.LoggerFactory;
  * @param name the set: reference or vector
  * @param reason why it was chosen, for {@code qlora doctor}
  * @param fourBit 4-bit blocks
+ * @param fourBitProduct few rows times a 4-bit weight
+ * @param attentionSoftmax softmax of attention scores
+ * @param crossEntropy loss of rows of logits
+ * @param norm RMSNorm
+ * @param rotary rotary position embedding
  */
-public record Kernels(String name, String reason, FourBit fourBit) {
+public record Kernels(
+        String name,
+        String reason,
+        FourBit fourBit,
+        FourBitProduct fourBitProduct,
+        AttentionSoftmax attentionSoftmax,
+        CrossEntropyRows crossEntropy,
+        NormRows norm,
+        RotaryRows rotary) {
     private static final Logger LOG = LoggerFactory.getLogger(Kernels.class);
 
     /** The flag a JVM needs for the vector kernels. */
@@ -31,7 +44,15 @@ public record Kernels(String name, String reason, FourBit fourBit) {
 
     /** The plain kernels, made of libtorch operations. */
     public static Kernels reference(String reason) {
-        return new Kernels("reference", reason, new ReferenceFourBit());
+        return new Kernels(
+                "reference",
+                reason,
+                new ReferenceFourBit(),
+                new ReferenceFourBitProduct(),
+                new ReferenceAttentionSoftmax(),
+                new ReferenceCrossEntropyRows(),
+                new ReferenceNormRows(),
+                new ReferenceRotaryRows());
     }
 
     static Kernels choose(String wanted) {
@@ -73,6 +94,16 @@ public record Kernels(String name, String reason, FourBit fourBit) {
     }
 
     private static Kernels vector(String reason) {
-        return new Kernels("vector", reason, new VectorFourBit(new Workers(Engine.threads())));
+        Workers workers = new Workers(Engine.threads());
+        Kernels plain = reference(reason);
+        return new Kernels(
+                "vector",
+                reason,
+                new VectorFourBit(workers),
+                new VectorFourBitProduct(workers),
+                new VectorAttentionSoftmax(workers, plain.attentionSoftmax()),
+                new VectorCrossEntropyRows(workers, plain.crossEntropy()),
+                new VectorNormRows(workers, plain.norm()),
+                new VectorRotaryRows(workers, plain.rotary()));
     }
 }

@@ -101,4 +101,19 @@ record FloatRows(MemorySegment memory, boolean bf16) {
     static VectorMask<Float> first(int lanes) {
         return FLOATS.indexInRange(0, lanes);
     }
+
+    /**
+     * The sum of all lanes, added in halves: 8 + 8, 4 + 4, 2 + 2, 1 + 1. The Vector API's own sum
+     * has no fixed order: its bits change when the JVM compiles the loop, and a resumed run would
+     * not be that which was never stopped.
+     */
+    static float sum(FloatVector lanes) {
+        float[] parts = lanes.toArray();
+        for (int half = parts.length / 2; half > 0; half /= 2) {
+            for (int i = 0; i < half; i++) {
+                parts[i] += parts[i + half];
+            }
+        }
+        return parts[0];
+    }
 }

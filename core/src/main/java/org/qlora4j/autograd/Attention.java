@@ -16,7 +16,7 @@ import org.qlora4j.tensor.Tensors;
  * FlashAttention does, arXiv 2205.14135). A query that sees no key gets zeros.
  */
 public final class Attention {
-    private static final int BLOCK = 256;
+    private static final int BLOCK = 128;
 
     private Attention() {}
 

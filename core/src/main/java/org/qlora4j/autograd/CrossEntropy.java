@@ -80,7 +80,9 @@ public final class CrossEntropy {
         Tensor weight = head.dense(all.dtype());
         Tensor logits = inputs.linear(weight, null); // [rows, vocabulary]
         loss.addInPlace(
-                Kernels.current().crossEntropy().lossAndGradient(logits, rows.labels(), recording));
+                Kernels.current()
+                        .crossEntropy()
+                        .lossAndGradient(inputs, weight, logits, rows.labels(), recording));
         if (!recording) {
             return;
         }

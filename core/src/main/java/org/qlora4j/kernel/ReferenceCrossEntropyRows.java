@@ -1,5 +1,6 @@
 package org.qlora4j.kernel;
 
+import org.qlora4j.tensor.DType;
 import org.qlora4j.tensor.Tensor;
 import org.qlora4j.tensor.TensorScope;
 import org.qlora4j.tensor.Tensors;
@@ -7,9 +8,11 @@ import org.qlora4j.tensor.Tensors;
 /** {@link CrossEntropyRows} in libtorch operations. */
 record ReferenceCrossEntropyRows() implements CrossEntropyRows {
     @Override
-    public double lossAndGradient(Tensor logits, long[] labels, boolean gradient) {
+    public double lossAndGradient(
+            Tensor x, Tensor weight, Tensor logits, long[] labels, boolean gradient) {
         try (TensorScope scope = TensorScope.open()) {
-            Tensor wide = logits.to(logits.dtype().wide());
+            DType exact = x.dtype().wide();
+            Tensor wide = x.dtype() == exact ? logits : x.to(exact).linear(weight.to(exact), null);
             Tensor index = Tensors.of(labels, labels.length, 1);
             Tensor logSum = wide.logsumexp(1, true);
             double loss = logSum.minus(wide.gather(1, index)).sum().item();

@@ -2,6 +2,7 @@ package org.qlora4j.kernel;
 
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.VectorOperators;
+import org.jspecify.annotations.Nullable;
 import org.qlora4j.tensor.Tensor;
 
 /**
@@ -10,26 +11,32 @@ import org.qlora4j.tensor.Tensor;
  */
 record VectorCrossEntropyRows(Workers workers, CrossEntropyRows reference)
         implements CrossEntropyRows {
+    /**
+     * Distance from the largest logit within which a logit matters: beyond, a token has under 1% of
+     * its probability.
+     */
+    private static final float NEAR = 5;
+
+    private static final int MOST_SHARPENED = 256;
     private static final ThreadLocal<float[]> SCRATCH = ThreadLocal.withInitial(() -> new float[0]);
 
     @Override
-    public double lossAndGradient(Tensor logits, long[] labels, boolean gradient) {
+    public double lossAndGradient(
+            Tensor x, Tensor weight, Tensor logits, long[] labels, boolean gradient) {
         if (!FloatRows.reads(logits.dtype())) {
-            return reference.lossAndGradient(logits, labels, gradient);
+            return reference.lossAndGradient(x, weight, logits, labels, gradient);
         }
         FloatRows data = FloatRows.of(logits);
+        Head head =
+                data.bf16()
+                        ? new Head(
+                                FloatRows.of(x), FloatRows.of(weight), Math.toIntExact(x.size(1)))
+                        : null;
         int vocabulary = Math.toIntExact(logits.size(1));
         double[] losses = new double[labels.length];
         workers.run(
                 labels.length,
-                row ->
-                        losses[row] =
-                                row(
-                                        data,
-                                        (long) row * vocabulary,
-                                        vocabulary,
-                                        (int) labels[row],
-                                        gradient));
+                row -> losses[row] = row(data, head, row, vocabulary, (int) labels[row], gradient));
         double sum = 0;
         for (double loss : losses) { // in order, so that threads don't matter
             sum += loss;
@@ -37,7 +44,27 @@ record VectorCrossEntropyRows(Workers workers, CrossEntropyRows reference)
         return sum;
     }
 
-    private static double row(FloatRows data, long start, int n, int label, boolean gradient) {
+    /** What logits are made of, to make some of them again in f32. */
+    private record Head(FloatRows x, FloatRows weight, int hidden) {
+        float logit(int row, int id) {
+            long xAt = (long) row * hidden;
+            long wAt = (long) id * hidden;
+            FloatVector products = FloatVector.zero(FloatRows.FLOATS);
+            int i = 0;
+            for (; i <= hidden - FloatRows.LANES; i += FloatRows.LANES) {
+                products = x.load(xAt + i).fma(weight.load(wAt + i), products);
+            }
+            float sum = FloatRows.sum(products);
+            for (; i < hidden; i++) {
+                sum += x.get(xAt + i) * weight.get(wAt + i);
+            }
+            return sum;
+        }
+    }
+
+    private static double row(
+            FloatRows data, @Nullable Head head, int row, int n, int label, boolean gradient) {
+        long start = (long) row * n;
         float[] e = scratch(n);
         FloatVector maxima = FloatVector.broadcast(FloatRows.FLOATS, Float.NEGATIVE_INFINITY);
         int i = 0;
@@ -50,6 +77,9 @@ record VectorCrossEntropyRows(Workers workers, CrossEntropyRows reference)
         for (; i < n; i++) {
             e[i] = data.get(start + i);
             max = Math.max(max, e[i]);
+        }
+        if (head != null) {
+            max = sharpen(e, n, max, head, row, label);
         }
         float atLabel = e[label];
         double sum = 0;
@@ -75,6 +105,46 @@ record VectorCrossEntropyRows(Workers workers, CrossEntropyRows reference)
             data.set(start + label, e[label] * inverse - 1);
         }
         return Math.log(sum) + max - atLabel;
+    }
+
+    /**
+     * Makes the logits that decide the loss again in f32: that of the label, and those near the
+     * largest unless they are so many that their rounding averages out.
+     *
+     * @return the largest logit
+     */
+    private static float sharpen(float[] e, int n, float max, Head head, int row, int label) {
+        int[] near = new int[MOST_SHARPENED];
+        int count = 0;
+        for (int i = 0; i < n && count <= MOST_SHARPENED; i += FloatRows.LANES) {
+            long hits = 0;
+            if (i <= n - FloatRows.LANES) {
+                hits =
+                        FloatVector.fromArray(FloatRows.FLOATS, e, i)
+                                .compare(VectorOperators.GE, max - NEAR)
+                                .toLong();
+            } else {
+                for (int j = i; j < n; j++) {
+                    hits |= e[j] >= max - NEAR ? 1L << (j - i) : 0;
+                }
+            }
+            for (; hits != 0; hits &= hits - 1) {
+                if (count < MOST_SHARPENED) {
+                    near[count] = i + Long.numberOfTrailingZeros(hits);
+                }
+                count++;
+            }
+        }
+        e[label] = head.logit(row, label);
+        if (count > MOST_SHARPENED) {
+            return Math.max(max, e[label]);
+        }
+        float largest = e[label];
+        for (int i = 0; i < count; i++) {
+            e[near[i]] = head.logit(row, near[i]);
+            largest = Math.max(largest, e[near[i]]);
+        }
+        return largest;
     }
 
     private static float[] scratch(int length) {

@@ -27,6 +27,7 @@ public final class Tensor implements AutoCloseable {
     private final NativeMemory.Storage storage;
     private final long[] shape;
     private final DType dtype;
+    private final boolean onCpu;
     @Nullable TensorScope scope;
     int slot;
 
@@ -38,6 +39,7 @@ public final class Tensor implements AutoCloseable {
             shape[i] = handle.size(i);
         }
         this.dtype = DType.of(handle.scalar_type().intern());
+        this.onCpu = !Tensors.device().cuda() || handle.is_cpu();
         this.storage = storage != null ? storage : new NativeMemory.Storage(byteSize());
         this.storage.retain();
         TensorScope.current().own(this);
@@ -181,6 +183,17 @@ public final class Tensor implements AutoCloseable {
     /** This tensor (another handle) if it has the dtype, else a converted copy. */
     public Tensor to(DType newType) {
         return newType == dtype ? alias() : fresh(h -> h.to(newType.scalarType()));
+    }
+
+    /** This tensor (another handle) if it lies on the device, else a copy there. */
+    Tensor to(Device device) {
+        if (device.cuda() != onCpu) {
+            return alias();
+        }
+        return fresh(h -> {
+            var there = device.toLibtorch();
+            return h.to(there, dtype.scalarType());
+        });
     }
 
     /** A copy in memory of its own. */
@@ -539,7 +552,7 @@ public final class Tensor implements AutoCloseable {
     /** All elements in order, converted to float. */
     public float[] toFloats() {
         try (TensorScope scope = TensorScope.open()) {
-            Tensor plain = to(DType.F32).contiguous();
+            Tensor plain = to(DType.F32).to(Device.CPU).contiguous();
             return plain.segment().toArray(ValueLayout.JAVA_FLOAT);
         }
     }
@@ -547,7 +560,7 @@ public final class Tensor implements AutoCloseable {
     /** All elements in order, converted to long. */
     public long[] toLongs() {
         try (TensorScope scope = TensorScope.open()) {
-            Tensor plain = to(DType.I64).contiguous();
+            Tensor plain = to(DType.I64).to(Device.CPU).contiguous();
             return plain.segment().toArray(ValueLayout.JAVA_LONG);
         }
     }
@@ -555,7 +568,7 @@ public final class Tensor implements AutoCloseable {
     /** Copies the bytes of the elements, in order, to other memory of the same size. */
     public void copyTo(MemorySegment target) {
         try (TensorScope scope = TensorScope.open()) {
-            target.copyFrom(contiguous().segment());
+            target.copyFrom(to(Device.CPU).contiguous().segment());
         }
     }
 
@@ -564,10 +577,21 @@ public final class Tensor implements AutoCloseable {
      * architecture test keeps other packages from it.
      */
     public MemorySegment segment() {
+        if (!onCpu) {
+            throw new IllegalStateException(this + " does not lie in the CPU's memory");
+        }
+        return Tensors.segmentAt(address(), byteSize());
+    }
+
+    /**
+     * Where a contiguous tensor begins in the memory of its device, valid while this handle is
+     * open. For kernels alone, as {@link #segment} is.
+     */
+    public long address() {
         if (!isContiguous()) {
             throw new IllegalStateException(this + " is not contiguous");
         }
-        return Tensors.segmentAt(handle().data_ptr().address(), byteSize());
+        return handle().data_ptr().address();
     }
 
     // ---- how results are wrapped

@@ -22,7 +22,7 @@ import picocli.CommandLine.Spec;
         versionProvider = Version.class,
         scope = ScopeType.INHERIT,
         sortOptions = false,
-        subcommands = {TrainCommand.class, DoctorCommand.class})
+        subcommands = {TrainCommand.class, BenchCommand.class, DoctorCommand.class})
 final class QloraCommand implements Runnable {
     @Option(
             names = "--verbose",

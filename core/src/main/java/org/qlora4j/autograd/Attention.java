@@ -28,6 +28,7 @@ public final class Attention {
      * @return [batch, queries, heads * headDim]
      */
     public static Var apply(Tape tape, Var q, Var k, Var v, AttentionMask mask) {
+        mask.requireFit(q.value(), k.value());
         return tape.operation(
                 "attention",
                 q.needsGrad() || k.needsGrad() || v.needsGrad(),

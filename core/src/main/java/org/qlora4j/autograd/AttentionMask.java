@@ -50,12 +50,13 @@ public final class AttentionMask implements AutoCloseable {
         return batch;
     }
 
-    int queries() {
-        return queries;
-    }
-
-    int keys() {
-        return keys;
+    /** Throws unless q [batch, queries, …] and k [batch, keys, …] have the sizes of this mask. */
+    void requireFit(Tensor q, Tensor k) {
+        if (q.size(0) != batch || q.size(1) != queries || k.size(0) != batch || k.size(1) != keys) {
+            throw new IllegalArgumentException(
+                    "attention: queries %s and keys %s do not fit a mask of %d x %d queries and %d keys"
+                            .formatted(q, k, batch, queries, keys));
+        }
     }
 
     /** One past the last key that rows before {@code toRow} can see. */

@@ -27,6 +27,12 @@ public final class CrossEntropy {
      * @return F32 []: the sum over labelled positions of -log p(label), in nats
      */
     public static Var sum(Tape tape, Var hidden, Weight head, int[] labels) {
+        long positions = hidden.value().count() / head.in();
+        if (labels.length != positions) {
+            throw new IllegalArgumentException(
+                    "cross-entropy: %d labels for %d positions"
+                            .formatted(labels.length, positions));
+        }
         boolean trainsHead = head instanceof Weight.Dense(Parameter p) && p.trainable();
         return tape.operation(
                 "crossEntropy",

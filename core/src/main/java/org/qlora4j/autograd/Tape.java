@@ -47,6 +47,14 @@ public final class Tape implements AutoCloseable {
             this.backward = backward;
         }
 
+        void runBackward(Tensor gradient, OperationTimes times) {
+            long start = System.nanoTime();
+            try (TensorScope scope = TensorScope.open()) {
+                backward.accept(gradient);
+            }
+            times.add(name, 0, System.nanoTime() - start);
+        }
+
         void free() {
             saved.forEach(Tensor::close);
             result.value().close();
@@ -147,6 +155,9 @@ public final class Tape implements AutoCloseable {
         Tensor value;
         try (TensorScope scope = TensorScope.open()) {
             value = TensorScope.release(forward.apply(call));
+        } catch (RuntimeException | Error e) {
+            call.saved.forEach(Tensor::close);
+            throw e;
         }
         frame.add(value);
         Var result = new Var(value, recording && needsGrad);
@@ -169,16 +180,18 @@ public final class Tape implements AutoCloseable {
             return checkpoint(x, body);
         }
         List<Tensor> outer = frame;
-        frame = new ArrayList<>();
-        Var result = body.apply(this, x);
-        for (Tensor value : frame) {
-            if (value != result.value()) {
-                value.close();
+        List<Tensor> inner = new ArrayList<>();
+        frame = inner;
+        try {
+            Var result = body.apply(this, x);
+            if (inner.remove(result.value())) { // not so if the part hands its input through
+                outer.add(result.value());
             }
+            return result;
+        } finally {
+            frame = outer;
+            inner.forEach(Tensor::close);
         }
-        frame = outer;
-        frame.add(result.value());
-        return result;
     }
 
     private Var checkpoint(Var x, BiFunction<Tape, Var, Var> body) {
@@ -194,14 +207,12 @@ public final class Tape implements AutoCloseable {
                     }
                     Tensor input = call.save(x.value());
                     call.backward(gradient -> {
+                        Var leaf = new Var(input, x.needsGrad());
                         try (Tape again = new Tape(true, dropsOut, dropoutKey, dropoutsBefore)) {
-                            Var leaf = new Var(input, x.needsGrad());
-                            Var result = body.apply(again, leaf);
-                            again.backward(result, gradient);
-                            Tensor dx = leaf.takeGrad();
-                            if (dx != null) {
-                                x.accumulate(dx);
-                            }
+                            again.backward(body.apply(again, leaf), gradient);
+                            leaf.shareGradWith(x);
+                        } finally {
+                            leaf.closeGrad();
                         }
                     });
                     return value;
@@ -210,8 +221,8 @@ public final class Tape implements AutoCloseable {
 
     /** Takes a result of this tape out of it; the caller owns the tensor. */
     public Tensor take(Var result) {
-        frame.remove(result.value());
-        return result.value();
+        Tensor value = result.value();
+        return frame.remove(value) ? value : TensorScope.release(value.alias());
     }
 
     /** Runs every recorded operation backwards from a loss of one element. Only once. */
@@ -227,18 +238,15 @@ public final class Tape implements AutoCloseable {
      */
     void backward(Var result, Tensor gradientOfResult) {
         result.accumulateShared(gradientOfResult);
-        for (int i = nodes.size() - 1; i >= 0; i--) {
-            Node node = nodes.remove(i);
-            Tensor gradient = node.result.takeGrad();
-            if (gradient != null) {
-                long start = System.nanoTime();
-                try (TensorScope scope = TensorScope.open()) {
-                    node.backward.accept(gradient);
+        while (!nodes.isEmpty()) {
+            Node node = nodes.removeLast();
+            try (Tensor gradient = node.result.takeGrad()) {
+                if (gradient != null) {
+                    node.runBackward(gradient, times);
                 }
-                gradient.close();
-                times.add(node.name, 0, System.nanoTime() - start);
+            } finally {
+                node.free();
             }
-            node.free();
         }
     }
 
@@ -246,10 +254,7 @@ public final class Tape implements AutoCloseable {
     @Override
     public void close() {
         for (Node node : nodes) {
-            Tensor gradient = node.result.takeGrad();
-            if (gradient != null) {
-                gradient.close();
-            }
+            node.result.closeGrad();
             node.free();
         }
         nodes.clear();

@@ -35,8 +35,8 @@ public final class Var {
     }
 
     /**
-     * Adds a gradient of the value's shape, if one is wanted. Takes the tensor over: the caller
-     * must not change it.
+     * Adds a gradient of the value's shape, if one is wanted. Takes a temporary of the innermost
+     * scope over: the caller must not change it, nor have others hold its memory.
      */
     void accumulate(Tensor gradient) {
         if (!needsGrad) {
@@ -71,5 +71,20 @@ public final class Var {
         Tensor taken = grad;
         grad = null;
         return taken;
+    }
+
+    /** Adds this value's gradient to that of another value of the same shape. */
+    void shareGradWith(Var other) {
+        if (grad != null) {
+            other.accumulateShared(grad);
+        }
+    }
+
+    /** Frees the gradient, if one has come. */
+    void closeGrad() {
+        Tensor taken = takeGrad();
+        if (taken != null) {
+            taken.close();
+        }
     }
 }

@@ -61,6 +61,11 @@ public record Kernels(Device device, String name, String reason, FourBit fourBit
         return chosen == null ? select(DeviceChoice.CPU) : chosen;
     }
 
+    /** The device as settings name it: {@code cpu} or {@code cuda:0}. */
+    public String deviceName() {
+        return device.toString();
+    }
+
     private static Device deviceFor(DeviceChoice wanted) {
         if (wanted == DeviceChoice.CPU) {
             return Device.CPU;

@@ -26,6 +26,7 @@ record VectorFourBit(Workers workers) implements FourBit {
     private static final VectorShuffle<Integer> ZIP_LOW = VectorShuffle.makeZip(INTS, 0);
     private static final VectorShuffle<Integer> ZIP_HIGH = VectorShuffle.makeZip(INTS, 1);
     private static final ByteOrder LE = ByteOrder.LITTLE_ENDIAN;
+    private static final ValueLayout.OfDouble DOUBLE = ValueLayout.JAVA_DOUBLE_UNALIGNED;
     private static final ValueLayout.OfFloat FLOAT = ValueLayout.JAVA_FLOAT_UNALIGNED;
     private static final ValueLayout.OfInt INT = ValueLayout.JAVA_INT_UNALIGNED;
     private static final ValueLayout.OfShort SHORT = ValueLayout.JAVA_SHORT_UNALIGNED;
@@ -81,6 +82,11 @@ record VectorFourBit(Workers workers) implements FourBit {
             case F16 -> {
                 for (int i = 0; i < length; i++) {
                     block[i] = Float.float16ToFloat(in.get(SHORT, (start + i) * 2));
+                }
+            }
+            case F64 -> {
+                for (int i = 0; i < length; i++) {
+                    block[i] = (float) in.get(DOUBLE, (start + i) * 8);
                 }
             }
             default ->

@@ -1,5 +1,6 @@
 package org.qlora4j.model;
 
+import java.nio.file.Files;
 import java.nio.file.Path;
 import org.qlora4j.checkpoint.Checkpoint;
 import org.qlora4j.quant.QuantConfig;
@@ -8,6 +9,16 @@ import org.qlora4j.tensor.DType;
 /** From a checkpoint to a built model: {@code config.json} says which family. */
 public final class Models {
     private Models() {}
+
+    /**
+     * The folder with a model's config and tokenizer: the model's own, or the one around a {@code
+     * .gguf} file.
+     */
+    public static Path folder(Path model) {
+        Path absolute = model.toAbsolutePath();
+        Path around = absolute.getParent();
+        return Files.isDirectory(absolute) || around == null ? absolute : around;
+    }
 
     /**
      * Reads a model. The caller closes it.
@@ -29,8 +40,34 @@ public final class Models {
             Path path, QuantConfig quantization, DType compute, boolean trainable) {
         try (Checkpoint checkpoint = Checkpoint.open(path)) {
             LlamaConfig config = LlamaConfig.read(checkpoint.folder());
-            return Llama.load(
-                    config, new WeightLoader(checkpoint, quantization, compute, trainable));
+            return build(
+                    config,
+                    new WeightLoader(
+                            new WeightSource.Stored(checkpoint), quantization, compute, trainable));
+        }
+    }
+
+    /**
+     * A model that was never trained, of a given shape. The caller closes it.
+     *
+     * @param seed weights are a function of it
+     */
+    public static CausalModel random(
+            LlamaConfig config,
+            QuantConfig quantization,
+            DType compute,
+            boolean trainable,
+            long seed) {
+        WeightSource source = new WeightSource.Random(seed, 0.02);
+        return build(config, new WeightLoader(source, quantization, compute, trainable));
+    }
+
+    private static CausalModel build(LlamaConfig config, WeightLoader loader) {
+        try {
+            return Llama.load(config, loader);
+        } catch (RuntimeException | Error e) {
+            loader.discard();
+            throw e;
         }
     }
 }

@@ -42,13 +42,6 @@ public final class Cuda {
         return builtIn() && torch.cuda_is_available() ? torch.cuda_device_count() : 0;
     }
 
-    /** Waits until the device has done all it was given; does nothing on the CPU. */
-    public static void synchronize() {
-        if (Tensors.device().cuda()) {
-            torch.cuda_synchronize(Tensors.device().index());
-        }
-    }
-
     /**
      * The handle (CUstream) that kernels of our own are launched on: libtorch's current stream of
      * this thread.

@@ -80,7 +80,7 @@ public final class PagedMemory implements AutoCloseable {
     @Override
     public void close() {
         if (managed) {
-            Cuda.synchronize(); // kernels that use it may still be queued
+            Engine.synchronize(); // kernels that use it may still be queued
             CudaDriver.open().freeManaged(memory);
         }
         arena.close();

@@ -5,6 +5,8 @@ import java.lang.foreign.ValueLayout;
 import java.util.Arrays;
 import java.util.function.Consumer;
 import java.util.function.UnaryOperator;
+import org.bytedeco.javacpp.Pointer;
+import org.bytedeco.pytorch.GeneratorOptional;
 import org.bytedeco.pytorch.LongOptional;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.ScalarTypeOptional;
@@ -32,6 +34,13 @@ public final class Tensor implements AutoCloseable {
     int slot;
 
     Tensor(org.bytedeco.pytorch.Tensor handle, NativeMemory.@Nullable Storage storage) {
+        TensorScope owner;
+        try {
+            owner = TensorScope.current();
+        } catch (IllegalStateException e) {
+            handle.deallocate();
+            throw e;
+        }
         this.handle = handle;
         int rank = (int) handle.dim();
         this.shape = new long[rank];
@@ -39,10 +48,10 @@ public final class Tensor implements AutoCloseable {
             shape[i] = handle.size(i);
         }
         this.dtype = DType.of(handle.scalar_type().intern());
-        this.onCpu = !Tensors.device().cuda() || handle.is_cpu();
+        this.onCpu = handle.is_cpu();
         this.storage = storage != null ? storage : new NativeMemory.Storage(byteSize());
         this.storage.retain();
-        TensorScope.current().own(this);
+        owner.own(this);
     }
 
     // ---- what it is
@@ -386,6 +395,12 @@ public final class Tensor implements AutoCloseable {
         return inPlace(h -> h.fill_(new Scalar(value)));
     }
 
+    /** Fills with normal values of mean 0, a function of the seed. */
+    Tensor fillNormal(long seed, double std) {
+        torch.manual_seed(seed);
+        return inPlace(h -> h.normal_(0, std, new GeneratorOptional()));
+    }
+
     public Tensor zero() {
         return inPlace(h -> h.zero_());
     }
@@ -591,7 +606,7 @@ public final class Tensor implements AutoCloseable {
         if (!isContiguous()) {
             throw new IllegalStateException(this + " is not contiguous");
         }
-        return handle().data_ptr().address();
+        return address(handle());
     }
 
     // ---- how results are wrapped
@@ -609,8 +624,14 @@ public final class Tensor implements AutoCloseable {
     private Tensor viewOrCopy(UnaryOperator<org.bytedeco.pytorch.Tensor> call) {
         org.bytedeco.pytorch.Tensor h = handle();
         org.bytedeco.pytorch.Tensor result = Libtorch.call(() -> call.apply(h));
-        boolean shared = result.data_ptr().address() == h.data_ptr().address();
+        boolean shared = address(result) == address(h);
         return new Tensor(result, shared ? storage : null);
+    }
+
+    /** Of the first element; 0 if there is none. */
+    private static long address(org.bytedeco.pytorch.Tensor h) {
+        Pointer pointer = h.data_ptr();
+        return pointer == null ? 0 : pointer.address();
     }
 
     private Tensor inPlace(Consumer<org.bytedeco.pytorch.Tensor> call) {

@@ -60,6 +60,11 @@ public final class Tensors {
         return fresh(() -> torch.arange(new Scalar(count), options(dtype)));
     }
 
+    /** Normal F32 values with mean 0, a function of the seed. */
+    public static Tensor normal(long seed, double std, long... shape) {
+        return empty(DType.F32, shape).fillNormal(seed, std);
+    }
+
     /** A copy of the values, in the given shape. */
     public static Tensor of(float[] values, long... shape) {
         return fromBytes(DType.F32, shape, MemorySegment.ofArray(values));
@@ -111,16 +116,6 @@ public final class Tensors {
         }
         var handle = Libtorch.call(() -> torch.from_blob(pointer(memory), shape, options(dtype)));
         return new Tensor(handle, new NativeMemory.Storage(0));
-    }
-
-    /**
-     * Standard normal values; the same on every run on one kind of device.
-     *
-     * @param seed of libtorch's generator, which this starts anew
-     */
-    public static Tensor normal(long seed, DType dtype, long... shape) {
-        Libtorch.run(() -> torch.manual_seed(seed));
-        return fresh(() -> torch.randn(shape, options(dtype)));
     }
 
     /** Joined along a dimension. */

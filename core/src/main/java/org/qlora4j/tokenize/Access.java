@@ -20,9 +20,9 @@ final class Access {
     /** Weight of looking at every key of a dictionary, which only numbers as keys need. */
     private static final long SEARCH_COST = 16;
 
-    private final Runtime runtime;
+    private final PythonRuntime runtime;
 
-    Access(Runtime runtime) {
+    Access(PythonRuntime runtime) {
         this.runtime = runtime;
     }
 
@@ -49,7 +49,8 @@ final class Access {
     private @Nullable Object itemOrNull(Object target, Object key) {
         return switch (target) {
             case Undefined undefined -> throw undefined.error();
-            case Map<?, ?> map -> isUnhashable(key) ? null : entry(Types.map(map), key);
+            case Map<?, ?> map ->
+                    isUnhashable(key) ? null : entry(Types.map(map), key, runtime.budget());
             case List<?> list -> Numbers.isInteger(key) ? element(list, Numbers.index(key)) : null;
             case String text -> Numbers.isInteger(key) ? character(text, Numbers.index(key)) : null;
             case Markup markup -> itemOrNull(markup.text(), key);
@@ -61,15 +62,20 @@ final class Access {
         return key instanceof Map || (key instanceof List && !(key instanceof Tuple));
     }
 
-    /** A dictionary's value, or null; 1, 1.0 and true are the same key. */
-    static @Nullable Object entry(Map<Object, Object> map, Object key) {
+    /**
+     * A dictionary's value, or null; 1, 1.0 and true are the same key.
+     *
+     * @throws TemplateError if the key is a list or dictionary
+     */
+    static @Nullable Object entry(Map<Object, Object> map, Object key, Budget budget) {
+        Object wanted = Types.key(key, budget);
         Object found = map.get(key);
         if (found != null || !(Types.isNumber(key) || key instanceof Tuple)) {
             return found;
         }
-        Object wanted = Types.key(key);
+        budget.work(SEARCH_COST * map.size());
         for (Map.Entry<Object, Object> entry : map.entrySet()) {
-            if (Types.key(entry.getKey()).equals(wanted)) {
+            if (Types.key(entry.getKey(), budget).equals(wanted)) {
                 return entry.getValue();
             }
         }
@@ -82,12 +88,12 @@ final class Access {
      * @throws TemplateError if the key is a list or dictionary
      */
     static void put(Map<Object, Object> map, Object key, Object value, Budget budget) {
-        Object wanted = Types.key(key);
+        Object wanted = Types.key(key, budget);
         Object written = key;
         if ((Types.isNumber(key) || key instanceof Tuple) && !map.containsKey(key)) {
             budget.work(SEARCH_COST * map.size());
             for (Object other : map.keySet()) {
-                written = Types.key(other).equals(wanted) ? other : written;
+                written = Types.key(other, budget).equals(wanted) ? other : written;
             }
         }
         map.put(written, value);
@@ -143,10 +149,10 @@ final class Access {
     /** {@code target[start:stop:step]}; None stands for a bound that is left out. */
     Object slice(Object target, Object start, Object stop, Object step) {
         if (!isBound(start) || !isBound(stop) || !isBound(step)) {
-            return noSlice(target, start, stop, step);
+            throw noSlice(
+                    target, "slice indices must be integers or None or have an __index__ method");
         }
         return switch (Markup.plain(target)) {
-            case Undefined undefined -> throw undefined.error();
             case String text -> {
                 int[] points = text.codePoints().toArray();
                 runtime.budget().work(points.length);
@@ -164,7 +170,11 @@ final class Access {
                 }
                 yield list instanceof Tuple ? Tuple.copyOf(out) : out;
             }
-            default -> noSlice(target, start, stop, step);
+            case Map<?, ?> map -> throw noSlice(target, "unhashable type: 'slice'");
+            case Undefined undefined -> throw undefined.error();
+            default ->
+                    throw noSlice(
+                            target, "'" + Types.name(target) + "' object is not subscriptable");
         };
     }
 
@@ -172,12 +182,10 @@ final class Access {
         return value == None.NONE || Numbers.isInteger(value);
     }
 
-    private Undefined noSlice(Object target, Object start, Object stop, Object step) {
-        if (target instanceof Undefined undefined) {
-            throw undefined.error();
-        }
-        String bounds = runtime.printer().repr(Tuple.of(start, stop, step));
-        return Undefined.because(Types.name(target) + " object has no element slice" + bounds);
+    private static TemplateError noSlice(Object target, String reason) {
+        return target instanceof Undefined undefined
+                ? undefined.error()
+                : TemplateError.type("%s", reason);
     }
 
     /** Positions that a slice takes from a sequence of so many items. */
@@ -209,7 +217,7 @@ final class Access {
     }
 
     /** A method of a value, as {@code target.name} gives it. */
-    private record Method(Runtime runtime, Object target, String name) implements Invocable {
+    private record Method(PythonRuntime runtime, Object target, String name) implements Invocable {
         @Override
         public Object call(Arguments arguments) {
             runtime.budget().workOn(target);

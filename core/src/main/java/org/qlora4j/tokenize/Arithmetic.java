@@ -28,6 +28,7 @@ final class Arithmetic {
      *     passed
      */
     Object binary(String operator, Object left, Object right) {
+        budget.work(1);
         if (operator.equals("%") && Markup.plain(left) instanceof String format) {
             return new PercentFormat(budget, printer).format(format, right);
         }

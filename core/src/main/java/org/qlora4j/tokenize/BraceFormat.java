@@ -14,10 +14,10 @@ final class BraceFormat {
                     "(?:(.)?([<>=^]))?([-+ ])?(0)?(\\d+)?([,_])?(?:\\.(\\d+))?([a-zA-Z%])?",
                     Pattern.DOTALL);
 
-    private final Runtime runtime;
+    private final PythonRuntime runtime;
     private int automatic = 0;
 
-    BraceFormat(Runtime runtime) {
+    BraceFormat(PythonRuntime runtime) {
         this.runtime = runtime;
     }
 

@@ -32,7 +32,8 @@ final class Budget {
     /** Lists and dictionaries inside one another, where a value is printed or compared. */
     static final int MAX_VALUE_DEPTH = 200;
 
-    private static final int SIZE_OF_STEP = 64;
+    /** Characters or items that an operation handles for the price of one step. */
+    static final int SIZE_OF_STEP = 64;
 
     private long steps = 0;
     private int depth = 0;

@@ -2,6 +2,7 @@ package org.qlora4j.tokenize;
 
 import java.nio.file.Path;
 import java.time.Clock;
+import java.time.ZoneId;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -82,7 +83,7 @@ public final class ChatTemplate {
      */
     public static ChatTemplate of(String source, String origin, boolean generationTags) {
         Source parsed = Source.parse(source, origin, generationTags);
-        return new ChatTemplate(parsed, null, Map.of(), Clock.systemDefaultZone());
+        return new ChatTemplate(parsed, null, Map.of(), Clock.system(ZoneId.systemDefault()));
     }
 
     /**
@@ -108,7 +109,10 @@ public final class ChatTemplate {
         Source source = Source.parse(main.text(), main.origin(), true);
         return Optional.of(
                 new ChatTemplate(
-                        source, withTools, files.templateTokens(), Clock.systemDefaultZone()));
+                        source,
+                        withTools,
+                        files.templateTokens(),
+                        Clock.system(ZoneId.systemDefault())));
     }
 
     /** This template with other special tokens in its context, such as {@code bos_token}. */
@@ -169,7 +173,7 @@ public final class ChatTemplate {
     }
 
     private Rendered render(Source template, Map<String, Object> variables) {
-        Runtime runtime = new Runtime();
+        PythonRuntime runtime = new PythonRuntime();
         Scope context = new Scope(Globals.scope(runtime, clock));
         variables.forEach(context::set);
         Interpreter interpreter = new Interpreter(runtime);

@@ -13,13 +13,14 @@ final class CollectionMethods {
 
     private CollectionMethods() {}
 
-    static Object call(Runtime runtime, Object target, String name, Arguments arguments) {
+    static Object call(PythonRuntime runtime, Object target, String name, Arguments arguments) {
         return target instanceof Map<?, ?> map
-                ? ofDict(Types.map(map), name, arguments)
+                ? ofDict(runtime, Types.map(map), name, arguments)
                 : ofList(runtime, Types.list(target), name, arguments);
     }
 
-    private static Object ofDict(Map<Object, Object> map, String name, Arguments arguments) {
+    private static Object ofDict(
+            PythonRuntime runtime, Map<Object, Object> map, String name, Arguments arguments) {
         if (!name.equals("get")) {
             arguments.bind(name);
         }
@@ -30,8 +31,7 @@ final class CollectionMethods {
             case "copy" -> new LinkedHashMap<>(map);
             default -> {
                 Object[] a = arguments.bind("get", "key", Arguments.REQUIRED, "default", None.NONE);
-                Types.key(a[0]); // lists and dictionaries are no keys
-                Object found = Access.entry(map, Markup.plain(a[0]));
+                Object found = Access.entry(map, Markup.plain(a[0]), runtime.budget());
                 yield found == null ? a[1] : found;
             }
         };
@@ -45,7 +45,7 @@ final class CollectionMethods {
     }
 
     private static Object ofList(
-            Runtime runtime, List<Object> list, String name, Arguments arguments) {
+            PythonRuntime runtime, List<Object> list, String name, Arguments arguments) {
         if (name.equals("copy")) {
             arguments.bind(name);
             return new ArrayList<>(list);

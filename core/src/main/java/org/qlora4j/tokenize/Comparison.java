@@ -17,6 +17,7 @@ final class Comparison {
         return equal(Markup.plain(left), Markup.plain(right), 0);
     }
 
+    @SuppressWarnings("ReferenceEquality") // a value equals itself, in Python too, but for NaN
     private boolean equal(Object left, Object right, int depth) {
         budget.valueDepth(depth);
         if (left instanceof String l && right instanceof String r) {
@@ -131,10 +132,7 @@ final class Comparison {
                 }
                 yield text.contains(part);
             }
-            case Map<?, ?> map -> {
-                Types.key(item); // lists and dictionaries are no keys, and no answer
-                yield Access.entry(Types.map(map), item) != null;
-            }
+            case Map<?, ?> map -> Access.entry(Types.map(map), item, budget) != null;
             case Object other when Types.isIterable(other) -> {
                 Iterator<Object> items = Types.iterator(other);
                 boolean found = false;

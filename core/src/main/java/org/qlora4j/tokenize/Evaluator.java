@@ -12,9 +12,9 @@ import org.qlora4j.tokenize.TemplateError.Kind;
  * Values of expressions. An error gets the place of the innermost expression that it comes from.
  */
 final class Evaluator {
-    private final Runtime runtime;
+    private final PythonRuntime runtime;
 
-    Evaluator(Runtime runtime) {
+    Evaluator(PythonRuntime runtime) {
         this.runtime = runtime;
     }
 
@@ -116,7 +116,7 @@ final class Evaluator {
     }
 
     private Arguments arguments(Expr.Args args, Map<String, Object> more, Scope scope) {
-        if (args == Expr.Args.NONE && more.isEmpty()) {
+        if (args.isEmpty() && more.isEmpty()) {
             return Arguments.NONE;
         }
         List<Object> positional = all(args.positional(), scope);

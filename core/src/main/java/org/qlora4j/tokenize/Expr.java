@@ -77,6 +77,10 @@ sealed interface Expr {
             @Nullable Expr star,
             @Nullable Expr doubleStar) {
         static final Args NONE = new Args(List.of(), List.of(), null, null);
+
+        boolean isEmpty() {
+            return positional.isEmpty() && named.isEmpty() && star == null && doubleStar == null;
+        }
     }
 
     record Keyword(String name, Expr value) {}

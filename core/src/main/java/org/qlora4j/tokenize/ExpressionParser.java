@@ -278,11 +278,11 @@ final class ExpressionParser {
     }
 
     private Expr bracketed(Token open) {
-        switch (open.text()) {
+        return switch (open.text()) {
             case "(" -> {
                 Expr inner = tuple(true, true);
                 tokens.expectOperator(")");
-                return inner;
+                yield inner;
             }
             case "[" -> {
                 List<Expr> items = new ArrayList<>();
@@ -293,7 +293,7 @@ final class ExpressionParser {
                     }
                 }
                 tokens.take();
-                return new Expr.ListOf(open.at(), items);
+                yield new Expr.ListOf(open.at(), items);
             }
             case "{" -> {
                 List<Expr> keys = new ArrayList<>();
@@ -307,10 +307,10 @@ final class ExpressionParser {
                     }
                 }
                 tokens.take();
-                return new Expr.DictOf(open.at(), keys, values);
+                yield new Expr.DictOf(open.at(), keys, values);
             }
             default -> throw tokens.fail("unexpected " + Printer.quote(open.text()), open.at());
-        }
+        };
     }
 
     private Expr postfix(Expr target) {

@@ -19,7 +19,7 @@ final class Filters {
      */
     @FunctionalInterface
     interface Filter {
-        Object apply(Runtime runtime, Object value, Arguments arguments);
+        Object apply(PythonRuntime runtime, Object value, Arguments arguments);
     }
 
     private static Map<String, Filter> all() {
@@ -36,7 +36,7 @@ final class Filters {
      *
      * @throws TemplateError if there is none, or it cannot work on these values
      */
-    static Object apply(Runtime runtime, String name, Object value, Arguments arguments) {
+    static Object apply(PythonRuntime runtime, String name, Object value, Arguments arguments) {
         Filter filter = ALL.get(name);
         if (filter == null) {
             throw TemplateError.of(Kind.RUNTIME, "No filter named %s.", Printer.quote(name));

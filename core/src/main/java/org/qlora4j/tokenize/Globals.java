@@ -11,7 +11,7 @@ final class Globals {
     private Globals() {}
 
     /** A scope with all of them. */
-    static Scope scope(Runtime runtime, Clock clock) {
+    static Scope scope(PythonRuntime runtime, Clock clock) {
         Scope scope = new Scope(null);
         scope.set("range", (Invocable) Globals::range);
         scope.set("dict", (Invocable) arguments -> dict(runtime, arguments));
@@ -45,7 +45,7 @@ final class Globals {
         return new Range(start, stop, step);
     }
 
-    private static Map<Object, Object> dict(Runtime runtime, Arguments arguments) {
+    private static Map<Object, Object> dict(PythonRuntime runtime, Arguments arguments) {
         Map<Object, Object> map = new LinkedHashMap<>();
         if (arguments.positional().size() > 1) {
             throw TemplateError.type(
@@ -70,7 +70,7 @@ final class Globals {
         return map;
     }
 
-    private static Object namespace(Runtime runtime, Arguments arguments) {
+    private static Object namespace(PythonRuntime runtime, Arguments arguments) {
         Namespace namespace = new Namespace();
         dict(runtime, arguments)
                 .forEach((name, value) ->
@@ -113,7 +113,7 @@ final class Globals {
                 };
     }
 
-    private static Object raise(Runtime runtime, Arguments arguments) {
+    private static Object raise(PythonRuntime runtime, Arguments arguments) {
         Object message = arguments.bind("raise_exception", "message", Arguments.REQUIRED)[0];
         throw new TemplateError(Kind.RAISED, runtime.printer().text(message), -1);
     }

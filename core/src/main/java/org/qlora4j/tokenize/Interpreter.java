@@ -19,13 +19,13 @@ final class Interpreter {
         CONTINUE
     }
 
-    private final Runtime runtime;
+    private final PythonRuntime runtime;
     private final Evaluator evaluator;
     private final Budget.Text result;
     private final List<ChatTemplate.Span> generated = new ArrayList<>();
     private Budget.Text out;
 
-    Interpreter(Runtime runtime) {
+    Interpreter(PythonRuntime runtime) {
         this.runtime = runtime;
         this.evaluator = new Evaluator(runtime);
         this.result = runtime.budget().newText();

@@ -39,7 +39,7 @@ final class ItemFilters {
 
     /** Reads a dotted attribute from items; None stands for the item itself. */
     private static Function<Object, Object> attribute(
-            Runtime runtime, Object path, Object fallback) {
+            PythonRuntime runtime, Object path, Object fallback) {
         List<Object> keys = new ArrayList<>();
         if (path instanceof String text) {
             for (String key : PyText.split(text, ".", -1)) {
@@ -62,7 +62,7 @@ final class ItemFilters {
         };
     }
 
-    private static Object join(Runtime runtime, Object value, Arguments arguments) {
+    private static Object join(PythonRuntime runtime, Object value, Arguments arguments) {
         Object[] a = arguments.bind("join", "d", "", "attribute", None.NONE);
         Function<Object, Object> attribute = attribute(runtime, a[1], None.NONE);
         String separator = runtime.printer().text(a[0]);
@@ -75,7 +75,7 @@ final class ItemFilters {
         return out.toString();
     }
 
-    private static Object map(Runtime runtime, Object value, Arguments arguments) {
+    private static Object map(PythonRuntime runtime, Object value, Arguments arguments) {
         Function<Object, Object> function;
         if (arguments.positional().isEmpty() && arguments.named().containsKey("attribute")) {
             Map<String, Object> left = new LinkedHashMap<>(arguments.named());
@@ -103,7 +103,7 @@ final class ItemFilters {
     }
 
     private static Object select(
-            Runtime runtime,
+            PythonRuntime runtime,
             Object value,
             Arguments arguments,
             boolean byAttribute,
@@ -134,7 +134,7 @@ final class ItemFilters {
         return new Lazy(selected);
     }
 
-    private static Object sort(Runtime runtime, Object value, Arguments arguments) {
+    private static Object sort(PythonRuntime runtime, Object value, Arguments arguments) {
         Object[] a =
                 arguments.bind(
                         "sort", "reverse", false, "case_sensitive", false, "attribute", None.NONE);
@@ -156,20 +156,23 @@ final class ItemFilters {
         return items;
     }
 
-    private static Object unique(Runtime runtime, Object value, Arguments arguments) {
+    private static Object unique(PythonRuntime runtime, Object value, Arguments arguments) {
         Object[] a = arguments.bind("unique", "case_sensitive", false, "attribute", None.NONE);
         Function<Object, Object> attribute = attribute(runtime, a[1], None.NONE);
         Set<Object> seen = new HashSet<>();
         List<Object> kept = new ArrayList<>();
         for (Object item : Types.items(value, runtime.budget())) {
-            if (seen.add(Types.key(caseless(attribute.apply(item), Types.truth(a[0]))))) {
+            if (seen.add(
+                    Types.key(
+                            caseless(attribute.apply(item), Types.truth(a[0])),
+                            runtime.budget()))) {
                 kept.add(item);
             }
         }
         return new Lazy(kept);
     }
 
-    private static Object groupBy(Runtime runtime, Object value, Arguments arguments) {
+    private static Object groupBy(PythonRuntime runtime, Object value, Arguments arguments) {
         Object[] a =
                 arguments.bind(
                         "groupby",
@@ -199,7 +202,7 @@ final class ItemFilters {
         return groups;
     }
 
-    private static Object sum(Runtime runtime, Object value, Arguments arguments) {
+    private static Object sum(PythonRuntime runtime, Object value, Arguments arguments) {
         Object[] a = arguments.bind("sum", "attribute", None.NONE, "start", 0L);
         Function<Object, Object> attribute = attribute(runtime, a[0], None.NONE);
         if (a[1] instanceof String) {
@@ -213,7 +216,7 @@ final class ItemFilters {
     }
 
     private static Object extreme(
-            Runtime runtime, Object value, Arguments arguments, String operator) {
+            PythonRuntime runtime, Object value, Arguments arguments, String operator) {
         String name = operator.equals("<") ? "min" : "max";
         Object[] a = arguments.bind(name, "case_sensitive", false, "attribute", None.NONE);
         Function<Object, Object> attribute = attribute(runtime, a[1], None.NONE);

@@ -68,6 +68,7 @@ final class JsonPrinter {
         budget.valueDepth(depth);
         switch (value) {
             case String s -> quote(s, out);
+            case Markup m -> quote(m.text(), out);
             case List<?> list when !(list instanceof Range) -> list(list, out, depth);
             case Map<?, ?> map -> map(map, out, depth);
             default -> out.append(scalar(value));

@@ -18,7 +18,7 @@ final class NumberFilters {
 
     private NumberFilters() {}
 
-    private static Object abs(Runtime runtime, Object value, Arguments arguments) {
+    private static Object abs(PythonRuntime runtime, Object value, Arguments arguments) {
         arguments.bind("abs");
         return switch (value) {
             case Undefined undefined ->
@@ -30,27 +30,23 @@ final class NumberFilters {
         };
     }
 
-    private static Object toInteger(Runtime runtime, Object value, Arguments arguments) {
+    private static Object toInteger(PythonRuntime runtime, Object value, Arguments arguments) {
         Object[] a = arguments.bind("int", "default", 0L, "base", 10L);
-        switch (value) {
+        return switch (value) {
             case Undefined undefined -> throw undefined.error();
-            case Double d -> {
-                return d.isNaN() ? a[0] : Numbers.truncate(d);
-            }
+            case Double d -> d.isNaN() ? a[0] : Numbers.truncate(d);
             case String text -> {
                 Object parsed = Numbers.parseInteger(text, Math.clamp(Numbers.index(a[1]), -1, 99));
                 Double real = parsed == null ? Numbers.parseReal(text) : null;
-                return parsed != null
+                yield parsed != null
                         ? parsed
                         : real == null || !Double.isFinite(real) ? a[0] : Numbers.truncate(real);
             }
-            default -> {
-                return Types.isNumber(value) ? Numbers.of(Numbers.integer(value)) : a[0];
-            }
-        }
+            default -> Types.isNumber(value) ? Numbers.of(Numbers.integer(value)) : a[0];
+        };
     }
 
-    private static Object toReal(Runtime runtime, Object value, Arguments arguments) {
+    private static Object toReal(PythonRuntime runtime, Object value, Arguments arguments) {
         Object fallback = arguments.bind("float", "default", 0.0)[0];
         return switch (value) {
             case Undefined undefined -> throw undefined.error();
@@ -62,7 +58,7 @@ final class NumberFilters {
         };
     }
 
-    private static Object round(Runtime runtime, Object value, Arguments arguments) {
+    private static Object round(PythonRuntime runtime, Object value, Arguments arguments) {
         Object[] a = arguments.bind("round", "precision", 0L, "method", "common");
         int digits = Math.clamp(Numbers.index(a[0]), -5000, 5000);
         if (value instanceof Undefined undefined) {

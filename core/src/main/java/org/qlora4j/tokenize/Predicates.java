@@ -16,7 +16,7 @@ final class Predicates {
      */
     @FunctionalInterface
     interface Predicate {
-        boolean holds(Runtime runtime, Object value, Object other);
+        boolean holds(PythonRuntime runtime, Object value, Object other);
     }
 
     private static Map<String, Predicate> all() {
@@ -69,7 +69,7 @@ final class Predicates {
     }
 
     /** Whether the named test holds. */
-    static boolean test(Runtime runtime, String name, Object value, Arguments arguments) {
+    static boolean test(PythonRuntime runtime, String name, Object value, Arguments arguments) {
         Predicate test = ALL.get(name);
         if (test == null) {
             throw TemplateError.of(Kind.RUNTIME, "No test named %s.", Printer.quote(name));
@@ -120,6 +120,7 @@ final class Predicates {
      * Identity; numbers and text are one object in Java or two by chance, so equal ones of one type
      * count as one.
      */
+    @SuppressWarnings("ReferenceEquality") // identity is what the test asks for
     private static boolean isSame(Object left, Object right) {
         boolean plain = left instanceof Number || left instanceof String || left instanceof Boolean;
         return left == right || (plain && left.equals(right));

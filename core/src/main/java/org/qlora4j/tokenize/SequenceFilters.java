@@ -49,7 +49,7 @@ final class SequenceFilters {
                 : Undefined.because("No first item, sequence was empty.");
     }
 
-    private static Object last(Runtime runtime, Object value) {
+    private static Object last(PythonRuntime runtime, Object value) {
         if (value instanceof Lazy) {
             throw TemplateError.type("'generator' object is not reversible");
         }
@@ -59,7 +59,7 @@ final class SequenceFilters {
                 : items.getLast();
     }
 
-    private static Object reverse(Runtime runtime, Object value) {
+    private static Object reverse(PythonRuntime runtime, Object value) {
         if (value instanceof String text) {
             return new StringBuilder(text).reverse().toString();
         }
@@ -88,7 +88,7 @@ final class SequenceFilters {
                 : value;
     }
 
-    private static Object attribute(Runtime runtime, Object value, Arguments arguments) {
+    private static Object attribute(PythonRuntime runtime, Object value, Arguments arguments) {
         String name =
                 StringMethods.string("attr", arguments.bind("attr", "name", Arguments.REQUIRED)[0]);
         boolean keyOnly = value instanceof Map<?, ?> map && map.containsKey(name);
@@ -97,7 +97,7 @@ final class SequenceFilters {
         return keyOnly && !method ? Undefined.member(value, name, runtime.printer()) : found;
     }
 
-    private static Object batch(Runtime runtime, Object value, Arguments arguments) {
+    private static Object batch(PythonRuntime runtime, Object value, Arguments arguments) {
         Object[] a =
                 arguments.bind("batch", "linecount", Arguments.REQUIRED, "fill_with", None.NONE);
         long size = Numbers.index(a[0]);
@@ -120,7 +120,7 @@ final class SequenceFilters {
         return new Lazy(rows);
     }
 
-    private static Object slice(Runtime runtime, Object value, Arguments arguments) {
+    private static Object slice(PythonRuntime runtime, Object value, Arguments arguments) {
         Object[] a = arguments.bind("slice", "slices", Arguments.REQUIRED, "fill_with", None.NONE);
         long slices = Numbers.index(a[0]);
         List<Object> items = Types.items(value, runtime.budget());
@@ -143,7 +143,7 @@ final class SequenceFilters {
         return new Lazy(parts);
     }
 
-    private static Object dictSort(Runtime runtime, Object value, Arguments arguments) {
+    private static Object dictSort(PythonRuntime runtime, Object value, Arguments arguments) {
         Object[] a =
                 arguments.bind("dictsort", "case_sensitive", false, "by", "key", "reverse", false);
         int position = a[1].equals("key") ? 0 : a[1].equals("value") ? 1 : -1;

@@ -3,6 +3,7 @@ package org.qlora4j.tokenize;
 import java.time.Clock;
 import java.time.LocalDateTime;
 import java.time.format.DateTimeFormatter;
+import java.time.temporal.ChronoField;
 import java.util.Locale;
 
 /** Dates as Python's {@code datetime.now().strftime} prints them in the C locale. */
@@ -43,7 +44,7 @@ final class Strftime {
             case 'n' -> "\n";
             case 't' -> "\t";
             case 'z', 'Z' -> ""; // a time without zone, as datetime.now() gives
-            case 'f' -> String.format(Locale.ROOT, "%06d", now.getNano() / 1000);
+            case 'f' -> String.format(Locale.ROOT, "%06d", now.get(ChronoField.MICRO_OF_SECOND));
             case 'w' -> String.valueOf(now.getDayOfWeek().getValue() % 7);
             case 'u' -> String.valueOf(now.getDayOfWeek().getValue());
             case 'e' -> String.format(Locale.ROOT, "%2d", now.getDayOfMonth());

@@ -60,7 +60,7 @@ final class StringMethods {
      *
      * @param name one of {@link #NAMES}
      */
-    static Object call(Runtime runtime, String text, String name, Arguments arguments) {
+    static Object call(PythonRuntime runtime, String text, String name, Arguments arguments) {
         Budget budget = runtime.budget();
         return switch (name) {
             case "upper", "lower", "capitalize", "title", "swapcase" ->

@@ -65,6 +65,7 @@ public final class TemplateError extends RuntimeException {
     }
 
     /** An error whose place the evaluator fills in. */
+    @SuppressWarnings("AnnotateFormatMethod") // the annotation is no dependency of ours
     static TemplateError of(Kind kind, String format, Object... args) {
         return new TemplateError(
                 kind,

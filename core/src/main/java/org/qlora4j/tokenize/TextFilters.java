@@ -33,16 +33,17 @@ final class TextFilters {
 
     private TextFilters() {}
 
-    private static String only(Runtime runtime, Object value, Arguments arguments, String name) {
+    private static String only(
+            PythonRuntime runtime, Object value, Arguments arguments, String name) {
         arguments.bind(name);
         return runtime.printer().text(value);
     }
 
-    private static Object string(Runtime runtime, Object value, Arguments arguments) {
+    private static Object string(PythonRuntime runtime, Object value, Arguments arguments) {
         return value instanceof Markup ? value : only(runtime, value, arguments, "string");
     }
 
-    private static Object escape(Runtime runtime, Object value, Arguments arguments) {
+    private static Object escape(PythonRuntime runtime, Object value, Arguments arguments) {
         arguments.bind("escape");
         return Markup.escape(value, runtime.printer());
     }
@@ -64,14 +65,14 @@ final class TextFilters {
         return out.toString();
     }
 
-    private static Object trim(Runtime runtime, Object value, Arguments arguments) {
+    private static Object trim(PythonRuntime runtime, Object value, Arguments arguments) {
         Object characters = arguments.bind("trim", "chars", None.NONE)[0];
         String text = runtime.printer().text(value);
         return PyText.strip(
                 text, characters == None.NONE ? null : StringMethods.string("strip", characters));
     }
 
-    private static Object replace(Runtime runtime, Object value, Arguments arguments) {
+    private static Object replace(PythonRuntime runtime, Object value, Arguments arguments) {
         Object[] a =
                 arguments.bind(
                         "replace",
@@ -91,13 +92,13 @@ final class TextFilters {
                 runtime.budget());
     }
 
-    private static Object center(Runtime runtime, Object value, Arguments arguments) {
+    private static Object center(PythonRuntime runtime, Object value, Arguments arguments) {
         long width = Numbers.index(arguments.bind("center", "width", 80L)[0]);
         return StringMethods.justify(
                 runtime.printer().text(value), "center", width, " ", runtime.budget());
     }
 
-    private static Object indent(Runtime runtime, Object value, Arguments arguments) {
+    private static Object indent(PythonRuntime runtime, Object value, Arguments arguments) {
         Object[] a = arguments.bind("indent", "width", 4L, "first", false, "blank", false);
         if (!(value instanceof String text)) {
             runtime.arithmetic().binary("+", value, "\n"); // throws what Python throws here
@@ -118,7 +119,7 @@ final class TextFilters {
         return out.toString();
     }
 
-    private static Object truncate(Runtime runtime, Object value, Arguments arguments) {
+    private static Object truncate(PythonRuntime runtime, Object value, Arguments arguments) {
         Object[] a =
                 arguments.bind(
                         "truncate",
@@ -150,7 +151,7 @@ final class TextFilters {
         return (space < 0 ? cut : cut.substring(0, space)) + end;
     }
 
-    private static Object format(Runtime runtime, Object value, Arguments arguments) {
+    private static Object format(PythonRuntime runtime, Object value, Arguments arguments) {
         boolean named = !arguments.named().isEmpty();
         if (named && !arguments.positional().isEmpty()) {
             throw TemplateError.of(

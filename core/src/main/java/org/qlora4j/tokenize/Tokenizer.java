@@ -30,7 +30,8 @@ public final class Tokenizer implements AutoCloseable {
     private final Vocabulary vocabulary;
     private final TokenizerFiles files;
     private final Map<String, String> specialTokens;
-    private volatile @Nullable Optional<ChatTemplate> chatTemplate;
+    private @Nullable ChatTemplate chatTemplate;
+    private boolean chatTemplateRead = false;
 
     private Tokenizer(HuggingFaceTokenizer tokenizer, Vocabulary vocabulary, TokenizerFiles files) {
         this.tokenizer = tokenizer;
@@ -168,15 +169,17 @@ public final class Tokenizer implements AutoCloseable {
      * @return empty if the checkpoint has none
      * @throws FormatException with line and column if the template breaks the grammar
      */
-    public Optional<ChatTemplate> chatTemplate() {
-        Optional<ChatTemplate> template = chatTemplate;
-        if (template == null) {
+    public synchronized Optional<ChatTemplate> chatTemplate() {
+        if (!chatTemplateRead) {
             Map<String, Object> variables = files.templateTokens();
             variables.putAll(specialTokens);
-            template = ChatTemplate.load(files).map(parsed -> parsed.withTokens(variables));
-            chatTemplate = template;
+            chatTemplate =
+                    ChatTemplate.load(files)
+                            .map(parsed -> parsed.withTokens(variables))
+                            .orElse(null);
+            chatTemplateRead = true;
         }
-        return template;
+        return Optional.ofNullable(chatTemplate);
     }
 
     @Override

@@ -132,7 +132,26 @@ final class Types {
      *
      * @throws TemplateError of kind TYPE for lists, dictionaries and what else cannot be a key
      */
-    static Object key(Object value) {
+    static Object key(Object value, Budget budget) {
+        if (value instanceof Tuple tuple) {
+            measure(
+                    tuple, budget,
+                    0); // parts that a tuple holds many times over make it larger than memory
+        }
+        return key(value);
+    }
+
+    private static void measure(Tuple tuple, Budget budget, int depth) {
+        budget.valueDepth(depth);
+        for (Object item : tuple) {
+            budget.work(Budget.SIZE_OF_STEP);
+            if (item instanceof Tuple inner) {
+                measure(inner, budget, depth + 1);
+            }
+        }
+    }
+
+    private static Object key(Object value) {
         return switch (value) {
             case Boolean b -> b ? BigDecimal.ONE : BigDecimal.ZERO;
             case Long n -> n == 0 ? BigDecimal.ZERO : BigDecimal.valueOf(n).stripTrailingZeros();

@@ -7,6 +7,7 @@ import org.qlora4j.error.ConfigException;
 import org.qlora4j.lora.LoraAdapter;
 import org.qlora4j.model.LlamaConfig;
 import org.qlora4j.model.LlamaConfig.LinearShape;
+import org.qlora4j.model.Models;
 import org.qlora4j.tokenize.Tokenizer;
 
 /** What a run would do, found out without loading weights. */
@@ -21,7 +22,7 @@ public final class DryRun {
      */
     public static String describe(RunConfig config, boolean ansi) {
         Path path = Path.of(config.model().modelNameOrPath());
-        Path folder = TrainingData.tokenizerFolder(path);
+        Path folder = Models.folder(path);
         LlamaConfig model = LlamaConfig.read(folder);
         long trainable = 0;
         int layers = 0;

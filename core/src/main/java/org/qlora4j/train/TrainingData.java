@@ -1,7 +1,5 @@
 package org.qlora4j.train;
 
-import java.nio.file.Files;
-import java.nio.file.Path;
 import java.util.Map;
 import java.util.OptionalInt;
 import org.jspecify.annotations.Nullable;
@@ -76,14 +74,5 @@ record TrainingData(TrainingSet set, int padId) {
                 addsBos ? bos : OptionalInt.empty(),
                 eos.getAsInt(),
                 tokenizer.padId().orElse(eos.getAsInt()));
-    }
-
-    /**
-     * The folder with the tokenizer's files: the model's, or the one around a {@code .gguf} file.
-     */
-    static Path tokenizerFolder(Path model) {
-        Path absolute = model.toAbsolutePath();
-        Path around = absolute.getParent();
-        return Files.isDirectory(absolute) || around == null ? absolute : around;
     }
 }

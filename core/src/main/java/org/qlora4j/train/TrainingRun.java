@@ -7,7 +7,6 @@ import org.qlora4j.data.Batch;
 import org.qlora4j.data.BatchSampler;
 import org.qlora4j.data.StepPlan;
 import org.qlora4j.error.ConfigException;
-import org.qlora4j.kernel.CpuFeatures;
 import org.qlora4j.kernel.Kernels;
 import org.qlora4j.lora.LoraAdapter;
 import org.qlora4j.lora.PeftAdapter;
@@ -54,10 +53,11 @@ public final class TrainingRun {
         if (config.train().threads() > 0) {
             Engine.setThreads(config.train().threads());
         }
+        Kernels.select(config.model().device());
         Path path = Path.of(config.model().modelNameOrPath());
         DType compute = compute();
         RunFolder folder = resume ? RunFolder.reopen(config.train().outputPath()) : null;
-        try (Tokenizer tokenizer = Tokenizer.load(TrainingData.tokenizerFolder(path));
+        try (Tokenizer tokenizer = Tokenizer.load(Models.folder(path));
                 CausalModel model = Models.load(path, config.quantization(), compute)) {
             TrainingData data =
                     TrainingData.load(
@@ -96,8 +96,10 @@ public final class TrainingRun {
         if (config.quantization().computeDtype() == ComputeDtype.FLOAT32) {
             return DType.F32;
         }
-        if (!CpuFeatures.hasBf16()) {
-            listener.notice("compute dtype float32: this CPU has no bf16 instructions");
+        if (!Kernels.current().hasBf16()) {
+            listener.notice(
+                    "compute dtype float32: device %s has no bf16 instructions"
+                            .formatted(Kernels.current().deviceName()));
             return DType.F32;
         }
         return DType.BF16;

@@ -1,6 +1,7 @@
 package org.qlora4j.autograd;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.qlora4j.autograd.OperationCase.shape;
 
 import java.util.Arrays;
@@ -145,6 +146,50 @@ class AttentionGradientTest implements F64GradientSuite {
                     assertThat(gradient.narrow(1, 0, 2).toFloats()).containsOnly(0);
                     assertThat(gradient.narrow(1, 2, 4).abs().sum().item()).isPositive();
                 }
+            }
+        }
+    }
+
+    @Test
+    void maskOfOtherSizes_isRefused() {
+        Setup s = new Setup(2, 3, 1, 2, 1, 4, null);
+        try (TensorScope scope = TensorScope.open();
+                Run run = attention("sizes", s).run(DType.F32)) {
+            for (int[] size : new int[][] {{1, 3, 4}, {3, 3, 4}, {2, 2, 4}, {2, 3, 5}}) {
+                AttentionMask mask = run.own(new AttentionMask(size[0], size[1], size[2], null));
+                assertThatThrownBy(
+                                () -> Attention.apply(run.tape, run.x(0), run.x(1), run.x(2), mask))
+                        .isInstanceOf(IllegalArgumentException.class)
+                        .hasMessageContaining("do not fit a mask of");
+            }
+            assertThatThrownBy(() -> new AttentionMask(2, 3, 4, new byte[7]))
+                    .isInstanceOf(IllegalArgumentException.class)
+                    .hasMessage("attention mask of 7 entries for 2 x 4 keys");
+        }
+    }
+
+    /** [batch, keys, kvHeads * headDim], as a linear layer gives it. */
+    @Test
+    void valuesOfRankThree_giveTheSame() {
+        Setup s = new Setup(2, 7, 0, 4, 2, 6, null);
+        try (TensorScope scope = TensorScope.open();
+                Run four = attention("rank four", s).run(DType.F32);
+                Run three = attention("rank three", s).run(DType.F32)) {
+            AttentionMask mask = four.own(new AttentionMask(2, 7, 7, null));
+            Var flat = three.tape.leaf(three.x(2).value().view(2, 7, 12));
+            Var expected = apply(four, s);
+            Var actual = Attention.apply(three.tape, three.x(0), three.x(1), flat, mask);
+            assertThat(actual.value().toFloats()).isEqualTo(expected.value().toFloats());
+            Tensor gradient = Samples.normal(DType.F32, 5, 2, 7, 24);
+            four.tape.backward(expected, gradient);
+            three.tape.backward(actual, gradient);
+            try (Tensor dv = Objects.requireNonNull(flat.takeGrad());
+                    Tensor expectedDv = Objects.requireNonNull(four.x(2).takeGrad())) {
+                assertThat(dv.shape()).containsExactly(2, 7, 12);
+                assertThat(dv.toFloats()).isEqualTo(expectedDv.toFloats());
+            }
+            for (Var v : new Var[] {four.x(0), four.x(1), three.x(0), three.x(1)}) {
+                v.closeGrad();
             }
         }
     }

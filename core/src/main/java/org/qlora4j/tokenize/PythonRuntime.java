@@ -1,7 +1,7 @@
 package org.qlora4j.tokenize;
 
 /** Python's operations as one rendering uses them: all count against the same budget. */
-final class Runtime {
+final class PythonRuntime {
     private final Budget budget = new Budget();
     private final Printer printer = new Printer(budget);
     private final Arithmetic arithmetic = new Arithmetic(budget, printer);

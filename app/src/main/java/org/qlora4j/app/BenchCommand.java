@@ -1,0 +1,171 @@
+package org.qlora4j.app;
+
+import java.io.PrintWriter;
+import java.nio.file.Path;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.Objects;
+import java.util.Set;
+import java.util.concurrent.Callable;
+import org.jspecify.annotations.Nullable;
+import org.qlora4j.kernel.CpuFeatures;
+import org.qlora4j.model.CausalModel;
+import org.qlora4j.model.LlamaConfig;
+import org.qlora4j.model.Models;
+import org.qlora4j.model.RopeScaling;
+import org.qlora4j.quant.QuantConfig;
+import org.qlora4j.tensor.Engine;
+import org.qlora4j.tensor.TensorScope;
+import org.qlora4j.train.TrainBench;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Spec;
+import tools.jackson.databind.json.JsonMapper;
+
+/**
+ * {@code qlora bench train}: how fast this machine trains, beside what its matrix products would
+ * allow.
+ */
+@Command(
+        name = "bench",
+        description = "Time training on this machine.",
+        subcommands = BenchCommand.Train.class)
+final class BenchCommand implements Runnable {
+    /** Shapes that need no checkpoint: their weights are random. */
+    private static final Map<String, LlamaConfig> SHAPES =
+            Map.of(
+                    "llama-1.1b", shape(2048, 22, 5632, 32, 4),
+                    "llama-3b", shape(3200, 26, 8640, 32, 32));
+
+    @Spec @Nullable CommandSpec spec;
+
+    @Override
+    public void run() {
+        Objects.requireNonNull(spec, "picocli sets it").commandLine().usage(System.out);
+    }
+
+    private static LlamaConfig shape(
+            int hidden, int layers, int intermediate, int heads, int kvHeads) {
+        return new LlamaConfig(
+                32000,
+                hidden,
+                intermediate,
+                layers,
+                heads,
+                kvHeads,
+                hidden / heads,
+                1e-5,
+                10000,
+                new RopeScaling.Default(),
+                2048,
+                false,
+                false,
+                false,
+                Set.of(2));
+    }
+
+    /** {@code qlora bench train}. */
+    @Command(name = "train", description = "Time training steps on random tokens.")
+    static final class Train implements Callable<Integer> {
+        @Option(
+                names = "--model",
+                required = true,
+                paramLabel = "DIR|FILE.gguf|llama-1.1b|llama-3b",
+                description = "A checkpoint, or a shape with random weights.")
+        String model = "";
+
+        @Option(names = "--batch", description = "Rows (${DEFAULT-VALUE}).")
+        int batch = 4;
+
+        @Option(names = "--seq", description = "Tokens a row (${DEFAULT-VALUE}).")
+        int seq = 512;
+
+        @Option(names = "--rank", description = "LoRA rank, on all linears (${DEFAULT-VALUE}).")
+        int rank = 16;
+
+        @Option(
+                names = "--checkpointing",
+                description = "Recompute activations in the backward pass.")
+        boolean checkpointing;
+
+        @Option(names = "--steps", description = "Timed steps (${DEFAULT-VALUE}).")
+        int steps = 6;
+
+        @Option(names = "--warm", description = "Steps before them (${DEFAULT-VALUE}).")
+        int warm = 2;
+
+        @Option(names = "--json", description = "Print one JSON line.")
+        boolean json;
+
+        @Spec @Nullable CommandSpec spec;
+
+        @Override
+        public Integer call() {
+            PrintWriter out =
+                    Objects.requireNonNull(spec, "picocli sets it").commandLine().getOut();
+            Map<String, Object> line = Engine.call(this::measure);
+            if (json) {
+                out.println(new JsonMapper().writeValueAsString(line));
+            } else {
+                line.forEach((key, value) -> out.printf("%-16s %s%n", key, value));
+            }
+            return ExitCode.OK;
+        }
+
+        private Map<String, Object> measure() {
+            long start = System.nanoTime();
+            LlamaConfig shape = SHAPES.get(model);
+            try (TensorScope scope = TensorScope.open();
+                    CausalModel loaded =
+                            shape == null
+                                    ? Models.load(
+                                            Path.of(model),
+                                            QuantConfig.DEFAULT,
+                                            CpuFeatures.defaultCompute())
+                                    : Models.random(
+                                            shape,
+                                            QuantConfig.DEFAULT,
+                                            CpuFeatures.defaultCompute(),
+                                            false,
+                                            0)) {
+                double loadSeconds = (System.nanoTime() - start) / 1e9;
+                Path path = Path.of(model);
+                LlamaConfig config = shape != null ? shape : LlamaConfig.read(Models.folder(path));
+                TrainBench.Result result =
+                        TrainBench.run(
+                                loaded, config, batch, seq, rank, checkpointing, warm, steps);
+                Map<String, Object> line = new LinkedHashMap<>();
+                line.put("model", String.valueOf(path.getFileName()));
+                line.put("batch", batch);
+                line.put("seq", seq);
+                line.put("ckpt", checkpointing);
+                line.put("tok_s", round(result.tokensPerSecond(), 1));
+                line.put("step_s", round(result.medianSeconds(), 3));
+                line.put(
+                        "peak_gib",
+                        round(ResidentMemory.peak().orElse(0) / (double) (1L << 30), 2));
+                line.put("load_s", round(loadSeconds, 1));
+                line.put("trainable", result.trainable());
+                line.put("losses", result.losses().stream().map(l -> round(l, 4)).toList());
+                line.put("gemm_gflops", round(result.gemmGflops(), 1));
+                line.put("limit_tok_s", round(result.limitTokensPerSecond(), 1));
+                line.put(
+                        "share",
+                        round(result.tokensPerSecond() / result.limitTokensPerSecond(), 3));
+                Map<String, List<Double>> operations = new LinkedHashMap<>();
+                result.operations()
+                        .forEach((name, ms) ->
+                                operations.put(name, List.of(round(ms[0], 1), round(ms[1], 1))));
+                line.put("operations_ms", operations);
+                return line;
+            }
+        }
+
+        private static double round(double value, int digits) {
+            return Double.parseDouble(String.format(Locale.ROOT, "%." + digits + "f", value));
+        }
+    }
+}

@@ -22,7 +22,12 @@ import picocli.CommandLine.Spec;
         versionProvider = Version.class,
         scope = ScopeType.INHERIT,
         sortOptions = false,
-        subcommands = {TrainCommand.class, BenchCommand.class, DoctorCommand.class})
+        subcommands = {
+            TrainCommand.class,
+            GenerateCommand.class,
+            BenchCommand.class,
+            DoctorCommand.class
+        })
 final class QloraCommand implements Runnable {
     @Option(
             names = "--verbose",

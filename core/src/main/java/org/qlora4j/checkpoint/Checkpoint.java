@@ -1,9 +1,12 @@
 package org.qlora4j.checkpoint;
 
+import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.Set;
+import java.util.stream.Stream;
 import org.qlora4j.error.FormatException;
 
 /**
@@ -26,8 +29,8 @@ public sealed interface Checkpoint extends AutoCloseable
      * Opens a checkpoint.
      *
      * @param path a folder with {@code model.safetensors}, or {@code model.safetensors.index.json}
-     *     and the files it lists; or one {@code *.safetensors} file; or one {@code *.gguf} file of
-     *     architecture {@code llama}
+     *     and the files it lists, or else with one {@code *.gguf} file; or one {@code
+     *     *.safetensors} file; or one {@code *.gguf} file of architecture {@code llama}
      * @throws FormatException if there is none, or a file of it is missing, cut off or damaged
      */
     static Checkpoint open(Path path) {
@@ -56,6 +59,15 @@ public sealed interface Checkpoint extends AutoCloseable
         if (Files.exists(folder.resolve(INDEX_FILE))) {
             return SafetensorsCheckpoint.ofIndex(folder.resolve(INDEX_FILE));
         }
+        List<Path> ggufs = ggufsIn(folder);
+        if (ggufs.size() == 1) {
+            return GgufCheckpoint.open(ggufs.getFirst());
+        }
+        if (ggufs.size() > 1) {
+            throw FormatException.of(
+                    "%s holds %d .gguf files; name one of them, such as %s",
+                    folder, ggufs.size(), ggufs.getFirst());
+        }
         if (Files.exists(folder.resolve(ADAPTER_FILE))) {
             throw FormatException.of(
                     "%s holds an adapter (%s), not a model; name the folder of its base model",
@@ -69,8 +81,16 @@ public sealed interface Checkpoint extends AutoCloseable
                     folder);
         }
         throw FormatException.of(
-                "%s has neither %s nor %s; name a model's folder, or a .gguf file itself",
+                "%s has neither %s nor %s nor a .gguf file; name a model's folder",
                 folder, MODEL_FILE, INDEX_FILE);
+    }
+
+    private static List<Path> ggufsIn(Path folder) {
+        try (Stream<Path> files = Files.list(folder)) {
+            return files.filter(f -> f.toString().endsWith(".gguf")).sorted().toList();
+        } catch (IOException e) {
+            throw new FormatException(folder + " cannot be read: " + e, e);
+        }
     }
 
     /**

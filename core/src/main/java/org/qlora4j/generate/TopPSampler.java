@@ -38,7 +38,8 @@ final class TopPSampler implements Sampler {
         return ids[draw(kept)];
     }
 
-    private double[] softmax(float[] logits) {
+    /** Probabilities before the cut. */
+    double[] softmax(float[] logits) {
         float max = Float.NEGATIVE_INFINITY;
         for (float logit : logits) {
             max = Math.max(max, logit);
@@ -56,7 +57,7 @@ final class TopPSampler implements Sampler {
     }
 
     /** Ids of the nucleus, likeliest first. */
-    private int[] nucleus(float[] logits, double[] probabilities) {
+    int[] nucleus(float[] logits, double[] probabilities) {
         // All n tokens of at most (1 - topP) / n together weigh no more than what is cut off, and
         // they are the least likely: they need no sorting, which leaves few that do.
         double negligible = (1 - topP) / probabilities.length;

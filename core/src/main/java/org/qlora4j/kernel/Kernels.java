@@ -1,5 +1,6 @@
 package org.qlora4j.kernel;
 
+import java.util.OptionalLong;
 import org.jspecify.annotations.Nullable;
 import org.qlora4j.error.ConfigException;
 import org.qlora4j.error.DeviceException;
@@ -64,6 +65,19 @@ public record Kernels(Device device, String name, String reason, FourBit fourBit
     /** The device as settings name it: {@code cpu} or {@code cuda:0}. */
     public String deviceName() {
         return device.toString();
+    }
+
+    /**
+     * Bytes of the GPU's memory that are taken, by this process and others: what libtorch's
+     * allocator has ever held at once, since it gives nothing back, the CUDA context, and whatever
+     * else runs there. Empty on the CPU.
+     */
+    public OptionalLong deviceBytesTaken() {
+        if (!device.cuda()) {
+            return OptionalLong.empty();
+        }
+        CudaDriver driver = CudaDriver.open();
+        return OptionalLong.of(driver.memory(device.index()) - driver.freeMemory(device.index()));
     }
 
     private static Device deviceFor(DeviceChoice wanted) {

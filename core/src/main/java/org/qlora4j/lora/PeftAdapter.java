@@ -74,36 +74,49 @@ public final class PeftAdapter {
         Map<LoraLinear, LoraFactors> factors = new LinkedHashMap<>();
         try (SafetensorsFile stored = SafetensorsFile.open(file);
                 TensorScope scope = TensorScope.open()) {
-            Map<String, String> keys = keysByPath(stored);
-            for (LoraLinear linear : linears) {
-                String keyA = keys.remove(linear.path() + ".lora_A.weight");
-                String keyB = keys.remove(linear.path() + ".lora_B.weight");
-                if (keyA == null && keyB == null) {
-                    continue;
-                }
-                if (keyA == null || keyB == null) {
-                    throw FormatException.of(
-                            "%s holds %s but not the other factor of the pair; save the adapter again",
-                            file, keyA == null ? keyB : keyA);
-                }
-                int rank = config.rankOf(linear.path());
-                Tensor a = read(stored, keyA, rank, linear.weight().in());
-                Tensor b = read(stored, keyB, linear.weight().out(), rank);
-                factors.put(linear, LoraAdapter.factors(config, linear, a, b, compute, trainable));
-            }
-            if (!keys.isEmpty() || factors.isEmpty()) {
-                factors.values().forEach(PeftAdapter::free);
-                throw FormatException.of(
-                        factors.isEmpty() && keys.isEmpty()
-                                ? "%s holds no LoRA factors%s"
-                                : "%s holds %s, for which the model has no linear layer; is this its base model?",
-                        file,
-                        keys.isEmpty() ? "" : new TreeSet<>(keys.values()).first());
-            }
+            readFactors(stored, config, linears, compute, trainable, factors);
+        } catch (RuntimeException | Error e) {
+            factors.values().forEach(PeftAdapter::free);
+            throw e;
         }
         LoraAdapter adapter = new LoraAdapter(config, factors);
         adapter.attach();
         return adapter;
+    }
+
+    private static void readFactors(
+            SafetensorsFile stored,
+            LoraConfig config,
+            List<LoraLinear> linears,
+            DType compute,
+            boolean trainable,
+            Map<LoraLinear, LoraFactors> factors) {
+        Map<String, String> keys = keysByPath(stored);
+        for (LoraLinear linear : linears) {
+            String keyA = keys.remove(linear.path() + ".lora_A.weight");
+            String keyB = keys.remove(linear.path() + ".lora_B.weight");
+            if (keyA == null && keyB == null) {
+                continue;
+            }
+            if (keyA == null || keyB == null) {
+                throw FormatException.of(
+                        "%s holds %s but not the other factor of the pair; save the adapter again",
+                        stored.path(), keyA == null ? keyB : keyA);
+            }
+            int rank = config.rankOf(linear.path());
+            Tensor a = read(stored, keyA, rank, linear.weight().in());
+            Tensor b = read(stored, keyB, linear.weight().out(), rank);
+            factors.put(linear, LoraAdapter.factors(config, linear, a, b, compute, trainable));
+        }
+        if (!keys.isEmpty()) {
+            throw FormatException.of(
+                    "%s holds %s, for which the model has no linear layer; is this its base model?",
+                    stored.path(), new TreeSet<>(keys.values()).first());
+        }
+        if (factors.isEmpty()) {
+            throw FormatException.of(
+                    "%s holds no LoRA factors; save the adapter again", stored.path());
+        }
     }
 
     private static void free(LoraFactors f) {

@@ -6,6 +6,7 @@ import com.fasterxml.jackson.annotation.JsonProperty;
 import com.fasterxml.jackson.annotation.JsonPropertyDescription;
 import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
+import java.util.List;
 import org.qlora4j.data.DataConfig;
 import org.qlora4j.lora.LoraConfig;
 import org.qlora4j.model.ModelConfig;
@@ -43,6 +44,17 @@ public record RunConfig(
                     LoraConfig.DEFAULT,
                     DataConfig.DEFAULT,
                     TrainConfig.DEFAULT);
+
+    /**
+     * Settings from words such as {@code train.max_steps=100}, everything else as {@link #DEFAULT}.
+     * Paths are relative to the working folder.
+     *
+     * @throws org.qlora4j.error.ConfigException for unknown keys and values that cannot be used, a
+     *     line each
+     */
+    public static RunConfig of(String... words) {
+        return RunConfigReader.of(Overrides.ofWords(List.of(words)));
+    }
 
     public RunConfig {
         require(version == VERSION, "version must be %d, got %d", VERSION, version);

@@ -15,7 +15,6 @@ import org.qlora4j.model.Models;
 import org.qlora4j.optim.AdamW;
 import org.qlora4j.optim.LearningRate;
 import org.qlora4j.optim.TrainableParameters;
-import org.qlora4j.quant.ComputeDtype;
 import org.qlora4j.tensor.DType;
 import org.qlora4j.tensor.Engine;
 import org.qlora4j.tensor.NativeMemory;
@@ -55,7 +54,7 @@ public final class TrainingRun {
         }
         Kernels.select(config.model().device());
         Path path = Path.of(config.model().modelNameOrPath());
-        DType compute = compute();
+        DType compute = config.quantization().computeDtype().onThisMachine();
         RunFolder folder = resume ? RunFolder.reopen(config.train().outputPath()) : null;
         try (Tokenizer tokenizer = Tokenizer.load(Models.folder(path));
                 CausalModel model = Models.load(path, config.quantization(), compute)) {
@@ -90,19 +89,6 @@ public final class TrainingRun {
                 return result;
             }
         }
-    }
-
-    private DType compute() {
-        if (config.quantization().computeDtype() == ComputeDtype.FLOAT32) {
-            return DType.F32;
-        }
-        if (!Kernels.current().hasBf16()) {
-            listener.notice(
-                    "compute dtype float32: device %s has no bf16 instructions"
-                            .formatted(Kernels.current().deviceName()));
-            return DType.F32;
-        }
-        return DType.BF16;
     }
 
     private LoraAdapter adapter(CausalModel model, @Nullable RunCheckpoint start, DType compute) {

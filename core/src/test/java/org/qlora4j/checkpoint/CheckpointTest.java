@@ -153,4 +153,19 @@ class CheckpointTest {
         writeShard("adapter_model.safetensors", "a");
         assertRejected(() -> Checkpoint.open(folder), folder, "holds an adapter");
     }
+
+    @Test
+    void folderWithOneGguf_isThatFile() throws IOException {
+        Files.copy(Resources.file("gqa.gguf"), folder.resolve("model.Q4_1.gguf"));
+        try (Checkpoint checkpoint = Checkpoint.open(folder)) {
+            assertThat(checkpoint.folder()).isEqualTo(folder);
+            assertThat(checkpoint.names()).isNotEmpty();
+        }
+        Files.writeString(folder.resolve("another.gguf"), "x");
+        assertRejected(
+                () -> Checkpoint.open(folder),
+                folder,
+                "holds 2 .gguf files; name one of them, such as",
+                "another.gguf");
+    }
 }

@@ -1,0 +1,222 @@
+package org.qlora4j.app;
+
+import java.io.IOException;
+import java.io.InputStream;
+import java.io.PrintWriter;
+import java.io.UncheckedIOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.Objects;
+import java.util.concurrent.Callable;
+import org.jspecify.annotations.Nullable;
+import org.qlora4j.Answer;
+import org.qlora4j.LanguageModel;
+import org.qlora4j.error.ConfigException;
+import org.qlora4j.generate.GenerationConfig;
+import org.qlora4j.generate.StopReason;
+import org.qlora4j.quant.QuantConfig;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.ParentCommand;
+import picocli.CommandLine.Spec;
+
+/** {@code qlora generate --model DIR --prompt TEXT}: a prompt in, the answer out as it comes. */
+@Command(
+        name = "generate",
+        description =
+                "Answer a prompt. Each token is the likeliest, unless --temperature or --top-p is given.")
+final class GenerateCommand implements Callable<Integer> {
+    private static final GenerationConfig DEFAULT = GenerationConfig.DEFAULT;
+
+    @Option(
+            names = "--model",
+            required = true,
+            paramLabel = "DIR|FILE.gguf",
+            description = "The model, with tokenizer.json beside it.")
+    Path model = Path.of("");
+
+    @Option(
+            names = "--adapter",
+            paramLabel = "DIR",
+            description = "A PEFT adapter to put on it, or a run folder of qlora train.")
+    @Nullable Path adapter;
+
+    @Option(
+            names = "--prompt",
+            required = true,
+            paramLabel = "TEXT",
+            description = "What to answer; - reads it from standard input.")
+    String prompt = "";
+
+    @Option(
+            names = "--system",
+            paramLabel = "TEXT",
+            description = "A system message before the prompt.")
+    @Nullable String system;
+
+    @Option(
+            names = "--raw",
+            description = "Continue the prompt as it stands, without the model's chat template.")
+    boolean raw;
+
+    @Option(
+            names = "--max-new-tokens",
+            paramLabel = "N",
+            description = "Most tokens to generate (256).")
+    @Nullable Integer maxNewTokens;
+
+    @Option(names = "--greedy", description = "Take the likeliest token each time; the default.")
+    boolean greedy;
+
+    @Option(
+            names = "--temperature",
+            paramLabel = "T",
+            description = "Draw tokens, from logits divided by T (1).")
+    @Nullable Double temperature;
+
+    @Option(
+            names = "--top-p",
+            paramLabel = "P",
+            description = "Draw tokens, from the smallest set that has probability P together (1).")
+    @Nullable Double topP;
+
+    @Option(
+            names = "--seed",
+            paramLabel = "N",
+            description = "Repeats a drawn answer; another number gives another (0).")
+    @Nullable Long seed;
+
+    @Option(
+            names = "--no-quantize",
+            description = "Keep the weights as in the checkpoint instead of 4 bits.")
+    boolean noQuantize;
+
+    @Mixin DeviceOption device = new DeviceOption();
+
+    @ParentCommand @Nullable QloraCommand qlora;
+    @Spec @Nullable CommandSpec spec;
+
+    /** The reader of the answer, such as {@code head}, has gone. */
+    private static final class OutputClosed extends RuntimeException {
+        OutputClosed() {
+            super("nobody reads the answer any more", null, false, false);
+        }
+    }
+
+    @Override
+    public Integer call() {
+        PrintWriter out = Objects.requireNonNull(spec, "picocli sets it").commandLine().getOut();
+        GenerationConfig config = config();
+        String text = prompt.equals("-") ? read(System.in) : prompt;
+        try (LanguageModel loaded = LanguageModel.load(model, quantization(), device.choice())) {
+            if (adapter != null) {
+                loaded.withAdapter(adapter);
+            }
+            Answer answer = answer(loaded, text, config, out);
+            out.println();
+            if (Objects.requireNonNull(qlora, "picocli sets it").verbose) {
+                spec.commandLine().getErr().println(times(answer));
+            }
+        } catch (OutputClosed gone) {
+            // as for any program at the head of a pipe, no failure
+        }
+        return ExitCode.OK;
+    }
+
+    private Answer answer(
+            LanguageModel loaded, String text, GenerationConfig config, PrintWriter out) {
+        if (raw || (system == null && !loaded.hasChatTemplate())) {
+            return loaded.generate(text, config, piece -> print(piece, out));
+        }
+        List<Map<String, Object>> messages = new ArrayList<>();
+        if (system != null) {
+            messages.add(Map.of("role", "system", "content", system));
+        }
+        messages.add(Map.of("role", "user", "content", text));
+        return loaded.generate(messages, config, piece -> print(piece, out));
+    }
+
+    private static void print(String piece, PrintWriter out) {
+        out.print(piece);
+        if (out.checkError()) { // flushes too
+            throw new OutputClosed();
+        }
+    }
+
+    private GenerationConfig config() {
+        if (raw && system != null) {
+            throw new ConfigException(
+                    "--system needs the chat template that --raw leaves out; use one of them");
+        }
+        boolean draws = temperature != null || topP != null;
+        if (greedy && draws) {
+            throw ConfigException.of(
+                    "--greedy takes the likeliest token each time, %s draws; use one of them",
+                    temperature != null ? "--temperature" : "--top-p");
+        }
+        if (seed != null && !draws) {
+            throw new ConfigException(
+                    "--seed matters only where tokens are drawn; add --temperature or --top-p");
+        }
+        GenerationConfig config =
+                maxNewTokens == null ? DEFAULT : DEFAULT.withMaxNewTokens(maxNewTokens);
+        return !draws
+                ? config.greedy()
+                : config.sampling(
+                        temperature == null ? DEFAULT.temperature() : temperature,
+                        topP == null ? DEFAULT.topP() : topP,
+                        seed == null ? DEFAULT.seed() : seed);
+    }
+
+    private QuantConfig quantization() {
+        QuantConfig paper = QuantConfig.DEFAULT;
+        return new QuantConfig(
+                !noQuantize,
+                paper.type(),
+                paper.doubleQuant(),
+                paper.blockSize(),
+                paper.computeDtype());
+    }
+
+    /** Everything on standard input, without the line end that shells put behind it. */
+    private static String read(InputStream in) {
+        try {
+            return new String(in.readAllBytes(), StandardCharsets.UTF_8).replaceFirst("\\R\\z", "");
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+    }
+
+    private static String times(Answer answer) {
+        String prefill =
+                String.format(
+                        Locale.ROOT,
+                        "prompt: %d tokens in %.2f s (%.0f/s)",
+                        answer.promptTokens(),
+                        answer.prefillSeconds(),
+                        answer.prefillTokensPerSecond());
+        String decode =
+                String.format(
+                        Locale.ROOT,
+                        "answer: %d tokens in %.2f s (%.1f/s)",
+                        answer.newTokens(),
+                        answer.decodeSeconds(),
+                        answer.decodeTokensPerSecond());
+        return prefill + ", " + decode + ", " + describe(answer.stopReason());
+    }
+
+    private static String describe(StopReason reason) {
+        return switch (reason) {
+            case END_OF_TEXT -> "ended by the model";
+            case MAX_NEW_TOKENS -> "ended by --max-new-tokens";
+            case CONTEXT_FULL -> "ended because the model's context is full";
+            case CANCELLED -> "cancelled";
+        };
+    }
+}

@@ -1,0 +1,276 @@
+package org.qlora4j;
+
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.Callable;
+import java.util.function.Consumer;
+import org.jspecify.annotations.Nullable;
+import org.qlora4j.error.ConfigException;
+import org.qlora4j.error.DeviceException;
+import org.qlora4j.error.FormatException;
+import org.qlora4j.generate.Generation;
+import org.qlora4j.generate.GenerationConfig;
+import org.qlora4j.generate.Generator;
+import org.qlora4j.kernel.DeviceChoice;
+import org.qlora4j.kernel.Kernels;
+import org.qlora4j.lora.LoraAdapter;
+import org.qlora4j.lora.PeftAdapter;
+import org.qlora4j.model.CausalModel;
+import org.qlora4j.model.Models;
+import org.qlora4j.quant.QuantConfig;
+import org.qlora4j.tensor.DType;
+import org.qlora4j.tensor.Engine;
+import org.qlora4j.tokenize.ChatTemplate;
+import org.qlora4j.tokenize.TokenStream;
+import org.qlora4j.tokenize.Tokenizer;
+import org.qlora4j.train.RunCheckpoint;
+import org.qlora4j.train.RunFolder;
+
+/**
+ * A language model with its tokenizer and chat template, held in 4 bits, perhaps with an adapter on
+ * it. Its memory lies outside the Java heap until {@link #close}.
+ *
+ * <pre>{@code
+ * try (LanguageModel model = LanguageModel.load(Path.of("SmolLM2-135M-Instruct"))) {
+ *     System.out.println(model.chat("What is QLoRA?"));
+ * }
+ * }</pre>
+ *
+ * <p>May be used from any thread. All models of the process compute on one thread, one call at a
+ * time; others wait.
+ */
+public final class LanguageModel implements AutoCloseable {
+    private final Path path;
+    private final CausalModel model;
+    private final Tokenizer tokenizer;
+    private @Nullable LoraAdapter adapter;
+    // changed and read on the engine thread alone
+    private boolean generating;
+    private boolean closed;
+
+    private LanguageModel(Path path, CausalModel model, Tokenizer tokenizer) {
+        this.path = path;
+        this.model = model;
+        this.tokenizer = tokenizer;
+    }
+
+    /**
+     * Reads a model and holds it as the paper does, {@link QuantConfig#DEFAULT}.
+     *
+     * @param path a folder in the layout of Hugging Face, or a {@code .gguf} file with {@code
+     *     config.json} and {@code tokenizer.json} beside it
+     * @throws FormatException if a file is missing, damaged or of a kind that is not supported
+     */
+    public static LanguageModel load(Path path) {
+        return load(path, QuantConfig.DEFAULT);
+    }
+
+    /**
+     * Reads a model.
+     *
+     * @param path as in {@link #load(Path)}
+     * @param quantization how weights are held and in what they compute; where that is bfloat16 and
+     *     the device has no instructions for it, float32 with a warning
+     * @throws FormatException if a file is missing, damaged or of a kind that is not supported
+     */
+    public static LanguageModel load(Path path, QuantConfig quantization) {
+        return load(path, quantization, DeviceChoice.AUTO);
+    }
+
+    /**
+     * Reads a model onto a device, which is that of all models of this process.
+     *
+     * @param path as in {@link #load(Path)}
+     * @param quantization as in {@link #load(Path, QuantConfig)}
+     * @throws FormatException if a file is missing, damaged or of a kind that is not supported
+     * @throws DeviceException if the device cannot be used, or the process computes on another
+     */
+    public static LanguageModel load(Path path, QuantConfig quantization, DeviceChoice device) {
+        if (!Files.exists(path)) {
+            throw FormatException.of("%s does not exist; check the path", path);
+        }
+        Engine.call(() -> Kernels.select(device));
+        DType compute = quantization.computeDtype().onThisMachine();
+        // before the weights: its errors come at once
+        Tokenizer tokenizer = Tokenizer.load(Models.folder(path));
+        try {
+            CausalModel model = Engine.call(() -> Models.load(path, quantization, compute));
+            return new LanguageModel(path, model, tokenizer);
+        } catch (Throwable t) {
+            tokenizer.close();
+            throw t;
+        }
+    }
+
+    /**
+     * Puts an adapter on this model, in place of one that is there.
+     *
+     * @param folder of a PEFT LoRA adapter, or of a run, whose newest whole checkpoint is taken
+     * @return this model
+     * @throws FormatException if files are missing or damaged, or belong to another model; the
+     *     model is then as before
+     */
+    public LanguageModel withAdapter(Path folder) {
+        return onEngine(() -> {
+            requireNotGenerating("change the adapter");
+            Path files = adapterFiles(folder);
+            LoraAdapter before = adapter;
+            adapter = PeftAdapter.load(files, model.linears(), model.compute());
+            if (before != null) {
+                before.close(); // which takes the new one off the layers that both have
+                adapter.attach();
+            }
+            return this;
+        });
+    }
+
+    private static Path adapterFiles(Path folder) {
+        if (!Files.isDirectory(folder)) {
+            throw FormatException.of("%s is no folder; name that of a PEFT adapter", folder);
+        }
+        if (Files.exists(folder.resolve("adapter_config.json"))
+                || !Files.exists(folder.resolve("config.yaml"))) {
+            return folder;
+        }
+        return new RunFolder(folder)
+                .newestWhole()
+                .map(RunCheckpoint::folder)
+                .orElseThrow(() ->
+                        FormatException.of(
+                                "%s is a run that has saved no whole checkpoint; train on with"
+                                        + " --resume",
+                                folder));
+    }
+
+    /** Whether the checkpoint says how a chat becomes a prompt. */
+    public boolean hasChatTemplate() {
+        return tokenizer.chatTemplate().isPresent();
+    }
+
+    /**
+     * Answers one message, with the defaults of {@link GenerationConfig}.
+     *
+     * @throws ConfigException if the model has no chat template, or the message is too long for it
+     */
+    public String chat(String userMessage) {
+        Map<String, Object> message = Map.of("role", "user", "content", userMessage);
+        return generate(List.of(message), GenerationConfig.DEFAULT, text -> {}).text();
+    }
+
+    /**
+     * Goes on with a chat.
+     *
+     * @param messages with {@code role} (such as system, user, assistant) and {@code content}, as
+     *     the model's chat template expects them
+     * @param onText takes the answer in pieces, as they are generated, on another thread while this
+     *     one waits; what it throws ends the answer and is thrown here
+     * @throws ConfigException if the model has no chat template, or the chat is too long for it
+     * @throws FormatException if the template refuses the chat
+     */
+    public Answer generate(
+            List<? extends Map<String, ?>> messages,
+            GenerationConfig config,
+            Consumer<String> onText) {
+        return onEngine(() -> {
+            ChatTemplate template =
+                    tokenizer
+                            .chatTemplate()
+                            .orElseThrow(() ->
+                                    ConfigException.of(
+                                            "%s has no chat template; give a prompt that is"
+                                                    + " continued as it stands (raw)",
+                                            path));
+            String prompt = template.render(messages, null, true, Map.of());
+            return generate(tokenizer.encode(prompt), config, onText);
+        });
+    }
+
+    /**
+     * Continues a text as it stands, behind the tokens that the tokenizer puts before every text.
+     *
+     * @param rawPrompt special tokens written in it count as such
+     * @param onText as in {@link #generate(List, GenerationConfig, Consumer)}
+     * @throws ConfigException if the prompt is empty or too long for the model
+     */
+    public Answer generate(String rawPrompt, GenerationConfig config, Consumer<String> onText) {
+        return onEngine(() -> generate(tokenizer.encode(rawPrompt, true), config, onText));
+    }
+
+    private Answer generate(int[] prompt, GenerationConfig config, Consumer<String> onText) {
+        requireNotGenerating("generate");
+        generating = true;
+        try {
+            TokenStream stream = tokenizer.stream(true);
+            StringBuilder text = new StringBuilder();
+            Generation generation =
+                    new Generator(model)
+                            .generate(
+                                    prompt,
+                                    config,
+                                    token -> {
+                                        if (!model.eosIds().contains(token)) {
+                                            give(stream.push(token), text, onText);
+                                        }
+                                        return true;
+                                    });
+            give(stream.finish(), text, onText);
+            return new Answer(
+                    text.toString(),
+                    generation.stopReason(),
+                    generation.promptTokens(),
+                    generation.tokens().size(),
+                    generation.prefillSeconds(),
+                    generation.decodeSeconds());
+        } finally {
+            generating = false;
+        }
+    }
+
+    private static void give(String piece, StringBuilder text, Consumer<String> onText) {
+        if (!piece.isEmpty()) {
+            text.append(piece);
+            onText.accept(piece);
+        }
+    }
+
+    private <T> T onEngine(Callable<T> work) {
+        return Engine.call(() -> {
+            if (closed) {
+                throw new IllegalStateException("the model " + path + " was closed");
+            }
+            return work.call();
+        });
+    }
+
+    /** Receivers of text run on the engine thread, so their calls would not wait for the end. */
+    private void requireNotGenerating(String what) {
+        if (generating) {
+            throw new IllegalStateException(
+                    "cannot %s while the model generates; wait for the answer".formatted(what));
+        }
+    }
+
+    /** The model itself, for others in this package. */
+    CausalModel model() {
+        return model;
+    }
+
+    /** Frees the weights and the adapter, once a call that is under way has ended. */
+    @Override
+    public void close() {
+        Engine.run(() -> {
+            if (closed) {
+                return;
+            }
+            requireNotGenerating("be closed");
+            closed = true;
+            if (adapter != null) {
+                adapter.close();
+            }
+            model.close();
+            tokenizer.close();
+        });
+    }
+}

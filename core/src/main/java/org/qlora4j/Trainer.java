@@ -1,0 +1,52 @@
+package org.qlora4j;
+
+import org.qlora4j.train.RunConfig;
+import org.qlora4j.train.RunListener;
+import org.qlora4j.train.TrainResult;
+import org.qlora4j.train.TrainingRun;
+
+/**
+ * Finetunes a model in 4 bits (QLoRA, arXiv 2305.14314).
+ *
+ * <pre>{@code
+ * RunConfig config = RunConfig.of("model.model_name_or_path=SmolLM2", "data.dataset=mine.jsonl",
+ *         "train.output_dir=runs/mine", "train.max_steps=100");
+ * TrainResult result = new Trainer(config).run();
+ * }</pre>
+ *
+ * <p>Runs on one thread of the process, as {@link LanguageModel} does; a run that has begun holds
+ * up others.
+ */
+public final class Trainer {
+    private final TrainingRun run;
+
+    /** A new run, of which nobody is told. */
+    public Trainer(RunConfig config) {
+        this(config, false, RunListener.NONE);
+    }
+
+    /**
+     * A run.
+     *
+     * @param resume go on from the newest whole checkpoint in {@code train.output_dir}
+     * @param listener is told of every step, on the thread that trains
+     */
+    public Trainer(RunConfig config, boolean resume, RunListener listener) {
+        run = new TrainingRun(config, resume, listener);
+    }
+
+    /**
+     * Trains to the end, or until {@link #cancel}; once.
+     *
+     * @throws org.qlora4j.error.UserException if settings, model or data cannot be used, or the
+     *     loss is no longer finite; checkpoints saved before stay
+     */
+    public TrainResult run() {
+        return run.run();
+    }
+
+    /** Asks the run to save and end, from any thread; a step that is not finished is given up. */
+    public void cancel() {
+        run.cancel();
+    }
+}

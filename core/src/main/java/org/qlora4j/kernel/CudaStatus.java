@@ -34,10 +34,13 @@ public record CudaStatus(
     private static final String CPU_BUILD =
             "libtorch is built for the CPU; use the archive qlora4j-...-cuda, or build with mvn -Pcuda";
 
-    /** Looks at everything. Slow where there is a device: asking for its free memory wakes it. */
+    /**
+     * Looks at everything, and fails at nothing. Slow where there is a device: asking for its free
+     * memory wakes it.
+     */
     public static CudaStatus take() {
         return new CudaStatus(
-                Cuda.buildVersions().orElse("none: " + CPU_BUILD),
+                orProblem(() -> Cuda.buildVersions().orElse("none; libtorch is built for the CPU")),
                 orProblem(() -> "runs CUDA up to " + CudaDriver.open().cudaVersion()),
                 orProblem(() -> Nvrtc.open().describe()),
                 describeDevices(),
@@ -73,12 +76,12 @@ public record CudaStatus(
 
     /** Why {@code cuda:0} cannot be used, and the remedy; empty if it can. */
     static Optional<String> whatIsMissing() {
-        if (!Cuda.builtIn()) {
-            return Optional.of(CPU_BUILD);
-        }
         CudaDriver driver;
         int found;
         try {
+            if (!Cuda.builtIn()) {
+                return Optional.of(CPU_BUILD);
+            }
             driver = CudaDriver.open();
             found = driver.deviceCount();
         } catch (DeviceException e) {

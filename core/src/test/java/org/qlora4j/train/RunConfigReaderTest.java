@@ -109,6 +109,18 @@ class RunConfigReaderTest {
         assertThat(train.saveSteps()).isEqualTo(250);
     }
 
+    @Test
+    void device_isOneOfThree() throws IOException {
+        assertThat(read(LEAST).model().device()).isEqualTo(DeviceChoice.AUTO);
+        String onGpu = LEAST.replace("org/model\n", "org/model\n  device: cuda:0\n");
+        assertThat(read(onGpu).model().device()).isEqualTo(DeviceChoice.CUDA_0);
+        assertThat(read(LEAST, "model.device=cuda:0").model().device())
+                .isEqualTo(DeviceChoice.CUDA_0);
+        assertThat(problems(LEAST, "model.device=cuda"))
+                .containsExactly(
+                        "model.device=cuda: model.device must be auto, cpu or cuda:0, got cuda");
+    }
+
     /**
      * The defaults of qlora.py at 7f4e95a; learning rate, compute type and seed are said elsewhere.
      */

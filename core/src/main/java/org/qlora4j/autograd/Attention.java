@@ -1,5 +1,7 @@
 package org.qlora4j.autograd;
 
+import org.qlora4j.kernel.Kernels;
+import org.qlora4j.kernel.RowMask;
 import org.qlora4j.tensor.DType;
 import org.qlora4j.tensor.Tensor;
 import org.qlora4j.tensor.TensorScope;
@@ -15,8 +17,6 @@ import org.qlora4j.tensor.Tensors;
  */
 public final class Attention {
     private static final int BLOCK = 256;
-    private static final double HIDDEN =
-            -3.0e38; // finite, so that a row of nothing else gives no NaN
 
     private Attention() {}
 
@@ -75,11 +75,10 @@ public final class Attention {
                     Tensor rowsOfBlock = rowsOf(queries, from, rows, s);
                     Tensor p =
                             probabilities(
-                                            rowsOfBlock,
-                                            keys.narrow(1, 0, last),
-                                            mask.piece(b, from, to),
-                                            s)
-                                    .to(q.dtype());
+                                    rowsOfBlock,
+                                    keys.narrow(1, 0, last),
+                                    mask.piece(b, from, to),
+                                    s);
                     Tensor y = p.bmm(values.narrow(1, 0, last)); // [kvHeads, group * rows, headDim]
                     target.narrow(0, from, rows)
                             .copyFrom(
@@ -117,15 +116,12 @@ public final class Attention {
                     int last = mask.lastKey(to);
                     Tensor rowsOfBlock = rowsOf(queries, from, rows, s);
                     Tensor keysSeen = keys.narrow(1, 0, last);
-                    Tensor p =
-                            probabilities(rowsOfBlock, keysSeen, mask.piece(b, from, to), s); // f32
+                    RowMask seen = mask.piece(b, from, to);
+                    Tensor p = probabilities(rowsOfBlock, keysSeen, seen, s);
                     Tensor dy = rowsOf(dOuts, from, rows, s);
-                    dValues.narrow(1, 0, last).addInPlace(p.to(compute).transpose(1, 2).bmm(dy));
-                    Tensor dp =
-                            dy.bmm(values.narrow(1, 0, last).transpose(1, 2)).to(compute.wide());
-                    Tensor expected = dp.times(p).sum(-1, true);
-                    Tensor dScores =
-                            dp.subInPlace(expected).mulInPlace(p).mulInPlace(s.scale()).to(compute);
+                    dValues.narrow(1, 0, last).addInPlace(p.transpose(1, 2).bmm(dy));
+                    Tensor dScores = dy.bmm(values.narrow(1, 0, last).transpose(1, 2));
+                    Kernels.current().attentionSoftmax().backward(p, dScores, s.scale(), seen);
                     dKeys.narrow(1, 0, last).addInPlace(dScores.transpose(1, 2).bmm(rowsOfBlock));
                     Tensor dRows = dScores.bmm(keysSeen).view(s.kvHeads, s.group, rows, s.headDim);
                     dQueries.narrow(0, from, rows).copyFrom(dRows.permute(2, 0, 1, 3));
@@ -136,24 +132,11 @@ public final class Attention {
         }
     }
 
-    /** F32 [kvHeads, group * rows, keys]. */
-    private static Tensor probabilities(
-            Tensor rowsOfBlock, Tensor keys, AttentionMask.Piece piece, Shape s) {
-        Tensor scores = rowsOfBlock.bmm(keys.transpose(1, 2)).to(keys.dtype().wide());
-        long[] flat = scores.shape();
-        scores.mulInPlace(s.scale());
-        if (piece.hidden() == null) {
-            return scores.softmax(-1);
-        }
-        long rows = piece.hidden().size(0);
-        Tensor p =
-                scores.view(s.kvHeads, s.group, rows, flat[2])
-                        .maskedFillInPlace(piece.hidden(), HIDDEN)
-                        .softmax(-1);
-        if (piece.emptyRows()) {
-            p.maskedFillInPlace(piece.hidden(), 0);
-        }
-        return p.view(flat);
+    /** [kvHeads, group * rows, keys]. */
+    private static Tensor probabilities(Tensor rowsOfBlock, Tensor keys, RowMask mask, Shape s) {
+        Tensor scores = rowsOfBlock.bmm(keys.transpose(1, 2));
+        Kernels.current().attentionSoftmax().forward(scores, s.scale(), mask);
+        return scores;
     }
 
     /** [time, heads, headDim] to [kvHeads, group, time, headDim]. */

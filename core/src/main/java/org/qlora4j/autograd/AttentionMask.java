@@ -3,6 +3,7 @@ package org.qlora4j.autograd;
 import java.util.HashMap;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
+import org.qlora4j.kernel.RowMask;
 import org.qlora4j.tensor.DType;
 import org.qlora4j.tensor.Tensor;
 import org.qlora4j.tensor.TensorScope;
@@ -18,15 +19,7 @@ public final class AttentionMask implements AutoCloseable {
     private final int keys;
     private final int past;
     private final byte @Nullable [] visibleKeys;
-    private final Map<Long, Piece> pieces = new HashMap<>();
-
-    /**
-     * The mask of some rows of a sequence.
-     *
-     * @param hidden BOOL [rows, keys]: true where a key is not seen; null if all are seen
-     * @param emptyRows whether some row sees nothing at all
-     */
-    record Piece(@Nullable Tensor hidden, boolean emptyRows) {}
+    private final Map<Long, RowMask> pieces = new HashMap<>();
 
     /**
      * @param queries query positions, the last ones of the sequence
@@ -65,17 +58,19 @@ public final class AttentionMask implements AutoCloseable {
     }
 
     /** The mask of rows [fromRow, toRow) of one sequence over keys [0, lastKey(toRow)). */
-    Piece piece(int sequence, int fromRow, int toRow) {
+    RowMask piece(int sequence, int fromRow, int toRow) {
         long key = visibleKeys == null ? fromRow : (long) sequence * queries + fromRow;
         return pieces.computeIfAbsent(key, k -> make(sequence, fromRow, toRow));
     }
 
-    private Piece make(int sequence, int fromRow, int toRow) {
-        if (visibleKeys == null && toRow - fromRow == 1) { // a step of generation
-            return new Piece(null, false);
-        }
+    private RowMask make(int sequence, int fromRow, int toRow) {
         int last = lastKey(toRow);
+        if (visibleKeys == null && toRow - fromRow == 1) { // a step of generation
+            return RowMask.open(1, last);
+        }
         byte[] hidden = new byte[(toRow - fromRow) * last];
+        int[] visibleOfRow = new int[toRow - fromRow];
+        boolean prefixes = true;
         boolean any = false;
         boolean emptyRows = false;
         for (int row = fromRow; row < toRow; row++) {
@@ -85,26 +80,33 @@ public final class AttentionMask implements AutoCloseable {
                         key <= past + row
                                 && (visibleKeys == null || visibleKeys[sequence * keys + key] != 0);
                 if (visible) {
+                    prefixes &= seen == key;
                     seen++;
                 } else {
                     hidden[(row - fromRow) * last + key] = 1;
                     any = true;
                 }
             }
+            visibleOfRow[row - fromRow] = seen;
             emptyRows |= seen == 0;
         }
         if (!any) {
-            return new Piece(null, false);
+            return RowMask.open(toRow - fromRow, last);
         }
         try (TensorScope scope = TensorScope.open()) {
             Tensor mask = Tensors.of(hidden, toRow - fromRow, last).to(DType.BOOL);
-            return new Piece(TensorScope.release(mask), emptyRows);
+            return new RowMask(
+                    toRow - fromRow,
+                    last,
+                    TensorScope.release(mask),
+                    prefixes ? visibleOfRow : null,
+                    emptyRows);
         }
     }
 
     @Override
     public void close() {
-        for (Piece piece : pieces.values()) {
+        for (RowMask piece : pieces.values()) {
             if (piece.hidden() != null) {
                 piece.hidden().close();
             }

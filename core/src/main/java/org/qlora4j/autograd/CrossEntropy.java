@@ -1,6 +1,7 @@
 package org.qlora4j.autograd;
 
 import org.jspecify.annotations.Nullable;
+import org.qlora4j.kernel.Kernels;
 import org.qlora4j.tensor.Tensor;
 import org.qlora4j.tensor.TensorScope;
 import org.qlora4j.tensor.Tensors;
@@ -14,8 +15,8 @@ public final class CrossEntropy {
     /** Label of a position that is not trained. */
     public static final int IGNORE = -100;
 
-    /** Bytes of f32 logits in one chunk. */
-    private static final long CHUNK_BYTES = 32L << 20;
+    /** Bytes of logits in one chunk. */
+    private static final long CHUNK_BYTES = 48L << 20;
 
     private CrossEntropy() {}
 
@@ -47,7 +48,7 @@ public final class CrossEntropy {
                             call.recording() && hidden.needsGrad()
                                     ? call.save(Tensors.zeros(all.dtype(), all.shape()))
                                     : null;
-                    int chunk = (int) Math.max(1, CHUNK_BYTES / (head.out() * Float.BYTES));
+                    int chunk = (int) Math.max(1, CHUNK_BYTES / (head.out() * all.dtype().bytes()));
                     for (int from = 0; from < rows.count(); from += chunk) {
                         try (TensorScope scope = TensorScope.open()) {
                             Rows part = rows.slice(from, Math.min(rows.count(), from + chunk));
@@ -75,23 +76,20 @@ public final class CrossEntropy {
             Rows rows,
             boolean recording) {
         Tensor index = Tensors.of(rows.positions(), rows.count());
-        Tensor labels = Tensors.of(rows.labels(), rows.count(), 1);
         Tensor inputs = all.indexSelect(0, index); // [rows, hidden]
         Tensor weight = head.dense(all.dtype());
-        Tensor logits = inputs.linear(weight, null).to(all.dtype().wide()); // [rows, vocabulary]
-        Tensor logSum = logits.logsumexp(1, true);
-        loss.addInPlace(logSum.sum()).subInPlace(logits.gather(1, labels).sum());
+        Tensor logits = inputs.linear(weight, null); // [rows, vocabulary]
+        loss.addInPlace(
+                Kernels.current().crossEntropy().lossAndGradient(logits, rows.labels(), recording));
         if (!recording) {
             return;
         }
-        Tensor dLogits = logits.subInPlace(logSum).expInPlace(); // softmax
-        dLogits.scatterAddInPlace(1, labels, Tensors.full(-1, logits.dtype(), rows.count(), 1));
-        Tensor dCompute = dLogits.to(all.dtype());
+        Tensor dLogits = logits; // overwritten by their gradient
         if (head instanceof Weight.Dense(Parameter p) && p.trainable()) {
-            Linear.addProduct(p.grad(), dCompute.t(), inputs, 1);
+            Linear.addProduct(p.grad(), dLogits.t(), inputs, 1);
         }
         if (dAll != null) {
-            dAll.indexAddInPlace(0, index, dCompute.mm(weight));
+            dAll.indexAddInPlace(0, index, dLogits.mm(weight));
         }
     }
 

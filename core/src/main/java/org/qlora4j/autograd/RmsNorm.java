@@ -1,7 +1,9 @@
 package org.qlora4j.autograd;
 
+import org.qlora4j.kernel.Kernels;
 import org.qlora4j.tensor.DType;
 import org.qlora4j.tensor.Tensor;
+import org.qlora4j.tensor.Tensors;
 
 /**
  * {@code y = weight * x / sqrt(mean(x²) + eps)} over the last dimension, with statistics in f32
@@ -20,32 +22,32 @@ public final class RmsNorm {
                 "rmsNorm",
                 x.needsGrad() || weight.trainable(),
                 call -> {
-                    Tensor input = call.save(x.value());
+                    Tensor input = call.save(x.value().contiguous());
                     DType compute = input.dtype();
-                    Tensor wide = input.to(compute.wide());
+                    Tensor y = Tensors.empty(compute, input.shape());
                     Tensor inverse =
                             call.save(
-                                    wide.square()
-                                            .mean(-1, true)
-                                            .addInPlace(eps)
-                                            .rsqrt()); // [..., 1]
+                                    Tensors.empty(compute.wide(), input.count() / input.size(-1)));
+                    Kernels.current().norm().forward(input, weight.value(), eps, y, inverse);
                     call.backward(gradient -> {
-                        Tensor normed = input.to(compute.wide()).times(inverse);
-                        Tensor dy = gradient.to(compute.wide());
+                        Tensor dy = gradient.contiguous();
                         if (weight.trainable()) {
                             long hidden = weight.value().size(0);
+                            Tensor rows = input.view(-1, hidden).to(compute.wide());
+                            Tensor normed = rows.times(inverse.view(-1, 1));
                             weight.grad()
-                                    .addInPlace(dy.times(normed).view(-1, hidden).sum(0, false));
+                                    .addInPlace(
+                                            normed.mulInPlace(dy.view(-1, hidden)).sum(0, false));
                         }
                         if (x.needsGrad()) {
-                            Tensor dNormed = dy.times(weight.value());
-                            Tensor mean = dNormed.times(normed).mean(-1, true);
-                            Tensor dx =
-                                    dNormed.subInPlace(normed.mulInPlace(mean)).mulInPlace(inverse);
-                            x.accumulate(dx.to(compute));
+                            Tensor dx = Tensors.empty(compute, input.shape());
+                            Kernels.current()
+                                    .norm()
+                                    .backward(input, weight.value(), inverse, dy, dx);
+                            x.accumulate(dx);
                         }
                     });
-                    return wide.times(inverse).to(compute).times(weight.value());
+                    return y;
                 });
     }
 }

@@ -1,5 +1,6 @@
 package org.qlora4j.autograd;
 
+import org.qlora4j.kernel.Kernels;
 import org.qlora4j.tensor.Tensor;
 import org.qlora4j.tensor.Tensors;
 
@@ -43,14 +44,8 @@ public final class Rotary {
      * the gradient.
      */
     private static Tensor rotate(Tensor x, Table table, int direction) {
-        long half = x.size(3) / 2;
         Tensor out = Tensors.empty(x.dtype(), x.shape());
-        Tensor x1 = x.narrow(3, 0, half).to(x.dtype().wide());
-        Tensor x2 = x.narrow(3, half, half).to(x.dtype().wide());
-        out.narrow(3, 0, half)
-                .copyFrom(x1.times(table.cos()).addcmulInPlace(x2, table.sin(), -direction));
-        out.narrow(3, half, half)
-                .copyFrom(x2.times(table.cos()).addcmulInPlace(x1, table.sin(), direction));
+        Kernels.current().rotary().rotate(x.contiguous(), table.cos(), table.sin(), direction, out);
         return out;
     }
 }

@@ -21,8 +21,20 @@ import org.slf4j.LoggerFactory;
  * @param name the set: reference, vector or cuda
  * @param reason why it was chosen, for {@code qlora doctor}
  * @param fourBit 4-bit blocks
+ * @param attentionSoftmax softmax of attention scores
+ * @param crossEntropy loss of rows of logits
+ * @param norm RMSNorm
+ * @param rotary rotary position embedding
  */
-public record Kernels(Device device, String name, String reason, FourBit fourBit) {
+public record Kernels(
+        Device device,
+        String name,
+        String reason,
+        FourBit fourBit,
+        AttentionSoftmax attentionSoftmax,
+        CrossEntropyRows crossEntropy,
+        NormRows norm,
+        RotaryRows rotary) {
     private static final Logger LOG = LoggerFactory.getLogger(Kernels.class);
 
     /** The flag a JVM needs for the vector kernels. */
@@ -119,7 +131,7 @@ public record Kernels(Device device, String name, String reason, FourBit fourBit
 
     /** The plain kernels, made of libtorch operations. */
     static Kernels reference(Device device, String reason) {
-        return new Kernels(device, "reference", reason, new ReferenceFourBit());
+        return withFourBit(device, "reference", reason, new ReferenceFourBit());
     }
 
     static Kernels choose(Device device, String wanted) {
@@ -194,15 +206,34 @@ public record Kernels(Device device, String name, String reason, FourBit fourBit
     }
 
     private static Kernels vector(String reason) {
+        Workers workers = new Workers(Engine.threads());
+        Kernels plain = reference(Device.CPU, reason);
         return new Kernels(
-                Device.CPU, "vector", reason, new VectorFourBit(new Workers(Engine.threads())));
+                Device.CPU,
+                "vector",
+                reason,
+                new VectorFourBit(workers),
+                new VectorAttentionSoftmax(workers, plain.attentionSoftmax),
+                new VectorCrossEntropyRows(workers, plain.crossEntropy),
+                new VectorNormRows(workers, plain.norm),
+                new VectorRotaryRows(workers, plain.rotary));
     }
 
+    /** On a GPU only decoding is a kernel of our own; the rest is libtorch's. */
     private static Kernels cuda(Device device, String reason) {
+        CudaFourBit fourBit = CudaFourBit.compile(CudaDriver.open(), Nvrtc.open(), device.index());
+        return withFourBit(device, "cuda", reason, fourBit);
+    }
+
+    private static Kernels withFourBit(Device device, String name, String reason, FourBit fourBit) {
         return new Kernels(
                 device,
-                "cuda",
+                name,
                 reason,
-                CudaFourBit.compile(CudaDriver.open(), Nvrtc.open(), device.index()));
+                fourBit,
+                new ReferenceAttentionSoftmax(),
+                new ReferenceCrossEntropyRows(),
+                new ReferenceNormRows(),
+                new ReferenceRotaryRows());
     }
 }

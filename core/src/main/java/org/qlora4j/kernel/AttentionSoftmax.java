@@ -1,0 +1,25 @@
+package org.qlora4j.kernel;
+
+import org.qlora4j.tensor.Tensor;
+
+/**
+ * The softmax between the two products of attention, and its gradient, in place, with sums in f32
+ * (f64 for F64).
+ *
+ * <p>Matrices are [heads, repeats * rows, keys], contiguous, F32, BF16 or F64; every {@code rows}
+ * lines the mask begins anew. Where a key is hidden the result is 0, also in a row that sees
+ * nothing.
+ */
+public sealed interface AttentionSoftmax permits ReferenceAttentionSoftmax, VectorAttentionSoftmax {
+    /** Turns scores into {@code softmax(scale * scores)} over the keys a row sees. */
+    void forward(Tensor scores, double scale, RowMask mask);
+
+    /**
+     * Turns the gradient of the probabilities into that of the scores before scaling: {@code scale
+     * * p * (dp - sum(dp * p))}.
+     *
+     * @param p probabilities, as {@link #forward} left them
+     * @param dp their gradient; overwritten
+     */
+    void backward(Tensor p, Tensor dp, double scale, RowMask mask);
+}

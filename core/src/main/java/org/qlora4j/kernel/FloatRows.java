@@ -1,0 +1,104 @@
+package org.qlora4j.kernel;
+
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.nio.ByteOrder;
+import jdk.incubator.vector.FloatVector;
+import jdk.incubator.vector.IntVector;
+import jdk.incubator.vector.ShortVector;
+import jdk.incubator.vector.VectorMask;
+import jdk.incubator.vector.VectorOperators;
+import jdk.incubator.vector.VectorSpecies;
+import org.qlora4j.tensor.DType;
+import org.qlora4j.tensor.Tensor;
+
+/**
+ * The memory of an F32 or BF16 tensor, read and written as vectors of 16 floats. A bf16 value is
+ * the upper half of a float; writing rounds to nearest, ties to even. Positions count elements.
+ */
+record FloatRows(MemorySegment memory, boolean bf16) {
+    static final VectorSpecies<Float> FLOATS = FloatVector.SPECIES_512;
+    static final int LANES = FLOATS.length();
+    private static final VectorSpecies<Integer> INTS = IntVector.SPECIES_512;
+    private static final VectorSpecies<Short> SHORTS = ShortVector.SPECIES_256;
+    private static final ByteOrder LE = ByteOrder.LITTLE_ENDIAN;
+    private static final ValueLayout.OfFloat FLOAT = ValueLayout.JAVA_FLOAT_UNALIGNED;
+    private static final ValueLayout.OfShort SHORT = ValueLayout.JAVA_SHORT_UNALIGNED;
+
+    static FloatRows of(Tensor tensor) {
+        return new FloatRows(tensor.segment(), tensor.dtype() == DType.BF16);
+    }
+
+    /** Whether tensors of this type can be read so. */
+    static boolean reads(DType dtype) {
+        return dtype == DType.F32 || dtype == DType.BF16;
+    }
+
+    FloatVector load(long at) {
+        if (bf16) {
+            ShortVector half = ShortVector.fromMemorySegment(SHORTS, memory, at * 2, LE);
+            IntVector bits =
+                    (IntVector) half.convertShape(VectorOperators.ZERO_EXTEND_S2I, INTS, 0);
+            return bits.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
+        }
+        return FloatVector.fromMemorySegment(FLOATS, memory, at * 4, LE);
+    }
+
+    void store(FloatVector values, long at) {
+        if (bf16) {
+            IntVector bits = values.reinterpretAsInts();
+            IntVector odd = bits.lanewise(VectorOperators.LSHR, 16).and(1);
+            IntVector rounded = bits.add(odd).add(0x7FFF).lanewise(VectorOperators.LSHR, 16);
+            ((ShortVector) rounded.convertShape(VectorOperators.I2S, SHORTS, 0))
+                    .intoMemorySegment(memory, at * 2, LE);
+        } else {
+            values.intoMemorySegment(memory, at * 4, LE);
+        }
+    }
+
+    float get(long at) {
+        return bf16
+                ? Float.intBitsToFloat(memory.get(SHORT, at * 2) << 16)
+                : memory.get(FLOAT, at * 4);
+    }
+
+    void set(long at, float value) {
+        if (bf16) {
+            memory.set(SHORT, at * 2, (short) (roundToBf16(value) >>> 16));
+        } else {
+            memory.set(FLOAT, at * 4, value);
+        }
+    }
+
+    /** Sets elements to 0. */
+    void clear(long from, long to) {
+        int width = bf16 ? 2 : 4;
+        memory.asSlice(from * width, (to - from) * width).fill((byte) 0);
+    }
+
+    /** The bits of the nearest bf16 value, as a float's. */
+    private static int roundToBf16(float value) {
+        int bits = Float.floatToRawIntBits(value);
+        return bits + 0x7FFF + (bits >>> 16 & 1) & 0xFFFF0000;
+    }
+
+    /** The value as it is after a trip through this type. */
+    FloatVector round(FloatVector values) {
+        if (!bf16) {
+            return values;
+        }
+        IntVector bits = values.reinterpretAsInts();
+        IntVector odd = bits.lanewise(VectorOperators.LSHR, 16).and(1);
+        return bits.add(odd).add(0x7FFF).and(0xFFFF0000).reinterpretAsFloats();
+    }
+
+    /** As {@link #round(FloatVector)}. */
+    float round(float value) {
+        return bf16 ? Float.intBitsToFloat(roundToBf16(value)) : value;
+    }
+
+    /** Lanes of the last, short vector of a row. */
+    static VectorMask<Float> first(int lanes) {
+        return FLOATS.indexInRange(0, lanes);
+    }
+}

@@ -1,0 +1,23 @@
+package org.qlora4j.kernel;
+
+import org.qlora4j.tensor.Tensor;
+
+/**
+ * RMSNorm of rows and its gradient, with statistics in f32 (f64 for F64). Rounds as transformers'
+ * LlamaRMSNorm does: the normed value to the type of x, then the product with the weight.
+ */
+public sealed interface NormRows permits ReferenceNormRows, VectorNormRows {
+    /**
+     * @param x [..., hidden], contiguous
+     * @param weight [hidden], of the type of x
+     * @param y written: the shape and type of x
+     * @param inverse written: F32 (F64) [rows], {@code 1 / sqrt(mean(x²) + eps)}
+     */
+    void forward(Tensor x, Tensor weight, double eps, Tensor y, Tensor inverse);
+
+    /**
+     * @param dy gradient of y
+     * @param dx written: gradient of x
+     */
+    void backward(Tensor x, Tensor weight, Tensor inverse, Tensor dy, Tensor dx);
+}

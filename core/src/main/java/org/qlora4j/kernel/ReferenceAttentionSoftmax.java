@@ -1,0 +1,43 @@
+package org.qlora4j.kernel;
+
+import org.qlora4j.tensor.DType;
+import org.qlora4j.tensor.Tensor;
+import org.qlora4j.tensor.TensorScope;
+
+/** {@link AttentionSoftmax} in libtorch operations. */
+record ReferenceAttentionSoftmax() implements AttentionSoftmax {
+    private static final double HIDDEN =
+            -3.0e38; // finite, so that a row of nothing else gives no NaN
+
+    @Override
+    public void forward(Tensor scores, double scale, RowMask mask) {
+        try (TensorScope scope = TensorScope.open()) {
+            Tensor scaled = byRow(scores.to(scores.dtype().wide()).times(scale), mask);
+            Tensor hidden = mask.hidden();
+            if (hidden != null) {
+                scaled.maskedFillInPlace(hidden, HIDDEN);
+            }
+            Tensor p = scaled.softmax(-1);
+            if (hidden != null && mask.emptyRows()) {
+                p.maskedFillInPlace(hidden, 0);
+            }
+            scores.copyFrom(p.view(scores.shape()));
+        }
+    }
+
+    @Override
+    public void backward(Tensor p, Tensor dp, double scale, RowMask mask) {
+        try (TensorScope scope = TensorScope.open()) {
+            DType wide = p.dtype().wide();
+            Tensor wideP = p.to(wide);
+            Tensor wideDp = dp.to(wide);
+            Tensor expected = wideDp.times(wideP).sum(-1, true);
+            dp.copyFrom(wideDp.minus(expected).mulInPlace(wideP).mulInPlace(scale));
+        }
+    }
+
+    private static Tensor byRow(Tensor matrices, RowMask mask) {
+        return matrices.view(
+                matrices.count() / mask.rows() / mask.keys(), mask.rows(), mask.keys());
+    }
+}

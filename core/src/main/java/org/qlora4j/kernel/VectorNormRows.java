@@ -1,0 +1,103 @@
+package org.qlora4j.kernel;
+
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.util.function.IntConsumer;
+import jdk.incubator.vector.FloatVector;
+import jdk.incubator.vector.VectorOperators;
+import org.qlora4j.tensor.Tensor;
+
+/** {@link NormRows} with the Vector API. */
+record VectorNormRows(Workers workers, NormRows reference) implements NormRows {
+    private static final int ROWS_OF_TASK = 64;
+    private static final ValueLayout.OfFloat FLOAT = ValueLayout.JAVA_FLOAT_UNALIGNED;
+
+    @Override
+    public void forward(Tensor x, Tensor weight, double eps, Tensor y, Tensor inverse) {
+        if (!FloatRows.reads(x.dtype())) {
+            reference.forward(x, weight, eps, y, inverse);
+            return;
+        }
+        FloatRows in = FloatRows.of(x);
+        FloatRows w = FloatRows.of(weight);
+        FloatRows out = FloatRows.of(y);
+        MemorySegment scales = inverse.segment();
+        int n = Math.toIntExact(weight.count());
+        forEachRow(
+                inverse,
+                row -> {
+                    long start = (long) row * n;
+                    FloatVector squares = FloatVector.zero(FloatRows.FLOATS);
+                    int i = 0;
+                    for (; i <= n - FloatRows.LANES; i += FloatRows.LANES) {
+                        FloatVector v = in.load(start + i);
+                        squares = v.fma(v, squares);
+                    }
+                    float sum = squares.reduceLanes(VectorOperators.ADD);
+                    for (; i < n; i++) {
+                        sum += in.get(start + i) * in.get(start + i);
+                    }
+                    float scale = (float) (1 / Math.sqrt(sum / n + eps));
+                    scales.setAtIndex(FLOAT, row, scale);
+                    for (i = 0; i <= n - FloatRows.LANES; i += FloatRows.LANES) {
+                        out.store(
+                                out.round(in.load(start + i).mul(scale)).mul(w.load(i)), start + i);
+                    }
+                    for (; i < n; i++) {
+                        out.set(start + i, out.round(in.get(start + i) * scale) * w.get(i));
+                    }
+                });
+    }
+
+    @Override
+    public void backward(Tensor x, Tensor weight, Tensor inverse, Tensor dy, Tensor dx) {
+        if (!FloatRows.reads(x.dtype())) {
+            reference.backward(x, weight, inverse, dy, dx);
+            return;
+        }
+        FloatRows in = FloatRows.of(x);
+        FloatRows w = FloatRows.of(weight);
+        FloatRows dOut = FloatRows.of(dy);
+        FloatRows dIn = FloatRows.of(dx);
+        MemorySegment scales = inverse.segment();
+        int n = Math.toIntExact(weight.count());
+        forEachRow(
+                inverse,
+                row -> {
+                    long start = (long) row * n;
+                    float scale = scales.getAtIndex(FLOAT, row);
+                    FloatVector dots = FloatVector.zero(FloatRows.FLOATS);
+                    int i = 0;
+                    for (; i <= n - FloatRows.LANES; i += FloatRows.LANES) {
+                        dots = dOut.load(start + i).mul(w.load(i)).fma(in.load(start + i), dots);
+                    }
+                    float dot = dots.reduceLanes(VectorOperators.ADD);
+                    for (; i < n; i++) {
+                        dot += dOut.get(start + i) * w.get(i) * in.get(start + i);
+                    }
+                    float pull = dot * scale * scale / n; // of the mean, per unit of x
+                    for (i = 0; i <= n - FloatRows.LANES; i += FloatRows.LANES) {
+                        FloatVector d = dOut.load(start + i).mul(w.load(i));
+                        dIn.store(d.sub(in.load(start + i).mul(pull)).mul(scale), start + i);
+                    }
+                    for (; i < n; i++) {
+                        dIn.set(
+                                start + i,
+                                (dOut.get(start + i) * w.get(i) - in.get(start + i) * pull)
+                                        * scale);
+                    }
+                });
+    }
+
+    private void forEachRow(Tensor inverse, IntConsumer action) {
+        int total = Math.toIntExact(inverse.count());
+        workers.run(
+                (total + ROWS_OF_TASK - 1) / ROWS_OF_TASK,
+                task -> {
+                    int end = Math.min(total, (task + 1) * ROWS_OF_TASK);
+                    for (int row = task * ROWS_OF_TASK; row < end; row++) {
+                        action.accept(row);
+                    }
+                });
+    }
+}

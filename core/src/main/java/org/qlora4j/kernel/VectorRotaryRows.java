@@ -1,0 +1,73 @@
+package org.qlora4j.kernel;
+
+import jdk.incubator.vector.FloatVector;
+import org.qlora4j.tensor.Tensor;
+
+/** {@link RotaryRows} with the Vector API. */
+record VectorRotaryRows(Workers workers, RotaryRows reference) implements RotaryRows {
+    private static final int POSITIONS_OF_TASK = 32;
+
+    @Override
+    public void rotate(Tensor x, Tensor cos, Tensor sin, int direction, Tensor out) {
+        if (!FloatRows.reads(x.dtype()) || cos.dtype().bytes() != Float.BYTES) {
+            reference.rotate(x, cos, sin, direction, out);
+            return;
+        }
+        FloatRows in = FloatRows.of(x);
+        FloatRows target = FloatRows.of(out);
+        FloatRows cosines = FloatRows.of(cos);
+        FloatRows sines = FloatRows.of(sin);
+        int time = Math.toIntExact(x.size(1));
+        int heads = Math.toIntExact(x.size(2));
+        int half = Math.toIntExact(x.size(3) / 2);
+        long tables = cos.size(0);
+        int positions = Math.toIntExact(x.size(0) * time);
+        workers.run(
+                (positions + POSITIONS_OF_TASK - 1) / POSITIONS_OF_TASK,
+                task -> {
+                    int end = Math.min(positions, (task + 1) * POSITIONS_OF_TASK);
+                    for (int p = task * POSITIONS_OF_TASK; p < end; p++) {
+                        long angle = (long) (tables == 1 ? p % time : p) * half;
+                        for (int h = 0; h < heads; h++) {
+                            head(
+                                    in,
+                                    target,
+                                    ((long) p * heads + h) * 2 * half,
+                                    cosines,
+                                    sines,
+                                    angle,
+                                    half,
+                                    direction);
+                        }
+                    }
+                });
+    }
+
+    private static void head(
+            FloatRows in,
+            FloatRows out,
+            long start,
+            FloatRows cosines,
+            FloatRows sines,
+            long angle,
+            int half,
+            int direction) {
+        int i = 0;
+        for (; i <= half - FloatRows.LANES; i += FloatRows.LANES) {
+            FloatVector c = cosines.load(angle + i);
+            FloatVector s = sines.load(angle + i).mul(direction);
+            FloatVector x1 = in.load(start + i);
+            FloatVector x2 = in.load(start + half + i);
+            out.store(x1.mul(c).sub(x2.mul(s)), start + i);
+            out.store(x2.mul(c).add(x1.mul(s)), start + half + i);
+        }
+        for (; i < half; i++) {
+            float c = cosines.get(angle + i);
+            float s = sines.get(angle + i) * direction;
+            float x1 = in.get(start + i);
+            float x2 = in.get(start + half + i);
+            out.set(start + i, x1 * c - x2 * s);
+            out.set(start + half + i, x2 * c + x1 * s);
+        }
+    }
+}

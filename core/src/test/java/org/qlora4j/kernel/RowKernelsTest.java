@@ -1,0 +1,213 @@
+package org.qlora4j.kernel;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
+
+import java.util.Random;
+import java.util.stream.Stream;
+import org.assertj.core.data.Offset;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.Arguments;
+import org.junit.jupiter.params.provider.MethodSource;
+import org.qlora4j.tensor.DType;
+import org.qlora4j.tensor.Device;
+import org.qlora4j.tensor.Tensor;
+import org.qlora4j.tensor.TensorScope;
+import org.qlora4j.tensor.Tensors;
+import org.qlora4j.testing.Close;
+import org.qlora4j.testing.Samples;
+
+/** The vector kernels that work on rows, beside their references on the same input; seed 7. */
+class RowKernelsTest {
+    private final Workers workers = new Workers(3);
+    private final Kernels reference = Kernels.reference(Device.CPU, "judge");
+
+    @BeforeEach
+    void vectorsOf16Floats() {
+        assumeTrue(VectorWidth.floats() >= 16, "this CPU has no vectors of 16 floats");
+    }
+
+    /** What masks of attention look like. */
+    enum Kind {
+        OPEN,
+        CAUSAL,
+        PADDED_RIGHT,
+        PADDED_LEFT
+    }
+
+    static Stream<Arguments> attentionCases() {
+        return Stream.of(DType.F32, DType.BF16, DType.F64)
+                .flatMap(d -> Stream.of(Kind.values()).map(k -> new Object[] {d, k}))
+                .flatMap(dk ->
+                        Stream.of(
+                                        new int[] {1, 1},
+                                        new int[] {7, 7},
+                                        new int[] {16, 33},
+                                        new int[] {65, 300})
+                                .map(s -> Arguments.of(dk[0], dk[1], s[0], s[1])));
+    }
+
+    @ParameterizedTest(name = "{0}, {1}, {2} rows, {3} keys")
+    @MethodSource("attentionCases")
+    void attentionSoftmax_vectorEqualsReference(DType dtype, Kind kind, int rows, int keys) {
+        try (TensorScope scope = TensorScope.open()) {
+            RowMask mask = mask(kind, rows, keys);
+            double tolerance = tolerance(dtype);
+            AttentionSoftmax vector =
+                    new VectorAttentionSoftmax(workers, reference.attentionSoftmax());
+            Tensor scores =
+                    Samples.normal(DType.F32, 7, 2, 3L * rows, keys).mulInPlace(4).to(dtype);
+            Tensor expected = scores.copy();
+            reference.attentionSoftmax().forward(expected, 0.3, mask);
+            vector.forward(scores, 0.3, mask);
+            Close.assertClose("probabilities", scores, expected, tolerance, 0);
+
+            Tensor dp = Samples.normal(DType.F32, 8, 2, 3L * rows, keys).to(dtype);
+            Tensor dExpected = dp.copy();
+            reference.attentionSoftmax().backward(expected, dExpected, 0.3, mask);
+            vector.backward(expected, dp, 0.3, mask);
+            Close.assertClose("gradient", dp, dExpected, tolerance, 1e-30);
+        }
+    }
+
+    private static RowMask mask(Kind kind, int rows, int keys) {
+        if (kind == Kind.OPEN) {
+            return RowMask.open(rows, keys);
+        }
+        byte[] hidden = new byte[rows * keys];
+        int[] visible = new int[rows];
+        boolean empty = false;
+        for (int r = 0; r < rows; r++) {
+            for (int k = 0; k < keys; k++) {
+                boolean seen =
+                        k <= keys - rows + r
+                                && (kind != Kind.PADDED_RIGHT || k < (keys + 1) / 2)
+                                && (kind != Kind.PADDED_LEFT || k >= keys / 2);
+                hidden[r * keys + k] = (byte) (seen ? 0 : 1);
+                visible[r] += seen ? 1 : 0;
+            }
+            empty |= visible[r] == 0;
+        }
+        Tensor bool = Tensors.of(hidden, rows, keys).to(DType.BOOL);
+        return new RowMask(rows, keys, bool, kind == Kind.PADDED_LEFT ? null : visible, empty);
+    }
+
+    static Stream<Arguments> rowCases() {
+        return Stream.of(DType.F32, DType.BF16, DType.F64)
+                .flatMap(d ->
+                        Stream.of(
+                                        new int[] {1, 1},
+                                        new int[] {3, 15},
+                                        new int[] {65, 16},
+                                        new int[] {130, 17},
+                                        new int[] {5, 577},
+                                        new int[] {2, 5003})
+                                .map(s -> Arguments.of(d, s[0], s[1])));
+    }
+
+    @ParameterizedTest(name = "{0}, {1} rows of {2}")
+    @MethodSource("rowCases")
+    void crossEntropy_vectorEqualsReference(DType dtype, int rows, int vocabulary) {
+        try (TensorScope scope = TensorScope.open()) {
+            CrossEntropyRows vector = new VectorCrossEntropyRows(workers, reference.crossEntropy());
+            Tensor logits = Samples.normal(DType.F32, 7, rows, vocabulary).mulInPlace(5).to(dtype);
+            long[] labels = new Random(7).longs(rows, 0, vocabulary).toArray();
+            Tensor expected = logits.copy();
+            Tensor unchanged = logits.copy();
+            double loss = reference.crossEntropy().lossAndGradient(expected, labels, true);
+            Offset<Double> near = Offset.offset(1e-5 * Math.max(1, Math.abs(loss)));
+            assertThat(vector.lossAndGradient(unchanged, labels, false)).isCloseTo(loss, near);
+            assertThat(vector.lossAndGradient(logits, labels, true)).isCloseTo(loss, near);
+            Close.assertClose("gradient", logits, expected, tolerance(dtype), 1e-7);
+        }
+    }
+
+    @ParameterizedTest(name = "{0}, {1} rows of {2}")
+    @MethodSource("rowCases")
+    void norm_vectorEqualsReference(DType dtype, int rows, int hidden) {
+        try (TensorScope scope = TensorScope.open()) {
+            NormRows vector = new VectorNormRows(workers, reference.norm());
+            Tensor x = Samples.normal(DType.F32, 7, rows, hidden).to(dtype);
+            Tensor weight = Samples.normal(DType.F32, 8, hidden).to(dtype);
+            Tensor dy = Samples.normal(DType.F32, 9, rows, hidden).to(dtype);
+            Tensor[] expected = norm(reference.norm(), x, weight, dy);
+            Tensor[] actual = norm(vector, x, weight, dy);
+            Close.assertClose("y", actual[0], expected[0], tolerance(dtype), 0);
+            Close.assertClose("inverse", actual[1], expected[1], 1e-5, 0);
+            Close.assertClose("dx", actual[2], expected[2], tolerance(dtype), 1e-5);
+        }
+    }
+
+    private static Tensor[] norm(NormRows kernel, Tensor x, Tensor weight, Tensor dy) {
+        Tensor y = Tensors.full(Double.NaN, x.dtype(), x.shape());
+        Tensor dx = Tensors.full(Double.NaN, x.dtype(), x.shape());
+        Tensor inverse = Tensors.full(Double.NaN, x.dtype().wide(), x.size(0));
+        kernel.forward(x, weight, 1e-5, y, inverse);
+        kernel.backward(x, weight, inverse, dy, dx);
+        return new Tensor[] {y, inverse, dx};
+    }
+
+    static Stream<Arguments> rotaryCases() {
+        return Stream.of(DType.F32, DType.BF16, DType.F64)
+                .flatMap(d ->
+                        Stream.of(
+                                        new int[] {1, 1, 1, 2, 1},
+                                        new int[] {2, 33, 3, 6, 1},
+                                        new int[] {2, 40, 9, 64, 2},
+                                        new int[] {3, 5, 1, 34, 1})
+                                .map(s -> Arguments.of(d, s[0], s[1], s[2], s[3], s[4])));
+    }
+
+    @ParameterizedTest(name = "{0}, batch {1}, time {2}, {3} heads of {4}, {5} tables")
+    @MethodSource("rotaryCases")
+    void rotary_vectorEqualsReference(
+            DType dtype, int batch, int time, int heads, int headDim, int tables) {
+        try (TensorScope scope = TensorScope.open()) {
+            RotaryRows vector = new VectorRotaryRows(workers, reference.rotary());
+            Tensor x = Samples.normal(DType.F32, 7, batch, time, heads, headDim).to(dtype);
+            Tensor cos = Samples.normal(DType.F32, 8, tables, time, 1, headDim / 2);
+            Tensor sin = Samples.normal(DType.F32, 9, tables, time, 1, headDim / 2);
+            for (int direction : new int[] {1, -1}) {
+                Tensor expected = Tensors.empty(dtype, x.shape());
+                Tensor actual = Tensors.full(Double.NaN, dtype, x.shape());
+                reference.rotary().rotate(x, cos, sin, direction, expected);
+                vector.rotate(x, cos, sin, direction, actual);
+                Close.assertClose("direction " + direction, actual, expected, tolerance(dtype), 0);
+            }
+        }
+    }
+
+    @Test
+    void fastExp_staysWithinTwoUnitsOfMath() {
+        try (TensorScope scope = TensorScope.open()) {
+            Tensor t = Tensors.empty(DType.F32, 16);
+            FloatRows rows = FloatRows.of(t);
+            for (double x = 0; x > -100; x -= 0.0037) {
+                float value = (float) x;
+                rows.set(0, value);
+                float actual = FastExp.of(rows.load(0)).lane(0);
+                float expected = (float) Math.exp(value);
+                if (value >= -87) {
+                    assertThat(actual)
+                            .as("exp(%s)", value)
+                            .isCloseTo(expected, Offset.offset(2 * Math.ulp(expected)));
+                } else {
+                    assertThat(actual).as("exp(%s)", value).isBetween(0f, 2e-38f);
+                }
+            }
+        }
+    }
+
+    /**
+     * Relative to the largest: bf16 rounds to 2^-9, and sums in another order may flip a rounding.
+     */
+    private static double tolerance(DType dtype) {
+        return switch (dtype) {
+            case BF16 -> 0x1p-8;
+            case F64 -> 1e-12;
+            default -> 2e-6;
+        };
+    }
+}

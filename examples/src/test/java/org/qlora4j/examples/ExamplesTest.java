@@ -1,0 +1,61 @@
+package org.qlora4j.examples;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.MethodSource;
+import org.qlora4j.data.JsonLines;
+import org.qlora4j.data.Source;
+import org.qlora4j.train.RunConfig;
+import org.qlora4j.train.RunConfigReader;
+
+/** Settings of the examples are whole and name data that is there; no model is needed. */
+class ExamplesTest {
+    /** Surefire runs in the module's folder. */
+    private static final Path EXAMPLES = Path.of("").toAbsolutePath();
+
+    static List<Path> configs() throws IOException {
+        try (Stream<Path> files = Files.walk(EXAMPLES)) {
+            return files.filter(file -> file.toString().endsWith(".yaml"))
+                    .map(EXAMPLES::relativize)
+                    .filter(file -> !file.startsWith("target") && !file.startsWith("src"))
+                    .sorted()
+                    .toList();
+        }
+    }
+
+    /** A test that walks nothing would pass: one line here for each example. */
+    @Test
+    void examples_areAllFound() throws IOException {
+        assertThat(configs()).map(Path::toString).containsExactly("first-run/train.yaml");
+    }
+
+    @ParameterizedTest
+    @MethodSource("configs")
+    void config_isReadAndItsDataIsThere(Path file) {
+        RunConfig config = RunConfigReader.read(EXAMPLES.resolve(file));
+        Path data = Path.of(config.data().dataset());
+        assertThat(data).startsWith(EXAMPLES.resolve(file).getParent());
+        int records = 0;
+        try (Source.Rows rows = new JsonLines(data).open()) {
+            while (rows.next() != null) {
+                records++;
+            }
+        }
+        assertThat(records).isGreaterThanOrEqualTo(10);
+    }
+
+    @ParameterizedTest
+    @MethodSource("configs")
+    void config_beginsWithItsCommand(Path file) throws IOException {
+        List<String> head = Files.readAllLines(EXAMPLES.resolve(file)).subList(0, 3);
+        String command = "#   ./qlora train examples/" + file.toString().replace('\\', '/');
+        assertThat(head).contains(command);
+    }
+}

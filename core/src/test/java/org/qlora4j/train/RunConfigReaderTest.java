@@ -118,7 +118,7 @@ class RunConfigReaderTest {
                 .isEqualTo(DeviceChoice.CUDA_0);
         assertThat(problems(LEAST, "model.device=cuda"))
                 .containsExactly(
-                        "model.device=cuda: model.device must be auto, cpu or cuda:0, got cuda");
+                        "model.device=cuda: model.device must be auto, cpu or cuda:0, got \"cuda\"");
     }
 
     /**

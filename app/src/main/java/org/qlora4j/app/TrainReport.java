@@ -45,7 +45,7 @@ final class TrainReport implements RunListener {
                         info.kernels()));
         String from = info.firstStep() == 0 ? "" : " from step " + info.firstStep();
         println(
-                "run: %d steps%s of %d x %d examples, %d an epoch"
+                "run: %d steps%s of %d x %d examples; the data has %d"
                         .formatted(
                                 info.totalSteps(),
                                 from,

@@ -35,7 +35,11 @@ public final class Linear {
                     long[] shape = input.shape();
                     Tensor rows = input.reshape(-1, weight.in());
                     Tensor y =
-                            rows.linear(weight.dense(compute), bias == null ? null : bias.value());
+                            product(
+                                    rows,
+                                    weight,
+                                    bias == null ? null : bias.value(),
+                                    tape.dropsOut());
                     long dropoutKey =
                             lora != null && lora.dropout() > 0 && tape.dropsOut()
                                     ? tape.nextDropoutKey()
@@ -69,6 +73,21 @@ public final class Linear {
                     outShape[shape.length - 1] = weight.out();
                     return y.view(outShape);
                 });
+    }
+
+    /**
+     * {@code rows · Wᵀ + bias}; outside training, few rows are multiplied straight from 4-bit
+     * codes.
+     */
+    private static Tensor product(
+            Tensor rows, Weight weight, @Nullable Tensor bias, boolean training) {
+        if (!training && weight instanceof Weight.Quantized quantized) {
+            Tensor y = quantized.matrix().timesFewRows(rows.contiguous());
+            if (y != null) {
+                return bias == null ? y : y.addInPlace(bias);
+            }
+        }
+        return rows.linear(weight.dense(rows.dtype()), bias);
     }
 
     private static void backwardLora(

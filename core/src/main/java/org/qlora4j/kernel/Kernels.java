@@ -21,6 +21,7 @@ import org.slf4j.LoggerFactory;
  * @param name the set: reference, vector or cuda
  * @param reason why it was chosen, for {@code qlora doctor}
  * @param fourBit 4-bit blocks
+ * @param fourBitProduct few rows times a 4-bit weight
  * @param attentionSoftmax softmax of attention scores
  * @param crossEntropy loss of rows of logits
  * @param norm RMSNorm
@@ -31,6 +32,7 @@ public record Kernels(
         String name,
         String reason,
         FourBit fourBit,
+        FourBitProduct fourBitProduct,
         AttentionSoftmax attentionSoftmax,
         CrossEntropyRows crossEntropy,
         NormRows norm,
@@ -213,6 +215,7 @@ public record Kernels(
                 "vector",
                 reason,
                 new VectorFourBit(workers),
+                new VectorFourBitProduct(workers),
                 new VectorAttentionSoftmax(workers, plain.attentionSoftmax),
                 new VectorCrossEntropyRows(workers, plain.crossEntropy),
                 new VectorNormRows(workers, plain.norm),
@@ -231,6 +234,7 @@ public record Kernels(
                 name,
                 reason,
                 fourBit,
+                new ReferenceFourBitProduct(),
                 new ReferenceAttentionSoftmax(),
                 new ReferenceCrossEntropyRows(),
                 new ReferenceNormRows(),

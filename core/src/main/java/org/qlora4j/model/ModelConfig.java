@@ -9,15 +9,14 @@ import org.qlora4j.kernel.DeviceChoice;
 /**
  * Which model is finetuned, and where it runs: section {@code model} of the settings.
  *
- * @param modelNameOrPath a checkpoint folder, a {@code .gguf} file, or a model of the Hugging Face
- *     hub such as {@code HuggingFaceTB/SmolLM2-135M}; empty as long as it was not given
+ * @param modelNameOrPath a checkpoint folder or a {@code .gguf} file; empty as long as it was not
+ *     given
  * @param device where it runs
  */
 public record ModelConfig(
         @JsonProperty("model_name_or_path")
                 @JsonPropertyDescription(
-                        "The base model: a folder with config.json and *.safetensors, a .gguf file, or a model of"
-                                + " the Hugging Face hub.")
+                        "The base model: a folder with config.json and *.safetensors, or a .gguf file.")
                 String modelNameOrPath,
         @JsonProperty("device")
                 @JsonPropertyDescription(

@@ -2,6 +2,7 @@ package org.qlora4j.quant;
 
 import org.jspecify.annotations.Nullable;
 import org.qlora4j.kernel.BlockScales;
+import org.qlora4j.kernel.FourBitProduct;
 import org.qlora4j.kernel.Kernels;
 import org.qlora4j.tensor.DType;
 import org.qlora4j.tensor.Tensor;
@@ -89,6 +90,23 @@ public final class QuantizedMatrix implements AutoCloseable {
             throw new IllegalArgumentException(out + " does not hold " + count() + " weights");
         }
         Kernels.current().fourBit().dequantize(codes, scales, type.table(), blockSize, out);
+    }
+
+    /**
+     * {@code x · Wᵀ} without decoding the weight to memory, if there is a kernel that is faster so;
+     * else null.
+     *
+     * @param x [rows, in], contiguous
+     * @return [rows, out] of the type of x, in the innermost scope
+     */
+    public @Nullable Tensor timesFewRows(Tensor x) {
+        FourBitProduct kernel = Kernels.current().fourBitProduct();
+        if (!kernel.takes(x, shape[1], blockSize)) {
+            return null;
+        }
+        Tensor y = Tensors.empty(x.dtype(), x.size(0), shape[0]);
+        kernel.multiply(x, codes, scales, type.table(), blockSize, y);
+        return y;
     }
 
     /** The weight as a new tensor [out, in]. */

@@ -30,12 +30,8 @@ final class QloraFlagTable {
     private static void addModelAndData(FlagTableBuilder flags) {
         flags.sets("model_name_or_path", "model.model_name_or_path");
         flags.ignored("code that comes with a model is never run", FALSE, "trust_remote_code");
-        flags.ignored(
-                "the token of the Hugging Face hub is read from HF_TOKEN", FALSE, "use_auth_token");
-        flags.ignored(
-                "the cache of the Hugging Face hub lies where HF_HUB_CACHE or HF_HOME says",
-                NONE,
-                "cache_dir");
+        flags.ignored("nothing is downloaded; name a model's folder", FALSE, "use_auth_token");
+        flags.ignored("nothing is downloaded; name a model's folder", NONE, "cache_dir");
         flags.sets("max_train_samples", "data.max_train_samples");
         flags.sets("source_max_len", "data.source_max_len");
         flags.sets("target_max_len", "data.target_max_len");

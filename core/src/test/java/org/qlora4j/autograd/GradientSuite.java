@@ -103,7 +103,8 @@ interface GradientSuite {
                 value = c.ours().apply(run).value().copy();
             }
             assertThat(NativeMemory.liveBytes() - before).isEqualTo(value.byteSize());
-            assertThat(value.toFloats()).isEqualTo(recorded.toFloats());
+            // few rows of a 4-bit weight take another kernel than in training
+            assertClose("value", value, recorded, 1e-6, 0);
         }
     }
 

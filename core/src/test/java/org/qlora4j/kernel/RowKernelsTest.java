@@ -10,6 +10,7 @@ import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.MethodSource;
 import org.qlora4j.tensor.DType;
 import org.qlora4j.tensor.Device;
@@ -177,6 +178,68 @@ class RowKernelsTest {
                 Close.assertClose("direction " + direction, actual, expected, tolerance(dtype), 0);
             }
         }
+    }
+
+    @ParameterizedTest(name = "{0}, {1} rows, {2} x {3}, blocks of {4}, double quantization {5}")
+    @CsvSource({
+        "F32, 1, 1, 64, 64, true",
+        "BF16, 1, 576, 576, 64, true",
+        "F32, 3, 70, 1536, 64, false",
+        "BF16, 16, 33, 128, 128, true",
+        "F32, 2, 300, 96, 32, false"
+    })
+    void fourBitProduct_vectorEqualsReferenceAndRowsDoNotMix(
+            DType dtype, int rows, int out, int in, int blockSize, boolean nested) {
+        try (TensorScope scope = TensorScope.open()) {
+            FourBitProduct vector = new VectorFourBitProduct(workers);
+            CodeTable table = new CodeTable(LEVELS, thresholds(), POSITIONS);
+            Tensor weight = Samples.normal(DType.F32, 7, out, in);
+            Tensor codes = Tensors.empty(DType.U8, (long) out * in / 2);
+            Tensor absmax = Tensors.empty(DType.F32, (long) out * in / blockSize);
+            new ReferenceFourBit().quantize(weight, table, blockSize, codes, absmax);
+            BlockScales scales = nested ? nested(absmax) : BlockScales.plain(absmax);
+            Tensor x = Samples.normal(DType.F32, 8, rows, in).to(dtype);
+            Tensor expected = Tensors.empty(dtype, rows, out);
+            Tensor actual = Tensors.full(Double.NaN, dtype, rows, out);
+            assertThat(vector.takes(x, in, blockSize)).isTrue();
+            new ReferenceFourBitProduct().multiply(x, codes, scales, table, blockSize, expected);
+            vector.multiply(x, codes, scales, table, blockSize, actual);
+            Close.assertClose("product", actual, expected, dtype == DType.BF16 ? 0x1p-8 : 2e-6, 0);
+
+            Tensor alone = Tensors.empty(dtype, 1, out);
+            vector.multiply(x.narrow(0, rows - 1, 1), codes, scales, table, blockSize, alone);
+            assertThat(alone.toFloats()).isEqualTo(actual.narrow(0, rows - 1, 1).toFloats());
+        }
+    }
+
+    /** 16 uneven levels in rising order. */
+    private static final float[] LEVELS = {
+        -1f, -.7f, -.53f, -.39f, -.28f, -.18f, -.09f, 0f, .08f, .16f, .25f, .34f, .44f, .56f, .72f,
+        1f
+    };
+
+    private static final byte[] POSITIONS = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+
+    private static float[] thresholds() {
+        float[] out = new float[15];
+        for (int i = 0; i < 15; i++) {
+            out[i] = (LEVELS[i] + LEVELS[i + 1]) / 2;
+        }
+        return out;
+    }
+
+    /** Scales as double quantization stores them: any codes and second-level scales will do. */
+    private static BlockScales nested(Tensor absmax) {
+        float[] map = new float[256];
+        for (int i = 0; i < 256; i++) {
+            map[i] = i / 255f - 0.5f;
+        }
+        int blocks = (int) absmax.count();
+        byte[] codes = new byte[blocks];
+        new Random(9).nextBytes(codes);
+        int groups = (blocks + BlockScales.NESTED_BLOCK - 1) / BlockScales.NESTED_BLOCK;
+        return new BlockScales(
+                Tensors.of(codes, blocks), Samples.normal(DType.F32, 10, groups).abs(), map, 2.5f);
     }
 
     @Test

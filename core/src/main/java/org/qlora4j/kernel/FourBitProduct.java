@@ -1,0 +1,28 @@
+package org.qlora4j.kernel;
+
+import org.qlora4j.tensor.Tensor;
+
+/**
+ * {@code y = x · Wᵀ} for few rows x straight from 4-bit codes, as generation needs it: each weight
+ * is read once and never written decoded. Products and sums are f32; a row's result does not depend
+ * on the other rows, to the bit.
+ */
+public sealed interface FourBitProduct permits ReferenceFourBitProduct, VectorFourBitProduct {
+    /** Rows beyond which decoding the weight for one large matrix product is faster. */
+    int MOST_ROWS = 16;
+
+    /**
+     * Whether this kernel is the faster way for such a product.
+     *
+     * @param in input features of the weight
+     */
+    boolean takes(Tensor x, long in, int blockSize);
+
+    /**
+     * @param x [rows, in], contiguous, F32 or BF16
+     * @param codes of W [out, in] as {@link FourBit} packs them, blocks in row-major order
+     * @param y written: [rows, out], contiguous, of the type of x
+     */
+    void multiply(
+            Tensor x, Tensor codes, BlockScales scales, CodeTable table, int blockSize, Tensor y);
+}

@@ -14,12 +14,12 @@ export JAVA_HOME
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 bundle=$work/bundle
-mkdir -p "$bundle/lib" "$bundle/test" "$out"
+mkdir -p "$bundle/lib" "$bundle/test/classes" "$out"
 
 cd "$root"
 mvn -B -ntp -q '-Pcuda,!checks' -pl core,app -DskipTests package
 cp app/target/qlora4j-app-*.jar app/target/lib-cuda/*.jar "$bundle/lib/"
-cp core/target/qlora4j-core-*-tests.jar "$bundle/test/core-tests.jar"
+cp -r core/target/test-classes/. "$bundle/test/classes/" # tests read some of their resources as files
 junit=$(sed -n 's|.*<junit.version>\(.*\)</junit.version>.*|\1|p' pom.xml)
 mvn -B -ntp -q dependency:copy -Dartifact=org.junit.platform:junit-platform-console-standalone:"$junit" \
     -DoutputDirectory="$bundle/test" -pl core

@@ -41,20 +41,23 @@ doctor() {
 
 # The golden tests compute on the device named, first with its own kernels, then with the reference kernels.
 tests() {
+    local failed=0
     for kernels in auto reference; do
         echo "== tests on $device, kernels $kernels"
         java "-Dqlora.device=$device" "-Dqlora.kernels=$kernels" "-Dqlora.golden=$work/golden" \
             "-Dqlora.smollm2=$work/smollm2/SmolLM2-135M-Instruct.Q4_1.gguf" \
-            -cp "$work/lib/*:$work/test/*" org.junit.platform.console.ConsoleLauncher execute \
-            "--scan-class-path=$work/test/core-tests.jar" \
-            '--include-classname=.*(GoldenTest|CudaTest|GradientTest)' \
-            --fail-if-no-tests --details=tree --disable-banner | tee "$work/tests-$kernels.txt"
+            -cp "$work/lib/*:$work/test/*:$work/test/classes" org.junit.platform.console.ConsoleLauncher execute \
+            "--scan-class-path=$work/test/classes" \
+            '--include-classname=.*(GoldenTest|CudaTest)' \
+            --fail-if-no-tests --details=tree --disable-ansi-colors --disable-banner | tee "$work/tests-$kernels.txt" || failed=1
     done
+    return $failed
 }
 
 # One row of 2048 tokens, rank 64 on all linears, gradient checkpointing: a step of QLoRA as on the paper's GPUs.
 bench() {
-    local models=("$@")
+    local models=(llama-1.1b llama-8b)
+    [[ $device != cpu ]] || models=(llama-tiny)
     for model in "${models[@]}"; do
         echo "== $model"
         qlora bench train --model "$model" --device "$device" --rank 64 --batch 1 --seq 2048 --checkpointing --json |
@@ -65,11 +68,13 @@ bench() {
 case $what in
     doctor) doctor ;;
     test) tests ;;
-    bench) bench llama-1.1b llama-8b ;;
+    bench) bench ;;
     all)
         doctor
-        tests
-        if [[ $device == cpu ]]; then bench llama-tiny; else bench llama-1.1b llama-8b; fi
+        status=0
+        tests || status=1
+        bench
+        exit $status
         ;;
     *) sed -n '3,7s/^# //p' "$0" >&2; exit 2 ;;
 esac

@@ -1,16 +1,19 @@
 package org.qlora4j.app;
 
 import java.io.IOException;
+import java.util.List;
 import java.util.Optional;
 import org.jspecify.annotations.Nullable;
+import org.qlora4j.error.ConfigException;
 import org.qlora4j.error.UserException;
 
 /**
  * A failure that the user can mend.
  *
- * @param line what went wrong and the way out, one line
+ * @param lines what went wrong and the way out: one line, or one for each of several problems with
+ *     the settings
  */
-record Failure(String line) {
+record Failure(List<String> lines) {
     /** Failures nest, but never this deep; a bound ends a cycle of causes. */
     private static final int MAX_CAUSES = 32;
 
@@ -33,6 +36,10 @@ record Failure(String line) {
     }
 
     private static Optional<Failure> ofOne(Throwable cause) {
+        if (cause instanceof ConfigException settings) {
+            return Optional.of(
+                    new Failure(settings.problems().stream().map(Failure::oneLine).toList()));
+        }
         String message = oneLine(cause.getMessage());
         String line =
                 switch (cause) {
@@ -48,7 +55,7 @@ record Failure(String line) {
                                     .formatted(firstSentence(message));
                     default -> null;
                 };
-        return Optional.ofNullable(line).map(Failure::new);
+        return Optional.ofNullable(line).map(List::of).map(Failure::new);
     }
 
     private static String outOfMemory(String message) {

@@ -108,7 +108,7 @@ public final class Main {
             Throwable thrown, QloraCommand root, List<String> args, PrintWriter err) {
         var mendable = Failure.of(thrown);
         if (mendable.isPresent()) {
-            err.printf("qlora: %s%n", mendable.get().line());
+            mendable.get().lines().forEach(line -> err.printf("qlora: %s%n", line));
             return ExitCode.USER_ERROR;
         }
         Path log = ErrorLog.write(thrown, args, root.runFolder());

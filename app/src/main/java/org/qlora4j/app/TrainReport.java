@@ -38,9 +38,9 @@ final class TrainReport implements RunListener {
                         Locale.ROOT,
                         "model: %s, %s weights in %s; %s learn (%.2f%%); %s kernels",
                         Path.of(config.model().modelNameOrPath()).getFileName(),
-                        millions(info.baseParameters()),
+                        count(info.baseParameters()),
                         ByteSize.text(info.baseBytes()),
-                        millions(info.trainable()),
+                        count(info.trainable()),
                         100.0 * info.trainable() / info.baseParameters(),
                         info.kernels()));
         String from = info.firstStep() == 0 ? "" : " from step " + info.firstStep();
@@ -87,17 +87,11 @@ final class TrainReport implements RunListener {
             progress.close();
         }
         println("");
-        println(
-                String.format(
-                        Locale.ROOT,
-                        "%s after %d steps: loss %.3f to %.3f, %s, %.0f tokens/s, peak memory %s",
-                        result.cancelled() ? "stopped" : "done",
-                        result.steps(),
-                        result.firstLoss(),
-                        result.lastLoss(),
-                        time(result.seconds()),
-                        result.tokens() / result.seconds(),
-                        ByteSize.text(ResidentMemory.peak().orElse(result.peakNativeBytes()))));
+        if (!result.cancelled() && Double.isNaN(result.lastLoss())) {
+            println("nothing left to do: the run has its %d steps".formatted(result.steps()));
+        } else {
+            println(summary(result));
+        }
         Path adapter = result.adapter();
         if (adapter == null) {
             println("nothing was saved: no step was finished");
@@ -114,6 +108,23 @@ final class TrainReport implements RunListener {
                                 + " --adapter "
                                 + shortPath(adapter)
                                 + " --prompt \"...\"");
+    }
+
+    private static String summary(TrainResult result) {
+        String end = result.cancelled() ? "stopped" : "done";
+        if (Double.isNaN(result.lastLoss())) {
+            return "%s after %d steps".formatted(end, result.steps());
+        }
+        return String.format(
+                Locale.ROOT,
+                "%s after %d steps: loss %.3f to %.3f, %s, %.0f tokens/s, peak memory %s",
+                end,
+                result.steps(),
+                result.firstLoss(),
+                result.lastLoss(),
+                time(result.seconds()),
+                result.tokens() / result.seconds(),
+                ByteSize.text(ResidentMemory.peak().orElse(result.peakNativeBytes())));
     }
 
     void interrupted() {
@@ -147,7 +158,10 @@ final class TrainReport implements RunListener {
         return text.replace("\n", "\n           ");
     }
 
-    private static String millions(long count) {
+    private static String count(long count) {
+        if (count < 1_000_000) {
+            return String.format(Locale.ROOT, "%.1fK", count / 1e3);
+        }
         return count < 1_000_000_000
                 ? String.format(Locale.ROOT, "%.1fM", count / 1e6)
                 : String.format(Locale.ROOT, "%.2fB", count / 1e9);

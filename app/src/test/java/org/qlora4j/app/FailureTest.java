@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.FileSystemException;
+import java.util.List;
 import java.util.concurrent.CompletionException;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
@@ -19,7 +20,8 @@ class FailureTest {
     @MethodSource
     void mendable_isRecognizedThroughItsCauses(Throwable thrown, String expected) {
         assertThat(Failure.of(thrown))
-                .hasValueSatisfying(failure -> assertThat(failure.line()).contains(expected));
+                .hasValueSatisfying(failure ->
+                        assertThat(failure.lines()).singleElement().asString().contains(expected));
         assertThat(Failure.of(new CompletionException(new IllegalStateException(thrown))))
                 .isPresent();
     }
@@ -64,6 +66,13 @@ class FailureTest {
         assertThat(Failure.of(new IllegalStateException("not a disk"))).isEmpty();
         assertThat(Failure.of(new NullPointerException())).isEmpty();
         assertThat(Failure.of(new IOException("connection reset"))).isEmpty();
+    }
+
+    @Test
+    void severalProblems_areALineEach() {
+        var problems = List.of("lora.r must be at least 1,\n got 0", "unknown key data.nothing");
+        assertThat(Failure.of(ConfigException.all(problems)).orElseThrow().lines())
+                .containsExactly("lora.r must be at least 1, got 0", "unknown key data.nothing");
     }
 
     @Test

@@ -118,7 +118,7 @@ public final class AtomicFiles {
     }
 
     /** What went wrong, without the path that {@link IOException#getMessage} often is. */
-    static String reason(IOException e) {
+    public static String reason(IOException e) {
         return switch (e) {
             case NoSuchFileException _ -> "no such file or folder";
             case AccessDeniedException _ -> "permission denied";

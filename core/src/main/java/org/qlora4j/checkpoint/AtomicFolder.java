@@ -99,6 +99,18 @@ public final class AtomicFolder implements AutoCloseable {
     }
 
     /**
+     * Clears up after processes that were killed while they built this folder, as {@link #begin}
+     * does.
+     */
+    public static void clearUp(Path target) {
+        try {
+            clearLeftovers(target);
+        } catch (IOException e) {
+            throw AtomicFiles.cannotWrite(target, 0, e);
+        }
+    }
+
+    /**
      * Removes what dead processes left; in a container that starts again the dead one's id may be
      * ours.
      */

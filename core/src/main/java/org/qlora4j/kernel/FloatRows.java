@@ -8,6 +8,7 @@ import jdk.incubator.vector.IntVector;
 import jdk.incubator.vector.ShortVector;
 import jdk.incubator.vector.VectorMask;
 import jdk.incubator.vector.VectorOperators;
+import jdk.incubator.vector.VectorShuffle;
 import jdk.incubator.vector.VectorSpecies;
 import org.qlora4j.tensor.DType;
 import org.qlora4j.tensor.Tensor;
@@ -19,6 +20,10 @@ import org.qlora4j.tensor.Tensor;
 record FloatRows(MemorySegment memory, boolean bf16) {
     static final VectorSpecies<Float> FLOATS = FloatVector.SPECIES_512;
     static final int LANES = FLOATS.length();
+    private static final VectorShuffle<Float> SWAP_8 = VectorShuffle.fromOp(FLOATS, i -> i ^ 8);
+    private static final VectorShuffle<Float> SWAP_4 = VectorShuffle.fromOp(FLOATS, i -> i ^ 4);
+    private static final VectorShuffle<Float> SWAP_2 = VectorShuffle.fromOp(FLOATS, i -> i ^ 2);
+    private static final VectorShuffle<Float> SWAP_1 = VectorShuffle.fromOp(FLOATS, i -> i ^ 1);
     private static final VectorSpecies<Integer> INTS = IntVector.SPECIES_512;
     private static final VectorSpecies<Short> SHORTS = ShortVector.SPECIES_256;
     private static final ByteOrder LE = ByteOrder.LITTLE_ENDIAN;
@@ -100,5 +105,17 @@ record FloatRows(MemorySegment memory, boolean bf16) {
     /** Lanes of the last, short vector of a row. */
     static VectorMask<Float> first(int lanes) {
         return FLOATS.indexInRange(0, lanes);
+    }
+
+    /**
+     * The sum of all lanes, added in halves: 8 + 8, 4 + 4, 2 + 2, 1 + 1. The Vector API's own sum
+     * has no fixed order: its bits change when the JVM compiles the loop, and a resumed run would
+     * not be that which was never stopped.
+     */
+    static float sum(FloatVector lanes) {
+        FloatVector sum = lanes.add(lanes.rearrange(SWAP_8));
+        sum = sum.add(sum.rearrange(SWAP_4));
+        sum = sum.add(sum.rearrange(SWAP_2));
+        return sum.add(sum.rearrange(SWAP_1)).lane(0);
     }
 }

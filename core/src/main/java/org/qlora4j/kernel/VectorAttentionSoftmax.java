@@ -72,7 +72,7 @@ record VectorAttentionSoftmax(Workers workers, AttentionSoftmax reference)
             y.intoArray(e, i);
             sums = sums.add(y);
         }
-        sum = sums.reduceLanes(VectorOperators.ADD);
+        sum = FloatRows.sum(sums);
         for (; i < n; i++) {
             e[i] = (float) Math.exp((e[i] - max) * scale);
             sum += e[i];
@@ -105,7 +105,7 @@ record VectorAttentionSoftmax(Workers workers, AttentionSoftmax reference)
                     for (; i <= n - FloatRows.LANES; i += FloatRows.LANES) {
                         dots = ps.load(start + i).fma(ds.load(start + i), dots);
                     }
-                    float dot = dots.reduceLanes(VectorOperators.ADD);
+                    float dot = FloatRows.sum(dots);
                     for (; i < n; i++) {
                         dot += ps.get(start + i) * ds.get(start + i);
                     }

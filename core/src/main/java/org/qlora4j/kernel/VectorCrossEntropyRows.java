@@ -59,7 +59,7 @@ record VectorCrossEntropyRows(Workers workers, CrossEntropyRows reference)
             y.intoArray(e, i);
             sums = sums.add(y);
         }
-        sum = sums.reduceLanes(VectorOperators.ADD);
+        sum = FloatRows.sum(sums);
         for (; i < n; i++) {
             e[i] = (float) Math.exp(e[i] - max);
             sum += e[i];

@@ -94,7 +94,7 @@ record VectorFourBitProduct(Workers workers) implements FourBitProduct {
             }
             sum = even.add(odd).fma(FloatVector.broadcast(FLOATS, absmax[block]), sum);
         }
-        return sum.reduceLanes(VectorOperators.ADD);
+        return FloatRows.sum(sum);
     }
 
     /** 16 bytes, each in an int lane. */

@@ -4,7 +4,6 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.function.IntConsumer;
 import jdk.incubator.vector.FloatVector;
-import jdk.incubator.vector.VectorOperators;
 import org.qlora4j.tensor.Tensor;
 
 /** {@link NormRows} with the Vector API. */
@@ -33,7 +32,7 @@ record VectorNormRows(Workers workers, NormRows reference) implements NormRows {
                         FloatVector v = in.load(start + i);
                         squares = v.fma(v, squares);
                     }
-                    float sum = squares.reduceLanes(VectorOperators.ADD);
+                    float sum = FloatRows.sum(squares);
                     for (; i < n; i++) {
                         sum += in.get(start + i) * in.get(start + i);
                     }
@@ -71,7 +70,7 @@ record VectorNormRows(Workers workers, NormRows reference) implements NormRows {
                     for (; i <= n - FloatRows.LANES; i += FloatRows.LANES) {
                         dots = dOut.load(start + i).mul(w.load(i)).fma(in.load(start + i), dots);
                     }
-                    float dot = dots.reduceLanes(VectorOperators.ADD);
+                    float dot = FloatRows.sum(dots);
                     for (; i < n; i++) {
                         dot += dOut.get(start + i) * w.get(i) * in.get(start + i);
                     }

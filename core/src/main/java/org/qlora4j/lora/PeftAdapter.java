@@ -27,6 +27,9 @@ import org.qlora4j.tensor.TensorScope;
  * {@code …lora_B.weight}.
  */
 public final class PeftAdapter {
+    /** The file that says what the adapter is. */
+    public static final String CONFIG_FILE = PeftConfigFile.NAME;
+
     private static final String PREFIX = "base_model.model.";
 
     private PeftAdapter() {}

@@ -3,6 +3,7 @@ package org.qlora4j.model;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import org.qlora4j.checkpoint.Checkpoint;
+import org.qlora4j.error.FormatException;
 import org.qlora4j.quant.QuantConfig;
 import org.qlora4j.tensor.DType;
 
@@ -13,9 +14,14 @@ public final class Models {
     /**
      * The folder with a model's config and tokenizer: the model's own, or the one around a {@code
      * .gguf} file.
+     *
+     * @throws FormatException if there is no such folder or file
      */
     public static Path folder(Path model) {
         Path absolute = model.toAbsolutePath();
+        if (!Files.exists(absolute)) {
+            throw FormatException.of("%s does not exist; check the path", model);
+        }
         Path around = absolute.getParent();
         return Files.isDirectory(absolute) || around == null ? absolute : around;
     }

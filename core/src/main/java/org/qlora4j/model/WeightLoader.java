@@ -5,6 +5,7 @@ import java.util.List;
 import org.qlora4j.autograd.DequantizationBuffer;
 import org.qlora4j.autograd.Parameter;
 import org.qlora4j.autograd.Weight;
+import org.qlora4j.error.FormatException;
 import org.qlora4j.lora.LoraLinear;
 import org.qlora4j.quant.QuantConfig;
 import org.qlora4j.quant.QuantizedMatrix;
@@ -62,6 +63,9 @@ final class WeightLoader {
     Parameter parameter(String name, long... shape) {
         try (TensorScope scope = TensorScope.open()) {
             Tensor value = source.read(name, shape);
+            if (!value.allFinite()) {
+                throw notFinite(name);
+            }
             return keep(
                     trainable
                             ? Parameter.trainable(name, value.to(compute.wide()), compute)
@@ -91,7 +95,15 @@ final class WeightLoader {
             return keep(
                     new Weight.Quantized(
                             QuantizedMatrix.quantize(weight, quantization), shared.buffer));
+        } catch (ArithmeticException e) { // the quantizer sees each value anyway
+            throw notFinite(name);
         }
+    }
+
+    private FormatException notFinite(String name) {
+        return FormatException.of(
+                "%s: tensor %s holds a value that is NaN or infinite; fetch the checkpoint again",
+                source.origin(), name);
     }
 
     private <T extends AutoCloseable> T keep(T weight) {

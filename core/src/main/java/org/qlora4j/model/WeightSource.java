@@ -15,10 +15,13 @@ import org.qlora4j.tensor.Tensors;
 
 /** Where a model's weights come from, one at a time. */
 interface WeightSource {
+    /** Where the weights come from, for messages. */
+    String origin();
+
     /** Whether there is a weight of this name. */
     boolean has(String name);
 
-    /** The weight, of this shape and finite, in the innermost scope. */
+    /** The weight, of this shape, in the innermost scope. Its values may be anything. */
     Tensor read(String name, long... shape);
 
     /** The weight if it is stored in 4 bits, else null. The caller owns it. */
@@ -28,6 +31,11 @@ interface WeightSource {
     record Stored(Checkpoint checkpoint, Bnb4bit in4bits) implements WeightSource {
         Stored(Checkpoint checkpoint) {
             this(checkpoint, Bnb4bit.of(checkpoint));
+        }
+
+        @Override
+        public String origin() {
+            return checkpoint.folder().toString();
         }
 
         @Override
@@ -49,11 +57,6 @@ interface WeightSource {
                     throw FormatException.of(
                             "%s: tensor %s has dtype %s; weights are F32, F16 or BF16",
                             checkpoint.folder(), name, tensor.dtype());
-                }
-                if (!tensor.allFinite()) {
-                    throw FormatException.of(
-                            "%s: tensor %s holds a value that is NaN or infinite; fetch the checkpoint again",
-                            checkpoint.folder(), name);
                 }
                 return tensor;
             }
@@ -90,6 +93,11 @@ interface WeightSource {
      * @param std of the normal values
      */
     record Random(long seed, double std) implements WeightSource {
+        @Override
+        public String origin() {
+            return "random weights";
+        }
+
         @Override
         public boolean has(String name) {
             return true;

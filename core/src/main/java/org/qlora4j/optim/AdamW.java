@@ -65,13 +65,23 @@ public final class AdamW implements AutoCloseable {
             Tensor m = means.narrow(0, chunk.offset(), g.count());
             Tensor v = squares.narrow(0, chunk.offset(), g.count());
             if (chunk.decays() && config.weightDecay() > 0) {
-                chunk.weights().mulInPlace(1 - learningRate * config.weightDecay());
+                chunk.weights().mulInPlace(f32(1 - learningRate * config.weightDecay()));
             }
             m.lerpInPlace(g, 1 - config.beta1());
             v.mulInPlace(config.beta2()).addcmulInPlace(g, g, 1 - config.beta2());
-            Tensor root = v.sqrt().mulInPlace(1 / c2).addInPlace(config.epsilon());
-            chunk.weights().addcdivInPlace(m, root, -learningRate / c1);
+            Tensor root = v.sqrt().mulInPlace(1 / c2).addInPlace(f32(config.epsilon()));
+            chunk.weights().addcdivInPlace(m, root, f32(-learningRate / c1));
         });
+    }
+
+    /**
+     * libtorch refuses a factor beyond f32; as infinity it makes weights that the caller sees are
+     * not finite.
+     */
+    private static double f32(double factor) {
+        return Math.abs(factor) > Float.MAX_VALUE
+                ? Math.copySign(Double.POSITIVE_INFINITY, factor)
+                : factor;
     }
 
     /** Updates so far. */

@@ -122,6 +122,13 @@ public final class TrainableParameters implements AutoCloseable {
         return norm;
     }
 
+    /** Whether every weight is a finite number. */
+    public boolean allFinite() {
+        boolean[] finite = {true};
+        forEachChunk(chunk -> finite[0] &= chunk.weights().allFinite());
+        return finite[0];
+    }
+
     public void zeroGradients() {
         gradients.zero();
     }

@@ -4,6 +4,7 @@ import java.util.concurrent.Callable;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
+import org.bytedeco.openblas.global.openblas_nolapack;
 import org.bytedeco.pytorch.global.torch;
 import org.jspecify.annotations.Nullable;
 
@@ -57,10 +58,11 @@ public final class Engine {
         return torch.get_num_threads();
     }
 
-    /** Sets how many threads libtorch computes with, at least 1. */
+    /** Sets how many threads libtorch and the BLAS below it compute with, at least 1. */
     public static void setThreads(int threads) {
         Libtorch.load();
         torch.set_num_threads(threads);
+        openblas_nolapack.blas_set_num_threads(threads); // f32 products run in its own pool
     }
 
     /**

@@ -4,6 +4,7 @@ import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.nio.channels.FileChannel;
+import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
@@ -16,6 +17,8 @@ import org.qlora4j.error.DeviceException;
  * killed.
  */
 public final class PagedMemory implements AutoCloseable {
+    private static final String PREFIX = ".paged-";
+
     private final Arena arena = Arena.ofShared();
     private final MemorySegment memory;
     private final boolean managed;
@@ -39,7 +42,7 @@ public final class PagedMemory implements AutoCloseable {
 
     private MemorySegment mapFile(Path folder, long bytes) {
         Path file =
-                folder.resolve(".paged-" + ProcessHandle.current().pid() + "-" + System.nanoTime());
+                folder.resolve(PREFIX + ProcessHandle.current().pid() + "-" + System.nanoTime());
         try (FileChannel channel =
                 FileChannel.open(
                         file,
@@ -67,6 +70,22 @@ public final class PagedMemory implements AutoCloseable {
     /** The whole memory as an F32 vector; close it before this. */
     public Tensor floats() {
         return Tensors.over(memory, DType.F32, memory.byteSize() / Float.BYTES);
+    }
+
+    /** Deletes files of processes that were killed before they had unlinked them. */
+    public static void clearUp(Path folder) {
+        try (DirectoryStream<Path> files = Files.newDirectoryStream(folder, PREFIX + "*")) {
+            for (Path file : files) {
+                String[] parts = String.valueOf(file.getFileName()).split("-", -1);
+                if (parts.length == 3
+                        && parts[1].matches("\\d{1,18}")
+                        && ProcessHandle.of(Long.parseLong(parts[1])).isEmpty()) {
+                    Files.deleteIfExists(file);
+                }
+            }
+        } catch (IOException e) {
+            throw new DeviceException(folder + " cannot be cleared up: " + e, e);
+        }
     }
 
     private static void unlink(Path file) {

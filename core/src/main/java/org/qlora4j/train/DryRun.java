@@ -1,6 +1,7 @@
 package org.qlora4j.train;
 
 import java.nio.file.Path;
+import java.util.Locale;
 import org.qlora4j.data.BatchSampler;
 import org.qlora4j.data.ExampleView;
 import org.qlora4j.error.ConfigException;
@@ -56,13 +57,14 @@ public final class DryRun {
                             .stepsPerEpoch();
             StringBuilder out = new StringBuilder(RunConfigWriter.toYaml(config));
             out.append(
-                    "\nmodel: %,d weights; %,d would learn (%.2f%%), in %d of %d linear layers\n"
-                            .formatted(
-                                    model.parameterCount(),
-                                    trainable,
-                                    100.0 * trainable / model.parameterCount(),
-                                    layers,
-                                    model.linears().size()));
+                    String.format(
+                            Locale.ROOT,
+                            "\nmodel: %,d weights; %,d would learn (%.2f%%), in %d of %d linear layers\n",
+                            model.parameterCount(),
+                            trainable,
+                            100.0 * trainable / model.parameterCount(),
+                            layers,
+                            model.linears().size()));
             data.set()
                     .stats()
                     .report(config.data())

@@ -51,7 +51,7 @@ public final class QloraFlags {
         }
         flags.settleStepsAndEpochs();
         if (!flags.problems.isEmpty()) {
-            throw new ConfigException(String.join("\n", flags.problems));
+            throw ConfigException.all(flags.problems);
         }
         return new Overrides(flags.settings, List.copyOf(flags.notices));
     }

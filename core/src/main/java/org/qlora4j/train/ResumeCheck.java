@@ -1,68 +1,68 @@
 package org.qlora4j.train;
 
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
+import java.util.Optional;
 import org.qlora4j.error.ConfigException;
+import tools.jackson.databind.JsonNode;
 
 /**
  * Finds where a run can go on, and refuses to go on with other data or settings than it began with.
  */
 final class ResumeCheck {
+    /** Keys of section {@code train} that decide what a step computes. */
+    private static final List<String> FIXED_OF_TRAIN =
+            List.of(
+                    "seed",
+                    "data_seed",
+                    "per_device_train_batch_size",
+                    "gradient_accumulation_steps");
+
     private ResumeCheck() {}
 
-    /** The newest whole checkpoint of the run. */
-    static RunCheckpoint newest(RunFolder folder, RunConfig config, String dataFingerprint) {
-        RunCheckpoint newest =
-                folder.newestWhole()
-                        .orElseThrow(() ->
-                                ConfigException.of(
-                                        "%s holds no whole checkpoint to resume from; begin anew with another"
-                                                + " train.output_dir",
-                                        folder.path()));
+    /** The newest whole checkpoint of the run; empty if it was ended before its first. */
+    static Optional<RunCheckpoint> newest(
+            RunFolder folder, RunConfig config, String dataFingerprint) {
         requireSame(folder, fixed(RunConfigReader.read(folder.configFile())), fixed(config));
-        if (!newest.state().dataFingerprint().equals(dataFingerprint)) {
+        Optional<RunCheckpoint> newest = folder.newestWhole();
+        if (newest.isEmpty() && folder.hasCheckpoints()) {
             throw ConfigException.of(
-                    "%s: the data has changed since %s was saved; resume with the same file, or begin a new run",
-                    config.data().dataset(), newest.folder());
+                    "%s holds no whole checkpoint to resume from; begin anew with another train.output_dir",
+                    folder.path());
         }
+        newest.ifPresent(checkpoint -> {
+            if (!checkpoint.state().dataFingerprint().equals(dataFingerprint)) {
+                throw ConfigException.of(
+                        "%s: the data has changed since %s was saved; resume with the same file, or begin a new run",
+                        config.data().dataset(), checkpoint.folder());
+            }
+        });
         return newest;
     }
 
-    /** Lines of the settings that decide what a step computes. */
-    private static List<String> fixed(RunConfig c) {
-        TrainConfig t = c.train();
-        String sections =
-                RunConfigWriter.toYaml(
-                        new RunConfig(
-                                c.version(),
-                                c.model(),
-                                c.quantization(),
-                                c.lora(),
-                                c.data(),
-                                TrainConfig.DEFAULT));
-        return List.of(
-                (sections
-                                + "  seed: "
-                                + t.seed()
-                                + "\n"
-                                + "  data_seed: "
-                                + t.dataSeed()
-                                + "\n"
-                                + "  per_device_train_batch_size: "
-                                + t.perDeviceTrainBatchSize()
-                                + "\n"
-                                + "  gradient_accumulation_steps: "
-                                + t.gradientAccumulationSteps()
-                                + "\n")
-                        .split("\n", -1));
+    /** The settings that decide what a step computes, by key. */
+    private static Map<String, JsonNode> fixed(RunConfig config) {
+        Map<String, JsonNode> out = new LinkedHashMap<>();
+        JsonNode tree = ConfigMapper.YAML.valueToTree(config);
+        tree.forEachEntry((section, keys) ->
+                keys.forEachEntry((key, value) -> {
+                    if (!section.equals("train") || FIXED_OF_TRAIN.contains(key)) {
+                        out.put(section + "." + key, value);
+                    }
+                }));
+        out.remove("data.dataset"); // a file may be moved: its fingerprint is compared
+        return out;
     }
 
-    private static void requireSame(RunFolder folder, List<String> then, List<String> now) {
-        for (int i = 0; i < Math.min(then.size(), now.size()); i++) {
-            if (!then.get(i).equals(now.get(i))) {
+    private static void requireSame(
+            RunFolder folder, Map<String, JsonNode> then, Map<String, JsonNode> now) {
+        then.forEach((key, value) -> {
+            if (!value.equals(now.get(key))) {
                 throw ConfigException.of(
-                        "%s began with \"%s\", now it is \"%s\"; resume with the same settings, or begin a new run",
-                        folder.path(), then.get(i).strip(), now.get(i).strip());
+                        "%s began with %s %s, now it is %s; resume with the same settings, or begin a new run",
+                        folder.path(), key, value, now.get(key));
             }
-        }
+        });
     }
 }

@@ -2,6 +2,8 @@ package org.qlora4j.train;
 
 import java.io.IOException;
 import java.io.InputStream;
+import java.io.OutputStream;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.security.DigestInputStream;
@@ -29,11 +31,14 @@ import tools.jackson.core.StreamReadFeature;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.SerializationFeature;
 import tools.jackson.databind.json.JsonMapper;
+import tools.jackson.databind.node.ObjectNode;
+import tools.jackson.databind.node.StringNode;
 
 /**
  * A checkpoint of a run: PEFT's files of the adapter, {@code optimizer.safetensors}, {@code
  * trainer_state.json} with the keys of the Hugging Face trainer, and {@code qlora4j.json} with a
- * checksum of each of them. It is written under another name and renamed when all of it is on disk.
+ * checksum of each of them and of itself. It is written under another name and renamed when all of
+ * it is on disk.
  *
  * @param folder it lies in
  * @param state how far the run had come
@@ -44,6 +49,9 @@ public record RunCheckpoint(Path folder, TrainerState state) {
 
     static final String OPTIMIZER_FILE = "optimizer.safetensors";
     private static final String STATE_FILE = "trainer_state.json";
+    private static final List<String> FILES =
+            List.of(PeftAdapter.CONFIG_FILE, Checkpoint.ADAPTER_FILE, OPTIMIZER_FILE, STATE_FILE);
+    private static final String CHECKSUM = "checksum";
     private static final int FORMAT = 1;
     private static final JsonMapper JSON =
             JsonMapper.builder()
@@ -84,7 +92,14 @@ public record RunCheckpoint(Path folder, TrainerState state) {
         seal.put("data_fingerprint", dataFingerprint);
         seal.put("environment", environment);
         seal.put("sha256", checksums(folder));
+        seal.put(CHECKSUM, checksum(JSON.valueToTree(seal)));
         return seal;
+    }
+
+    /** SHA-256 of the seal itself, written without indents and without this key. */
+    private static String checksum(JsonNode seal) {
+        byte[] compact = seal.toString().getBytes(StandardCharsets.UTF_8);
+        return HexFormat.of().formatHex(sha256().digest(compact));
     }
 
     private static Map<String, String> checksums(Path folder) {
@@ -100,12 +115,16 @@ public record RunCheckpoint(Path folder, TrainerState state) {
     }
 
     private static String sha256(Path file) throws IOException {
+        MessageDigest digest = sha256();
+        try (InputStream in = new DigestInputStream(Files.newInputStream(file), digest)) {
+            in.transferTo(OutputStream.nullOutputStream());
+        }
+        return HexFormat.of().formatHex(digest.digest());
+    }
+
+    private static MessageDigest sha256() {
         try {
-            MessageDigest digest = MessageDigest.getInstance("SHA-256");
-            try (InputStream in = new DigestInputStream(Files.newInputStream(file), digest)) {
-                in.transferTo(java.io.OutputStream.nullOutputStream());
-            }
-            return HexFormat.of().formatHex(digest.digest());
+            return MessageDigest.getInstance("SHA-256");
         } catch (NoSuchAlgorithmException e) {
             throw new IllegalStateException("every JDK has SHA-256", e);
         }
@@ -122,14 +141,18 @@ public record RunCheckpoint(Path folder, TrainerState state) {
             return Optional.empty();
         }
         try {
-            JsonNode json = JSON.readTree(seal);
+            if (!(JSON.readTree(seal) instanceof ObjectNode json)
+                    || !(json.remove(CHECKSUM) instanceof StringNode checksum)
+                    || !checksum.stringValue().equals(checksum(json))) {
+                return Optional.empty();
+            }
             int format = json.path("format").asInt(0);
             if (format > FORMAT) {
                 throw FormatException.of(
                         "%s has format %d, this version reads up to %d; use the newer qlora4j that wrote it",
                         seal, format, FORMAT);
             }
-            for (String name : List.of(Checkpoint.ADAPTER_FILE, OPTIMIZER_FILE, STATE_FILE)) {
+            for (String name : FILES) {
                 Path file = folder.resolve(name);
                 if (!Files.isRegularFile(file)
                         || !sha256(file).equals(json.path("sha256").path(name).asString(""))) {

@@ -112,7 +112,7 @@ public final class RunConfigReader {
                         whereOf(String.valueOf(e.getMessage()), source) + ": " + e.getMessage());
             }
         }
-        throw new ConfigException(String.join("\n", problems));
+        throw ConfigException.all(problems);
     }
 
     /** Where the key stands that the message of a check across sections begins with. */

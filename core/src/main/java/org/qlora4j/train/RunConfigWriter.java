@@ -1,9 +1,7 @@
 package org.qlora4j.train;
 
-import java.io.IOException;
-import java.io.UncheckedIOException;
-import java.nio.file.Files;
 import java.nio.file.Path;
+import org.qlora4j.checkpoint.AtomicFiles;
 
 /**
  * Writes settings with every key, as {@code config.yaml} of the run folder; {@link RunConfigReader}
@@ -17,12 +15,8 @@ public final class RunConfigWriter {
         return ConfigMapper.YAML.writeValueAsString(config);
     }
 
-    /** Writes the file anew; its folder must exist. */
+    /** Writes the file anew, whole or not at all; its folder must exist. */
     public static void write(RunConfig config, Path file) {
-        try {
-            Files.writeString(file, toYaml(config));
-        } catch (IOException e) {
-            throw new UncheckedIOException(e);
-        }
+        AtomicFiles.writeText(file, toYaml(config));
     }
 }

@@ -3,15 +3,17 @@ package org.qlora4j.train;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
 import java.util.Optional;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
+import org.qlora4j.checkpoint.AtomicFiles;
+import org.qlora4j.checkpoint.AtomicFolder;
 import org.qlora4j.error.ConfigException;
 import org.qlora4j.error.DeviceException;
+import org.qlora4j.tensor.PagedMemory;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -23,46 +25,85 @@ import org.slf4j.LoggerFactory;
  */
 public record RunFolder(Path path) {
     private static final Logger LOG = LoggerFactory.getLogger(RunFolder.class);
+    private static final String CONFIG_FILE = "config.yaml";
     private static final Pattern CHECKPOINT = Pattern.compile("checkpoint-(\\d+)");
+    private static final Pattern LEFTOVER =
+            Pattern.compile("\\.(checkpoint-\\d+)\\.(tmp|old)-\\d+");
 
-    /** Makes the folder for a new run; it may exist, if it is empty. */
-    static RunFolder create(Path path) {
-        try {
-            if (Files.isDirectory(path)) {
-                try (Stream<Path> files = Files.list(path)) {
-                    if (files.findAny().isPresent()) {
-                        throw ConfigException.of(
-                                Files.exists(path.resolve("config.yaml"))
-                                        ? "%s holds another run; go on with it by --resume, or name another"
-                                                + " train.output_dir"
-                                        : "%s is not empty; name a new folder as train.output_dir",
-                                path);
-                    }
-                }
+    /**
+     * Refuses a path at which no new run can be made: only nothing, or an empty folder, may be
+     * there.
+     */
+    static void requireFree(Path path) {
+        if (!Files.exists(path)) {
+            return;
+        }
+        if (!Files.isDirectory(path)) {
+            throw ConfigException.of("%s is a file; name a new folder as train.output_dir", path);
+        }
+        try (Stream<Path> files = Files.list(path)) {
+            if (files.findAny().isPresent()) {
+                throw ConfigException.of(
+                        Files.exists(path.resolve(CONFIG_FILE))
+                                ? "%s holds another run; go on with it by --resume, or name another train.output_dir"
+                                : "%s is not empty; name a new folder as train.output_dir",
+                        path);
             }
-            Files.createDirectories(path);
-            return new RunFolder(path);
         } catch (IOException e) {
-            throw new DeviceException(
-                    path
-                            + " cannot be made the run folder: "
-                            + e
-                            + "; name another train.output_dir",
-                    e);
+            throw unusable(path, e);
         }
     }
 
-    /** The folder of a run that is to go on. */
+    /** Makes the folder of a new run, with its settings in it, or leaves nothing behind. */
+    static RunFolder create(Path path, RunConfig config) {
+        requireFree(path);
+        boolean existed = Files.exists(path);
+        RunFolder folder = new RunFolder(path);
+        try {
+            Files.createDirectories(path);
+            RunConfigWriter.write(config, folder.configFile());
+            return folder;
+        } catch (IOException e) {
+            throw unusable(path, e);
+        } catch (RuntimeException e) {
+            if (!existed) {
+                delete(path);
+            }
+            throw e;
+        }
+    }
+
+    /** Takes {@link #create} back, for a run that could not begin. */
+    void abandon() {
+        delete(path);
+    }
+
+    private static DeviceException unusable(Path path, IOException e) {
+        return new DeviceException(
+                "%s cannot be made the run folder: %s; name another train.output_dir"
+                        .formatted(path, AtomicFiles.reason(e)),
+                e);
+    }
+
+    /** The folder of a run that is to go on, rid of what a killed process left half-written. */
     static RunFolder reopen(Path path) {
-        if (!Files.isRegularFile(path.resolve("config.yaml"))) {
+        if (!Files.isRegularFile(path.resolve(CONFIG_FILE))) {
             throw ConfigException.of(
                     "%s holds no run to resume; leave --resume out to begin one", path);
         }
-        return new RunFolder(path);
+        RunFolder folder = new RunFolder(path);
+        for (Path file : folder.files()) {
+            Matcher leftover = LEFTOVER.matcher(String.valueOf(file.getFileName()));
+            if (leftover.matches()) {
+                AtomicFolder.clearUp(path.resolve(leftover.group(1)));
+            }
+        }
+        PagedMemory.clearUp(path);
+        return folder;
     }
 
     Path configFile() {
-        return path.resolve("config.yaml");
+        return path.resolve(CONFIG_FILE);
     }
 
     Path metricsFile() {
@@ -88,9 +129,19 @@ public record RunFolder(Path path) {
         return Optional.empty();
     }
 
-    /** Deletes the oldest checkpoints beyond a number; 0 keeps all. */
-    void keepNewest(int limit) {
-        List<Path> folders = checkpoints();
+    /** Whether the run has come to a checkpoint, whole or not. */
+    boolean hasCheckpoints() {
+        return !checkpoints().isEmpty();
+    }
+
+    /**
+     * Deletes the oldest checkpoints beyond a number; 0 keeps all.
+     *
+     * @param step of the checkpoint saved last. Later ones are damaged, or the run would have gone
+     *     on from them: they do not count, and are replaced when the run comes to their steps
+     */
+    void keepNewest(int limit, long step) {
+        List<Path> folders = checkpoints().stream().filter(f -> step(f) <= step).toList();
         for (int i = limit; limit > 0 && i < folders.size(); i++) {
             delete(folders.get(i));
         }
@@ -98,14 +149,19 @@ public record RunFolder(Path path) {
 
     /** Folders of checkpoints, newest first. */
     private List<Path> checkpoints() {
-        List<Path> folders = new ArrayList<>();
+        return files().stream()
+                .filter(Files::isDirectory)
+                .filter(f -> step(f) >= 0)
+                .sorted(Comparator.comparingLong(RunFolder::step).reversed())
+                .toList();
+    }
+
+    private List<Path> files() {
         try (Stream<Path> files = Files.list(path)) {
-            files.filter(Files::isDirectory).filter(f -> step(f) >= 0).forEach(folders::add);
+            return files.toList();
         } catch (IOException e) {
-            throw new DeviceException(path + " cannot be read: " + e, e);
+            throw new DeviceException(path + " cannot be read: " + AtomicFiles.reason(e), e);
         }
-        folders.sort(Comparator.comparingLong(RunFolder::step).reversed());
-        return folders;
     }
 
     private static long step(Path folder) {

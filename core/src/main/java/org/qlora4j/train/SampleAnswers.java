@@ -2,6 +2,7 @@ package org.qlora4j.train;
 
 import java.util.List;
 import java.util.Map;
+import java.util.function.BooleanSupplier;
 import org.qlora4j.generate.Generation;
 import org.qlora4j.generate.GenerationConfig;
 import org.qlora4j.generate.Generator;
@@ -16,23 +17,32 @@ import org.qlora4j.tokenize.Tokenizer;
 final class SampleAnswers {
     private SampleAnswers() {}
 
+    /** Stops between two tokens when the run is cancelled. */
     static void give(
             TrainConfig train,
             CausalModel model,
             Tokenizer tokenizer,
             LoraAdapter adapter,
-            RunListener listener) {
+            RunListener listener,
+            BooleanSupplier cancelled) {
         for (String prompt : train.samplePrompt()) {
             adapter.detach();
-            String base = answer(train, model, tokenizer, prompt);
+            String base = answer(train, model, tokenizer, prompt, cancelled);
             adapter.attach();
-            listener.sampleAnswered(
-                    new SampleAnswer(prompt, base, answer(train, model, tokenizer, prompt)));
+            String finetuned = answer(train, model, tokenizer, prompt, cancelled);
+            if (cancelled.getAsBoolean()) {
+                return;
+            }
+            listener.sampleAnswered(new SampleAnswer(prompt, base, finetuned));
         }
     }
 
     private static String answer(
-            TrainConfig train, CausalModel model, Tokenizer tokenizer, String prompt) {
+            TrainConfig train,
+            CausalModel model,
+            Tokenizer tokenizer,
+            String prompt,
+            BooleanSupplier cancelled) {
         String text =
                 tokenizer
                         .chatTemplate()
@@ -49,7 +59,7 @@ final class SampleAnswers {
                                 tokenizer.encode(text),
                                 GenerationConfig.DEFAULT.withMaxNewTokens(
                                         train.sampleMaxNewTokens()),
-                                token -> true);
+                                token -> !cancelled.getAsBoolean());
         int[] ids = generation.tokens().stream().mapToInt(Integer::intValue).toArray();
         return tokenizer.decode(ids, true).strip();
     }

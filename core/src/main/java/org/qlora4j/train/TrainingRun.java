@@ -1,7 +1,6 @@
 package org.qlora4j.train;
 
 import java.nio.file.Path;
-import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 import org.qlora4j.data.Batch;
 import org.qlora4j.data.BatchSampler;
@@ -55,7 +54,10 @@ public final class TrainingRun {
         Kernels.select(config.model().device());
         Path path = Path.of(config.model().modelNameOrPath());
         DType compute = config.quantization().computeDtype().onThisMachine();
-        RunFolder folder = resume ? RunFolder.reopen(config.train().outputPath()) : null;
+        RunFolder old = resume ? RunFolder.reopen(config.train().outputPath()) : null;
+        if (old == null) { // the model may take minutes to load
+            RunFolder.requireFree(config.train().outputPath());
+        }
         try (Tokenizer tokenizer = Tokenizer.load(Models.folder(path));
                 CausalModel model = Models.load(path, config.quantization(), compute)) {
             TrainingData data =
@@ -66,28 +68,70 @@ public final class TrainingRun {
                             model.vocabularySize(),
                             model.maxPositions());
             data.set().stats().report(config.data()).forEach(listener::notice);
-            if (folder == null) { // only now: bad input leaves no folder behind
-                folder = RunFolder.create(config.train().outputPath());
-            }
-            RunCheckpoint start =
-                    resume ? ResumeCheck.newest(folder, config, data.set().fingerprint()) : null;
-            RunConfigWriter.write(config, folder.configFile());
+            RunCheckpoint start = old == null ? null : checkpoint(old, data);
             try (LoraAdapter adapter = adapter(model, start, compute);
                     TrainableParameters parameters =
-                            new TrainableParameters(adapter.parameters(), p -> true);
-                    AdamW optimizer =
-                            new AdamW(parameters, config.train().optimizer(), folder.path())) {
-                if (start != null) {
-                    optimizer.load(start.optimizerFile());
+                            new TrainableParameters(adapter.parameters(), p -> true)) {
+                RunFolder folder = folder(old); // only now: bad input leaves nothing behind
+                try (AdamW optimizer = optimizer(old == null, folder, start, parameters)) {
+                    TrainResult result =
+                            train(model, data, folder, start, adapter, parameters, optimizer);
+                    if (!result.cancelled()) {
+                        SampleAnswers.give(
+                                config.train(),
+                                model,
+                                tokenizer,
+                                adapter,
+                                listener,
+                                () -> cancelled);
+                    }
+                    listener.finished(result);
+                    return result;
                 }
-                TrainResult result =
-                        train(model, data, folder, start, adapter, parameters, optimizer);
-                if (!result.cancelled()) {
-                    SampleAnswers.give(config.train(), model, tokenizer, adapter, listener);
-                }
-                listener.finished(result);
-                return result;
             }
+        }
+    }
+
+    private @Nullable RunCheckpoint checkpoint(RunFolder old, TrainingData data) {
+        RunCheckpoint newest =
+                ResumeCheck.newest(old, config, data.set().fingerprint()).orElse(null);
+        if (newest == null) {
+            listener.notice("the run has no checkpoint yet, so it begins with step 1");
+        }
+        return newest;
+    }
+
+    /** The folder of this run, with the settings as they are now. */
+    private RunFolder folder(@Nullable RunFolder old) {
+        if (old == null) {
+            return RunFolder.create(config.train().outputPath(), config);
+        }
+        RunConfigWriter.write(config, old.configFile());
+        return old;
+    }
+
+    private AdamW optimizer(
+            boolean isNew,
+            RunFolder folder,
+            @Nullable RunCheckpoint start,
+            TrainableParameters parameters) {
+        AdamW optimizer;
+        try {
+            optimizer = new AdamW(parameters, config.train().optimizer(), folder.path());
+        } catch (RuntimeException e) {
+            if (isNew) {
+                folder.abandon();
+            }
+            throw e;
+        }
+        try {
+            if (start != null) {
+                optimizer.load(start.optimizerFile());
+            }
+            return optimizer;
+        } catch (RuntimeException e) {
+            optimizer.close();
+            throw e;
         }
     }
 
@@ -183,10 +227,12 @@ public final class TrainingRun {
             }
             listener.stepDone(done);
             if (train.saveSteps() > 0 && state.step() % train.saveSteps() == 0) {
+                requireFinite(parameters, state.step(), folder);
                 saved = save(folder, state, adapter, optimizer);
             }
         }
         if (saved != state.step() && state.step() > firstStep) {
+            requireFinite(parameters, state.step(), folder);
             saved = save(folder, state, adapter, optimizer);
         }
         return new TrainResult(
@@ -226,7 +272,7 @@ public final class TrainingRun {
     private long save(RunFolder folder, TrainerState state, LoraAdapter adapter, AdamW optimizer) {
         Path target = folder.checkpoint(state.step());
         RunCheckpoint.save(target, state, adapter, optimizer, config.model().modelNameOrPath());
-        folder.keepNewest(config.train().saveTotalLimit());
+        folder.keepNewest(config.train().saveTotalLimit(), state.step());
         listener.checkpointSaved(target);
         return state.step();
     }
@@ -235,15 +281,24 @@ public final class TrainingRun {
         if (Double.isFinite(loss) && Double.isFinite(gradNorm)) {
             return;
         }
-        Optional<RunCheckpoint> last = folder.newestWhole();
         throw ConfigException.of(
                 "step %d: loss %s with gradient norm %s; lower train.learning_rate, or look at the data of this step;"
                         + " %s",
-                step,
-                loss,
-                gradNorm,
-                last.map(c -> "the last good checkpoint is " + c.folder())
-                        .orElse("no checkpoint was saved before"));
+                step, loss, gradNorm, lastGood(folder));
+    }
+
+    private static void requireFinite(TrainableParameters weights, long step, RunFolder folder) {
+        if (!weights.allFinite()) {
+            throw ConfigException.of(
+                    "step %d: a weight of the adapter is no finite number any more; lower train.learning_rate; %s",
+                    step, lastGood(folder));
+        }
+    }
+
+    private static String lastGood(RunFolder folder) {
+        return folder.newestWhole()
+                .map(c -> "the last good checkpoint is " + c.folder())
+                .orElse("no checkpoint was saved before");
     }
 
     static int totalSteps(TrainConfig train, int stepsPerEpoch) {

@@ -1,0 +1,36 @@
+package org.qlora4j.kernel;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.util.HashSet;
+import java.util.Set;
+import jdk.incubator.vector.FloatVector;
+import org.junit.jupiter.api.Test;
+import org.qlora4j.testing.Samples;
+
+class FloatRowsSumTest {
+    /** Long enough for the JVM to compile the loop, from interpreter to its last compiler. */
+    private static final int REPEATS = 200_000;
+
+    @Test
+    void sum_hasTheSameBitsBeforeAndAfterTheJvmCompilesIt() {
+        float[] values = Samples.normal(16, 42);
+        Set<Integer> bits = new HashSet<>();
+        for (int i = 0; i < REPEATS; i++) {
+            bits.add(Float.floatToRawIntBits(sum(values)));
+        }
+        assertThat(bits).containsExactly(Float.floatToRawIntBits(inHalves(values)));
+    }
+
+    private static float sum(float[] values) {
+        return FloatRows.sum(FloatVector.fromArray(FloatRows.FLOATS, values, 0));
+    }
+
+    private static float inHalves(float[] v) {
+        float[] four = new float[4];
+        for (int i = 0; i < 4; i++) {
+            four[i] = (v[i] + v[i + 8]) + (v[i + 4] + v[i + 12]);
+        }
+        return (four[0] + four[2]) + (four[1] + four[3]);
+    }
+}

@@ -1,0 +1,24 @@
+package org.qlora4j.train;
+
+import java.util.Arrays;
+import java.util.List;
+
+/** Main class of the JVMs that {@link KillTest} kills: prints a line when a step is done. */
+final class RunProcess {
+    private RunProcess() {}
+
+    /** Arguments: {@code new} or {@code resume}, then settings. */
+    public static void main(String[] arguments) {
+        List<String> settings = Arrays.asList(arguments).subList(1, arguments.length);
+        RunListener listener =
+                new RunListener() {
+                    @Override
+                    public void stepDone(StepMetrics metrics) {
+                        System.out.println("step " + metrics.step());
+                    }
+                };
+        RunConfig config = RunConfigReader.of(Overrides.ofWords(settings));
+        new TrainingRun(config, arguments[0].equals("resume"), listener).run();
+        System.out.println("done");
+    }
+}

@@ -8,10 +8,13 @@ import java.util.concurrent.Callable;
 import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 import org.qlora4j.error.ConfigException;
+import org.qlora4j.error.DeviceException;
 import org.qlora4j.error.FormatException;
 import org.qlora4j.generate.Generation;
 import org.qlora4j.generate.GenerationConfig;
 import org.qlora4j.generate.Generator;
+import org.qlora4j.kernel.DeviceChoice;
+import org.qlora4j.kernel.Kernels;
 import org.qlora4j.lora.LoraAdapter;
 import org.qlora4j.lora.PeftAdapter;
 import org.qlora4j.model.CausalModel;
@@ -69,13 +72,26 @@ public final class LanguageModel implements AutoCloseable {
      *
      * @param path as in {@link #load(Path)}
      * @param quantization how weights are held and in what they compute; where that is bfloat16 and
-     *     the CPU has no instructions for it, float32 with a warning
+     *     the device has no instructions for it, float32 with a warning
      * @throws FormatException if a file is missing, damaged or of a kind that is not supported
      */
     public static LanguageModel load(Path path, QuantConfig quantization) {
+        return load(path, quantization, DeviceChoice.AUTO);
+    }
+
+    /**
+     * Reads a model onto a device, which is that of all models of this process.
+     *
+     * @param path as in {@link #load(Path)}
+     * @param quantization as in {@link #load(Path, QuantConfig)}
+     * @throws FormatException if a file is missing, damaged or of a kind that is not supported
+     * @throws DeviceException if the device cannot be used, or the process computes on another
+     */
+    public static LanguageModel load(Path path, QuantConfig quantization, DeviceChoice device) {
         if (!Files.exists(path)) {
             throw FormatException.of("%s does not exist; check the path", path);
         }
+        Engine.call(() -> Kernels.select(device));
         DType compute = quantization.computeDtype().onThisMachine();
         // before the weights: its errors come at once
         Tokenizer tokenizer = Tokenizer.load(Models.folder(path));

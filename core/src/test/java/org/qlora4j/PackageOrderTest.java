@@ -144,7 +144,7 @@ class PackageOrderTest {
         int seen = 0;
         for (JavaAccess<?> access : accessesOfTensor()) {
             String member = access.getTarget().getName();
-            if (!Set.of("segment", "over").contains(member)) {
+            if (!Set.of("segment", "over", "address").contains(member)) {
                 continue;
             }
             seen++;
@@ -167,6 +167,29 @@ class PackageOrderTest {
                 found.add(access.getDescription());
             }
         }
+        assertThat(found).isEmpty();
+    }
+
+    /** The choice is made once, by whoever starts a run, and not looked up again by its parts. */
+    @Test
+    void device_isChosenByWhatStartsARunAlone() {
+        TreeSet<String> found = new TreeSet<>();
+        int seen = 0;
+        for (JavaClass c : classes) {
+            for (JavaAccess<?> access : c.getAccessesFromSelf()) {
+                JavaClass target = access.getTargetOwner();
+                boolean chooses =
+                        target.getName().equals(ROOT + ".kernel.Kernels")
+                                && access.getTarget().getName().equals("select");
+                if (chooses && !isIn(c, "kernel")) {
+                    seen++;
+                    if (!isIn(c, "train") && place(c) != API) {
+                        found.add(access.getDescription());
+                    }
+                }
+            }
+        }
+        assertThat(seen).as("uses above kernel").isPositive();
         assertThat(found).isEmpty();
     }
 

@@ -10,16 +10,18 @@ import java.util.Objects;
 import java.util.Set;
 import java.util.concurrent.Callable;
 import org.jspecify.annotations.Nullable;
-import org.qlora4j.kernel.CpuFeatures;
+import org.qlora4j.kernel.Kernels;
 import org.qlora4j.model.CausalModel;
 import org.qlora4j.model.LlamaConfig;
 import org.qlora4j.model.Models;
 import org.qlora4j.model.RopeScaling;
 import org.qlora4j.quant.QuantConfig;
 import org.qlora4j.tensor.Engine;
+import org.qlora4j.tensor.NativeMemory;
 import org.qlora4j.tensor.TensorScope;
 import org.qlora4j.train.TrainBench;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Spec;
@@ -37,8 +39,10 @@ final class BenchCommand implements Runnable {
     /** Shapes that need no checkpoint: their weights are random. */
     private static final Map<String, LlamaConfig> SHAPES =
             Map.of(
-                    "llama-1.1b", shape(2048, 22, 5632, 32, 4),
-                    "llama-3b", shape(3200, 26, 8640, 32, 32));
+                    "llama-tiny", shape(32000, 64, 2, 172, 4, 2),
+                    "llama-1.1b", shape(32000, 2048, 22, 5632, 32, 4),
+                    "llama-3b", shape(32000, 3200, 26, 8640, 32, 32),
+                    "llama-8b", shape(128256, 4096, 32, 14336, 32, 8));
 
     @Spec @Nullable CommandSpec spec;
 
@@ -48,9 +52,9 @@ final class BenchCommand implements Runnable {
     }
 
     private static LlamaConfig shape(
-            int hidden, int layers, int intermediate, int heads, int kvHeads) {
+            int vocabulary, int hidden, int layers, int intermediate, int heads, int kvHeads) {
         return new LlamaConfig(
-                32000,
+                vocabulary,
                 hidden,
                 intermediate,
                 layers,
@@ -73,7 +77,7 @@ final class BenchCommand implements Runnable {
         @Option(
                 names = "--model",
                 required = true,
-                paramLabel = "DIR|FILE.gguf|llama-1.1b|llama-3b",
+                paramLabel = "DIR|FILE.gguf|llama-tiny|llama-1.1b|llama-3b|llama-8b",
                 description = "A checkpoint, or a shape with random weights.")
         String model = "";
 
@@ -97,6 +101,8 @@ final class BenchCommand implements Runnable {
         @Option(names = "--warm", description = "Steps before them (${DEFAULT-VALUE}).")
         int warm = 2;
 
+        @Mixin DeviceOption device = new DeviceOption();
+
         @Option(names = "--json", description = "Print one JSON line.")
         boolean json;
 
@@ -116,6 +122,7 @@ final class BenchCommand implements Runnable {
         }
 
         private Map<String, Object> measure() {
+            Kernels kernels = Kernels.select(device.choice());
             long start = System.nanoTime();
             LlamaConfig shape = SHAPES.get(model);
             try (TensorScope scope = TensorScope.open();
@@ -124,11 +131,11 @@ final class BenchCommand implements Runnable {
                                     ? Models.load(
                                             Path.of(model),
                                             QuantConfig.DEFAULT,
-                                            CpuFeatures.defaultCompute())
+                                            kernels.defaultCompute())
                                     : Models.random(
                                             shape,
                                             QuantConfig.DEFAULT,
-                                            CpuFeatures.defaultCompute(),
+                                            kernels.defaultCompute(),
                                             false,
                                             0)) {
                 double loadSeconds = (System.nanoTime() - start) / 1e9;
@@ -139,6 +146,8 @@ final class BenchCommand implements Runnable {
                                 loaded, config, batch, seq, rank, checkpointing, warm, steps);
                 Map<String, Object> line = new LinkedHashMap<>();
                 line.put("model", String.valueOf(path.getFileName()));
+                line.put("device", kernels.deviceName());
+                line.put("kernels", kernels.name());
                 line.put("batch", batch);
                 line.put("seq", seq);
                 line.put("ckpt", checkpointing);
@@ -147,6 +156,9 @@ final class BenchCommand implements Runnable {
                 line.put(
                         "peak_gib",
                         round(ResidentMemory.peak().orElse(0) / (double) (1L << 30), 2));
+                line.put("peak_tensors_gib", round(NativeMemory.peakBytes() / 0x1p30, 2));
+                kernels.deviceBytesTaken()
+                        .ifPresent(bytes -> line.put("device_gib", round(bytes / 0x1p30, 2)));
                 line.put("load_s", round(loadSeconds, 1));
                 line.put("trainable", result.trainable());
                 line.put("losses", result.losses().stream().map(l -> round(l, 4)).toList());

@@ -14,13 +14,15 @@ import picocli.CommandLine.Spec;
  */
 @Command(
         name = "doctor",
-        description = "Show the JDK, CPU, memory and settings that qlora4j runs with.")
+        description =
+                "Show the JDK, CPU, memory, libtorch, GPU and settings that qlora4j runs with.")
 final class DoctorCommand implements Callable<Integer> {
     private static final List<Report.Source> SOURCES =
             List.of(
                     JvmReport::lines,
                     CpuReport::lines,
                     MemoryReport::lines,
+                    LibtorchReport::lines,
                     EnvironmentReport::lines);
 
     @Spec @Nullable CommandSpec spec;

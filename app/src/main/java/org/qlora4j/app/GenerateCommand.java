@@ -20,6 +20,7 @@ import org.qlora4j.generate.GenerationConfig;
 import org.qlora4j.generate.StopReason;
 import org.qlora4j.quant.QuantConfig;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.ParentCommand;
@@ -96,6 +97,8 @@ final class GenerateCommand implements Callable<Integer> {
             description = "Keep the weights as in the checkpoint instead of 4 bits.")
     boolean noQuantize;
 
+    @Mixin DeviceOption device = new DeviceOption();
+
     @ParentCommand @Nullable QloraCommand qlora;
     @Spec @Nullable CommandSpec spec;
 
@@ -111,7 +114,7 @@ final class GenerateCommand implements Callable<Integer> {
         PrintWriter out = Objects.requireNonNull(spec, "picocli sets it").commandLine().getOut();
         GenerationConfig config = config();
         String text = prompt.equals("-") ? read(System.in) : prompt;
-        try (LanguageModel loaded = LanguageModel.load(model, quantization())) {
+        try (LanguageModel loaded = LanguageModel.load(model, quantization(), device.choice())) {
             if (adapter != null) {
                 loaded.withAdapter(adapter);
             }

@@ -18,6 +18,7 @@ import org.qlora4j.train.RunConfigReader;
 import org.qlora4j.train.TrainResult;
 import org.qlora4j.train.TrainingRun;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
@@ -49,6 +50,8 @@ final class TrainCommand implements Callable<Integer> {
 
     @Option(names = "--steps", paramLabel = "N", description = "Steps to train.")
     @Nullable String steps;
+
+    @Mixin DeviceOption device = new DeviceOption();
 
     @Option(names = "--resume", description = "Go on with the run in the run folder.")
     boolean resume;
@@ -132,6 +135,9 @@ final class TrainCommand implements Callable<Integer> {
         add(rest, "--dataset", data);
         add(rest, "--output_dir", out);
         add(rest, "--max_steps", steps);
+        if (device.device != null) {
+            rest.add("model.device=" + device.choice().key());
+        }
         Overrides overrides = QloraFlags.parse(rest);
         overrides.notices().forEach(notice -> errorLine(notice));
         if (file == null) {

@@ -31,4 +31,21 @@ class DoctorCommandTest {
                         new Report("OMP_WAIT_POLICY", "passive"),
                         new Report("OMP_NUM_THREADS", "not set"));
     }
+
+    @Test
+    void libtorchAndGpu_areShownOrWhatIsMissing() {
+        List<Report> lines = LibtorchReport.lines();
+        assertThat(lines)
+                .extracting(Report::name)
+                .contains(
+                        "libtorch",
+                        "CUDA",
+                        "NVIDIA driver",
+                        "NVRTC",
+                        "device",
+                        "kernels",
+                        "compute dtype");
+        assertThat(lines)
+                .allSatisfy(line -> assertThat(line.value()).isNotBlank().doesNotContain("\n"));
+    }
 }

@@ -12,7 +12,7 @@ import org.qlora4j.tensor.Tensor;
  * of 0. The absmax of a block of zeros is 0, but 1e-38 for a short last block. NaN and infinite
  * values give an absmax that is not finite: the caller must look for it.
  */
-public sealed interface FourBit permits ReferenceFourBit, VectorFourBit {
+public sealed interface FourBit permits ReferenceFourBit, VectorFourBit, CudaFourBit {
     /** Smallest divisor, and the absmax of a short last block of zeros. */
     float TINY = 1e-38f;
 
@@ -29,7 +29,7 @@ public sealed interface FourBit permits ReferenceFourBit, VectorFourBit {
      * the type of {@code out}.
      *
      * @param codes U8 [ceil(n / 2)]
-     * @param out written: contiguous, n elements, F32 or BF16 (or F16 in the reference)
+     * @param out written: contiguous, n elements, F32 or BF16 (or F16, but for vectors)
      */
     void dequantize(Tensor codes, BlockScales scales, CodeTable table, int blockSize, Tensor out);
 }

@@ -1,16 +1,24 @@
 package org.qlora4j.kernel;
 
+import java.util.OptionalLong;
+import org.jspecify.annotations.Nullable;
 import org.qlora4j.error.ConfigException;
 import org.qlora4j.error.DeviceException;
+import org.qlora4j.tensor.CudaDriver;
+import org.qlora4j.tensor.DType;
+import org.qlora4j.tensor.Device;
 import org.qlora4j.tensor.Engine;
+import org.qlora4j.tensor.Tensors;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * The kernels of this process, chosen once: the fastest set that the machine and the JVM's flags
- * allow, or the one named by the system property {@code qlora.kernels} (reference, vector).
+ * Device and kernels of this process, chosen once at start: where all tensors lie, and the fastest
+ * set of kernels that the device, the machine and the JVM's flags allow, or the one named by the
+ * system property {@code qlora.kernels} (reference, vector, cuda).
  *
- * @param name the set: reference or vector
+ * @param device where all tensors are made
+ * @param name the set: reference, vector or cuda
  * @param reason why it was chosen, for {@code qlora doctor}
  * @param fourBit 4-bit blocks
  * @param fourBitProduct few rows times a 4-bit weight
@@ -20,6 +28,7 @@ import org.slf4j.LoggerFactory;
  * @param rotary rotary position embedding
  */
 public record Kernels(
+        Device device,
         String name,
         String reason,
         FourBit fourBit,
@@ -33,77 +42,202 @@ public record Kernels(
     /** The flag a JVM needs for the vector kernels. */
     public static final String VECTOR_FLAG = "--add-modules=jdk.incubator.vector";
 
-    private static final class Holder {
-        static final Kernels CURRENT = choose(System.getProperty("qlora.kernels", "auto"));
+    /** First compute capability with bf16 matrix instructions (Ampere), times ten. */
+    private static final int BF16_CAPABILITY = 80;
+
+    private static volatile @Nullable Kernels selected;
+
+    /**
+     * Chooses the device of this process, before the first tensor is made. A later call must allow
+     * the same device.
+     *
+     * @throws DeviceException if the device cannot be used: what is missing, and the remedy
+     */
+    public static synchronized Kernels select(DeviceChoice wanted) {
+        Kernels before = selected;
+        if (before != null) {
+            if (wanted != DeviceChoice.AUTO && !wanted.key().equals(before.device.toString())) {
+                throw DeviceException.of(
+                        "device %s: this process already computes on %s; start another one",
+                        wanted.key(), before.device);
+            }
+            return before;
+        }
+        Device device = deviceFor(wanted);
+        Kernels chosen = choose(device, System.getProperty("qlora.kernels", "auto"));
+        Tensors.setDevice(device);
+        selected = chosen;
+        return chosen;
     }
 
-    /** The kernels chosen for this process. */
+    /** Device and kernels chosen for this process; where nobody has chosen, the CPU. */
     public static Kernels current() {
-        return Holder.CURRENT;
+        Kernels chosen = selected;
+        return chosen == null ? select(DeviceChoice.CPU) : chosen;
+    }
+
+    /** The device as settings name it: {@code cpu} or {@code cuda:0}. */
+    public String deviceName() {
+        return device.toString();
+    }
+
+    /**
+     * Bytes of the GPU's memory that are taken, by this process and others: what libtorch's
+     * allocator has ever held at once, since it gives nothing back, the CUDA context, and whatever
+     * else runs there. Empty on the CPU.
+     */
+    public OptionalLong deviceBytesTaken() {
+        if (!device.cuda()) {
+            return OptionalLong.empty();
+        }
+        CudaDriver driver = CudaDriver.open();
+        return OptionalLong.of(driver.memory(device.index()) - driver.freeMemory(device.index()));
+    }
+
+    private static Device deviceFor(DeviceChoice wanted) {
+        if (wanted == DeviceChoice.CPU) {
+            return Device.CPU;
+        }
+        String missing = CudaStatus.whatIsMissing().orElse(null);
+        if (missing == null) {
+            return Device.cuda(0);
+        }
+        if (wanted == DeviceChoice.AUTO) {
+            LOG.info("device cpu: {}", missing);
+            return Device.CPU;
+        }
+        throw new DeviceException("device " + wanted.key() + ": " + missing);
+    }
+
+    /** Whether the device multiplies bf16 matrices with instructions made for it. */
+    public boolean hasBf16() {
+        return device.cuda()
+                ? CudaDriver.open().computeCapability(device.index()) >= BF16_CAPABILITY
+                : CpuFeatures.hasBf16();
+    }
+
+    /**
+     * The compute dtype where none is asked for: BF16 if the device has it, else F32 and a notice.
+     */
+    public DType defaultCompute() {
+        if (!device.cuda()) {
+            return CpuFeatures.defaultCompute();
+        }
+        if (hasBf16()) {
+            return DType.BF16;
+        }
+        LOG.warn(
+                "compute dtype f32: the GPU has no bf16 instructions (compute capability 8.0 or newer)");
+        return DType.F32;
     }
 
     /** The plain kernels, made of libtorch operations. */
-    public static Kernels reference(String reason) {
+    static Kernels reference(Device device, String reason) {
+        return withFourBit(device, "reference", reason, new ReferenceFourBit());
+    }
+
+    static Kernels choose(Device device, String wanted) {
+        return switch (wanted) {
+            case "auto" -> device.cuda() ? fastestOnCuda(device) : fastestOnCpu();
+            case "reference" -> reference(device, "asked for by qlora.kernels");
+            case "vector" -> {
+                if (device.cuda()) {
+                    throw ConfigException.of(
+                            "qlora.kernels=vector runs on device cpu, not %s; leave it out",
+                            device);
+                }
+                requireVectors();
+                yield vector("asked for by qlora.kernels");
+            }
+            case "cuda" -> {
+                if (!device.cuda()) {
+                    throw new ConfigException(
+                            "qlora.kernels=cuda runs on device cuda:0, not cpu; leave it out");
+                }
+                yield cuda(device, "asked for by qlora.kernels");
+            }
+            default ->
+                    throw ConfigException.of(
+                            "qlora.kernels must be auto, reference, vector or cuda, got %s",
+                            wanted);
+        };
+    }
+
+    private static Kernels fastestOnCuda(Device device) {
+        try {
+            return cuda(device, "compiled for compute capability " + capability(device));
+        } catch (DeviceException e) {
+            LOG.warn("kernels will be slow: {}", e.getMessage());
+            return reference(device, String.valueOf(e.getMessage()));
+        }
+    }
+
+    private static Kernels fastestOnCpu() {
+        if (!hasVectorModule()) {
+            LOG.warn(
+                    "the Vector API is off, kernels will be slow; start the JVM with {}",
+                    VECTOR_FLAG);
+            return reference(Device.CPU, "the JVM runs without " + VECTOR_FLAG);
+        }
+        int floats = VectorWidth.floats();
+        return floats >= 16
+                ? vector("vectors of " + floats + " floats")
+                : reference(
+                        Device.CPU,
+                        "vectors of " + floats + " floats; the vector kernels need 16 (AVX-512)");
+    }
+
+    private static boolean hasVectorModule() {
+        return ModuleLayer.boot().findModule("jdk.incubator.vector").isPresent();
+    }
+
+    private static void requireVectors() {
+        if (!hasVectorModule()) {
+            throw new DeviceException("qlora.kernels=vector: start the JVM with " + VECTOR_FLAG);
+        }
+        if (VectorWidth.floats() < 16) {
+            throw DeviceException.of(
+                    "qlora.kernels=vector: this CPU offers vectors of %d floats, 16 (AVX-512) are needed; use"
+                            + " qlora.kernels=reference",
+                    VectorWidth.floats());
+        }
+    }
+
+    private static String capability(Device device) {
+        return Nvrtc.capability(CudaDriver.open().computeCapability(device.index()));
+    }
+
+    private static Kernels vector(String reason) {
+        Workers workers = new Workers(Engine.threads());
+        Kernels plain = reference(Device.CPU, reason);
         return new Kernels(
-                "reference",
+                Device.CPU,
+                "vector",
                 reason,
-                new ReferenceFourBit(),
+                new VectorFourBit(workers),
+                new VectorFourBitProduct(workers),
+                new VectorAttentionSoftmax(workers, plain.attentionSoftmax),
+                new VectorCrossEntropyRows(workers, plain.crossEntropy),
+                new VectorNormRows(workers, plain.norm),
+                new VectorRotaryRows(workers, plain.rotary));
+    }
+
+    /** On a GPU only decoding is a kernel of our own; the rest is libtorch's. */
+    private static Kernels cuda(Device device, String reason) {
+        CudaFourBit fourBit = CudaFourBit.compile(CudaDriver.open(), Nvrtc.open(), device.index());
+        return withFourBit(device, "cuda", reason, fourBit);
+    }
+
+    private static Kernels withFourBit(Device device, String name, String reason, FourBit fourBit) {
+        return new Kernels(
+                device,
+                name,
+                reason,
+                fourBit,
                 new ReferenceFourBitProduct(),
                 new ReferenceAttentionSoftmax(),
                 new ReferenceCrossEntropyRows(),
                 new ReferenceNormRows(),
                 new ReferenceRotaryRows());
-    }
-
-    static Kernels choose(String wanted) {
-        boolean module = ModuleLayer.boot().findModule("jdk.incubator.vector").isPresent();
-        return switch (wanted) {
-            case "reference" -> reference("asked for by qlora.kernels");
-            case "vector" -> {
-                if (!module) {
-                    throw new DeviceException(
-                            "qlora.kernels=vector: start the JVM with " + VECTOR_FLAG);
-                }
-                if (VectorWidth.floats() < 16) {
-                    throw DeviceException.of(
-                            "qlora.kernels=vector: this CPU offers vectors of %d floats, 16 (AVX-512) are needed; use"
-                                    + " qlora.kernels=reference",
-                            VectorWidth.floats());
-                }
-                yield vector("asked for by qlora.kernels");
-            }
-            case "auto" -> {
-                if (!module) {
-                    LOG.warn(
-                            "the Vector API is off, kernels will be slow; start the JVM with {}",
-                            VECTOR_FLAG);
-                    yield reference("the JVM runs without " + VECTOR_FLAG);
-                }
-                int floats = VectorWidth.floats();
-                yield floats >= 16
-                        ? vector("vectors of " + floats + " floats")
-                        : reference(
-                                "vectors of "
-                                        + floats
-                                        + " floats; the vector kernels need 16 (AVX-512)");
-            }
-            default ->
-                    throw ConfigException.of(
-                            "qlora.kernels must be auto, reference or vector, got %s", wanted);
-        };
-    }
-
-    private static Kernels vector(String reason) {
-        Workers workers = new Workers(Engine.threads());
-        Kernels plain = reference(reason);
-        return new Kernels(
-                "vector",
-                reason,
-                new VectorFourBit(workers),
-                new VectorFourBitProduct(workers),
-                new VectorAttentionSoftmax(workers, plain.attentionSoftmax()),
-                new VectorCrossEntropyRows(workers, plain.crossEntropy()),
-                new VectorNormRows(workers, plain.norm()),
-                new VectorRotaryRows(workers, plain.rotary()));
     }
 }

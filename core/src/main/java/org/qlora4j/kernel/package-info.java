@@ -1,7 +1,8 @@
 /**
  * Fused operations on the memory of tensors, one contract each, with a plain reference of libtorch
- * operations that runs on any device and a Vector API twin for CPUs. In: codes, scales, values.
- * Out: the same. One set is chosen at start. Open {@link org.qlora4j.kernel.Kernels} first.
+ * operations that runs on any device, a Vector API twin for CPUs and a CUDA twin. In: codes,
+ * scales, values. Out: the same. Device and set are chosen once at start. Open {@link
+ * org.qlora4j.kernel.Kernels} first.
  */
 @NullMarked
 package org.qlora4j.kernel;

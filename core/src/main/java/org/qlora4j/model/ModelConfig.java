@@ -4,6 +4,7 @@ import static org.qlora4j.error.Require.require;
 
 import com.fasterxml.jackson.annotation.JsonProperty;
 import com.fasterxml.jackson.annotation.JsonPropertyDescription;
+import org.qlora4j.kernel.DeviceChoice;
 
 /**
  * Which model is finetuned, and where it runs: section {@code model} of the settings.

@@ -1,7 +1,7 @@
 package org.qlora4j.quant;
 
 import com.fasterxml.jackson.annotation.JsonProperty;
-import org.qlora4j.kernel.CpuFeatures;
+import org.qlora4j.kernel.Kernels;
 import org.qlora4j.tensor.DType;
 
 /** The float type a frozen weight is dequantized to, and in which its layer multiplies. */
@@ -12,10 +12,10 @@ public enum ComputeDtype {
     FLOAT32;
 
     /**
-     * What this machine computes in: float32 where it has no instructions for bfloat16, with one
-     * warning.
+     * What the device of this process computes in: float32 where it has no instructions for
+     * bfloat16, with a warning.
      */
     public DType onThisMachine() {
-        return this == FLOAT32 ? DType.F32 : CpuFeatures.defaultCompute();
+        return this == FLOAT32 ? DType.F32 : Kernels.current().defaultCompute();
     }
 }

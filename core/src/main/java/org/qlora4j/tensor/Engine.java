@@ -65,6 +65,16 @@ public final class Engine {
         openblas_nolapack.blas_set_num_threads(threads); // f32 products run in its own pool
     }
 
+    /**
+     * Waits until all that was asked for is computed. On a CPU it always is; a GPU works through a
+     * queue, and only what reads a value back waits for it.
+     */
+    public static void synchronize() {
+        if (Tensors.device().cuda()) {
+            torch.cuda_synchronize(Tensors.device().index());
+        }
+    }
+
     @SuppressWarnings("unchecked")
     private static <E extends Throwable> RuntimeException rethrow(Throwable t) throws E {
         throw (E) t; // unchecked on purpose: callers see the work's own exception

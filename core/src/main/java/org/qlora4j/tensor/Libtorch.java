@@ -2,6 +2,8 @@ package org.qlora4j.tensor;
 
 import java.util.Locale;
 import java.util.function.Supplier;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import org.bytedeco.javacpp.Loader;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.global.torch;
@@ -13,28 +15,56 @@ import org.qlora4j.error.DeviceException;
  * off: scopes free, and the limits would make it call {@code System.gc()} in the middle of a step.
  */
 final class Libtorch {
-    static {
+    /** Shared libraries of CUDA, cuDNN and NCCL, which the CUDA build does not bring along. */
+    private static final Pattern OF_CUDA = Pattern.compile("lib(cu|nccl|nv)\\w*\\.so[.\\d]*");
+
+    // kept, not thrown: an exception in a static block shows only as NoClassDefFoundError later on
+    private static final @Nullable DeviceException FAILURE = tryToLoad();
+
+    private Libtorch() {}
+
+    private static @Nullable DeviceException tryToLoad() {
         System.setProperty("org.bytedeco.javacpp.nopointergc", "true");
         System.setProperty("org.bytedeco.javacpp.maxBytes", "0");
         System.setProperty("org.bytedeco.javacpp.maxPhysicalBytes", "0");
         try {
             Loader.load(torch.class);
-        } catch (UnsatisfiedLinkError e) {
-            throw new DeviceException(
-                    "libtorch cannot be loaded on this platform ("
-                            + Loader.getPlatform()
-                            + "): "
-                            + firstLine(e.getMessage())
-                            + "; run 'qlora doctor'",
-                    e);
+            return null;
+        } catch (LinkageError e) {
+            return new DeviceException(explain(e), e);
         }
     }
 
-    private Libtorch() {}
+    /** One line: what could not be loaded, and what to do about it. */
+    static String explain(Throwable failure) {
+        String reason = firstLine(failure.getMessage());
+        for (Throwable cause = failure; cause != null; cause = cause.getCause()) {
+            String message = firstLine(cause.getMessage());
+            Matcher library = OF_CUDA.matcher(message);
+            if (library.find()) {
+                return "libtorch's CUDA build cannot be loaded: "
+                        + library.group()
+                        + " not found; install CUDA 13 (with CUPTI), cuDNN 9 and NCCL 2 and put them on"
+                        + " LD_LIBRARY_PATH, or use the CPU build of qlora4j";
+            }
+            reason = message.isEmpty() ? reason : message; // the innermost names the file
+        }
+        return "libtorch cannot be loaded on this platform ("
+                + Loader.getPlatform()
+                + "): "
+                + reason
+                + "; run 'qlora doctor'";
+    }
 
-    /** Makes sure that libtorch is loaded, with the settings above. */
+    /**
+     * Makes sure that libtorch is loaded, with the settings above.
+     *
+     * @throws DeviceException if it cannot be
+     */
     static void load() {
-        // the static block above does it
+        if (FAILURE != null) {
+            throw FAILURE;
+        }
     }
 
     /** Runs one call whose result is a new handle; every other pointer made on the way is freed. */
@@ -60,7 +90,8 @@ final class Libtorch {
     private static RuntimeException translate(RuntimeException e) {
         String message = String.valueOf(e.getMessage());
         if (message.toLowerCase(Locale.ROOT).contains("not enough memory")
-                || message.contains("can't allocate")) {
+                || message.contains("can't allocate")
+                || message.contains("CUDA out of memory")) {
             return new DeviceException(
                     "out of memory: "
                             + firstLine(message)

@@ -11,8 +11,8 @@ import java.nio.file.StandardOpenOption;
 import org.qlora4j.error.DeviceException;
 
 /**
- * Zeroed memory that the system may page out when it runs short: a file mapped into memory on CPUs
- * (the paged optimizer of arXiv 2305.14314, section 3, has unified memory in its place). The file
+ * Zeroed memory that the system may page out when it runs short: unified memory on a CUDA device
+ * (the paged optimizer of arXiv 2305.14314, section 3), a file mapped into memory on CPUs. The file
  * is unlinked at once where the system allows it, so that nothing is left of a process that was
  * killed.
  */
@@ -21,15 +21,28 @@ public final class PagedMemory implements AutoCloseable {
 
     private final Arena arena = Arena.ofShared();
     private final MemorySegment memory;
-    private final Path file;
+    private final boolean managed;
 
     /**
-     * @param folder where the file is made; it must exist and have room
+     * @param folder where the file is made, if one is; it must exist and have room
      * @param bytes size
      */
     public PagedMemory(Path folder, long bytes) {
-        file = folder.resolve(PREFIX + ProcessHandle.current().pid() + "-" + System.nanoTime());
-        MemorySegment mapped;
+        Device device = Tensors.device();
+        managed = device.cuda();
+        if (managed) {
+            memory = CudaDriver.open().allocateManaged(bytes, device.index());
+            try (TensorScope scope = TensorScope.open()) {
+                floats().zero();
+            }
+        } else {
+            memory = mapFile(folder, bytes);
+        }
+    }
+
+    private MemorySegment mapFile(Path folder, long bytes) {
+        Path file =
+                folder.resolve(PREFIX + ProcessHandle.current().pid() + "-" + System.nanoTime());
         try (FileChannel channel =
                 FileChannel.open(
                         file,
@@ -43,16 +56,15 @@ public final class PagedMemory implements AutoCloseable {
                                 + " train.optim=adamw_torch",
                         folder, room >> 20, bytes >> 20);
             }
-            mapped = channel.map(FileChannel.MapMode.READ_WRITE, 0, bytes, arena);
+            return channel.map(FileChannel.MapMode.READ_WRITE, 0, bytes, arena);
         } catch (IOException e) {
             arena.close();
             throw new DeviceException(
                     "the paged optimizer state cannot be made in " + folder + ": " + e.getMessage(),
                     e);
         } finally {
-            unlink();
+            unlink(file);
         }
-        memory = mapped;
     }
 
     /** The whole memory as an F32 vector; close it before this. */
@@ -76,7 +88,7 @@ public final class PagedMemory implements AutoCloseable {
         }
     }
 
-    private void unlink() {
+    private static void unlink(Path file) {
         try {
             Files.deleteIfExists(file);
         } catch (IOException e) {
@@ -86,6 +98,10 @@ public final class PagedMemory implements AutoCloseable {
 
     @Override
     public void close() {
+        if (managed) {
+            Engine.synchronize(); // kernels that use it may still be queued
+            CudaDriver.open().freeManaged(memory);
+        }
         arena.close();
     }
 }

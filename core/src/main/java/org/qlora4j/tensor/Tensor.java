@@ -29,6 +29,7 @@ public final class Tensor implements AutoCloseable {
     private final NativeMemory.Storage storage;
     private final long[] shape;
     private final DType dtype;
+    private final boolean onCpu;
     @Nullable TensorScope scope;
     int slot;
 
@@ -47,6 +48,7 @@ public final class Tensor implements AutoCloseable {
             shape[i] = handle.size(i);
         }
         this.dtype = DType.of(handle.scalar_type().intern());
+        this.onCpu = handle.is_cpu();
         this.storage = storage != null ? storage : new NativeMemory.Storage(byteSize());
         this.storage.retain();
         owner.own(this);
@@ -190,6 +192,17 @@ public final class Tensor implements AutoCloseable {
     /** This tensor (another handle) if it has the dtype, else a converted copy. */
     public Tensor to(DType newType) {
         return newType == dtype ? alias() : fresh(h -> h.to(newType.scalarType()));
+    }
+
+    /** This tensor (another handle) if it lies on the device, else a copy there. */
+    Tensor to(Device device) {
+        if (device.cuda() != onCpu) {
+            return alias();
+        }
+        return fresh(h -> {
+            var there = device.toLibtorch();
+            return h.to(there, dtype.scalarType());
+        });
     }
 
     /** A copy in memory of its own. */
@@ -554,7 +567,7 @@ public final class Tensor implements AutoCloseable {
     /** All elements in order, converted to float. */
     public float[] toFloats() {
         try (TensorScope scope = TensorScope.open()) {
-            Tensor plain = to(DType.F32).contiguous();
+            Tensor plain = to(DType.F32).to(Device.CPU).contiguous();
             return plain.segment().toArray(ValueLayout.JAVA_FLOAT);
         }
     }
@@ -562,7 +575,7 @@ public final class Tensor implements AutoCloseable {
     /** All elements in order, converted to long. */
     public long[] toLongs() {
         try (TensorScope scope = TensorScope.open()) {
-            Tensor plain = to(DType.I64).contiguous();
+            Tensor plain = to(DType.I64).to(Device.CPU).contiguous();
             return plain.segment().toArray(ValueLayout.JAVA_LONG);
         }
     }
@@ -570,7 +583,7 @@ public final class Tensor implements AutoCloseable {
     /** Copies the bytes of the elements, in order, to other memory of the same size. */
     public void copyTo(MemorySegment target) {
         try (TensorScope scope = TensorScope.open()) {
-            target.copyFrom(contiguous().segment());
+            target.copyFrom(to(Device.CPU).contiguous().segment());
         }
     }
 
@@ -579,10 +592,21 @@ public final class Tensor implements AutoCloseable {
      * architecture test keeps other packages from it.
      */
     public MemorySegment segment() {
+        if (!onCpu) {
+            throw new IllegalStateException(this + " does not lie in the CPU's memory");
+        }
+        return Tensors.segmentAt(address(), byteSize());
+    }
+
+    /**
+     * Where a contiguous tensor begins in the memory of its device, valid while this handle is
+     * open. For kernels alone, as {@link #segment} is.
+     */
+    public long address() {
         if (!isContiguous()) {
             throw new IllegalStateException(this + " is not contiguous");
         }
-        return Tensors.segmentAt(address(handle()), byteSize());
+        return address(handle());
     }
 
     // ---- how results are wrapped

@@ -7,18 +7,40 @@ import java.util.List;
 import java.util.function.Supplier;
 import org.bytedeco.javacpp.BytePointer;
 import org.bytedeco.javacpp.Pointer;
+import org.bytedeco.pytorch.DeviceOptional;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.TensorOptions;
 import org.bytedeco.pytorch.TensorVector;
 import org.bytedeco.pytorch.global.torch;
 
-/** Makes tensors. Each belongs to the innermost {@link TensorScope}. */
+/**
+ * Makes tensors, all on one device. Each belongs to the innermost {@link TensorScope}.
+ *
+ * <p>Every factory makes its tensor on the {@linkplain #device device of this process}; bytes,
+ * arrays and numbers go to it and come back from it by copy, so that nothing else needs to know
+ * where tensors lie.
+ */
 public final class Tensors {
     static {
         Libtorch.load();
     }
 
+    private static volatile Device device = Device.CPU;
+
     private Tensors() {}
+
+    /** Where tensors are made. */
+    public static Device device() {
+        return device;
+    }
+
+    /**
+     * Says where tensors are made from now on. For the choice of kernels alone, once at start:
+     * tensors of two devices do not compute with each other.
+     */
+    public static void setDevice(Device newDevice) {
+        device = newDevice;
+    }
 
     /** With undefined content. */
     public static Tensor empty(DType dtype, long... shape) {
@@ -65,12 +87,19 @@ public final class Tensors {
 
     /** A copy of C-contiguous little-endian bytes; their number must fit the shape. */
     public static Tensor fromBytes(DType dtype, long[] shape, MemorySegment bytes) {
-        Tensor tensor = empty(dtype, shape);
-        if (bytes.byteSize() != tensor.byteSize()) {
+        long size = Tensor.count(shape) * dtype.bytes();
+        if (bytes.byteSize() != size) {
             throw new IllegalArgumentException(
-                    "%d bytes for a tensor of %d bytes"
-                            .formatted(bytes.byteSize(), tensor.byteSize()));
+                    "%d bytes for a tensor of %d bytes".formatted(bytes.byteSize(), size));
         }
+        if (device.cuda()) {
+            try (TensorScope scope = TensorScope.open()) {
+                Tensor host = fresh(() -> torch.empty(shape, options(dtype, Device.CPU), null));
+                host.segment().copyFrom(bytes);
+                return scope.promote(host.to(device));
+            }
+        }
+        Tensor tensor = empty(dtype, shape);
         tensor.segment().copyFrom(bytes);
         return tensor;
     }
@@ -78,6 +107,8 @@ public final class Tensors {
     /**
      * A tensor over memory that somebody else owns, such as a mapped file: nothing is copied, and
      * the tensor must be closed before the arena of the memory is.
+     *
+     * @param memory that the device of this process can reach
      */
     public static Tensor over(MemorySegment memory, DType dtype, long... shape) {
         if (memory.byteSize() < Tensor.count(shape) * dtype.bytes()) {
@@ -115,8 +146,13 @@ public final class Tensors {
         return new Tensor(Libtorch.call(call), null);
     }
 
-    static TensorOptions options(DType dtype) {
-        return new TensorOptions(dtype.scalarType());
+    private static TensorOptions options(DType dtype) {
+        return options(dtype, device);
+    }
+
+    private static TensorOptions options(DType dtype, Device on) {
+        TensorOptions options = new TensorOptions(dtype.scalarType());
+        return on.cuda() ? options.device(new DeviceOptional(on.toLibtorch())) : options;
     }
 
     private static Pointer pointer(MemorySegment memory) {

@@ -83,6 +83,7 @@ public record RunCheckpoint(Path folder, TrainerState state) {
     private static Map<String, Object> seal(Path folder, String dataFingerprint) {
         Map<String, Object> environment = new LinkedHashMap<>();
         environment.put("threads", Engine.threads());
+        environment.put("device", Kernels.current().deviceName());
         environment.put("kernels", Kernels.current().name());
         environment.put("java", Runtime.version().toString());
         environment.put("os", System.getProperty("os.name") + " " + System.getProperty("os.arch"));

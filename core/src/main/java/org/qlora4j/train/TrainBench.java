@@ -21,6 +21,7 @@ import org.qlora4j.optim.OptimConfig;
 import org.qlora4j.optim.OptimType;
 import org.qlora4j.optim.TrainableParameters;
 import org.qlora4j.tensor.DType;
+import org.qlora4j.tensor.Engine;
 import org.qlora4j.tensor.Tensor;
 import org.qlora4j.tensor.TensorScope;
 import org.qlora4j.tensor.Tensors;
@@ -102,6 +103,7 @@ public final class TrainBench {
                 optimizer.step(2e-4);
                 parameters.refresh();
                 parameters.zeroGradients();
+                Engine.synchronize();
                 if (i >= warm) {
                     seconds.add((System.nanoTime() - start) / 1e9);
                 }
@@ -181,6 +183,7 @@ public final class TrainBench {
                     try (TensorScope each = TensorScope.open()) {
                         x.linear(w, null);
                     }
+                    Engine.synchronize();
                     best = Math.min(best, (System.nanoTime() - start) / 1e9);
                 }
             }

@@ -51,6 +51,7 @@ public final class TrainingRun {
         if (config.train().threads() > 0) {
             Engine.setThreads(config.train().threads());
         }
+        Kernels.select(config.model().device());
         Path path = Path.of(config.model().modelNameOrPath());
         DType compute = config.quantization().computeDtype().onThisMachine();
         RunFolder old = resume ? RunFolder.reopen(config.train().outputPath()) : null;

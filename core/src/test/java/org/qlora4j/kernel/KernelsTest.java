@@ -7,11 +7,12 @@ import org.junit.jupiter.api.Assumptions;
 import org.junit.jupiter.api.Test;
 import org.qlora4j.error.ConfigException;
 import org.qlora4j.error.DeviceException;
+import org.qlora4j.tensor.Device;
 
 class KernelsTest {
     @Test
     void reference_canAlwaysBeForced() {
-        Kernels kernels = Kernels.choose("reference");
+        Kernels kernels = Kernels.choose(Device.CPU, "reference");
         assertThat(kernels.name()).isEqualTo("reference");
         assertThat(kernels.fourBit()).isInstanceOf(ReferenceFourBit.class);
         assertThat(kernels.reason()).contains("qlora.kernels");
@@ -20,9 +21,10 @@ class KernelsTest {
     @Test
     void vector_isForcedOrAnErrorThatSaysWhatIsNeeded() {
         if (VectorWidth.floats() >= 16) {
-            assertThat(Kernels.choose("vector").fourBit()).isInstanceOf(VectorFourBit.class);
+            assertThat(Kernels.choose(Device.CPU, "vector").fourBit())
+                    .isInstanceOf(VectorFourBit.class);
         } else {
-            assertThatThrownBy(() -> Kernels.choose("vector"))
+            assertThatThrownBy(() -> Kernels.choose(Device.CPU, "vector"))
                     .isInstanceOf(DeviceException.class)
                     .hasMessageContaining("16 (AVX-512) are needed")
                     .hasMessageContaining("qlora.kernels=reference");
@@ -31,7 +33,7 @@ class KernelsTest {
 
     @Test
     void auto_takesTheVectorKernelsWhereTheyRun() {
-        Kernels kernels = Kernels.choose("auto");
+        Kernels kernels = Kernels.choose(Device.CPU, "auto");
         String expected = VectorWidth.floats() >= 16 ? "vector" : "reference";
         assertThat(kernels.name()).isEqualTo(expected);
         assertThat(kernels.reason()).contains("vectors of " + VectorWidth.floats() + " floats");
@@ -39,21 +41,39 @@ class KernelsTest {
 
     @Test
     void unknownName_isAUserError() {
-        assertThatThrownBy(() -> Kernels.choose("cuda9"))
+        assertThatThrownBy(() -> Kernels.choose(Device.CPU, "cuda9"))
                 .isInstanceOf(ConfigException.class)
-                .hasMessage("qlora.kernels must be auto, reference or vector, got cuda9");
+                .hasMessage("qlora.kernels must be auto, reference, vector or cuda, got cuda9");
+    }
+
+    @Test
+    void kernelsOfTheOtherDevice_areAUserError() {
+        assertThatThrownBy(() -> Kernels.choose(Device.CPU, "cuda"))
+                .isInstanceOf(ConfigException.class)
+                .hasMessage("qlora.kernels=cuda runs on device cuda:0, not cpu; leave it out");
+        assertThatThrownBy(() -> Kernels.choose(Device.cuda(0), "vector"))
+                .isInstanceOf(ConfigException.class)
+                .hasMessage("qlora.kernels=vector runs on device cpu, not cuda:0; leave it out");
     }
 
     @Test
     void ofThisProcess_areChosenOnce() {
-        assertThat(Kernels.current()).isSameAs(Kernels.current());
+        Kernels chosen = Kernels.current();
+        assertThat(Kernels.current()).isSameAs(chosen);
+        assertThat(Kernels.select(DeviceChoice.AUTO)).isSameAs(chosen);
+        DeviceChoice other = chosen.device().cuda() ? DeviceChoice.CPU : DeviceChoice.CUDA_0;
+        assertThatThrownBy(() -> Kernels.select(other))
+                .isInstanceOf(DeviceException.class)
+                .hasMessage(
+                        "device %s: this process already computes on %s; start another one",
+                        other.key(), chosen.device());
     }
 
     @Test
     void poolOfTheVectorKernels_isAsLargeAsLibtorchs() {
         Assumptions.assumeTrue(
                 VectorWidth.floats() >= 16, "the vector kernels need vectors of 16 floats");
-        VectorFourBit vector = (VectorFourBit) Kernels.choose("vector").fourBit();
+        VectorFourBit vector = (VectorFourBit) Kernels.choose(Device.CPU, "vector").fourBit();
         assertThat(vector.workers().threads()).isEqualTo(org.qlora4j.tensor.Engine.threads());
     }
 }

@@ -13,6 +13,7 @@ import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.MethodSource;
 import org.qlora4j.tensor.DType;
+import org.qlora4j.tensor.Device;
 import org.qlora4j.tensor.Tensor;
 import org.qlora4j.tensor.TensorScope;
 import org.qlora4j.tensor.Tensors;
@@ -22,7 +23,7 @@ import org.qlora4j.testing.Samples;
 /** The vector kernels that work on rows, beside their references on the same input; seed 7. */
 class RowKernelsTest {
     private final Workers workers = new Workers(3);
-    private final Kernels reference = Kernels.reference("judge");
+    private final Kernels reference = Kernels.reference(Device.CPU, "judge");
 
     @BeforeEach
     void vectorsOf16Floats() {

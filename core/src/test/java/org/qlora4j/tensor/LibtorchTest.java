@@ -50,6 +50,33 @@ class LibtorchTest {
         }
     }
 
+    /** The chain that JavaCPP throws where the CUDA build finds no CUDA. */
+    @Test
+    void missingLibraryOfCuda_isOneLineThatNamesItAndTheRemedy() {
+        var loader =
+                new UnsatisfiedLinkError(
+                        "/c/libjnitorch.so: libcupti.so.13: cannot open shared object file: No such file");
+        var thrown = new UnsatisfiedLinkError("no jnitorch in java.library.path: /usr/lib");
+        thrown.initCause(loader);
+        assertThat(Libtorch.explain(thrown))
+                .startsWith(
+                        "libtorch's CUDA build cannot be loaded: libcupti.so.13 not found; install CUDA 13")
+                .contains("LD_LIBRARY_PATH")
+                .doesNotContain("\n");
+        var libcudart = new UnsatisfiedLinkError("libcudart.so.13: cannot open");
+        assertThat(Libtorch.explain(libcudart)).contains("libcudart.so.13 not found");
+    }
+
+    @Test
+    void otherMissingLibrary_isNamedWithThePlatform() {
+        var thrown = new UnsatisfiedLinkError("no jnitorch in java.library.path: /usr/lib");
+        thrown.initCause(new UnsatisfiedLinkError("libgomp.so.1: cannot open\nsecond line"));
+        assertThat(Libtorch.explain(thrown))
+                .contains("libgomp.so.1: cannot open; run 'qlora doctor'")
+                .doesNotContain("CUDA")
+                .doesNotContain("\n");
+    }
+
     @Test
     void shapesThatDoNotFit_areADefectOfOurs() {
         try (TensorScope scope = TensorScope.open()) {

@@ -16,10 +16,10 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.qlora4j.error.ConfigException;
 import org.qlora4j.error.FormatException;
+import org.qlora4j.kernel.DeviceChoice;
 import org.qlora4j.lora.LoraConfig;
 import org.qlora4j.lora.LoraInit;
 import org.qlora4j.lora.TargetModules;
-import org.qlora4j.model.DeviceChoice;
 import org.qlora4j.optim.LrSchedulerType;
 import org.qlora4j.optim.OptimConfig;
 import org.qlora4j.optim.OptimType;
@@ -107,6 +107,18 @@ class RunConfigReaderTest {
         assertThat(train.samplePrompt())
                 .containsExactly("What is NF4?", "Two lines:\nthe second.\n");
         assertThat(train.saveSteps()).isEqualTo(250);
+    }
+
+    @Test
+    void device_isOneOfThree() throws IOException {
+        assertThat(read(LEAST).model().device()).isEqualTo(DeviceChoice.AUTO);
+        String onGpu = LEAST.replace("org/model\n", "org/model\n  device: cuda:0\n");
+        assertThat(read(onGpu).model().device()).isEqualTo(DeviceChoice.CUDA_0);
+        assertThat(read(LEAST, "model.device=cuda:0").model().device())
+                .isEqualTo(DeviceChoice.CUDA_0);
+        assertThat(problems(LEAST, "model.device=cuda"))
+                .containsExactly(
+                        "model.device=cuda: model.device must be auto, cpu or cuda:0, got \"cuda\"");
     }
 
     /**

@@ -9,6 +9,9 @@ final class EnvironmentReport {
             List.of(
                     "OMP_NUM_THREADS",
                     "OMP_WAIT_POLICY",
+                    "GOMP_SPINCOUNT",
+                    "OPENBLAS_THREAD_TIMEOUT",
+                    "ONEDNN_PRIMITIVE_CACHE_CAPACITY",
                     "MALLOC_ARENA_MAX",
                     "CUDA_VISIBLE_DEVICES",
                     "QLORA_HEAP",

@@ -6,7 +6,6 @@ import java.nio.ByteOrder;
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.IntVector;
 import jdk.incubator.vector.ShortVector;
-import jdk.incubator.vector.VectorMask;
 import jdk.incubator.vector.VectorOperators;
 import jdk.incubator.vector.VectorShuffle;
 import jdk.incubator.vector.VectorSpecies;
@@ -20,6 +19,7 @@ import org.qlora4j.tensor.Tensor;
 record FloatRows(MemorySegment memory, boolean bf16) {
     static final VectorSpecies<Float> FLOATS = FloatVector.SPECIES_512;
     static final int LANES = FLOATS.length();
+    private static final ThreadLocal<float[]> SCRATCH = ThreadLocal.withInitial(() -> new float[0]);
     private static final VectorShuffle<Float> SWAP_8 = VectorShuffle.fromOp(FLOATS, i -> i ^ 8);
     private static final VectorShuffle<Float> SWAP_4 = VectorShuffle.fromOp(FLOATS, i -> i ^ 4);
     private static final VectorShuffle<Float> SWAP_2 = VectorShuffle.fromOp(FLOATS, i -> i ^ 2);
@@ -102,9 +102,35 @@ record FloatRows(MemorySegment memory, boolean bf16) {
         return bf16 ? Float.intBitsToFloat(roundToBf16(value)) : value;
     }
 
-    /** Lanes of the last, short vector of a row. */
-    static VectorMask<Float> first(int lanes) {
-        return FLOATS.indexInRange(0, lanes);
+    /**
+     * Copies a row out in f32.
+     *
+     * @return its largest value; -infinity for an empty row
+     */
+    float copyRow(long start, int length, float[] into) {
+        FloatVector maxima = FloatVector.broadcast(FLOATS, Float.NEGATIVE_INFINITY);
+        int i = 0;
+        for (; i <= length - LANES; i += LANES) {
+            FloatVector x = load(start + i);
+            x.intoArray(into, i);
+            maxima = maxima.max(x);
+        }
+        float max = maxima.reduceLanes(VectorOperators.MAX);
+        for (; i < length; i++) {
+            into[i] = get(start + i);
+            max = Math.max(max, into[i]);
+        }
+        return max;
+    }
+
+    /** This thread's room for a row of so many floats; its content is whatever was there. */
+    static float[] scratch(int length) {
+        float[] scratch = SCRATCH.get();
+        if (scratch.length < length) {
+            scratch = new float[length + LANES];
+            SCRATCH.set(scratch);
+        }
+        return scratch;
     }
 
     /**

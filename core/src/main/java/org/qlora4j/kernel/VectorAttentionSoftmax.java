@@ -3,7 +3,6 @@ package org.qlora4j.kernel;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import jdk.incubator.vector.FloatVector;
-import jdk.incubator.vector.VectorOperators;
 import org.jspecify.annotations.Nullable;
 import org.qlora4j.tensor.Tensor;
 
@@ -14,7 +13,6 @@ import org.qlora4j.tensor.Tensor;
 record VectorAttentionSoftmax(Workers workers, AttentionSoftmax reference)
         implements AttentionSoftmax {
     private static final int ROWS_OF_TASK = 32;
-    private static final ThreadLocal<float[]> SCRATCH = ThreadLocal.withInitial(() -> new float[0]);
 
     @Override
     public void forward(Tensor scores, double scale, RowMask mask) {
@@ -29,7 +27,7 @@ record VectorAttentionSoftmax(Workers workers, AttentionSoftmax reference)
                 mask,
                 (row, start) -> {
                     int n = visible(mask, row);
-                    float[] e = scratch(mask.keys());
+                    float[] e = FloatRows.scratch(mask.keys());
                     long maskStart = (long) row * mask.keys();
                     softmax(data, start, n, (float) scale, hidden, maskStart, e);
                     data.clear(start + n, start + mask.keys());
@@ -45,20 +43,15 @@ record VectorAttentionSoftmax(Workers workers, AttentionSoftmax reference)
             long maskStart,
             float[] e) {
         float max = Float.NEGATIVE_INFINITY;
-        FloatVector maxima = FloatVector.broadcast(FloatRows.FLOATS, Float.NEGATIVE_INFINITY);
         int i = 0;
         if (hidden == null) {
-            for (; i <= n - FloatRows.LANES; i += FloatRows.LANES) {
-                FloatVector x = data.load(start + i);
-                x.intoArray(e, i);
-                maxima = maxima.max(x);
+            max = data.copyRow(start, n, e);
+        } else {
+            for (; i < n; i++) {
+                boolean seen = hidden.get(ValueLayout.JAVA_BYTE, maskStart + i) == 0;
+                e[i] = seen ? data.get(start + i) : Float.NEGATIVE_INFINITY;
+                max = Math.max(max, e[i]);
             }
-            max = maxima.reduceLanes(VectorOperators.MAX);
-        }
-        for (; i < n; i++) {
-            boolean seen = hidden == null || hidden.get(ValueLayout.JAVA_BYTE, maskStart + i) == 0;
-            e[i] = seen ? data.get(start + i) : Float.NEGATIVE_INFINITY;
-            max = Math.max(max, e[i]);
         }
         if (max == Float.NEGATIVE_INFINITY) { // nothing is seen
             data.clear(start, start + n);
@@ -150,14 +143,5 @@ record VectorAttentionSoftmax(Workers workers, AttentionSoftmax reference)
     private static @Nullable MemorySegment hidden(RowMask mask) {
         Tensor hidden = mask.hidden();
         return hidden == null || mask.visible() != null ? null : hidden.segment();
-    }
-
-    private static float[] scratch(int length) {
-        float[] scratch = SCRATCH.get();
-        if (scratch.length < length) {
-            scratch = new float[length + FloatRows.LANES];
-            SCRATCH.set(scratch);
-        }
-        return scratch;
     }
 }

@@ -18,7 +18,6 @@ record VectorCrossEntropyRows(Workers workers, CrossEntropyRows reference)
     private static final float NEAR = 5;
 
     private static final int MOST_SHARPENED = 256;
-    private static final ThreadLocal<float[]> SCRATCH = ThreadLocal.withInitial(() -> new float[0]);
 
     @Override
     public double lossAndGradient(
@@ -65,31 +64,20 @@ record VectorCrossEntropyRows(Workers workers, CrossEntropyRows reference)
     private static double row(
             FloatRows data, @Nullable Head head, int row, int n, int label, boolean gradient) {
         long start = (long) row * n;
-        float[] e = scratch(n);
-        FloatVector maxima = FloatVector.broadcast(FloatRows.FLOATS, Float.NEGATIVE_INFINITY);
-        int i = 0;
-        for (; i <= n - FloatRows.LANES; i += FloatRows.LANES) {
-            FloatVector x = data.load(start + i);
-            x.intoArray(e, i);
-            maxima = maxima.max(x);
-        }
-        float max = maxima.reduceLanes(VectorOperators.MAX);
-        for (; i < n; i++) {
-            e[i] = data.get(start + i);
-            max = Math.max(max, e[i]);
-        }
+        float[] e = FloatRows.scratch(n);
+        float max = data.copyRow(start, n, e);
         if (head != null) {
             max = sharpen(e, n, max, head, row, label);
         }
         float atLabel = e[label];
-        double sum = 0;
         FloatVector sums = FloatVector.zero(FloatRows.FLOATS);
+        int i;
         for (i = 0; i <= n - FloatRows.LANES; i += FloatRows.LANES) {
             FloatVector y = FastExp.of(FloatVector.fromArray(FloatRows.FLOATS, e, i).sub(max));
             y.intoArray(e, i);
             sums = sums.add(y);
         }
-        sum = FloatRows.sum(sums);
+        double sum = FloatRows.sum(sums);
         for (; i < n; i++) {
             e[i] = (float) Math.exp(e[i] - max);
             sum += e[i];
@@ -145,14 +133,5 @@ record VectorCrossEntropyRows(Workers workers, CrossEntropyRows reference)
             largest = Math.max(largest, e[near[i]]);
         }
         return largest;
-    }
-
-    private static float[] scratch(int length) {
-        float[] scratch = SCRATCH.get();
-        if (scratch.length < length) {
-            scratch = new float[length + FloatRows.LANES];
-            SCRATCH.set(scratch);
-        }
-        return scratch;
     }
 }

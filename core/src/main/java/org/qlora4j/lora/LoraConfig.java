@@ -129,6 +129,21 @@ public record LoraConfig(
         alphaPattern = inOrder(alphaPattern);
     }
 
+    /** The same with another rank and alpha. */
+    public LoraConfig withRank(int newRank, double newAlpha) {
+        return new LoraConfig(
+                newRank,
+                newAlpha,
+                loraDropout,
+                targetModules,
+                excludeModules,
+                useRslora,
+                rankPattern,
+                alphaPattern,
+                layersToTransform,
+                initLoraWeights);
+    }
+
     /**
      * Rank of the layer with this module path: that of the first rank pattern that fits, else
      * {@link #r}.

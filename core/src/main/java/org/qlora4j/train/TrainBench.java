@@ -11,8 +11,6 @@ import org.qlora4j.autograd.OperationTimes;
 import org.qlora4j.data.Batch;
 import org.qlora4j.lora.LoraAdapter;
 import org.qlora4j.lora.LoraConfig;
-import org.qlora4j.lora.LoraInit;
-import org.qlora4j.lora.TargetModules;
 import org.qlora4j.model.CausalModel;
 import org.qlora4j.model.LlamaConfig;
 import org.qlora4j.model.LlamaConfig.LinearShape;
@@ -68,18 +66,7 @@ public final class TrainBench {
             boolean checkpointing,
             int warm,
             int steps) {
-        LoraConfig lora =
-                new LoraConfig(
-                        rank,
-                        16,
-                        0,
-                        new TargetModules.AllLinear(),
-                        null,
-                        false,
-                        Map.of(),
-                        Map.of(),
-                        null,
-                        LoraInit.KAIMING_UNIFORM);
+        LoraConfig lora = LoraConfig.DEFAULT.withRank(rank, 16);
         OptimConfig adam = new OptimConfig(OptimType.ADAMW_TORCH, 0.9, 0.999, 1e-8, 0.01);
         double gflops = gemmGflops(shape, batch * time, model.compute());
         List<Double> seconds = new ArrayList<>();

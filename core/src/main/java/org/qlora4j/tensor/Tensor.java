@@ -237,10 +237,6 @@ public final class Tensor implements AutoCloseable {
         return fresh(h -> h.mul(new Scalar(value)));
     }
 
-    public Tensor dividedBy(Tensor other) {
-        return fresh(h -> h.div(other.handle()));
-    }
-
     public Tensor neg() {
         return fresh(h -> h.neg());
     }
@@ -322,12 +318,6 @@ public final class Tensor implements AutoCloseable {
         return inPlace(h -> h.addmm_(a.handle(), b.handle(), new Scalar(beta), new Scalar(alpha)));
     }
 
-    /** {@code this = beta * this + alpha * a · b} for a batch of matrices. */
-    public Tensor baddbmmInPlace(Tensor a, Tensor b, double beta, double alpha) {
-        return inPlace(
-                h -> h.baddbmm_(a.handle(), b.handle(), new Scalar(beta), new Scalar(alpha)));
-    }
-
     // ---- in place
 
     public Tensor addInPlace(Tensor other) {
@@ -358,14 +348,6 @@ public final class Tensor implements AutoCloseable {
 
     public Tensor mulInPlace(double value) {
         return inPlace(h -> h.mul_(new Scalar(value)));
-    }
-
-    public Tensor divInPlace(Tensor other) {
-        return inPlace(h -> h.div_(other.handle()));
-    }
-
-    public Tensor sqrtInPlace() {
-        return inPlace(h -> h.sqrt_());
     }
 
     public Tensor expInPlace() {
@@ -410,11 +392,6 @@ public final class Tensor implements AutoCloseable {
         return inPlace(h -> h.index_add_(dim, index.handle(), source.handle()));
     }
 
-    /** {@code this[…, index[…, j], …] = value} along a dimension. */
-    public Tensor scatterInPlace(int dim, Tensor index, double value) {
-        return inPlace(h -> h.scatter_(dim, index.handle(), new Scalar(value)));
-    }
-
     /** {@code this[…, index[…, j], …] += source[…, j, …]} along a dimension. */
     public Tensor scatterAddInPlace(int dim, Tensor index, Tensor source) {
         return inPlace(h -> h.scatter_add_(dim, index.handle(), source.handle()));
@@ -457,10 +434,6 @@ public final class Tensor implements AutoCloseable {
         return fresh(h -> h.softmax(dim));
     }
 
-    public Tensor logSoftmax(int dim) {
-        return fresh(h -> h.log_softmax(dim));
-    }
-
     public Tensor logsumexp(int dim, boolean keep) {
         return fresh(h -> h.logsumexp(new long[] {dim}, keep));
     }
@@ -491,32 +464,12 @@ public final class Tensor implements AutoCloseable {
         return fresh(h -> h.lt(other.handle()));
     }
 
-    public Tensor lessOrEqual(Tensor other) {
-        return fresh(h -> h.le(other.handle()));
-    }
-
-    public Tensor greaterThan(Tensor other) {
-        return fresh(h -> h.gt(other.handle()));
-    }
-
     public Tensor greaterOrEqual(long value) {
         return fresh(h -> h.ge(new Scalar(value)));
     }
 
     public Tensor equalTo(double value) {
         return fresh(h -> h.eq(new Scalar(value)));
-    }
-
-    public Tensor notEqualTo(double value) {
-        return fresh(h -> h.ne(new Scalar(value)));
-    }
-
-    public Tensor logicalOr(Tensor other) {
-        return fresh(h -> h.logical_or(other.handle()));
-    }
-
-    public Tensor logicalNot() {
-        return fresh(h -> h.logical_not());
     }
 
     public Tensor bitwiseAnd(long mask) {

@@ -2,7 +2,6 @@ package org.qlora4j.train;
 
 import java.nio.file.Path;
 import java.util.Locale;
-import org.qlora4j.data.BatchSampler;
 import org.qlora4j.data.ExampleView;
 import org.qlora4j.error.ConfigException;
 import org.qlora4j.lora.LoraAdapter;
@@ -47,14 +46,7 @@ public final class DryRun {
                             model.vocabularySize(),
                             model.maxPositions());
             TrainConfig train = config.train();
-            int stepsPerEpoch =
-                    new BatchSampler(
-                                    data.set().lengths(),
-                                    config.data().groupByLength(),
-                                    train.perDeviceTrainBatchSize(),
-                                    train.gradientAccumulationSteps(),
-                                    train.orderSeed())
-                            .stepsPerEpoch();
+            int stepsPerEpoch = data.sampler(config).stepsPerEpoch();
             StringBuilder out = new StringBuilder(RunConfigWriter.toYaml(config));
             out.append(
                     String.format(

@@ -3,6 +3,7 @@ package org.qlora4j.train;
 import java.util.Map;
 import java.util.OptionalInt;
 import org.jspecify.annotations.Nullable;
+import org.qlora4j.data.BatchSampler;
 import org.qlora4j.data.ChatRenderer;
 import org.qlora4j.data.DataConfig;
 import org.qlora4j.data.Example;
@@ -18,6 +19,16 @@ import org.qlora4j.tokenize.Tokenizer;
  * @param padId fills shorter rows
  */
 record TrainingData(TrainingSet set, int padId) {
+    /** The order in which a run takes the examples. */
+    BatchSampler sampler(RunConfig config) {
+        return new BatchSampler(
+                set.lengths(),
+                config.data().groupByLength(),
+                config.train().perDeviceTrainBatchSize(),
+                config.train().gradientAccumulationSteps(),
+                config.train().orderSeed());
+    }
+
     /**
      * Reads and checks the data.
      *

@@ -154,13 +154,7 @@ public final class TrainingRun {
             TrainableParameters parameters,
             AdamW optimizer) {
         TrainConfig train = config.train();
-        BatchSampler sampler =
-                new BatchSampler(
-                        data.set().lengths(),
-                        config.data().groupByLength(),
-                        train.perDeviceTrainBatchSize(),
-                        train.gradientAccumulationSteps(),
-                        train.orderSeed());
+        BatchSampler sampler = data.sampler(config);
         int total = totalSteps(train, sampler.stepsPerEpoch());
         LearningRate schedule = learningRate(model, total);
         TrainerState state =

@@ -26,6 +26,7 @@ import picocli.CommandLine.Spec;
             TrainCommand.class,
             GenerateCommand.class,
             BenchCommand.class,
+            DataCommand.class,
             DoctorCommand.class
         })
 final class QloraCommand implements Runnable {

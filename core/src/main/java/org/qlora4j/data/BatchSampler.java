@@ -81,6 +81,12 @@ public final class BatchSampler {
         return new StepPlan(step, epoch, first, batches.subList(first, end));
     }
 
+    /** Passes over the data once this step is done, with the part of the last one. */
+    public double epochsAfter(StepPlan step) {
+        return step.epoch()
+                + (step.firstBatch() + step.batches().size()) / (double) batchesPerEpoch();
+    }
+
     private Epoch epoch(int epoch) {
         int[] order = new TorchRandom(seed + epoch).permutation(lengths.length);
         if (groupByLength) {

@@ -64,7 +64,7 @@ public final class DryRun {
             out.append(
                     "run: %d steps, %d steps an epoch, learning rate %s\n"
                             .formatted(
-                                    TrainingRun.totalSteps(train, stepsPerEpoch),
+                                    train.totalSteps(stepsPerEpoch),
                                     stepsPerEpoch,
                                     train.learningRateFor(model.parameterCount())));
             out.append("\nfirst example:\n")

@@ -249,6 +249,24 @@ public record TrainConfig(
         return baseParameters > LARGEST_13B ? 1e-4 : 2e-4;
     }
 
+    /** Steps of a run: those given, or those of the epochs given, rounded up. */
+    int totalSteps(int stepsPerEpoch) {
+        if (maxSteps != null) {
+            return maxSteps;
+        }
+        if (numTrainEpochs == null) {
+            throw new IllegalStateException("the constructor asks for one of the two");
+        }
+        return (int) Math.max(1, Math.ceil(numTrainEpochs * stepsPerEpoch));
+    }
+
+    /** Whether a step leaves a line in the metrics: the first, the last, and each so many. */
+    boolean logs(StepMetrics step) {
+        return step.step() % loggingSteps == 0
+                || step.step() == step.totalSteps()
+                || step.step() == 1;
+    }
+
     /**
      * Steps of warm-up in a run of so many steps; the ratio rounds up, as in the Hugging Face
      * trainer.

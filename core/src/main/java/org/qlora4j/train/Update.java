@@ -1,0 +1,59 @@
+package org.qlora4j.train;
+
+import java.util.function.BooleanSupplier;
+import org.jspecify.annotations.Nullable;
+import org.qlora4j.data.Batch;
+import org.qlora4j.data.StepPlan;
+import org.qlora4j.model.CausalModel;
+import org.qlora4j.optim.AdamW;
+import org.qlora4j.optim.TrainableParameters;
+
+/**
+ * One update of the weights: gradients of a window of micro-batches, divided by its label tokens,
+ * limited, and handed to the optimizer.
+ *
+ * @param cancelled asked between two micro-batches
+ */
+record Update(
+        TrainConfig train,
+        CausalModel model,
+        TrainingData data,
+        TrainableParameters parameters,
+        AdamW optimizer,
+        BooleanSupplier cancelled) {
+    /**
+     * What the window was.
+     *
+     * @param loss mean over its label tokens of -log p, in nats
+     * @param gradNorm norm of the gradient before it was limited
+     * @param tokens tokens without padding
+     * @param labelTokens those that were trained
+     */
+    record Window(double loss, double gradNorm, long tokens, long labelTokens) {}
+
+    /** Gradients of the step's window; null if the run was cancelled meanwhile. */
+    @Nullable Window accumulate(StepPlan plan) {
+        double lossSum = 0;
+        long labelTokens = 0;
+        long tokens = 0;
+        for (int i = 0; i < plan.batches().size(); i++) {
+            if (cancelled.getAsBoolean()) {
+                return null;
+            }
+            Batch batch = data.set().batch(plan.batches().get(i), data.padId(), 1);
+            long dropoutKey = DropoutKey.of(train.seed(), plan.step(), i);
+            lossSum += MicroBatch.backward(model, batch, train.gradientCheckpointing(), dropoutKey);
+            labelTokens += batch.labelTokens();
+            tokens += batch.realTokens();
+        }
+        double gradNorm = parameters.divideAndClip(labelTokens, train.maxGradNorm());
+        return new Window(lossSum / labelTokens, gradNorm, tokens, labelTokens);
+    }
+
+    /** Changes the weights by the gradients, and clears those for the next window. */
+    void apply(double learningRate) {
+        optimizer.step(learningRate);
+        parameters.refresh();
+        parameters.zeroGradients();
+    }
+}

@@ -55,9 +55,8 @@ public record TrainingSet(List<Example> examples, DataStats stats, String descri
                 throw new FormatException(
                         source.file() + " holds no records; write one JSON object a line");
             }
-            DatasetFormat format = formatOf(config, row);
-            description = describe(config, format, row);
-            ExampleEncoder encoder = encoder(format, config, tokenizer, special, template, row);
+            var encoder = new RecordEncoder(row, config, tokenizer, special, template);
+            description = encoder.description();
             for (int read = 0;
                     row != null && read < limit;
                     read++, row = read < limit ? rows.next() : null) {
@@ -81,38 +80,6 @@ public record TrainingSet(List<Example> examples, DataStats stats, String descri
                     source.file(), stats.records(), stats.droppedLine());
         }
         return new TrainingSet(examples, stats, description);
-    }
-
-    private static DatasetFormat formatOf(DataConfig config, Row first) {
-        return config.datasetFormat() == DatasetFormat.AUTO
-                ? DatasetFormat.of(first)
-                : config.datasetFormat();
-    }
-
-    private static String describe(DataConfig config, DatasetFormat format, Row first) {
-        String reason =
-                config.datasetFormat() == DatasetFormat.AUTO
-                        ? "the first record has " + String.join(" and ", format.fields())
-                        : "set by data.dataset_format";
-        return "%s: format %s (%s)".formatted(first.file(), format.key(), reason);
-    }
-
-    private static ExampleEncoder encoder(
-            DatasetFormat format,
-            DataConfig config,
-            Tokenizer tokenizer,
-            SpecialIds special,
-            @Nullable ChatRenderer template,
-            Row first) {
-        if (format != DatasetFormat.MESSAGES) {
-            return new SourceTargetEncoder(format, config, tokenizer, special);
-        }
-        if (template == null) {
-            throw first.error(
-                    "records are chats, but the model has no chat template; put chat_template.jinja beside its tokenizer.json,"
-                            + " or give prompts and answers as input and output");
-        }
-        return new ChatEncoder(config, tokenizer, template);
     }
 
     /** Tokens of each example, after the limits: what batches are grouped by. */

@@ -222,14 +222,8 @@ class ChatEncoderTest {
     @Test
     void trainOnSource_learnsEveryToken() {
         DataConfig config =
-                new DataConfig(
-                        References.write(folder, TWO_TURNS),
-                        DatasetFormat.MESSAGES,
-                        500,
-                        500,
-                        true,
-                        true,
-                        0);
+                References.settings(
+                        "dataset", References.write(folder, TWO_TURNS), "train_on_source", true);
         Example example =
                 TrainingSet.load(config, chatml, References.CHATML, References.CHATML_TEMPLATE)
                         .examples()

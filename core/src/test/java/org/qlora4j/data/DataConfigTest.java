@@ -32,8 +32,25 @@ class DataConfigTest {
     })
     void keysOfQloraPy_bindAndAreWrittenBack(String key, DatasetFormat format) {
         DataConfig config = JSON.readValue(ALL.formatted(key, 7), DataConfig.class);
-        assertThat(config).isEqualTo(new DataConfig("a.jsonl", format, 16, 512, true, false, 7));
-        assertThat(JSON.writeValueAsString(config)).isEqualTo(ALL.formatted(format.key(), 7));
+        assertThat(config)
+                .isEqualTo(
+                        References.settings(
+                                "dataset",
+                                "a.jsonl",
+                                "dataset_format",
+                                format.key(),
+                                "source_max_len",
+                                16,
+                                "target_max_len",
+                                512,
+                                "train_on_source",
+                                true,
+                                "group_by_length",
+                                false,
+                                "max_train_samples",
+                                7));
+        assertThat(JSON.readTree(JSON.writeValueAsString(config)).properties())
+                .containsAll(JSON.readTree(ALL.formatted(format.key(), 7)).properties());
     }
 
     @Test
@@ -43,21 +60,28 @@ class DataConfigTest {
                         .replace("\"auto\"", "null")
                         .replace("\"a.jsonl\"", "null");
         assertThat(JSON.readValue(json, DataConfig.class))
-                .isEqualTo(new DataConfig("", DatasetFormat.AUTO, 16, 512, true, false, 0));
+                .isEqualTo(
+                        References.settings(
+                                "source_max_len",
+                                16,
+                                "target_max_len",
+                                512,
+                                "train_on_source",
+                                true,
+                                "group_by_length",
+                                false));
     }
 
     @Test
     void valuesOutOfRange_nameTheKey() {
-        assertThatThrownBy(() -> new DataConfig("", DatasetFormat.AUTO, 0, 1, false, true, 0))
+        assertThatThrownBy(() -> References.settings("source_max_len", 0))
                 .isInstanceOf(ConfigException.class)
                 .hasMessage("data.source_max_len must be at least 1, got 0");
-        assertThatThrownBy(() -> new DataConfig("", DatasetFormat.AUTO, 1, -4, false, true, 0))
+        assertThatThrownBy(() -> References.settings("target_max_len", -4))
                 .hasMessage("data.target_max_len must be at least 1, got -4");
-        assertThatThrownBy(() -> new DataConfig("", DatasetFormat.AUTO, 1, 1, false, true, -1))
+        assertThatThrownBy(() -> References.settings("max_train_samples", -1))
                 .hasMessage("data.max_train_samples must be 0 (all) or more, got -1");
-        assertThatThrownBy(() ->
-                        new DataConfig(
-                                "", DatasetFormat.AUTO, Integer.MAX_VALUE, 1, false, true, 0))
+        assertThatThrownBy(() -> References.settings("source_max_len", Integer.MAX_VALUE))
                 .isInstanceOf(ConfigException.class);
     }
 }

@@ -8,9 +8,12 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Objects;
 import java.util.OptionalInt;
+import org.qlora4j.error.ConfigException;
 import org.qlora4j.tokenize.Tokenizer;
+import tools.jackson.databind.DatabindException;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
+import tools.jackson.databind.node.ObjectNode;
 
 /**
  * The files that {@code src/test/python/make_data_references.py} made, and what tests make of them.
@@ -66,7 +69,28 @@ final class References {
 
     static DataConfig config(
             String dataset, DatasetFormat format, int sourceMaxLen, int targetMaxLen) {
-        return new DataConfig(dataset, format, sourceMaxLen, targetMaxLen, false, true, 0);
+        return settings(
+                "dataset", dataset,
+                "dataset_format", format.key(),
+                "source_max_len", sourceMaxLen,
+                "target_max_len", targetMaxLen);
+    }
+
+    /** The defaults, over which keys of section {@code data} go, each before its value. */
+    static DataConfig settings(Object... keysAndValues) {
+        ObjectNode tree = JsonMapper.shared().valueToTree(DataConfig.DEFAULT);
+        for (int i = 0; i < keysAndValues.length; i += 2) {
+            tree.putPOJO(String.valueOf(keysAndValues[i]), keysAndValues[i + 1]);
+        }
+        try {
+            JsonNode plain = JsonMapper.shared().readTree(tree.toString());
+            return JsonMapper.shared().treeToValue(plain, DataConfig.class);
+        } catch (DatabindException e) {
+            if (e.getCause() instanceof ConfigException mistake) {
+                throw mistake;
+            }
+            throw e;
+        }
     }
 
     /** The labels of an example, -100 where masked. */

@@ -50,14 +50,11 @@ class SourceTargetEncoderTest {
                                 .map(JsonNode::toString)
                                 .toArray(String[]::new));
         DataConfig config =
-                new DataConfig(
-                        file,
-                        DatasetFormat.AUTO,
-                        sourceMaxLen,
-                        targetMaxLen,
-                        trainOnSource,
-                        true,
-                        0);
+                References.settings(
+                        "dataset", file,
+                        "source_max_len", sourceMaxLen,
+                        "target_max_len", targetMaxLen,
+                        "train_on_source", trainOnSource);
         int pad = expected.get("pad").asInt();
         SpecialIds special =
                 new SpecialIds(

@@ -58,14 +58,15 @@ class TrainingSetTest {
         assertThat(load(9, 9, a, "", b).fingerprint()).isEqualTo(plain);
         assertThat(load(9, 9, b, a).fingerprint()).isNotEqualTo(plain);
         assertThat(
-                        load(new DataConfig(
+                        load(References.settings(
+                                        "dataset",
                                         References.write(folder, a, b),
-                                        DatasetFormat.AUTO,
+                                        "source_max_len",
                                         9,
+                                        "target_max_len",
                                         9,
-                                        true,
-                                        true,
-                                        0))
+                                        "train_on_source",
+                                        true))
                                 .fingerprint())
                 .isNotEqualTo(plain);
     }
@@ -101,7 +102,12 @@ class TrainingSetTest {
     void maxTrainSamples_readsOnlyTheFirst() {
         String file =
                 References.write(folder, "{\"text\": \"a\"}", "", "{\"text\": \"b\"}", "broken");
-        DataConfig config = new DataConfig(file, DatasetFormat.AUTO, 9, 9, false, true, 2);
+        DataConfig config =
+                References.settings(
+                        "dataset", file,
+                        "source_max_len", 9,
+                        "target_max_len", 9,
+                        "max_train_samples", 2);
         assertThat(load(config).examples()).extracting(Example::line).containsExactly(1, 3);
         assertThatThrownBy(() -> load(References.config(file, DatasetFormat.AUTO, 9, 9)))
                 .hasMessageContaining(":4:1: not JSON");

@@ -97,16 +97,22 @@ final class TrainReport implements RunListener {
             println("nothing was saved: no step was finished");
             return;
         }
-        println("adapter: " + shortPath(adapter) + " (PEFT files)");
+        boolean whole = config.train().fullFinetune();
+        println(
+                (whole ? "model:   " : "adapter: ")
+                        + shortPath(adapter)
+                        + (whole ? "" : " (PEFT files)"));
         println(
                 result.cancelled()
                         ? "go on:   ./qlora train "
                                 + shortPath(config.train().outputPath())
                                 + " --resume"
                         : "next:    ./qlora generate --model "
-                                + shortPath(Path.of(config.model().modelNameOrPath()))
-                                + " --adapter "
-                                + shortPath(adapter)
+                                + (whole
+                                        ? shortPath(adapter)
+                                        : shortPath(Path.of(config.model().modelNameOrPath()))
+                                                + " --adapter "
+                                                + shortPath(adapter))
                                 + " --prompt \"...\"");
     }
 

@@ -11,6 +11,7 @@ import org.qlora4j.kernel.DeviceChoice;
  *
  * @param modelNameOrPath a checkpoint folder or a {@code .gguf} file; empty as long as it was not
  *     given
+ * @param init where its weights come from
  * @param device where it runs
  */
 public record ModelConfig(
@@ -18,12 +19,18 @@ public record ModelConfig(
                 @JsonPropertyDescription(
                         "The base model: a folder with config.json and *.safetensors, or a .gguf file.")
                 String modelNameOrPath,
+        @JsonProperty("init")
+                @JsonPropertyDescription(
+                        "Its weights: checkpoint takes those of the model, random draws new ones from train.seed, for"
+                                + " which config.json and the tokenizer suffice.")
+                ModelInit init,
         @JsonProperty("device")
                 @JsonPropertyDescription(
                         "Where the model runs; auto takes the fastest device found.")
                 DeviceChoice device) {
     /** No model yet: the one thing besides the data that must be given. */
-    public static final ModelConfig DEFAULT = new ModelConfig("", DeviceChoice.AUTO);
+    public static final ModelConfig DEFAULT =
+            new ModelConfig("", ModelInit.CHECKPOINT, DeviceChoice.AUTO);
 
     public ModelConfig {
         require(

@@ -9,6 +9,9 @@ import org.qlora4j.tensor.DType;
 
 /** From a checkpoint to a built model: {@code config.json} says which family. */
 public final class Models {
+    /** Standard deviation of new weights where config.json names no initializer_range. */
+    private static final double INIT_STD = 0.02;
+
     private Models() {}
 
     /**
@@ -54,6 +57,21 @@ public final class Models {
     }
 
     /**
+     * A model that was never trained, of the shape in a folder's {@code config.json}. The caller
+     * closes it.
+     *
+     * @param seed weights are a function of it
+     */
+    public static CausalModel random(
+            Path folder, QuantConfig quantization, DType compute, boolean trainable, long seed) {
+        double std = ModelFolder.readConfig(folder).path("initializer_range").asDouble(INIT_STD);
+        WeightSource source = new WeightSource.Random(seed, std);
+        return build(
+                LlamaConfig.read(folder),
+                new WeightLoader(source, quantization, compute, trainable));
+    }
+
+    /**
      * A model that was never trained, of a given shape. The caller closes it.
      *
      * @param seed weights are a function of it
@@ -64,7 +82,7 @@ public final class Models {
             DType compute,
             boolean trainable,
             long seed) {
-        WeightSource source = new WeightSource.Random(seed, 0.02);
+        WeightSource source = new WeightSource.Random(seed, INIT_STD);
         return build(config, new WeightLoader(source, quantization, compute, trainable));
     }
 

@@ -87,8 +87,9 @@ interface WeightSource {
     }
 
     /**
-     * Start values of a model that was never trained: norms 1, everything else normal with mean 0
-     * (transformers' {@code initializer_range}). Each weight is a function of seed and name.
+     * Start values of a model that was never trained: norms 1, biases 0, everything else normal
+     * with mean 0 (transformers' {@code initializer_range}). Each weight is a function of seed and
+     * name.
      *
      * @param std of the normal values
      */
@@ -105,8 +106,11 @@ interface WeightSource {
 
         @Override
         public Tensor read(String name, long... shape) {
-            return name.contains("norm")
-                    ? Tensors.full(1, DType.F32, shape)
+            if (name.contains("norm")) {
+                return Tensors.full(1, DType.F32, shape);
+            }
+            return name.endsWith(".bias")
+                    ? Tensors.zeros(DType.F32, shape)
                     : Tensors.normal(seed * 31 + name.hashCode(), std, shape);
         }
 

@@ -27,7 +27,9 @@ public final class DryRun {
         long trainable = 0;
         int layers = 0;
         for (LinearShape shape : model.linears()) {
-            if (LoraAdapter.chooses(config.lora(), shape.path())) {
+            if (config.train().fullFinetune()) {
+                layers++;
+            } else if (LoraAdapter.chooses(config.lora(), shape.path())) {
                 layers++;
                 trainable += config.lora().rankOf(shape.path()) * (shape.in() + shape.out());
             }
@@ -36,6 +38,9 @@ public final class DryRun {
             throw ConfigException.of(
                     "lora.target_modules %s chooses no layer of the model",
                     config.lora().targetModules().json());
+        }
+        if (config.train().fullFinetune()) {
+            trainable = model.parameterCount();
         }
         try (Tokenizer tokenizer = Tokenizer.load(folder)) {
             TrainingData data =

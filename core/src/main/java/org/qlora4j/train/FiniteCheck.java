@@ -22,7 +22,7 @@ final class FiniteCheck {
     static void require(TrainableParameters weights, long step, RunFolder folder) {
         if (!weights.allFinite()) {
             throw ConfigException.of(
-                    "step %d: a weight of the adapter is no finite number any more; lower train.learning_rate; %s",
+                    "step %d: a weight that learns is no finite number any more; lower train.learning_rate; %s",
                     step, lastGood(folder));
         }
     }

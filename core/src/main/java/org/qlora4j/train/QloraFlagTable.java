@@ -42,10 +42,7 @@ final class QloraFlagTable {
     }
 
     private static void addTraining(FlagTableBuilder flags) {
-        flags.refused(
-                "all weights are trained only by other tools; adapters are what is trained here",
-                FALSE,
-                "full_finetune");
+        flags.sets("full_finetune", "train.full_finetune");
         flags.refused(
                 "the optimizer state is kept in 32 bits; leave the flag out", FALSE, "adam8bit");
         flags.sets("double_quant", "quantization.bnb_4bit_use_double_quant");

@@ -14,6 +14,7 @@ final class ResumeCheck {
     /** Keys of section {@code train} that decide what a step computes. */
     private static final List<String> FIXED_OF_TRAIN =
             List.of(
+                    "full_finetune",
                     "seed",
                     "data_seed",
                     "per_device_train_batch_size",

@@ -11,19 +11,15 @@ import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
 import java.util.HexFormat;
 import java.util.LinkedHashMap;
-import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.TreeMap;
 import java.util.stream.Stream;
 import org.qlora4j.checkpoint.AtomicFiles;
 import org.qlora4j.checkpoint.AtomicFolder;
-import org.qlora4j.checkpoint.Checkpoint;
 import org.qlora4j.error.DeviceException;
 import org.qlora4j.error.FormatException;
 import org.qlora4j.kernel.Kernels;
-import org.qlora4j.lora.LoraAdapter;
-import org.qlora4j.lora.PeftAdapter;
 import org.qlora4j.optim.AdamW;
 import org.qlora4j.tensor.Engine;
 import tools.jackson.core.JacksonException;
@@ -35,10 +31,10 @@ import tools.jackson.databind.node.ObjectNode;
 import tools.jackson.databind.node.StringNode;
 
 /**
- * A checkpoint of a run: PEFT's files of the adapter, {@code optimizer.safetensors}, {@code
- * trainer_state.json} with the keys of the Hugging Face trainer, and {@code qlora4j.json} with a
- * checksum of each of them and of itself. It is written under another name and renamed when all of
- * it is on disk.
+ * A checkpoint of a run: PEFT's files of the adapter or those of the whole model, {@code
+ * optimizer.safetensors}, {@code trainer_state.json} with the keys of the Hugging Face trainer, and
+ * {@code qlora4j.json} with a checksum of each of them and of itself. It is written under another
+ * name and renamed when all of it is on disk.
  *
  * @param folder it lies in
  * @param state how far the run had come
@@ -49,8 +45,7 @@ public record RunCheckpoint(Path folder, TrainerState state) {
 
     static final String OPTIMIZER_FILE = "optimizer.safetensors";
     private static final String STATE_FILE = "trainer_state.json";
-    private static final List<String> FILES =
-            List.of(PeftAdapter.CONFIG_FILE, Checkpoint.ADAPTER_FILE, OPTIMIZER_FILE, STATE_FILE);
+
     private static final String CHECKSUM = "checksum";
     private static final int FORMAT = 1;
     private static final JsonMapper JSON =
@@ -60,15 +55,10 @@ public record RunCheckpoint(Path folder, TrainerState state) {
                     .build();
 
     /** Writes a checkpoint; afterwards the folder is there and whole, or it is not there. */
-    static RunCheckpoint save(
-            Path target,
-            TrainerState state,
-            LoraAdapter adapter,
-            AdamW optimizer,
-            String baseModel) {
+    static RunCheckpoint save(Path target, TrainerState state, Learner learner, AdamW optimizer) {
         try (AtomicFolder building = AtomicFolder.begin(target)) {
             Path folder = building.path();
-            PeftAdapter.save(adapter, folder, baseModel);
+            learner.save(folder);
             optimizer.save(folder.resolve(OPTIMIZER_FILE));
             AtomicFiles.writeText(
                     folder.resolve(STATE_FILE), JSON.writeValueAsString(state.toJson()) + "\n");
@@ -152,10 +142,10 @@ public record RunCheckpoint(Path folder, TrainerState state) {
                         "%s has format %d, this version reads up to %d; use the newer qlora4j that wrote it",
                         seal, format, FORMAT);
             }
-            for (String name : FILES) {
-                Path file = folder.resolve(name);
+            for (Map.Entry<String, JsonNode> written : json.path("sha256").properties()) {
+                Path file = folder.resolve(written.getKey());
                 if (!Files.isRegularFile(file)
-                        || !sha256(file).equals(json.path("sha256").path(name).asString(""))) {
+                        || !sha256(file).equals(written.getValue().asString(""))) {
                     return Optional.empty();
                 }
             }

@@ -10,6 +10,7 @@ import java.util.List;
 import org.qlora4j.data.DataConfig;
 import org.qlora4j.lora.LoraConfig;
 import org.qlora4j.model.ModelConfig;
+import org.qlora4j.model.ModelInit;
 import org.qlora4j.quant.QuantConfig;
 
 /**
@@ -62,6 +63,14 @@ public record RunConfig(
                 !isFolder(model.modelNameOrPath(), train.outputPath()),
                 "train.output_dir must not be the folder of the base model, got %s; name a new folder",
                 train.outputDir());
+        require(
+                !train.fullFinetune() || !quantization.load4bit(),
+                "train.full_finetune must be false where quantization.load_in_4bit is true: weights in 4 bits cannot"
+                        + " learn; set one of them the other way");
+        require(
+                model.init() != ModelInit.RANDOM || train.fullFinetune(),
+                "model.init must not be random where train.full_finetune is false: an adapter belongs to weights that"
+                        + " are kept");
     }
 
     /** False for the name of a model that cannot be a path on this system. */

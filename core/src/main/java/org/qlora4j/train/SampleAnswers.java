@@ -6,12 +6,11 @@ import java.util.function.BooleanSupplier;
 import org.qlora4j.generate.Generation;
 import org.qlora4j.generate.GenerationConfig;
 import org.qlora4j.generate.Generator;
-import org.qlora4j.lora.LoraAdapter;
 import org.qlora4j.model.CausalModel;
 import org.qlora4j.tokenize.Tokenizer;
 
 /**
- * Answers the sample prompts without and with the adapter, so that a person sees what a run has
+ * Answers the sample prompts before and after the run, so that a person sees what a run has
  * changed.
  */
 final class SampleAnswers {
@@ -22,18 +21,24 @@ final class SampleAnswers {
             TrainConfig train,
             CausalModel model,
             Tokenizer tokenizer,
-            LoraAdapter adapter,
+            Learner learner,
             RunListener listener,
             BooleanSupplier cancelled) {
-        for (String prompt : train.samplePrompt()) {
-            adapter.detach();
-            String base = answer(train, model, tokenizer, prompt, cancelled);
-            adapter.attach();
-            String finetuned = answer(train, model, tokenizer, prompt, cancelled);
+        List<String> prompts = train.samplePrompt();
+        if (prompts.isEmpty()) {
+            return;
+        }
+        List<String> before =
+                learner.withBase(base ->
+                        prompts.stream()
+                                .map(prompt -> answer(train, base, tokenizer, prompt, cancelled))
+                                .toList());
+        for (int i = 0; i < prompts.size(); i++) {
+            String after = answer(train, model, tokenizer, prompts.get(i), cancelled);
             if (cancelled.getAsBoolean()) {
                 return;
             }
-            listener.sampleAnswered(new SampleAnswer(prompt, base, finetuned));
+            listener.sampleAnswered(new SampleAnswer(prompts.get(i), before.get(i), after));
         }
     }
 

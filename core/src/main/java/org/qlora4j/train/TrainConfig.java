@@ -17,6 +17,7 @@ import org.qlora4j.optim.OptimType;
  * Face trainer and the defaults of qlora.py. A step is one update of the weights.
  *
  * @param outputDir the run folder
+ * @param fullFinetune whether all weights of the model learn, instead of adapters on it
  * @param maxSteps steps to train; null where {@code numTrainEpochs} is given
  * @param numTrainEpochs passes over the data instead, above 0; null where {@code maxSteps} is given
  * @param perDeviceTrainBatchSize examples computed at once; at least 1
@@ -46,6 +47,10 @@ public record TrainConfig(
         @JsonProperty("output_dir")
                 @JsonPropertyDescription("The run folder: settings, metrics, checkpoints.")
                 String outputDir,
+        @JsonProperty("full_finetune")
+                @JsonPropertyDescription(
+                        "Train all weights of the model, in 32 bits, instead of adapters; needs load_in_4bit false.")
+                boolean fullFinetune,
         @JsonProperty("max_steps")
                 @JsonPropertyDescription(
                         "Steps (updates of the weights) to train; null where num_train_epochs is given.")
@@ -120,6 +125,7 @@ public record TrainConfig(
     public static final TrainConfig DEFAULT =
             new TrainConfig(
                     "output",
+                    false,
                     10_000,
                     null,
                     1,

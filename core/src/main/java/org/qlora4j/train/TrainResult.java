@@ -6,8 +6,8 @@ import org.jspecify.annotations.Nullable;
 /**
  * The end of a run.
  *
- * @param adapter folder of the newest checkpoint, in PEFT's layout; null if the run was cancelled
- *     before its first step
+ * @param adapter folder of the newest checkpoint: an adapter in PEFT's layout, or with {@code
+ *     full_finetune} a whole model; null if the run was cancelled before its first step
  * @param steps steps done, those before a resume included
  * @param firstLoss loss of the first step of this process, NaN if there was none
  * @param lastLoss loss of its last step, NaN if there was none

@@ -6,7 +6,6 @@ import org.jspecify.annotations.Nullable;
 import org.qlora4j.data.BatchSampler;
 import org.qlora4j.data.StepPlan;
 import org.qlora4j.kernel.Kernels;
-import org.qlora4j.lora.LoraAdapter;
 import org.qlora4j.model.CausalModel;
 import org.qlora4j.optim.AdamW;
 import org.qlora4j.optim.LearningRate;
@@ -23,7 +22,7 @@ final class TrainingLoop {
     private final CausalModel model;
     private final TrainingData data;
     private final RunFolder folder;
-    private final LoraAdapter adapter;
+    private final Learner learner;
     private final TrainableParameters parameters;
     private final AdamW optimizer;
     private final RunListener listener;
@@ -34,7 +33,7 @@ final class TrainingLoop {
             CausalModel model,
             TrainingData data,
             RunFolder folder,
-            LoraAdapter adapter,
+            Learner learner,
             TrainableParameters parameters,
             AdamW optimizer,
             RunListener listener,
@@ -44,7 +43,7 @@ final class TrainingLoop {
         this.model = model;
         this.data = data;
         this.folder = folder;
-        this.adapter = adapter;
+        this.learner = learner;
         this.parameters = parameters;
         this.optimizer = optimizer;
         this.listener = listener;
@@ -131,7 +130,7 @@ final class TrainingLoop {
                 data.set().examples().size(),
                 model.parameterCount(),
                 model.byteSize(),
-                adapter.parameterCount(),
+                learner.count(),
                 Kernels.current().name());
     }
 
@@ -147,7 +146,7 @@ final class TrainingLoop {
     private long save(TrainerState state) {
         FiniteCheck.require(parameters, state.step(), folder);
         Path target = folder.checkpoint(state.step());
-        RunCheckpoint.save(target, state, adapter, optimizer, config.model().modelNameOrPath());
+        RunCheckpoint.save(target, state, learner, optimizer);
         folder.keepNewest(train.saveTotalLimit(), state.step());
         listener.checkpointSaved(target);
         return state.step();

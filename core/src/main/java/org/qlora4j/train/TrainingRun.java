@@ -3,8 +3,6 @@ package org.qlora4j.train;
 import java.nio.file.Path;
 import org.jspecify.annotations.Nullable;
 import org.qlora4j.kernel.Kernels;
-import org.qlora4j.lora.LoraAdapter;
-import org.qlora4j.lora.PeftAdapter;
 import org.qlora4j.model.CausalModel;
 import org.qlora4j.model.Models;
 import org.qlora4j.optim.AdamW;
@@ -14,7 +12,8 @@ import org.qlora4j.tensor.Engine;
 import org.qlora4j.tokenize.Tokenizer;
 
 /**
- * One finetuning run, from settings to an adapter on disk (QLoRA, arXiv 2305.14314). Use it once.
+ * One finetuning run, from settings to an adapter (QLoRA, arXiv 2305.14314) or a whole model on
+ * disk. Use it once.
  */
 public final class TrainingRun {
     private final RunConfig config;
@@ -47,13 +46,12 @@ public final class TrainingRun {
         }
         Kernels.select(config.model().device());
         Path path = Path.of(config.model().modelNameOrPath());
-        DType compute = config.quantization().computeDtype().onThisMachine();
         RunFolder old = resume ? RunFolder.reopen(config.train().outputPath()) : null;
         if (old == null) { // the model may take minutes to load
             RunFolder.requireFree(config.train().outputPath());
         }
         try (Tokenizer tokenizer = Tokenizer.load(Models.folder(path));
-                CausalModel model = Models.load(path, config.quantization(), compute)) {
+                CausalModel model = load(config, config.train().fullFinetune())) {
             TrainingData data =
                     TrainingData.load(
                             config.data(),
@@ -63,9 +61,9 @@ public final class TrainingRun {
                             model.maxPositions());
             data.set().stats().report(config.data()).forEach(listener::notice);
             RunCheckpoint start = old == null ? null : checkpoint(old, data);
-            try (LoraAdapter adapter = adapter(model, start, compute);
+            try (Learner learner = Learner.create(config, model, start);
                     TrainableParameters parameters =
-                            new TrainableParameters(adapter.parameters(), p -> true)) {
+                            new TrainableParameters(learner.parameters(), learner::decays)) {
                 RunFolder folder = folder(old); // only now: bad input leaves nothing behind
                 try (AdamW optimizer = optimizer(old == null, folder, start, parameters)) {
                     TrainResult result =
@@ -74,7 +72,7 @@ public final class TrainingRun {
                                             model,
                                             data,
                                             folder,
-                                            adapter,
+                                            learner,
                                             parameters,
                                             optimizer,
                                             listener,
@@ -85,7 +83,7 @@ public final class TrainingRun {
                                 config.train(),
                                 model,
                                 tokenizer,
-                                adapter,
+                                learner,
                                 listener,
                                 () -> cancelled);
                     }
@@ -139,9 +137,19 @@ public final class TrainingRun {
         }
     }
 
-    private LoraAdapter adapter(CausalModel model, @Nullable RunCheckpoint start, DType compute) {
-        return start == null
-                ? LoraAdapter.create(config.lora(), model.linears(), compute, config.train().seed())
-                : PeftAdapter.load(start.folder(), model.linears(), compute, true);
+    /** The base model of a run, its weights as the settings say. */
+    static CausalModel load(RunConfig config, boolean trainable) {
+        Path path = Path.of(config.model().modelNameOrPath());
+        DType compute = config.quantization().computeDtype().onThisMachine();
+        return switch (config.model().init()) {
+            case CHECKPOINT -> Models.load(path, config.quantization(), compute, trainable);
+            case RANDOM ->
+                    Models.random(
+                            Models.folder(path),
+                            config.quantization(),
+                            compute,
+                            trainable,
+                            config.train().seed());
+        };
     }
 }

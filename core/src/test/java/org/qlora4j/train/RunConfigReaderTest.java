@@ -133,6 +133,7 @@ class RunConfigReaderTest {
                 .isEqualTo(
                         new TrainConfig(
                                 folder.resolve("output").toString(),
+                                false,
                                 10_000,
                                 null,
                                 1,

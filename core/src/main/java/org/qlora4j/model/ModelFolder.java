@@ -1,0 +1,165 @@
+package org.qlora4j.model;
+
+import java.io.IOException;
+import java.lang.foreign.Arena;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Map;
+import org.qlora4j.autograd.Parameter;
+import org.qlora4j.checkpoint.AtomicFiles;
+import org.qlora4j.checkpoint.Checkpoint;
+import org.qlora4j.checkpoint.SafetensorsFile;
+import org.qlora4j.checkpoint.SafetensorsWriter;
+import org.qlora4j.checkpoint.StoredType;
+import org.qlora4j.checkpoint.TensorBytes;
+import org.qlora4j.error.DeviceException;
+import org.qlora4j.error.FormatException;
+import org.qlora4j.tensor.DType;
+import org.qlora4j.tensor.Tensor;
+import org.qlora4j.tensor.TensorScope;
+import org.qlora4j.tensor.Tensors;
+import tools.jackson.core.JacksonException;
+import tools.jackson.core.StreamReadFeature;
+import tools.jackson.databind.SerializationFeature;
+import tools.jackson.databind.json.JsonMapper;
+import tools.jackson.databind.node.ObjectNode;
+
+/**
+ * A whole model in the files of Hugging Face: {@code config.json}, {@code model.safetensors}, and
+ * beside them whatever of {@link #COMPANIONS} the model it was made from has.
+ */
+public final class ModelFolder {
+    /** Files that go with the weights unchanged. */
+    public static final List<String> COMPANIONS =
+            List.of(
+                    "generation_config.json",
+                    "tokenizer.json",
+                    "tokenizer_config.json",
+                    "tokenizer.model",
+                    "special_tokens_map.json",
+                    "added_tokens.json",
+                    "vocab.json",
+                    "merges.txt",
+                    "chat_template.jinja");
+
+    static final JsonMapper JSON =
+            JsonMapper.builder()
+                    .enable(StreamReadFeature.STRICT_DUPLICATE_DETECTION)
+                    .enable(SerializationFeature.INDENT_OUTPUT)
+                    .build();
+
+    private ModelFolder() {}
+
+    /**
+     * Writes a model whose weights are not in 4 bits into an existing folder; each file is whole or
+     * not there. Weights that learn are written as their f32 master copies, so that training goes
+     * on from them without loss; others as they are held.
+     *
+     * @param source folder of the model it was made from, with config.json and tokenizer
+     */
+    public static void write(CausalModel model, Path source, Path folder) {
+        SafetensorsWriter writer = new SafetensorsWriter(Map.of("format", "pt"));
+        boolean tied = true;
+        DType dtype = model.compute();
+        for (Parameter p : model.parameters()) {
+            add(writer, p);
+            tied &= !p.name().equals("lm_head.weight");
+            dtype = stored(p).dtype();
+        }
+        writer.write(folder.resolve(Checkpoint.MODEL_FILE));
+        ObjectNode config = readConfig(source);
+        config.put("tie_word_embeddings", tied);
+        config.put("dtype", name(dtype));
+        config.remove(List.of("torch_dtype", "quantization_config"));
+        writeConfig(config, folder);
+        copyCompanions(source, folder, COMPANIONS);
+    }
+
+    private static Tensor stored(Parameter p) {
+        return p.trainable() ? p.master() : p.value();
+    }
+
+    /** Its bytes are copied when their turn comes, so that one weight at a time is there twice. */
+    private static void add(SafetensorsWriter writer, Parameter p) {
+        StoredType type = StoredType.valueOf(stored(p).dtype().name());
+        writer.add(
+                p.name(),
+                type,
+                stored(p).shape(),
+                sink -> {
+                    try (Arena arena = Arena.ofConfined()) {
+                        sink.accept(Tensors.copyOf(stored(p), arena));
+                    }
+                });
+    }
+
+    /**
+     * Puts the weights of a folder that {@link #write} made into a model of the same shape.
+     *
+     * @throws FormatException if a weight is missing or of another shape
+     */
+    public static void restore(CausalModel model, Path folder) {
+        Path file = folder.resolve(Checkpoint.MODEL_FILE);
+        try (SafetensorsFile stored = SafetensorsFile.open(file)) {
+            for (Parameter p : model.parameters()) {
+                if (!stored.names().contains(p.name())
+                        || !Arrays.equals(stored.info(p.name()).shape(), p.value().shape())) {
+                    throw FormatException.of(
+                            "%s holds no %s of shape %s; it belongs to a run with another model",
+                            file, p.name(), Arrays.toString(p.value().shape()));
+                }
+                try (TensorScope scope = TensorScope.open()) {
+                    p.master().copyFrom(TensorBytes.toTensor(stored.tensor(p.name())));
+                    p.refresh();
+                }
+            }
+        }
+    }
+
+    /** The {@code config.json} of a folder, free to be changed. */
+    static ObjectNode readConfig(Path folder) {
+        Path file = folder.resolve("config.json");
+        try {
+            if (JSON.readTree(file) instanceof ObjectNode config) {
+                return config;
+            }
+            throw new FormatException(file + " is no JSON object; fetch the checkpoint again");
+        } catch (JacksonException e) {
+            throw new FormatException(file + " cannot be read: " + e.getOriginalMessage(), e);
+        }
+    }
+
+    static void writeConfig(ObjectNode config, Path folder) {
+        AtomicFiles.writeText(
+                folder.resolve("config.json"), JSON.writeValueAsString(config) + "\n");
+    }
+
+    /** Copies those of the files that are there. */
+    static void copyCompanions(Path source, Path folder, List<String> names) {
+        for (String name : names) {
+            Path file = source.resolve(name);
+            if (Files.isRegularFile(file)) {
+                try {
+                    Files.copy(file, folder.resolve(name));
+                } catch (IOException e) {
+                    throw new DeviceException(
+                            "%s cannot be copied to %s: %s"
+                                    .formatted(file, folder, AtomicFiles.reason(e)),
+                            e);
+                }
+            }
+        }
+    }
+
+    /** As transformers spells it. */
+    static String name(DType dtype) {
+        return switch (dtype) {
+            case F64 -> "float64";
+            case F16 -> "float16";
+            case BF16 -> "bfloat16";
+            default -> "float32";
+        };
+    }
+}

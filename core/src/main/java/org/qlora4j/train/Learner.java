@@ -1,0 +1,132 @@
+package org.qlora4j.train;
+
+import java.nio.file.Path;
+import java.util.List;
+import java.util.function.Function;
+import org.jspecify.annotations.Nullable;
+import org.qlora4j.autograd.Parameter;
+import org.qlora4j.lora.LoraAdapter;
+import org.qlora4j.lora.PeftAdapter;
+import org.qlora4j.model.CausalModel;
+import org.qlora4j.model.ModelFolder;
+import org.qlora4j.model.Models;
+
+/**
+ * What a run changes: an adapter on a model, or the model itself. It says which weights learn and
+ * in which files a checkpoint keeps them.
+ */
+sealed interface Learner extends AutoCloseable permits Learner.Adapter, Learner.WholeModel {
+    /** The weights that learn. */
+    List<Parameter> parameters();
+
+    /** Whether weight decay applies to one of them. */
+    boolean decays(Parameter parameter);
+
+    /** Number of weights that learn. */
+    default long count() {
+        return parameters().stream().mapToLong(p -> p.value().count()).sum();
+    }
+
+    /** Writes the files of a checkpoint into an existing folder. */
+    void save(Path folder);
+
+    /** Asks the model as it was before the run. */
+    <T> T withBase(Function<CausalModel, T> question);
+
+    @Override
+    void close();
+
+    /**
+     * Makes what the settings ask for.
+     *
+     * @param model the base model, its weights trainable if all of it learns
+     * @param start the checkpoint to go on from, or null
+     */
+    static Learner create(RunConfig config, CausalModel model, @Nullable RunCheckpoint start) {
+        if (!config.train().fullFinetune()) {
+            String base = config.model().modelNameOrPath();
+            return new Adapter(model, adapter(config, model, start), base);
+        }
+        if (start != null) {
+            ModelFolder.restore(model, start.folder());
+        }
+        return new WholeModel(model, config);
+    }
+
+    private static LoraAdapter adapter(
+            RunConfig config, CausalModel model, @Nullable RunCheckpoint start) {
+        return start == null
+                ? LoraAdapter.create(
+                        config.lora(), model.linears(), model.compute(), config.train().seed())
+                : PeftAdapter.load(start.folder(), model.linears(), model.compute(), true);
+    }
+
+    /**
+     * Low-rank factors on frozen layers, kept in PEFT's files.
+     *
+     * @param base name of the model they belong to, for those files
+     */
+    record Adapter(CausalModel model, LoraAdapter adapter, String base) implements Learner {
+        @Override
+        public List<Parameter> parameters() {
+            return adapter.parameters();
+        }
+
+        @Override
+        public boolean decays(Parameter parameter) {
+            return true;
+        }
+
+        @Override
+        public void save(Path folder) {
+            PeftAdapter.save(adapter, folder, base);
+        }
+
+        @Override
+        public <T> T withBase(Function<CausalModel, T> question) {
+            adapter.detach();
+            try {
+                return question.apply(model);
+            } finally {
+                adapter.attach();
+            }
+        }
+
+        @Override
+        public void close() {
+            adapter.close();
+        }
+    }
+
+    /** All weights of a model, kept as a model's folder. */
+    record WholeModel(CausalModel model, RunConfig config) implements Learner {
+        @Override
+        public List<Parameter> parameters() {
+            return model.parameters();
+        }
+
+        /** As the Hugging Face trainer: neither norms nor biases, which are vectors, decay. */
+        @Override
+        public boolean decays(Parameter parameter) {
+            return parameter.value().rank() > 1;
+        }
+
+        @Override
+        public void save(Path folder) {
+            ModelFolder.write(
+                    model, Models.folder(Path.of(config.model().modelNameOrPath())), folder);
+        }
+
+        /** Loads it once more: its weights are not kept beside those that learn. */
+        @Override
+        public <T> T withBase(Function<CausalModel, T> question) {
+            try (CausalModel base = TrainingRun.load(config, false)) {
+                return question.apply(base);
+            }
+        }
+
+        /** Does nothing: who loaded the model closes it. */
+        @Override
+        public void close() {}
+    }
+}

@@ -13,16 +13,30 @@ def write(name, value): (out / name).write_text(json.dumps(value) + "\n")
 
 # 1. learning rates: entry t is the rate of the step that follows t completed ones
 cases = []
-for name in ("constant", "constant_with_warmup", "linear", "cosine"):
-    for base, warmup, total in ((2e-4, 0, 7), (2e-4, 3, 12), (1e-3, 10, 110), (1.0, 57, 1875), (5e-5, 5, 5), (3e-4, 1, 1)):
-        optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=base)
-        scheduler = get_scheduler(name, optimizer, num_warmup_steps=warmup, num_training_steps=total)
-        rates = {}
-        for step in range(total):
-            if step < 15 or step % 97 == 0 or step > total - 4 or step in (35, 60):
-                rates[step] = optimizer.param_groups[0]["lr"]
-            optimizer.step(); scheduler.step()
-        cases.append({"type": name, "base": base, "warmup": warmup, "total": total, "rates": rates})
+def schedule(name, base, warmup, total, **kwargs):
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=base)
+    scheduler = get_scheduler(name, optimizer, num_warmup_steps=warmup, num_training_steps=total, scheduler_specific_kwargs=kwargs)
+    rates = {}
+    for step in range(total):
+        if step < 15 or step % 97 == 0 or step > total - 4 or step in (35, 60):
+            rates[step] = optimizer.param_groups[0]["lr"]
+        optimizer.step(); scheduler.step()
+    cases.append({"type": name, "kwargs": kwargs, "base": base, "warmup": warmup, "total": total, "rates": rates})
+lengths = ((2e-4, 0, 7), (2e-4, 3, 12), (1e-3, 10, 110), (1.0, 57, 1875), (5e-5, 5, 5), (3e-4, 1, 1))
+for name in ("constant", "constant_with_warmup", "linear", "cosine", "cosine_with_restarts", "inverse_sqrt"):
+    for length in lengths: schedule(name, *length)
+for length in lengths[:4]:
+    schedule("cosine", *length, num_cycles=1.25)
+    schedule("cosine_with_restarts", *length, num_cycles=3)
+    schedule("cosine_with_min_lr", *length, min_lr_rate=0.1)
+    schedule("cosine_with_min_lr", *length, min_lr=3e-5, num_cycles=0.75)
+    schedule("polynomial", *length)
+    schedule("polynomial", *length, lr_end=1e-5, power=2.5)
+    schedule("inverse_sqrt", *length, timescale=40)
+    schedule("warmup_stable_decay", *length, num_decay_steps=3)
+for warm, decay in (("linear", "linear"), ("cosine", "1-sqrt"), ("1-sqrt", "cosine")):
+    schedule("warmup_stable_decay", 1e-3, 10, 110, num_decay_steps=20, min_lr_ratio=0.1, warmup_type=warm, decay_type=decay)
+    schedule("warmup_stable_decay", 1e-3, 4, 60, num_decay_steps=30, num_stable_steps=10, warmup_type=warm, decay_type=decay, num_cycles=1.5)
 write("schedules.json", cases)
 
 # 2. AdamW: two groups, of which one decays; gradients summed over `tokens`, divided, clipped, stepped at a rate of its own

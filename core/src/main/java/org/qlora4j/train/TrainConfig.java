@@ -8,6 +8,7 @@ import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
+import org.qlora4j.optim.LrSchedulerKwargs;
 import org.qlora4j.optim.LrSchedulerType;
 import org.qlora4j.optim.OptimConfig;
 import org.qlora4j.optim.OptimType;
@@ -25,6 +26,7 @@ import org.qlora4j.optim.OptimType;
  * @param learningRate step size, above 0; null chooses by the size of the model, see {@link
  *     #learningRateFor}
  * @param lrSchedulerType course of the learning rate
+ * @param lrSchedulerKwargs what the course takes besides, such as a floor
  * @param warmupRatio share of the steps in which the learning rate rises from 0, in [0, 1]
  * @param warmupSteps the same as a number of steps; 0 uses {@code warmupRatio}
  * @param optim the optimizer
@@ -71,6 +73,13 @@ public record TrainConfig(
         @JsonProperty("lr_scheduler_type")
                 @JsonPropertyDescription("Course of the learning rate; constant has no warm-up.")
                 LrSchedulerType lrSchedulerType,
+        @JsonProperty("lr_scheduler_kwargs")
+                @JsonPropertyDescription(
+                        "What the schedule takes besides: cosine num_cycles; cosine_with_restarts num_cycles;"
+                                + " cosine_with_min_lr num_cycles, min_lr or min_lr_rate; polynomial lr_end, power;"
+                                + " inverse_sqrt timescale; warmup_stable_decay num_decay_steps, num_stable_steps,"
+                                + " warmup_type, decay_type (linear, cosine, 1-sqrt), min_lr_ratio, num_cycles.")
+                LrSchedulerKwargs lrSchedulerKwargs,
         @JsonProperty("warmup_ratio")
                 @JsonPropertyDescription(
                         "Share of the steps in which the learning rate rises from 0.")
@@ -132,6 +141,7 @@ public record TrainConfig(
                     16,
                     null,
                     LrSchedulerType.CONSTANT,
+                    LrSchedulerKwargs.NONE,
                     0.03,
                     0,
                     OptimConfig.DEFAULT.type(),
@@ -183,6 +193,7 @@ public record TrainConfig(
                 warmupRatio >= 0 && warmupRatio <= 1,
                 "train.warmup_ratio must be in [0, 1], got %s",
                 warmupRatio);
+        lrSchedulerKwargs.requireFitting(lrSchedulerType);
         require(warmupSteps >= 0, "train.warmup_steps must be at least 0, got %d", warmupSteps);
         new OptimConfig(optim, adamBeta1, adamBeta2, adamEpsilon, weightDecay); // for its checks
         require(

@@ -24,6 +24,7 @@ final class TrainerFlagTable {
         flags.sets("adam_beta2", "train.adam_beta2");
         flags.sets("adam_epsilon", "train.adam_epsilon");
         flags.sets("warmup_steps", "train.warmup_steps");
+        flags.sets("lr_scheduler_kwargs", "train.lr_scheduler_kwargs");
         flags.sets("seed", "train.seed");
         flags.sets("data_seed", "train.data_seed");
         flags.truth("bf16", "quantization.bnb_4bit_compute_dtype", "bfloat16", "float32");

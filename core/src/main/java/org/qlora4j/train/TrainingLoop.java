@@ -139,7 +139,12 @@ final class TrainingLoop {
         if (train.learningRate() == null && base != train.learningRateFor(0)) {
             listener.notice("learning rate %s, the paper's for models above 13B".formatted(base));
         }
-        return new LearningRate(train.lrSchedulerType(), base, train.warmupStepsOf(total), total);
+        return new LearningRate(
+                train.lrSchedulerType(),
+                train.lrSchedulerKwargs(),
+                base,
+                train.warmupStepsOf(total),
+                total);
     }
 
     /** Saves a checkpoint, and returns its step. */

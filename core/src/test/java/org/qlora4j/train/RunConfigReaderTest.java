@@ -20,6 +20,7 @@ import org.qlora4j.kernel.DeviceChoice;
 import org.qlora4j.lora.LoraConfig;
 import org.qlora4j.lora.LoraInit;
 import org.qlora4j.lora.TargetModules;
+import org.qlora4j.optim.LrSchedulerKwargs;
 import org.qlora4j.optim.LrSchedulerType;
 import org.qlora4j.optim.OptimConfig;
 import org.qlora4j.optim.OptimType;
@@ -140,6 +141,7 @@ class RunConfigReaderTest {
                                 16,
                                 null,
                                 LrSchedulerType.CONSTANT,
+                                LrSchedulerKwargs.NONE,
                                 0.03,
                                 0,
                                 OptimType.PAGED_ADAMW_32BIT,

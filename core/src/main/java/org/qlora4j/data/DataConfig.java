@@ -6,6 +6,8 @@ import com.fasterxml.jackson.annotation.JsonProperty;
 import com.fasterxml.jackson.annotation.JsonPropertyDescription;
 import com.fasterxml.jackson.annotation.JsonSetter;
 import com.fasterxml.jackson.annotation.Nulls;
+import java.util.List;
+import org.jspecify.annotations.Nullable;
 
 /**
  * What is trained on, section {@code data} of a run's YAML; names and defaults are those of
@@ -19,6 +21,13 @@ import com.fasterxml.jackson.annotation.Nulls;
  * @param trainOnSource whether prompts are trained as well as answers
  * @param groupByLength whether batches are made of examples of similar length
  * @param maxTrainSamples the number of records used, from the first; 0 for all
+ * @param chatTemplate a name or file as {@link org.qlora4j.tokenize.Tokenizer#useChatTemplate}
+ *     takes it, by which prompts and answers become chats too; null for the model's own, for chats
+ *     only
+ * @param rolesToTrain whose messages of a chat are learnt, at least one
+ * @param maskHistory whether only the last of these messages is
+ * @param truncation what becomes of records beyond the limits
+ * @param onBadData whether to train on data that {@link DataGate} warns of
  */
 public record DataConfig(
         @JsonProperty("dataset")
@@ -26,8 +35,7 @@ public record DataConfig(
                 String dataset,
         @JsonProperty("dataset_format")
                 @JsonPropertyDescription(
-                        "How records become text: auto (told from the first record's fields), messages, alpaca,"
-                                + " input-output, prompt-completion, oasst1, hh-rlhf or chip2.")
+                        "How records become text; auto tells it from the first record's fields.")
                 DatasetFormat datasetFormat,
         @JsonProperty("source_max_len")
                 @JsonPropertyDescription("Prompts are cut on the right to so many tokens.")
@@ -46,14 +54,54 @@ public record DataConfig(
         @JsonProperty("max_train_samples")
                 @JsonPropertyDescription("Use only the first so many records; 0 uses all.")
                 @JsonSetter(nulls = Nulls.AS_EMPTY)
-                int maxTrainSamples) {
+                int maxTrainSamples,
+        @JsonProperty("chat_template")
+                @JsonPropertyDescription(
+                        "Writes records as chats: tokenizer (the model's own), a Jinja file, or chatml, llama2, llama3, mistral,"
+                                + " zephyr, gemma, phi3, vicuna, alpaca, guanaco; null uses the model's own for chats, and prompts as they"
+                                + " are for the rest.")
+                @Nullable String chatTemplate,
+        @JsonProperty("roles_to_train")
+                @JsonPropertyDescription("Whose messages of a chat are learnt.")
+                List<String> rolesToTrain,
+        @JsonProperty("mask_history")
+                @JsonPropertyDescription("Learn only the last of these messages in each chat.")
+                boolean maskHistory,
+        @JsonProperty("truncation")
+                @JsonPropertyDescription(
+                        "What becomes of records beyond the limits: cut on the right (an answer then loses its end token), lose whole"
+                                + " turns, be left out, or be refused.")
+                Truncation truncation,
+        @JsonProperty("on_bad_data")
+                @JsonPropertyDescription(
+                        "Whether to train on data that can hardly teach anything, such as only answers without an end.")
+                BadData onBadData) {
     public static final DataConfig DEFAULT =
-            new DataConfig("", DatasetFormat.AUTO, 1024, 256, false, true, 0);
+            new DataConfig(
+                    "",
+                    DatasetFormat.AUTO,
+                    1024,
+                    256,
+                    false,
+                    true,
+                    0,
+                    null,
+                    List.of("assistant"),
+                    false,
+                    Truncation.CUT,
+                    BadData.REFUSE);
 
     public DataConfig {
         // An empty key in YAML; qlora.py writes None for these.
         dataset = dataset == null ? "" : dataset;
         datasetFormat = datasetFormat == null ? DatasetFormat.AUTO : datasetFormat;
+        chatTemplate = chatTemplate == null || chatTemplate.isBlank() ? null : chatTemplate;
+        rolesToTrain = rolesToTrain == null ? List.of("assistant") : List.copyOf(rolesToTrain);
+        truncation = truncation == null ? Truncation.CUT : truncation;
+        onBadData = onBadData == null ? BadData.REFUSE : onBadData;
+        require(
+                !rolesToTrain.isEmpty(),
+                "data.roles_to_train must name a role, e.g. assistant, got an empty list");
         require(sourceMaxLen >= 1, "data.source_max_len must be at least 1, got %d", sourceMaxLen);
         require(targetMaxLen >= 1, "data.target_max_len must be at least 1, got %d", targetMaxLen);
         require(

@@ -4,7 +4,7 @@ import java.util.ArrayList;
 import java.util.List;
 
 /**
- * What became of the records of a file. Lines are those of the first case, 0 if there is none.
+ * What became of the records of the data. Lines are those of the first case, 0 if there is none.
  *
  * @param records records read
  * @param examples examples kept
@@ -17,7 +17,11 @@ import java.util.List;
  *     it
  * @param dropped examples left out because no token to learn was left in them
  * @param droppedLine the line of the first left out
- * @param splitChats chats that became one example for each turn of the assistant
+ * @param droppedTooLong those of them that the limits left nothing of
+ * @param split records that became several examples
+ * @param roundTrips examples whose tokens were decoded again
+ * @param roundTripsFailed those of them that did not say what they should
+ * @param roundTripLine the line of the first of these
  */
 public record DataStats(
         int records,
@@ -30,7 +34,11 @@ public record DataStats(
         int endsCut,
         int dropped,
         int droppedLine,
-        int splitChats) {
+        int droppedTooLong,
+        int split,
+        int roundTrips,
+        int roundTripsFailed,
+        int roundTripLine) {
 
     /**
      * Everything a user should hear before training, one fact a line; the first line has the sizes.
@@ -52,15 +60,32 @@ public record DataStats(
         }
         if (dropped > 0) {
             lines.add(
-                    "%d examples are left out, the first at line %d: no token to train on is in them"
-                            .formatted(dropped, droppedLine));
+                    "%d examples are left out, the first at line %d: %s"
+                            .formatted(dropped, droppedLine, reasonOfDrops(config)));
         }
-        if (splitChats > 0) {
+        if (split > 0) {
             lines.add(
-                    "%d chats become one example for each answer, because the chat template rewrites earlier turns"
-                            .formatted(splitChats));
+                    "%d records become several examples: a long text goes on, a task has instances, or the chat template rewrites earlier turns"
+                            .formatted(split));
+        }
+        if (roundTripsFailed > 0) {
+            lines.add(
+                    "%d of the first %d examples decode to another text than was encoded, the first at line %d; see qlora data inspect"
+                            .formatted(roundTripsFailed, roundTrips, roundTripLine));
         }
         return List.copyOf(lines);
+    }
+
+    private String reasonOfDrops(DataConfig config) {
+        int limit = config.sourceMaxLen() + config.targetMaxLen();
+        if (droppedTooLong == 0) {
+            return "no token to train on is in them";
+        }
+        String tooLong = "they do not fit into %d tokens".formatted(limit);
+        return droppedTooLong == dropped
+                ? tooLong
+                : "%d have no token to train on, of %d %s"
+                        .formatted(dropped - droppedTooLong, droppedTooLong, tooLong);
     }
 
     /** Sums up records as they are read. */
@@ -75,15 +100,20 @@ public record DataStats(
         private int endsCut;
         private int dropped;
         private int droppedLine;
-        private int splitChats;
+        private int droppedTooLong;
+        private int split;
+        private int roundTrips;
+        private int roundTripsFailed;
+        private int roundTripLine;
 
-        void record(List<Example> ofRecord) {
+        void record(int examplesOfRecord) {
             records++;
-            splitChats += ofRecord.size() > 1 ? 1 : 0;
+            split += examplesOfRecord > 1 ? 1 : 0;
         }
 
         void drop(Example example) {
             droppedLine = dropped++ == 0 ? example.line() : droppedLine;
+            droppedTooLong += example.truncated() ? 1 : 0;
             longest = Math.max(longest, example.fullLength());
         }
 
@@ -95,6 +125,13 @@ public record DataStats(
             endsCut += example.endCut() ? 1 : 0;
             if (example.truncated()) {
                 truncatedLine = truncated++ == 0 ? example.line() : truncatedLine;
+            }
+        }
+
+        void roundTrip(Example example, boolean same) {
+            roundTrips++;
+            if (!same) {
+                roundTripLine = roundTripsFailed++ == 0 ? example.line() : roundTripLine;
             }
         }
 
@@ -110,7 +147,11 @@ public record DataStats(
                     endsCut,
                     dropped,
                     droppedLine,
-                    splitChats);
+                    droppedTooLong,
+                    split,
+                    roundTrips,
+                    roundTripsFailed,
+                    roundTripLine);
         }
     }
 }

@@ -1,65 +1,68 @@
 package org.qlora4j.data;
 
+import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 import org.qlora4j.tokenize.Tokenizer;
 
 /**
  * Makes examples of the records of one file: its format is told once, from the first record or the
- * settings, and holds for all that follow.
+ * settings, and holds for all that follow. Each record is counted, and of the first ones is tried
+ * whether their tokens say what they should.
  */
 final class RecordEncoder {
+    /** Decoding takes as long as encoding; faults of a tokenizer or template show early. */
+    static final int ROUND_TRIPS = 1000;
+
     private final DatasetFormat format;
     private final String description;
     private final ExampleEncoder encoder;
+    private final Tokenizer tokenizer;
+    private final DataStats.Counter counter;
+    private int tried;
 
     /**
      * For the file that a record is the first of.
      *
+     * @param forced the format, {@link DatasetFormat#AUTO} to tell it from the record
      * @param special tokens put around text
-     * @param template the model's chat template, null if it has none
+     * @param template the chat template, null if there is none
+     * @param counter takes what becomes of records
      */
     RecordEncoder(
             Row first,
-            DataConfig config,
-            Tokenizer tokenizer,
-            SpecialIds special,
-            @Nullable ChatRenderer template) {
-        boolean isTold = config.datasetFormat() != DatasetFormat.AUTO;
-        this.format = isTold ? config.datasetFormat() : DatasetFormat.of(first);
-        this.description =
-                "%s: format %s (%s)"
-                        .formatted(
-                                first.file(),
-                                format.key(),
-                                isTold
-                                        ? "set by data.dataset_format"
-                                        : "the first record has "
-                                                + String.join(" and ", format.fields()));
-        this.encoder = encoder(format, config, tokenizer, special, template, first);
-    }
-
-    private static ExampleEncoder encoder(
-            DatasetFormat format,
+            DatasetFormat forced,
             DataConfig config,
             Tokenizer tokenizer,
             SpecialIds special,
             @Nullable ChatRenderer template,
-            Row first) {
-        if (format != DatasetFormat.MESSAGES) {
-            return new SourceTargetEncoder(format, config, tokenizer, special);
-        }
-        if (template == null) {
+            DataStats.Counter counter) {
+        boolean isTold = forced != DatasetFormat.AUTO;
+        this.format = isTold ? forced : DatasetFormat.of(first);
+        boolean chat = format.isChat() || config.chatTemplate() != null;
+        this.description =
+                "%s: format %s (%s)%s"
+                        .formatted(
+                                first.file(),
+                                format.key(),
+                                isTold ? "set by data.dataset_format" : format.reason(),
+                                chat && config.chatTemplate() != null
+                                        ? ", chat template " + config.chatTemplate()
+                                        : "");
+        this.tokenizer = tokenizer;
+        this.counter = counter;
+        if (chat && template == null) {
             throw first.error(
-                    "records are chats, but the model has no chat template; put chat_template.jinja beside its tokenizer.json,"
-                            + " or give prompts and answers as input and output");
+                    "records are chats, but the model has no chat template; name one with data.chat_template (such as chatml),"
+                            + " or put chat_template.jinja beside its tokenizer.json");
         }
-        return new ChatEncoder(config, tokenizer, template);
-    }
-
-    /** The format of the file. */
-    DatasetFormat format() {
-        return format;
+        this.encoder =
+                chat && template != null
+                        ? new ChatEncoder(format, config, tokenizer, special, template)
+                        : format == DatasetFormat.TEXT
+                                ? new TextEncoder(config, tokenizer, special)
+                                : new SourceTargetEncoder(format, config, tokenizer, special);
     }
 
     /** File, format and how it was found, for people. */
@@ -68,10 +71,38 @@ final class RecordEncoder {
     }
 
     /**
-     * The examples of a record, nearly always one; a {@code FormatException} naming file and line
-     * if it has a fault.
+     * The examples of a record that have something to learn, nearly always one; a {@code
+     * FormatException} naming file and line if it has a fault.
      */
     List<Example> encode(Row row) {
-        return encoder.encode(row);
+        List<ExampleEncoder.Encoded> encoded = encoder.encode(row);
+        counter.record(encoded.size());
+        List<Example> kept = new ArrayList<>();
+        for (ExampleEncoder.Encoded one : encoded) {
+            Example example = one.example();
+            if (example.labelTokens() == 0) {
+                counter.drop(example);
+                continue;
+            }
+            counter.keep(example);
+            kept.add(example);
+            if (tried < ROUND_TRIPS && !one.text().isEmpty()) {
+                tried++;
+                counter.roundTrip(example, saysWhatItShould(one));
+            }
+        }
+        return kept;
+    }
+
+    private boolean saysWhatItShould(ExampleEncoder.Encoded one) {
+        int[] ids = one.example().ids();
+        String said =
+                tokenizer.decode(Arrays.copyOf(ids, one.border()), false)
+                        + tokenizer.decode(
+                                Arrays.copyOfRange(ids, one.border(), ids.length), false);
+        // The last character of a cut example may be cut too; it decodes to U+FFFD.
+        return one.example().truncated()
+                ? one.text().startsWith(said.replaceFirst("\uFFFD+$", ""))
+                : said.equals(one.text());
     }
 }

@@ -2,6 +2,7 @@ package org.qlora4j.data;
 
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
@@ -44,6 +45,12 @@ public record TrainingSet(List<Example> examples, DataStats stats, String descri
             throw new ConfigException(
                     "data.dataset is not set; name a .jsonl file with one record a line");
         }
+        QloraDataset named = QloraDataset.of(config.dataset());
+        if (named != null && !Files.exists(Path.of(config.dataset()))) {
+            throw FormatException.of(
+                    "data.dataset %s is %s on the Hugging Face hub; name a file of it, with data.dataset_format %s",
+                    named.name(), named.repository(), named.format().key());
+        }
         Source source = Source.of(Path.of(config.dataset()));
         int limit = config.maxTrainSamples() == 0 ? Integer.MAX_VALUE : config.maxTrainSamples();
         List<Example> examples = new ArrayList<>();
@@ -55,21 +62,20 @@ public record TrainingSet(List<Example> examples, DataStats stats, String descri
                 throw new FormatException(
                         source.file() + " holds no records; write one JSON object a line");
             }
-            var encoder = new RecordEncoder(row, config, tokenizer, special, template);
+            var encoder =
+                    new RecordEncoder(
+                            row,
+                            config.datasetFormat(),
+                            config,
+                            tokenizer,
+                            special,
+                            template,
+                            counter);
             description = encoder.description();
             for (int read = 0;
                     row != null && read < limit;
                     read++, row = read < limit ? rows.next() : null) {
-                List<Example> ofRecord = encoder.encode(row);
-                counter.record(ofRecord);
-                for (Example example : ofRecord) {
-                    if (example.labelTokens() == 0) {
-                        counter.drop(example);
-                    } else {
-                        counter.keep(example);
-                        examples.add(example);
-                    }
-                }
+                examples.addAll(encoder.encode(row));
             }
         }
         DataStats stats = counter.stats();
@@ -80,6 +86,15 @@ public record TrainingSet(List<Example> examples, DataStats stats, String descri
                     source.file(), stats.records(), stats.droppedLine());
         }
         return new TrainingSet(examples, stats, description);
+    }
+
+    /** Everything a user should hear before training, one fact a line. */
+    public List<String> report(DataConfig config) {
+        List<String> lines = new ArrayList<>();
+        lines.add(description);
+        lines.addAll(stats.report(config));
+        DataGate.findings(stats, config).forEach(finding -> lines.add("warning: " + finding));
+        return lines;
     }
 
     /** Tokens of each example, after the limits: what batches are grouped by. */

@@ -182,6 +182,36 @@ public final class Tokenizer implements AutoCloseable {
         return Optional.ofNullable(chatTemplate);
     }
 
+    /**
+     * Takes another chat template than the checkpoint's from now on; not while another thread uses
+     * this tokenizer.
+     *
+     * @param nameOrFile one of {@link NamedTemplates#NAMES}, a Jinja file, or {@link
+     *     NamedTemplates#OF_TOKENIZER} for the checkpoint's own
+     * @throws FormatException if it is none of these, or breaks the grammar
+     */
+    public synchronized void useChatTemplate(String nameOrFile) {
+        chatTemplateRead = false;
+        if (nameOrFile.equals(NamedTemplates.OF_TOKENIZER)) {
+            return;
+        }
+        TokenizerFiles.TemplateText text = NamedTemplates.read(nameOrFile);
+        Map<String, Object> variables = files.templateTokens();
+        variables.putAll(
+                NamedTemplates.NAMES.contains(nameOrFile)
+                        ? NamedTemplates.tokens(this)
+                        : specialTokens);
+        chatTemplate = ChatTemplate.of(text.text(), text.origin(), true).withTokens(variables);
+        chatTemplateRead = true;
+    }
+
+    /** Whether {@link #encode(String, boolean)} puts a BOS before a text. */
+    public boolean addsBos() {
+        OptionalInt bos = bosId();
+        int[] around = bos.isPresent() ? encode("a", true) : new int[0];
+        return around.length > 0 && around[0] == bos.getAsInt();
+    }
+
     @Override
     public void close() {
         tokenizer.close();

@@ -177,7 +177,8 @@ record TokenizerFiles(
         }
     }
 
-    private static String text(Path file) {
+    /** A small text file. */
+    static String text(Path file) {
         try {
             return Files.readString(file);
         } catch (IOException e) {

@@ -21,6 +21,7 @@ final class ConfigPaths {
     private ConfigPaths() {}
 
     private static final List<String> MODEL_FILES = List.of(".gguf", ".safetensors");
+    private static final List<String> TEMPLATE_FILES = List.of(".jinja", ".jinja2", ".j2");
     private static final List<String> DATA_FILES =
             List.of(".json", ".jsonl", ".csv", ".tsv", ".parquet", ".txt", ".gz");
 
@@ -40,6 +41,8 @@ final class ConfigPaths {
                                     isExplicit(text)
                                             || endsIn(text, MODEL_FILES)
                                             || exists(text, folder);
+                            case "data.chat_template" ->
+                                    isExplicit(text) || endsIn(text, TEMPLATE_FILES);
                             case "data.dataset" ->
                                     isExplicit(text)
                                             || endsIn(text, DATA_FILES)

@@ -63,7 +63,6 @@ public final class DryRun {
                             layers,
                             model.linears().size()));
             data.set()
-                    .stats()
                     .report(config.data())
                     .forEach(line -> out.append("data: ").append(line).append('\n'));
             out.append(

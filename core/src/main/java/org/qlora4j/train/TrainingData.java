@@ -6,6 +6,7 @@ import org.jspecify.annotations.Nullable;
 import org.qlora4j.data.BatchSampler;
 import org.qlora4j.data.ChatRenderer;
 import org.qlora4j.data.DataConfig;
+import org.qlora4j.data.DataGate;
 import org.qlora4j.data.Example;
 import org.qlora4j.data.SpecialIds;
 import org.qlora4j.data.TrainingSet;
@@ -43,6 +44,10 @@ record TrainingData(TrainingSet set, int padId) {
             Iterable<Integer> eos,
             int vocabularySize,
             int maxPositions) {
+        String chatTemplate = config.chatTemplate();
+        if (chatTemplate != null) {
+            tokenizer.useChatTemplate(chatTemplate);
+        }
         SpecialIds ids = specialIds(tokenizer, eos);
         ChatTemplate template = tokenizer.chatTemplate().orElse(null);
         @Nullable ChatRenderer renderer =
@@ -51,6 +56,7 @@ record TrainingData(TrainingSet set, int padId) {
                         : (messages, tools, prompt) ->
                                 template.render(messages, tools, prompt, Map.of());
         TrainingSet set = TrainingSet.load(config, tokenizer, ids, renderer);
+        DataGate.pass(set.stats(), config);
         for (Example example : set.examples()) {
             if (example.length() > maxPositions) {
                 throw FormatException.of(
@@ -78,11 +84,8 @@ record TrainingData(TrainingSet set, int padId) {
             throw new FormatException(
                     "the tokenizer names no eos_token, which ends an answer; add it to tokenizer_config.json");
         }
-        OptionalInt bos = tokenizer.bosId();
-        int[] around = tokenizer.encode("a", true);
-        boolean addsBos = bos.isPresent() && around.length > 0 && around[0] == bos.getAsInt();
         return new SpecialIds(
-                addsBos ? bos : OptionalInt.empty(),
+                tokenizer.addsBos() ? tokenizer.bosId() : OptionalInt.empty(),
                 eos.getAsInt(),
                 tokenizer.padId().orElse(eos.getAsInt()));
     }

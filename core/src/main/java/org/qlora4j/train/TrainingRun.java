@@ -59,7 +59,7 @@ public final class TrainingRun {
                             model.eosIds(),
                             model.vocabularySize(),
                             model.maxPositions());
-            data.set().stats().report(config.data()).forEach(listener::notice);
+            data.set().report(config.data()).forEach(listener::notice);
             RunCheckpoint start = old == null ? null : checkpoint(old, data);
             try (Learner learner = Learner.create(config, model, start);
                     TrainableParameters parameters =

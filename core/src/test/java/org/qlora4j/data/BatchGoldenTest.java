@@ -59,7 +59,15 @@ class BatchGoldenTest {
         try (Tokenizer tokenizer = Tokenizer.load(checkpoint)) {
             // Not a TrainingSet: it leaves out the one row whose prompt fills the limit, where the
             // run kept it.
-            List<Example> examples = examples(config, new ChatEncoder(config, tokenizer, SMOLLM2));
+            List<Example> examples =
+                    examples(
+                            config,
+                            new ChatEncoder(
+                                    DatasetFormat.MESSAGES,
+                                    config,
+                                    tokenizer,
+                                    References.CHATML,
+                                    SMOLLM2));
             for (int step = 0; step < steps; step++) {
                 Batch batch = Batch.of(examples.subList(2 * step, 2 * step + 2), 2, 1);
                 assertThat(batch.inputIds())
@@ -83,7 +91,7 @@ class BatchGoldenTest {
         List<Example> examples = new ArrayList<>();
         try (Source.Rows rows = Source.of(Path.of(config.dataset())).open()) {
             for (Row row = rows.next(); row != null; row = rows.next()) {
-                examples.addAll(encoder.encode(row));
+                encoder.encode(row).forEach(one -> examples.add(one.example()));
             }
         }
         return examples;

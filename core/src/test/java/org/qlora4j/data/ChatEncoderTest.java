@@ -138,13 +138,13 @@ class ChatEncoderTest {
                 .isEqualTo(
                         "<|im_start|>user\na<|im_end|>\n<|im_start|>assistant\none<|im_end|>\n"
                                 + "<|im_start|>user\nb<|im_end|>\n<|im_start|>assistant\n<think>two<|im_end|>");
-        assertThat(set.stats().splitChats()).isEqualTo(1);
+        assertThat(set.stats().split()).isEqualTo(1);
         assertThat(set.stats().report(DataConfig.DEFAULT))
                 .anyMatch(l -> l.contains("rewrites earlier turns"));
     }
 
     @Test
-    void templateWithoutEndOfTurnToken_learnsTheSpaceThatEndsTheTurn() {
+    void templateWithoutEndOfTurnToken_getsTheEndOfTextBehindTheLastTurn() {
         ChatRenderer template =
                 (messages, tools, prompt) -> {
                     StringBuilder text = new StringBuilder();
@@ -156,7 +156,7 @@ class ChatEncoderTest {
                     return text + (prompt ? "assistant: " : "");
                 };
         assertThat(learnt(load(template, 1000, TWO_TURNS).examples().getFirst(), chatml))
-                .isEqualTo("one\n\ntwo\n\n");
+                .isEqualTo("one\n\ntwo\n\n<|im_end|>");
     }
 
     @Test
@@ -214,6 +214,10 @@ class ChatEncoderTest {
                                 1,
                                 1,
                                 3,
+                                0,
+                                0,
+                                1,
+                                0,
                                 0));
         assertThat(cut.stats().report(DataConfig.DEFAULT))
                 .anyMatch(l -> l.startsWith("1 examples are left out, the first at line 3"));
@@ -278,6 +282,6 @@ class ChatEncoderTest {
                 .isInstanceOf(FormatException.class)
                 .isNotInstanceOf(ConfigException.class)
                 .hasMessageContaining(
-                        "train.jsonl:1: records are chats, but the model has no chat template");
+                        "train.jsonl:1: records are chats, but the model has no chat template; name one with data.chat_template");
     }
 }

@@ -129,9 +129,8 @@ class TrainingSetTest {
                 .hasMessageContaining(
                         "train.jsonl:1: the fields [question, answer] fit no known format")
                 .hasMessageContaining(
-                        "messages, instruction + output, prompt + completion, input + output, chosen, text");
-        assertThatThrownBy(() -> load(9, 9, "{\"conversations\": []}"))
-                .hasMessageContaining("ShareGPT");
+                        "messages, conversations, instruction + instances, instruction + output, prompt + completion,"
+                                + " input + output, inputs + targets, chosen, text");
     }
 
     @Test

@@ -1,0 +1,73 @@
+package org.qlora4j.tokenize;
+
+import java.io.IOException;
+import java.io.InputStream;
+import java.io.UncheckedIOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.InvalidPathException;
+import java.nio.file.Path;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Objects;
+import org.qlora4j.error.FormatException;
+
+/**
+ * Chat templates for models that come without one, written for this program after the formats that
+ * the makers of those models published.
+ */
+public final class NamedTemplates {
+    /** The word for the template that comes with the tokenizer. */
+    public static final String OF_TOKENIZER = "tokenizer";
+
+    /** What there is. */
+    public static final List<String> NAMES =
+            List.of(
+                    "chatml", "llama2", "llama3", "mistral", "zephyr", "gemma", "phi3", "vicuna",
+                    "alpaca", "guanaco");
+
+    private NamedTemplates() {}
+
+    /**
+     * The text of a template.
+     *
+     * @param nameOrFile one of {@link #NAMES}, or the path of a Jinja file
+     * @throws FormatException if it is neither
+     */
+    static TokenizerFiles.TemplateText read(String nameOrFile) {
+        if (NAMES.contains(nameOrFile)) {
+            String origin = "templates/" + nameOrFile + ".jinja";
+            try (InputStream in = NamedTemplates.class.getResourceAsStream(origin)) {
+                byte[] bytes = Objects.requireNonNull(in, origin).readAllBytes();
+                return new TokenizerFiles.TemplateText(
+                        new String(bytes, StandardCharsets.UTF_8), "chat template " + nameOrFile);
+            } catch (IOException e) {
+                throw new UncheckedIOException(e);
+            }
+        }
+        try {
+            Path file = Path.of(nameOrFile);
+            if (Files.isRegularFile(file)) {
+                return new TokenizerFiles.TemplateText(TokenizerFiles.text(file), file.toString());
+            }
+        } catch (InvalidPathException notAPath) {
+            // said below
+        }
+        throw FormatException.of(
+                "data.chat_template %s is neither a file nor a known name; there are %s and, for the model's own, %s",
+                nameOrFile, String.join(", ", NAMES), OF_TOKENIZER);
+    }
+
+    /**
+     * The special tokens that a named template prints: BOS only for a tokenizer that puts one
+     * before texts by itself, for others were not trained to see it there.
+     */
+    static Map<String, Object> tokens(Tokenizer tokenizer) {
+        Map<String, Object> tokens = new LinkedHashMap<>(tokenizer.specialTokens());
+        if (!tokenizer.addsBos()) {
+            tokens.put("bos_token", "");
+        }
+        return tokens;
+    }
+}

@@ -29,15 +29,15 @@ import tools.jackson.databind.json.JsonMapper;
 
 /**
  * {@code qlora bench train}: how fast this machine trains, beside what its matrix products would
- * allow.
+ * allow; {@code qlora bench decode} is {@link BenchDecodeCommand}.
  */
 @Command(
         name = "bench",
-        description = "Time training on this machine.",
-        subcommands = BenchCommand.Train.class)
+        description = "Time training and generating on this machine.",
+        subcommands = {BenchCommand.Train.class, BenchDecodeCommand.class})
 final class BenchCommand implements Runnable {
     /** Shapes that need no checkpoint: their weights are random. */
-    private static final Map<String, LlamaConfig> SHAPES =
+    static final Map<String, LlamaConfig> SHAPES =
             Map.of(
                     "llama-tiny", shape(32000, 64, 2, 172, 4, 2),
                     "llama-1.1b", shape(32000, 2048, 22, 5632, 32, 4),
@@ -175,9 +175,9 @@ final class BenchCommand implements Runnable {
                 return line;
             }
         }
+    }
 
-        private static double round(double value, int digits) {
-            return Double.parseDouble(String.format(Locale.ROOT, "%." + digits + "f", value));
-        }
+    static double round(double value, int digits) {
+        return Double.parseDouble(String.format(Locale.ROOT, "%." + digits + "f", value));
     }
 }

@@ -44,10 +44,11 @@ public final class FourBitBench {
             Tensor decoded = weight.dequantize(DType.BF16);
             Tensor x = Tensors.normal(2, 1, 1, in).to(DType.BF16);
             double fused = Double.NaN;
-            Tensor product = weight.timesFewRows(x);
-            if (product != null) {
+            if (weight.multipliesFewRows(x.dtype(), 1)) {
+                Tensor product = Tensors.empty(x.dtype(), 1, out);
+                weight.multiplyInto(x, product);
                 check(product, x.linear(decoded, null));
-                fused = rate(out, in, () -> weight.timesFewRows(x));
+                fused = rate(out, in, () -> weight.multiplyInto(x, product));
             }
             System.out.printf(
                     Locale.ROOT,

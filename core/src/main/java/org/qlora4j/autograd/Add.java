@@ -1,5 +1,8 @@
 package org.qlora4j.autograd;
 
+import org.qlora4j.kernel.Kernels;
+import org.qlora4j.tensor.Tensor;
+
 /** {@code a + b}: the residual connection. */
 public final class Add {
     private Add() {}
@@ -14,7 +17,14 @@ public final class Add {
                         a.accumulateShared(gradient);
                         b.accumulateShared(gradient);
                     });
-                    return a.value().plus(b.value());
+                    Tensor x = a.value();
+                    Tensor y = b.value();
+                    if (tape.dropsOut() || !x.isContiguous() || !y.isContiguous()) {
+                        return x.plus(y);
+                    }
+                    Tensor sum = call.result(x.dtype(), x.shape());
+                    Kernels.current().elements().add(x, y, sum);
+                    return sum;
                 });
     }
 }

@@ -1,5 +1,6 @@
 package org.qlora4j.autograd;
 
+import org.qlora4j.kernel.Kernels;
 import org.qlora4j.tensor.Tensor;
 
 /** {@code silu(gate) * up}, the inner part of a gated MLP (SwiGLU, arXiv 2002.05202). */
@@ -18,7 +19,12 @@ public final class GatedMlp {
                         up.accumulate(g.silu().mulInPlace(gradient));
                         gate.accumulate(gradient.times(u).siluBackward(g));
                     });
-                    return g.silu().mulInPlace(u);
+                    if (tape.dropsOut() || !g.isContiguous() || !u.isContiguous()) {
+                        return g.silu().mulInPlace(u);
+                    }
+                    Tensor y = call.result(g.dtype(), g.shape());
+                    Kernels.current().elements().gate(g, u, y);
+                    return y;
                 });
     }
 }

@@ -1,8 +1,12 @@
 package org.qlora4j.autograd;
 
 import org.jspecify.annotations.Nullable;
+import org.qlora4j.kernel.DenseProduct;
+import org.qlora4j.kernel.Kernels;
+import org.qlora4j.quant.QuantizedMatrix;
 import org.qlora4j.tensor.DType;
 import org.qlora4j.tensor.Tensor;
+import org.qlora4j.tensor.Tensors;
 
 /**
  * {@code y = x · Wᵀ + bias + scale * B(A(dropout(x)))}: a linear layer on a weight in 16 or 4 bits,
@@ -31,15 +35,17 @@ public final class Linear {
                 needsGrad,
                 call -> {
                     Tensor input = call.save(x.value());
+                    if (!tape.dropsOut()) {
+                        Tensor y = fewRows(call, input, weight, bias, lora);
+                        if (y != null) {
+                            return y;
+                        }
+                    }
                     DType compute = input.dtype();
                     long[] shape = input.shape();
                     Tensor rows = input.reshape(-1, weight.in());
                     Tensor y =
-                            product(
-                                    rows,
-                                    weight,
-                                    bias == null ? null : bias.value(),
-                                    tape.dropsOut());
+                            rows.linear(weight.dense(compute), bias == null ? null : bias.value());
                     long dropoutKey =
                             lora != null && lora.dropout() > 0 && tape.dropsOut()
                                     ? tape.nextDropoutKey()
@@ -75,19 +81,50 @@ public final class Linear {
                 });
     }
 
-    /**
-     * {@code rows · Wᵀ + bias}; outside training, few rows are multiplied straight from 4-bit
-     * codes.
-     */
-    private static Tensor product(
-            Tensor rows, Weight weight, @Nullable Tensor bias, boolean training) {
-        if (!training && weight instanceof Weight.Quantized quantized) {
-            Tensor y = quantized.matrix().timesFewRows(rows.contiguous());
-            if (y != null) {
-                return bias == null ? y : y.addInPlace(bias);
-            }
+    /** The layer outside training, if there is a kernel that is faster for so few rows. */
+    private static @Nullable Tensor fewRows(
+            Tape.Call call,
+            Tensor x,
+            Weight weight,
+            @Nullable Parameter bias,
+            @Nullable LoraFactors lora) {
+        long rows = x.count() / weight.in();
+        DType compute = x.dtype();
+        DenseProduct dense = Kernels.current().denseProduct();
+        if (call.recording() || !x.isContiguous() || !takes(weight, compute, rows)) {
+            return null;
         }
-        return rows.linear(weight.dense(rows.dtype()), bias);
+        long[] shape = x.shape();
+        shape[shape.length - 1] = weight.out();
+        Tensor y = call.result(compute, shape);
+        switch (weight) {
+            case Weight.Quantized(QuantizedMatrix matrix, DequantizationBuffer buffer) ->
+                    matrix.multiplyInto(x, y);
+            case Weight.Dense(Parameter p) -> dense.multiply(x, p.value(), y);
+        }
+        if (bias != null) {
+            y.addInPlace(bias.value());
+        }
+        if (lora != null && dense.takes(compute, rows)) {
+            shape[shape.length - 1] = lora.a().value().size(0);
+            Tensor down = Tensors.empty(compute, shape);
+            dense.multiply(x, lora.a().value(), down);
+            dense.addMultiple(down, lora.b().value(), lora.scale(), y);
+        } else if (lora != null) {
+            Tensor down = x.view(rows, weight.in()).mm(lora.a().value().t());
+            y.view(rows, weight.out()).addmmInPlace(down, lora.b().value().t(), 1, lora.scale());
+        }
+        return y;
+    }
+
+    private static boolean takes(Weight weight, DType compute, long rows) {
+        return switch (weight) {
+            case Weight.Quantized(QuantizedMatrix matrix, DequantizationBuffer buffer) ->
+                    matrix.multipliesFewRows(compute, rows);
+            case Weight.Dense(Parameter p) ->
+                    p.value().isContiguous()
+                            && Kernels.current().denseProduct().takes(compute, rows);
+        };
     }
 
     private static void backwardLora(

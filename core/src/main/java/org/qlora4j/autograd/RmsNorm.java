@@ -22,9 +22,14 @@ public final class RmsNorm {
                 "rmsNorm",
                 x.needsGrad() || weight.trainable(),
                 call -> {
-                    Tensor input = call.save(x.value().contiguous());
+                    Tensor value = x.value();
+                    Tensor input = call.save(value.isContiguous() ? value : value.contiguous());
                     DType compute = input.dtype();
-                    Tensor y = Tensors.empty(compute, input.shape());
+                    Tensor y = call.result(compute, input.shape());
+                    if (!call.recording()) {
+                        Kernels.current().norm().forward(input, weight.value(), eps, y, null);
+                        return y;
+                    }
                     Tensor inverse =
                             call.save(
                                     Tensors.empty(compute.wide(), input.count() / input.size(-1)));

@@ -32,10 +32,17 @@ public final class Rotary {
                 call -> {
                     Tensor input = x.value();
                     long[] shape = input.shape();
-                    call.backward(
-                            gradient -> x.accumulate(rotate(gradient, table, -1).view(shape)));
-                    return rotate(
-                            input.view(shape[0], shape[1], heads, shape[2] / heads), table, 1);
+                    call.backward(gradient -> {
+                        Tensor dx =
+                                Tensors.empty(
+                                        input.dtype(), shape[0], shape[1], heads, shape[2] / heads);
+                        rotate(gradient, table, -1, dx);
+                        x.accumulate(dx.view(shape));
+                    });
+                    Tensor out =
+                            call.result(input.dtype(), shape[0], shape[1], heads, shape[2] / heads);
+                    rotate(input, table, 1, out);
+                    return out;
                 });
     }
 
@@ -43,9 +50,8 @@ public final class Rotary {
      * Rotates by the angles, or back by them if {@code direction} is -1: the transpose, which is
      * the gradient.
      */
-    private static Tensor rotate(Tensor x, Table table, int direction) {
-        Tensor out = Tensors.empty(x.dtype(), x.shape());
-        Kernels.current().rotary().rotate(x.contiguous(), table.cos(), table.sin(), direction, out);
-        return out;
+    private static void rotate(Tensor x, Table table, int direction, Tensor out) {
+        Tensor rows = x.isContiguous() ? x : x.contiguous();
+        Kernels.current().rotary().rotate(rows, table.cos(), table.sin(), direction, out);
     }
 }

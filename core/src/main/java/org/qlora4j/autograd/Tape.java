@@ -6,8 +6,10 @@ import java.util.function.BiFunction;
 import java.util.function.Consumer;
 import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
+import org.qlora4j.tensor.DType;
 import org.qlora4j.tensor.Tensor;
 import org.qlora4j.tensor.TensorScope;
+import org.qlora4j.tensor.Tensors;
 
 /**
  * Records differentiable operations and runs them backwards.
@@ -31,6 +33,7 @@ public final class Tape implements AutoCloseable {
     private int dropouts;
     private final List<Node> nodes = new ArrayList<>();
     private List<Tensor> frame = new ArrayList<>();
+    private final @Nullable Workspace workspace;
     private final OperationTimes times = OperationTimes.ofThisThread();
 
     /** An operation that was recorded. */
@@ -64,11 +67,13 @@ public final class Tape implements AutoCloseable {
     /** Given to an operation's forward pass, to say what its backward pass needs. */
     static final class Call {
         private final boolean recording;
+        private final @Nullable Workspace workspace;
         private final List<Tensor> saved = new ArrayList<>();
         private @Nullable Consumer<Tensor> backward;
 
-        Call(boolean recording) {
+        Call(boolean recording, @Nullable Workspace workspace) {
             this.recording = recording;
+            this.workspace = workspace;
         }
 
         /** Whether a backward pass will follow; if not, saving is not worth its time. */
@@ -76,13 +81,19 @@ public final class Tape implements AutoCloseable {
             return recording;
         }
 
-        /** A handle on the tensor that lives until the backward pass has run. */
+        /** A handle on the tensor that lives until the backward pass, if there is one, has run. */
         Tensor save(Tensor tensor) {
-            Tensor handle = tensor.alias();
-            if (recording) {
-                saved.add(TensorScope.release(handle));
+            if (!recording) {
+                return tensor;
             }
+            Tensor handle = TensorScope.release(tensor.alias());
+            saved.add(handle);
             return handle;
+        }
+
+        /** A tensor of undefined content for the operation's result, and for nothing else. */
+        Tensor result(DType dtype, long... shape) {
+            return workspace == null ? Tensors.empty(dtype, shape) : workspace.take(dtype, shape);
         }
 
         /**
@@ -94,7 +105,13 @@ public final class Tape implements AutoCloseable {
         }
     }
 
-    private Tape(boolean recording, boolean dropsOut, long dropoutKey, int dropouts) {
+    private Tape(
+            boolean recording,
+            boolean dropsOut,
+            long dropoutKey,
+            int dropouts,
+            @Nullable Workspace workspace) {
+        this.workspace = workspace;
         this.recording = recording;
         this.dropsOut = dropsOut;
         this.dropoutKey = dropoutKey;
@@ -108,12 +125,19 @@ public final class Tape implements AutoCloseable {
      *     function of seed, step and micro-batch, so that a step can be repeated
      */
     public static Tape recording(long dropoutKey) {
-        return new Tape(true, true, dropoutKey, 0);
+        return new Tape(true, true, dropoutKey, 0, null);
     }
 
     /** A tape that records nothing and applies no dropout. */
     public static Tape inference() {
-        return new Tape(false, false, 0, 0);
+        return new Tape(false, false, 0, 0, null);
+    }
+
+    /**
+     * As {@link #inference()}, for a step that uses again what the steps before it are done with.
+     */
+    public static Tape inference(Workspace workspace) {
+        return new Tape(false, false, 0, 0, workspace);
     }
 
     /** Makes the tape the owner of a tensor that its operations use, such as ids. */
@@ -151,7 +175,7 @@ public final class Tape implements AutoCloseable {
      */
     Var operation(String name, boolean needsGrad, Function<Call, Tensor> forward) {
         long start = System.nanoTime();
-        Call call = new Call(recording && needsGrad);
+        Call call = new Call(recording && needsGrad, workspace);
         Tensor value;
         try (TensorScope scope = TensorScope.open()) {
             value = TensorScope.release(forward.apply(call));
@@ -190,7 +214,7 @@ public final class Tape implements AutoCloseable {
             return result;
         } finally {
             frame = outer;
-            inner.forEach(Tensor::close);
+            inner.forEach(this::free);
         }
     }
 
@@ -201,14 +225,15 @@ public final class Tape implements AutoCloseable {
                 true,
                 call -> {
                     Tensor value;
-                    try (Tape first = new Tape(false, dropsOut, dropoutKey, dropoutsBefore)) {
+                    try (Tape first = new Tape(false, dropsOut, dropoutKey, dropoutsBefore, null)) {
                         value = first.take(body.apply(first, first.constant(x.value())));
                         dropouts = first.dropouts;
                     }
                     Tensor input = call.save(x.value());
                     call.backward(gradient -> {
                         Var leaf = new Var(input, x.needsGrad());
-                        try (Tape again = new Tape(true, dropsOut, dropoutKey, dropoutsBefore)) {
+                        try (Tape again =
+                                new Tape(true, dropsOut, dropoutKey, dropoutsBefore, null)) {
                             again.backward(body.apply(again, leaf), gradient);
                             leaf.shareGradWith(x);
                         } finally {
@@ -258,7 +283,13 @@ public final class Tape implements AutoCloseable {
             node.free();
         }
         nodes.clear();
-        frame.forEach(Tensor::close);
+        frame.forEach(this::free);
         frame.clear();
+    }
+
+    private void free(Tensor tensor) {
+        if (workspace == null || !workspace.takeBack(tensor)) {
+            tensor.close();
+        }
     }
 }

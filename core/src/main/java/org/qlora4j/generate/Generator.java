@@ -4,8 +4,10 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Set;
 import java.util.function.IntPredicate;
+import org.jspecify.annotations.Nullable;
 import org.qlora4j.autograd.AttentionMask;
 import org.qlora4j.autograd.Tape;
+import org.qlora4j.autograd.Workspace;
 import org.qlora4j.error.ConfigException;
 import org.qlora4j.error.FormatException;
 import org.qlora4j.model.CausalModel;
@@ -49,7 +51,8 @@ public final class Generator {
         Sampler sampler = Sampler.of(config);
         List<Integer> tokens = new ArrayList<>();
         long start = System.nanoTime();
-        try (KeyValueCache cache = model.newCache(1, last)) {
+        try (KeyValueCache cache = model.newCache(1, last);
+                Workspace workspace = new Workspace()) {
             float[] logits = prefill(prompt, cache);
             long prefilled = System.nanoTime();
             while (true) {
@@ -77,7 +80,7 @@ public final class Generator {
                             (prefilled - start) / 1e9,
                             (System.nanoTime() - prefilled) / 1e9);
                 }
-                logits = read(new long[] {token}, cache, true);
+                logits = next(token, cache, workspace);
             }
         }
     }
@@ -113,17 +116,23 @@ public final class Generator {
                 ids[i] = prompt[from + i];
             }
             boolean end = from + ids.length == prompt.length;
-            logits = read(ids, cache, end);
+            logits = read(ids, cache, end, null);
         }
         return logits;
     }
 
+    /** Reads one id behind those in the cache; logits of what follows it [vocabulary]. */
+    float[] next(int id, KeyValueCache cache, Workspace workspace) {
+        return read(new long[] {id}, cache, true, workspace);
+    }
+
     /** Reads ids behind those in the cache; logits of what follows them if wanted, else nothing. */
-    private float[] read(long[] ids, KeyValueCache cache, boolean wantLogits) {
+    private float[] read(
+            long[] ids, KeyValueCache cache, boolean wantLogits, @Nullable Workspace workspace) {
         int keys = cache.length() + ids.length;
         try (TensorScope step = TensorScope.openSafetyNet();
                 AttentionMask mask = new AttentionMask(1, ids.length, keys, null);
-                Tape tape = Tape.inference()) {
+                Tape tape = workspace == null ? Tape.inference() : Tape.inference(workspace)) {
             Tensor input = tape.keep(Tensors.of(ids, 1, ids.length));
             Tensor hidden = model.hidden(tape, input, mask, cache, false).value();
             if (!wantLogits) {

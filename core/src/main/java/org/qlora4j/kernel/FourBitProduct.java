@@ -1,5 +1,6 @@
 package org.qlora4j.kernel;
 
+import org.qlora4j.tensor.DType;
 import org.qlora4j.tensor.Tensor;
 
 /**
@@ -14,14 +15,16 @@ public sealed interface FourBitProduct permits ReferenceFourBitProduct, VectorFo
     /**
      * Whether this kernel is the faster way for such a product.
      *
+     * @param dtype of x
+     * @param rows of x
      * @param in input features of the weight
      */
-    boolean takes(Tensor x, long in, int blockSize);
+    boolean takes(DType dtype, long rows, long in, int blockSize);
 
     /**
-     * @param x [rows, in], contiguous, F32 or BF16
+     * @param x [..., in], contiguous, F32 or BF16
      * @param codes of W [out, in] as {@link FourBit} packs them, blocks in row-major order
-     * @param y written: [rows, out], contiguous, of the type of x
+     * @param y written: [..., out], contiguous, of the type of x
      */
     void multiply(
             Tensor x, Tensor codes, BlockScales scales, CodeTable table, int blockSize, Tensor y);

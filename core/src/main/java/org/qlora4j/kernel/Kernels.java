@@ -26,6 +26,8 @@ import org.slf4j.LoggerFactory;
  * @param crossEntropy loss of rows of logits
  * @param norm RMSNorm
  * @param rotary rotary position embedding
+ * @param elements elementwise operations
+ * @param denseProduct few rows times a weight in 16 or 32 bits
  */
 public record Kernels(
         Device device,
@@ -36,7 +38,9 @@ public record Kernels(
         AttentionSoftmax attentionSoftmax,
         CrossEntropyRows crossEntropy,
         NormRows norm,
-        RotaryRows rotary) {
+        RotaryRows rotary,
+        ElementRows elements,
+        DenseProduct denseProduct) {
     private static final Logger LOG = LoggerFactory.getLogger(Kernels.class);
 
     /** The flag a JVM needs for the vector kernels. */
@@ -219,7 +223,9 @@ public record Kernels(
                 new VectorAttentionSoftmax(workers, plain.attentionSoftmax),
                 new VectorCrossEntropyRows(workers, plain.crossEntropy),
                 new VectorNormRows(workers, plain.norm),
-                new VectorRotaryRows(workers, plain.rotary));
+                new VectorRotaryRows(workers, plain.rotary),
+                new VectorElementRows(workers, plain.elements),
+                new VectorDenseProduct(workers));
     }
 
     /** On a GPU only decoding is a kernel of our own; the rest is libtorch's. */
@@ -238,6 +244,8 @@ public record Kernels(
                 new ReferenceAttentionSoftmax(),
                 new ReferenceCrossEntropyRows(),
                 new ReferenceNormRows(),
-                new ReferenceRotaryRows());
+                new ReferenceRotaryRows(),
+                new ReferenceElementRows(),
+                new ReferenceDenseProduct());
     }
 }

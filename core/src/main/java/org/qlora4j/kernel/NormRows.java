@@ -1,5 +1,6 @@
 package org.qlora4j.kernel;
 
+import org.jspecify.annotations.Nullable;
 import org.qlora4j.tensor.Tensor;
 
 /**
@@ -11,9 +12,10 @@ public sealed interface NormRows permits ReferenceNormRows, VectorNormRows {
      * @param x [..., hidden], contiguous
      * @param weight [hidden], of the type of x
      * @param y written: the shape and type of x
-     * @param inverse written: F32 (F64) [rows], {@code 1 / sqrt(mean(x²) + eps)}
+     * @param inverse written: F32 (F64) [rows], {@code 1 / sqrt(mean(x²) + eps)}; null if no
+     *     backward pass will need it
      */
-    void forward(Tensor x, Tensor weight, double eps, Tensor y, Tensor inverse);
+    void forward(Tensor x, Tensor weight, double eps, Tensor y, @Nullable Tensor inverse);
 
     /**
      * @param dy gradient of y

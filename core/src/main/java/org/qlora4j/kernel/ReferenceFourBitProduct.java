@@ -8,7 +8,7 @@ import org.qlora4j.tensor.Tensors;
 /** {@link FourBitProduct} in libtorch operations: decode, then multiply, in f32. */
 record ReferenceFourBitProduct() implements FourBitProduct {
     @Override
-    public boolean takes(Tensor x, long in, int blockSize) {
+    public boolean takes(DType dtype, long rows, long in, int blockSize) {
         return false;
     }
 
@@ -16,9 +16,9 @@ record ReferenceFourBitProduct() implements FourBitProduct {
     public void multiply(
             Tensor x, Tensor codes, BlockScales scales, CodeTable table, int blockSize, Tensor y) {
         try (TensorScope scope = TensorScope.open()) {
-            Tensor weight = Tensors.empty(DType.F32, y.size(1), x.size(1));
+            Tensor weight = Tensors.empty(DType.F32, y.size(-1), x.size(-1));
             new ReferenceFourBit().dequantize(codes, scales, table, blockSize, weight);
-            y.copyFrom(x.to(DType.F32).mm(weight.t()));
+            y.copyFrom(x.to(DType.F32).linear(weight, null));
         }
     }
 }

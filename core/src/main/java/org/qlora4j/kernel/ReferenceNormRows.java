@@ -1,5 +1,6 @@
 package org.qlora4j.kernel;
 
+import org.jspecify.annotations.Nullable;
 import org.qlora4j.tensor.DType;
 import org.qlora4j.tensor.Tensor;
 import org.qlora4j.tensor.TensorScope;
@@ -7,11 +8,13 @@ import org.qlora4j.tensor.TensorScope;
 /** {@link NormRows} in libtorch operations. */
 record ReferenceNormRows() implements NormRows {
     @Override
-    public void forward(Tensor x, Tensor weight, double eps, Tensor y, Tensor inverse) {
+    public void forward(Tensor x, Tensor weight, double eps, Tensor y, @Nullable Tensor inverse) {
         try (TensorScope scope = TensorScope.open()) {
             Tensor rows = rows(x, weight).to(x.dtype().wide());
             Tensor scale = rows.square().mean(-1, true).addInPlace(eps).rsqrt();
-            inverse.copyFrom(scale.view(inverse.shape()));
+            if (inverse != null) {
+                inverse.copyFrom(scale.view(inverse.shape()));
+            }
             y.copyFrom(rows.times(scale).to(x.dtype()).times(weight).view(y.shape()));
         }
     }

@@ -10,9 +10,10 @@ record ReferenceRotaryRows() implements RotaryRows {
     public void rotate(Tensor x, Tensor cos, Tensor sin, int direction, Tensor out) {
         try (TensorScope scope = TensorScope.open()) {
             DType wide = x.dtype().wide();
-            long half = x.size(3) / 2;
-            Tensor x1 = x.narrow(3, 0, half).to(wide);
-            Tensor x2 = x.narrow(3, half, half).to(wide);
+            long half = out.size(3) / 2;
+            Tensor heads = x.view(out.shape());
+            Tensor x1 = heads.narrow(3, 0, half).to(wide);
+            Tensor x2 = heads.narrow(3, half, half).to(wide);
             out.narrow(3, 0, half).copyFrom(x1.times(cos).addcmulInPlace(x2, sin, -direction));
             out.narrow(3, half, half).copyFrom(x2.times(cos).addcmulInPlace(x1, sin, direction));
         }

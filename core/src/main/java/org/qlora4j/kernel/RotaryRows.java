@@ -10,11 +10,11 @@ public sealed interface RotaryRows permits ReferenceRotaryRows, VectorRotaryRows
     /**
      * {@code out = [x1·cos - x2·sin | x2·cos + x1·sin]} for a head x = [x1 | x2].
      *
-     * @param x [batch, time, heads, headDim], contiguous
+     * @param x [batch, time, heads, headDim] or [batch, time, heads * headDim], contiguous
      * @param cos F32 [1 or batch, time, 1, headDim / 2], contiguous
      * @param sin likewise
      * @param direction 1, or -1 to rotate back
-     * @param out written: the shape and type of x
+     * @param out written: [batch, time, heads, headDim], contiguous, of the type of x
      */
     void rotate(Tensor x, Tensor cos, Tensor sin, int direction, Tensor out);
 }

@@ -3,9 +3,9 @@ package org.qlora4j.kernel;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.ByteOrder;
-import jdk.incubator.vector.ByteVector;
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.IntVector;
+import jdk.incubator.vector.VectorMask;
 import jdk.incubator.vector.VectorOperators;
 import jdk.incubator.vector.VectorSpecies;
 import org.jspecify.annotations.Nullable;
@@ -13,132 +13,238 @@ import org.qlora4j.tensor.DType;
 import org.qlora4j.tensor.Tensor;
 
 /**
- * {@link FourBitProduct} with the Vector API. The 16 levels sit in one register, so that decoding
- * 16 codes is one permute; x is laid out beforehand with the elements of even and odd place apart,
- * as the high and low halves of the bytes are.
+ * {@link FourBitProduct} with the Vector API. One load brings the codes of 128 weights, eight to an
+ * int lane; each shift by 4 bits turns a permute of the 16 levels to the next of the eight. x is
+ * laid out beforehand in the order in which the weights so come. A scale is applied once to the sum
+ * of eight products.
+ *
+ * <p>Where x has several rows, a line of W is decoded once, into a cache. Both ways multiply and
+ * add in the same order, so that a row's bits do not depend on how many there are.
  */
 record VectorFourBitProduct(Workers workers) implements FourBitProduct {
     private static final VectorSpecies<Float> FLOATS = FloatVector.SPECIES_512;
     private static final VectorSpecies<Integer> INTS = IntVector.SPECIES_512;
-    private static final VectorSpecies<Byte> BYTES = ByteVector.SPECIES_128;
+    private static final VectorMask<Float> UPPER = VectorMask.fromLong(FLOATS, 0xFF00);
     private static final ByteOrder LE = ByteOrder.LITTLE_ENDIAN;
     private static final ValueLayout.OfFloat FLOAT = ValueLayout.JAVA_FLOAT_UNALIGNED;
     private static final ValueLayout.OfByte BYTE = ValueLayout.JAVA_BYTE;
+    private static final int LANES = FLOATS.length();
 
-    /** Weights a register pair decodes at once. */
-    private static final int GROUP = 32;
+    /** Weights of one load. */
+    private static final int GROUP = 128;
 
-    /** Weights of one task, about 5 us of work. */
-    private static final int TASK = 1 << 16;
+    /** Weights of half a load, which must have one scale. */
+    private static final int HALF = GROUP / 2;
+
+    /** Weights of one task, about 2 us of work. */
+    private static final int TASK = 1 << 15;
 
     @Override
-    public boolean takes(Tensor x, long in, int blockSize) {
-        return x.size(0) <= MOST_ROWS && in % blockSize == 0 && FloatRows.reads(x.dtype());
+    public boolean takes(DType dtype, long rows, long in, int blockSize) {
+        return rows <= MOST_ROWS
+                && in >= GROUP
+                && blockSize % HALF == 0
+                && in % blockSize == 0
+                && FloatRows.reads(dtype);
     }
 
     @Override
     public void multiply(
             Tensor x, Tensor codes, BlockScales scales, CodeTable table, int blockSize, Tensor y) {
-        int rows = Math.toIntExact(x.size(0));
-        int in = Math.toIntExact(x.size(1));
-        int out = Math.toIntExact(y.size(1));
-        float[] apart = apart(x, rows, in);
+        int in = Math.toIntExact(x.size(-1));
+        int out = Math.toIntExact(y.size(-1));
+        int rows = Math.toIntExact(x.count() / in);
+        Line line = Line.of(in);
+        float[] laid = line.layOut(FloatRows.of(x), rows);
+        float[] levels = table.levels();
         FloatRows target = FloatRows.of(y);
         MemorySegment packed = codes.segment();
-        Absmax absmax = Absmax.of(scales);
+        Absmax absmax = Absmax.of(scales, blockSize);
         int linesOfTask = Math.max(1, TASK / in);
         workers.run(
                 (out + linesOfTask - 1) / linesOfTask,
                 task -> {
-                    FloatVector levels = FloatVector.fromArray(FLOATS, table.levels(), 0);
-                    float[] decoded = new float[in / blockSize];
-                    int end = Math.min(out, (task + 1) * linesOfTask);
-                    for (int line = task * linesOfTask; line < end; line++) {
-                        absmax.decode((long) line * decoded.length, decoded);
-                        long start = (long) line * in / 2;
-                        for (int row = 0; row < rows; row++) {
-                            float dot =
-                                    dot(packed, start, levels, decoded, blockSize, apart, row * in);
-                            target.set((long) row * out + line, dot);
+                    int first = task * linesOfTask;
+                    int end = Math.min(out, first + linesOfTask);
+                    int halves = in / HALF;
+                    int room = (end - first) * halves;
+                    float[] scratch = FloatRows.scratch(room + (rows > 1 ? line.padded() : 0));
+                    absmax.decode((long) first * halves, room, scratch);
+                    for (int i = first; i < end; i++) {
+                        long at = (long) i * in / 2;
+                        int scale = (i - first) * halves;
+                        if (rows == 1) {
+                            target.set(i, dot(packed, at, levels, scratch, scale, laid, line));
+                        } else {
+                            decode(packed, at, levels, scratch, room, line);
+                            for (int row = 0; row < rows; row++) {
+                                target.set(
+                                        (long) row * out + i,
+                                        dot(scratch, room, scale, laid, row, line));
+                            }
                         }
                     }
                 });
     }
 
-    /** Inner product of one row of W with one row of x. */
+    /** Inner product of a line of W with the only row of x. */
     private static float dot(
             MemorySegment packed,
-            long start,
-            FloatVector levels,
-            float[] absmax,
-            int blockSize,
+            long at,
+            float[] levels,
+            float[] scales,
+            int scale,
             float[] x,
-            int from) {
+            Line line) {
+        IntVector table = FloatVector.fromArray(FLOATS, levels, 0).reinterpretAsInts();
         FloatVector sum = FloatVector.zero(FLOATS);
-        int bytesOfBlock = blockSize / 2;
-        for (int block = 0; block < absmax.length; block++) {
-            FloatVector even = FloatVector.zero(FLOATS);
-            FloatVector odd = FloatVector.zero(FLOATS);
-            long at = start + (long) block * bytesOfBlock;
-            int xAt = from + block * blockSize;
-            for (int i = 0; i < blockSize; i += GROUP) {
-                IntVector pairs = pairs(packed, at + i / 2);
-                FloatVector first =
-                        pairs.lanewise(VectorOperators.LSHR, 4)
-                                .selectFrom(levels.reinterpretAsInts())
-                                .reinterpretAsFloats();
-                FloatVector second =
-                        pairs.and(15).selectFrom(levels.reinterpretAsInts()).reinterpretAsFloats();
-                even = first.fma(FloatVector.fromArray(FLOATS, x, xAt + i), even);
-                odd = second.fma(FloatVector.fromArray(FLOATS, x, xAt + i + GROUP / 2), odd);
-            }
-            sum = even.add(odd).fma(FloatVector.broadcast(FLOATS, absmax[block]), sum);
+        for (int g = 0; g < line.groups; g++) {
+            int back = g < line.whole ? 0 : 1;
+            int i = g * GROUP;
+            IntVector codes = IntVector.fromMemorySegment(INTS, packed, at + i / 2 - back * 32, LE);
+            FloatVector part = level(codes, table).mul(FloatVector.fromArray(FLOATS, x, i));
+            part = level(codes, 4, table).fma(FloatVector.fromArray(FLOATS, x, i + 16), part);
+            part = level(codes, 8, table).fma(FloatVector.fromArray(FLOATS, x, i + 32), part);
+            part = level(codes, 12, table).fma(FloatVector.fromArray(FLOATS, x, i + 48), part);
+            part = level(codes, 16, table).fma(FloatVector.fromArray(FLOATS, x, i + 64), part);
+            part = level(codes, 20, table).fma(FloatVector.fromArray(FLOATS, x, i + 80), part);
+            part = level(codes, 24, table).fma(FloatVector.fromArray(FLOATS, x, i + 96), part);
+            part = level(codes, 28, table).fma(FloatVector.fromArray(FLOATS, x, i + 112), part);
+            sum = part.fma(scalesOf(scales, scale + 2 * g - back), sum);
         }
         return FloatRows.sum(sum);
     }
 
-    /** 16 bytes, each in an int lane. */
-    private static IntVector pairs(MemorySegment packed, long at) {
-        return (IntVector)
-                ByteVector.fromMemorySegment(BYTES, packed, at, LE)
-                        .convertShape(VectorOperators.ZERO_EXTEND_B2I, INTS, 0);
-    }
-
-    /** x in f32, each group of 32 as its elements of even place, then those of odd place. */
-    private static float[] apart(Tensor x, int rows, int in) {
-        FloatRows source = new FloatRows(x.segment(), x.dtype() == DType.BF16);
-        float[] apart = new float[rows * in];
-        for (int i = 0; i < apart.length; i += GROUP) {
-            for (int j = 0; j < GROUP / 2; j++) {
-                apart[i + j] = source.get(i + 2L * j);
-                apart[i + GROUP / 2 + j] = source.get(i + 2L * j + 1);
-            }
+    /** Writes the levels of a line of W behind the scales. */
+    private static void decode(
+            MemorySegment packed, long at, float[] levels, float[] out, int from, Line line) {
+        IntVector table = FloatVector.fromArray(FLOATS, levels, 0).reinterpretAsInts();
+        for (int g = 0; g < line.groups; g++) {
+            int back = g < line.whole ? 0 : 1;
+            int i = g * GROUP;
+            IntVector codes = IntVector.fromMemorySegment(INTS, packed, at + i / 2 - back * 32, LE);
+            level(codes, table).intoArray(out, from + i);
+            level(codes, 4, table).intoArray(out, from + i + 16);
+            level(codes, 8, table).intoArray(out, from + i + 32);
+            level(codes, 12, table).intoArray(out, from + i + 48);
+            level(codes, 16, table).intoArray(out, from + i + 64);
+            level(codes, 20, table).intoArray(out, from + i + 80);
+            level(codes, 24, table).intoArray(out, from + i + 96);
+            level(codes, 28, table).intoArray(out, from + i + 112);
         }
-        return apart;
     }
 
-    /** Decodes the absmax of a run of blocks. */
+    /** Inner product of a decoded line of W with one row of x, in the order of the other one. */
+    private static float dot(
+            float[] scratch, int decoded, int scale, float[] x, int row, Line line) {
+        int start = row * line.padded();
+        FloatVector sum = FloatVector.zero(FLOATS);
+        for (int g = 0; g < line.groups; g++) {
+            int back = g < line.whole ? 0 : 1;
+            int w = decoded + g * GROUP;
+            int i = start + g * GROUP;
+            FloatVector part = load(scratch, w).mul(load(x, i));
+            part = load(scratch, w + 16).fma(load(x, i + 16), part);
+            part = load(scratch, w + 32).fma(load(x, i + 32), part);
+            part = load(scratch, w + 48).fma(load(x, i + 48), part);
+            part = load(scratch, w + 64).fma(load(x, i + 64), part);
+            part = load(scratch, w + 80).fma(load(x, i + 80), part);
+            part = load(scratch, w + 96).fma(load(x, i + 96), part);
+            part = load(scratch, w + 112).fma(load(x, i + 112), part);
+            sum = part.fma(scalesOf(scratch, scale + 2 * g - back), sum);
+        }
+        return FloatRows.sum(sum);
+    }
+
+    private static FloatVector load(float[] array, int at) {
+        return FloatVector.fromArray(FLOATS, array, at);
+    }
+
+    private static FloatVector level(IntVector codes, IntVector table) {
+        return codes.selectFrom(table).reinterpretAsFloats(); // by the low 4 bits
+    }
+
+    private static FloatVector level(IntVector codes, int shift, IntVector table) {
+        return level(codes.lanewise(VectorOperators.LSHR, shift), table);
+    }
+
+    /** The scales of the two halves of a load. */
+    private static FloatVector scalesOf(float[] scales, int at) {
+        return FloatVector.broadcast(FLOATS, scales[at])
+                .blend(FloatVector.broadcast(FLOATS, scales[at + 1]), UPPER);
+    }
+
+    /**
+     * How a line of W is read: in {@code whole} loads, and if half a load is left, in one more that
+     * begins 32 bytes earlier, whose lower lanes meet zeros in x.
+     */
+    private record Line(int in, int whole, int groups) {
+        static Line of(int in) {
+            return new Line(in, in / GROUP, (in + GROUP - 1) / GROUP);
+        }
+
+        int padded() {
+            return groups * GROUP;
+        }
+
+        /**
+         * x in f32 in the order of the weights: byte j holds elements 2j in its high and 2j + 1 in
+         * its low half, and lane l bytes 4l to 4l + 3.
+         */
+        float[] layOut(FloatRows x, int rows) {
+            float[] plain = FloatRows.scratch(in);
+            float[] laid = new float[rows * padded()];
+            for (int row = 0; row < rows; row++) {
+                x.copyRow((long) row * in, in, plain);
+                int start = row * padded();
+                for (int g = 0; g < groups; g++) {
+                    int first = g < whole ? 0 : LANES / 2;
+                    int from = g * GROUP - (g < whole ? 0 : HALF);
+                    for (int lane = first; lane < LANES; lane++) {
+                        for (int k = 0; k < 8; k++) {
+                            laid[start + g * GROUP + k * LANES + lane] =
+                                    plain[from + 8 * lane + (k ^ 1)];
+                        }
+                    }
+                }
+            }
+            return laid;
+        }
+    }
+
+    /** Decodes the absmax of a run of half loads. */
     private record Absmax(
-            MemorySegment codes, @Nullable MemorySegment nested, float[] map, float offset) {
-        static Absmax of(BlockScales scales) {
+            MemorySegment codes,
+            @Nullable MemorySegment nested,
+            float[] map,
+            float offset,
+            int halvesOfBlock) {
+        static Absmax of(BlockScales scales, int blockSize) {
             Tensor nested = scales.nestedAbsmax();
             return new Absmax(
                     scales.absmax().segment(),
                     nested == null ? null : nested.segment(),
                     scales.map(),
-                    scales.offset());
+                    scales.offset(),
+                    blockSize / HALF);
         }
 
-        void decode(long first, float[] out) {
+        void decode(long first, int count, float[] out) {
+            long block = first / halvesOfBlock;
+            for (int i = 0; i < count; block++) {
+                float value = at(block);
+                for (int end = i + halvesOfBlock; i < end; i++) {
+                    out[i] = value;
+                }
+            }
+        }
+
+        private float at(long block) {
             if (nested == null) {
-                MemorySegment.copy(codes, FLOAT, first * Float.BYTES, out, 0, out.length);
-                return;
+                return codes.getAtIndex(FLOAT, block);
             }
-            for (int i = 0; i < out.length; i++) {
-                long block = first + i;
-                float scale = nested.getAtIndex(FLOAT, block / BlockScales.NESTED_BLOCK);
-                out[i] = map[codes.get(BYTE, block) & 0xFF] * scale + offset;
-            }
+            float scale = nested.getAtIndex(FLOAT, block / BlockScales.NESTED_BLOCK);
+            return map[codes.get(BYTE, block) & 0xFF] * scale + offset;
         }
     }
 }

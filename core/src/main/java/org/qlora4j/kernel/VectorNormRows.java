@@ -4,6 +4,7 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.function.IntConsumer;
 import jdk.incubator.vector.FloatVector;
+import org.jspecify.annotations.Nullable;
 import org.qlora4j.tensor.Tensor;
 
 /** {@link NormRows} with the Vector API. */
@@ -12,7 +13,7 @@ record VectorNormRows(Workers workers, NormRows reference) implements NormRows {
     private static final ValueLayout.OfFloat FLOAT = ValueLayout.JAVA_FLOAT_UNALIGNED;
 
     @Override
-    public void forward(Tensor x, Tensor weight, double eps, Tensor y, Tensor inverse) {
+    public void forward(Tensor x, Tensor weight, double eps, Tensor y, @Nullable Tensor inverse) {
         if (!FloatRows.reads(x.dtype())) {
             reference.forward(x, weight, eps, y, inverse);
             return;
@@ -20,10 +21,10 @@ record VectorNormRows(Workers workers, NormRows reference) implements NormRows {
         FloatRows in = FloatRows.of(x);
         FloatRows w = FloatRows.of(weight);
         FloatRows out = FloatRows.of(y);
-        MemorySegment scales = inverse.segment();
+        MemorySegment scales = inverse == null ? null : inverse.segment();
         int n = Math.toIntExact(weight.count());
         forEachRow(
-                inverse,
+                x.count() / n,
                 row -> {
                     long start = (long) row * n;
                     FloatVector squares = FloatVector.zero(FloatRows.FLOATS);
@@ -37,7 +38,9 @@ record VectorNormRows(Workers workers, NormRows reference) implements NormRows {
                         sum += in.get(start + i) * in.get(start + i);
                     }
                     float scale = (float) (1 / Math.sqrt(sum / n + eps));
-                    scales.setAtIndex(FLOAT, row, scale);
+                    if (scales != null) {
+                        scales.setAtIndex(FLOAT, row, scale);
+                    }
                     for (i = 0; i <= n - FloatRows.LANES; i += FloatRows.LANES) {
                         out.store(
                                 out.round(in.load(start + i).mul(scale)).mul(w.load(i)), start + i);
@@ -61,7 +64,7 @@ record VectorNormRows(Workers workers, NormRows reference) implements NormRows {
         MemorySegment scales = inverse.segment();
         int n = Math.toIntExact(weight.count());
         forEachRow(
-                inverse,
+                inverse.count(),
                 row -> {
                     long start = (long) row * n;
                     float scale = scales.getAtIndex(FLOAT, row);
@@ -88,8 +91,8 @@ record VectorNormRows(Workers workers, NormRows reference) implements NormRows {
                 });
     }
 
-    private void forEachRow(Tensor inverse, IntConsumer action) {
-        int total = Math.toIntExact(inverse.count());
+    private void forEachRow(long rows, IntConsumer action) {
+        int total = Math.toIntExact(rows);
         workers.run(
                 (total + ROWS_OF_TASK - 1) / ROWS_OF_TASK,
                 task -> {

@@ -17,11 +17,11 @@ record VectorRotaryRows(Workers workers, RotaryRows reference) implements Rotary
         FloatRows target = FloatRows.of(out);
         FloatRows cosines = FloatRows.of(cos);
         FloatRows sines = FloatRows.of(sin);
-        int time = Math.toIntExact(x.size(1));
-        int heads = Math.toIntExact(x.size(2));
-        int half = Math.toIntExact(x.size(3) / 2);
+        int time = Math.toIntExact(out.size(1));
+        int heads = Math.toIntExact(out.size(2));
+        int half = Math.toIntExact(out.size(3) / 2);
         long tables = cos.size(0);
-        int positions = Math.toIntExact(x.size(0) * time);
+        int positions = Math.toIntExact(out.size(0) * time);
         workers.run(
                 (positions + POSITIONS_OF_TASK - 1) / POSITIONS_OF_TASK,
                 task -> {

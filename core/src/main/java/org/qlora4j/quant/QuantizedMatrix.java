@@ -2,7 +2,6 @@ package org.qlora4j.quant;
 
 import org.jspecify.annotations.Nullable;
 import org.qlora4j.kernel.BlockScales;
-import org.qlora4j.kernel.FourBitProduct;
 import org.qlora4j.kernel.Kernels;
 import org.qlora4j.tensor.DType;
 import org.qlora4j.tensor.Tensor;
@@ -93,20 +92,23 @@ public final class QuantizedMatrix implements AutoCloseable {
     }
 
     /**
-     * {@code x · Wᵀ} without decoding the weight to memory, if there is a kernel that is faster so;
-     * else null.
+     * Whether there is a kernel that multiplies so few rows without decoding the weight to memory,
+     * and is faster so.
      *
-     * @param x [rows, in], contiguous
-     * @return [rows, out] of the type of x, in the innermost scope
+     * @param dtype of the rows
      */
-    public @Nullable Tensor timesFewRows(Tensor x) {
-        FourBitProduct kernel = Kernels.current().fourBitProduct();
-        if (!kernel.takes(x, shape[1], blockSize)) {
-            return null;
-        }
-        Tensor y = Tensors.empty(x.dtype(), x.size(0), shape[0]);
-        kernel.multiply(x, codes, scales, type.table(), blockSize, y);
-        return y;
+    public boolean multipliesFewRows(DType dtype, long rows) {
+        return Kernels.current().fourBitProduct().takes(dtype, rows, shape[1], blockSize);
+    }
+
+    /**
+     * {@code y = x · Wᵀ} without decoding the weight to memory, where {@link #multipliesFewRows}.
+     *
+     * @param x [..., in], contiguous
+     * @param y written: [..., out], contiguous, of the type of x
+     */
+    public void multiplyInto(Tensor x, Tensor y) {
+        Kernels.current().fourBitProduct().multiply(x, codes, scales, type.table(), blockSize, y);
     }
 
     /** The weight as a new tensor [out, in]. */

@@ -30,6 +30,8 @@ public final class Tensor implements AutoCloseable {
     private final long[] shape;
     private final DType dtype;
     private final boolean onCpu;
+    private @Nullable MemorySegment segment; // asking libtorch costs as much as a small kernel
+    private @Nullable Boolean contiguous; // likewise
     @Nullable TensorScope scope;
     int slot;
 
@@ -93,7 +95,12 @@ public final class Tensor implements AutoCloseable {
     }
 
     public boolean isContiguous() {
-        return handle().is_contiguous();
+        Boolean known = contiguous;
+        if (known == null) {
+            known = handle().is_contiguous();
+            contiguous = known;
+        }
+        return known;
     }
 
     public boolean isClosed() {
@@ -548,7 +555,14 @@ public final class Tensor implements AutoCloseable {
         if (!onCpu) {
             throw new IllegalStateException(this + " does not lie in the CPU's memory");
         }
-        return Tensors.segmentAt(address(), byteSize());
+        MemorySegment known = segment;
+        if (known == null) {
+            known = Tensors.segmentAt(address(), byteSize());
+            segment = known;
+        } else {
+            handle(); // throws if it was closed
+        }
+        return known;
     }
 
     /**

@@ -141,7 +141,7 @@ public final class TrainBench {
      * Rate of products with the model's linear shapes and head, weighed by their share of the
      * arithmetic.
      */
-    static double gemmGflops(LlamaConfig shape, int rows, DType compute) {
+    public static double gemmGflops(LlamaConfig shape, int rows, DType compute) {
         Map<List<Long>, Integer> shapes = new LinkedHashMap<>();
         for (LinearShape s : shape.linears()) {
             shapes.merge(List.of(s.out(), s.in()), 1, Integer::sum);

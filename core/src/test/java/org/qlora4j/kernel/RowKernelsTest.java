@@ -190,11 +190,12 @@ class RowKernelsTest {
 
     @ParameterizedTest(name = "{0}, {1} rows, {2} x {3}, blocks of {4}, double quantization {5}")
     @CsvSource({
-        "F32, 1, 1, 64, 64, true",
+        "F32, 1, 1, 128, 64, true",
+        "F32, 1, 5, 192, 64, false",
         "BF16, 1, 576, 576, 64, true",
         "F32, 3, 70, 1536, 64, false",
         "BF16, 16, 33, 128, 128, true",
-        "F32, 2, 300, 96, 32, false"
+        "F32, 2, 300, 512, 256, true"
     })
     void fourBitProduct_vectorEqualsReferenceAndRowsDoNotMix(
             DType dtype, int rows, int out, int in, int blockSize, boolean nested) {
@@ -209,7 +210,7 @@ class RowKernelsTest {
             Tensor x = Samples.normal(DType.F32, 8, rows, in).to(dtype);
             Tensor expected = Tensors.empty(dtype, rows, out);
             Tensor actual = Tensors.full(Double.NaN, dtype, rows, out);
-            assertThat(vector.takes(x, in, blockSize)).isTrue();
+            assertThat(vector.takes(dtype, rows, in, blockSize)).isTrue();
             new ReferenceFourBitProduct().multiply(x, codes, scales, table, blockSize, expected);
             vector.multiply(x, codes, scales, table, blockSize, actual);
             Close.assertClose("product", actual, expected, dtype == DType.BF16 ? 0x1p-8 : 2e-6, 0);
@@ -217,6 +218,76 @@ class RowKernelsTest {
             Tensor alone = Tensors.empty(dtype, 1, out);
             vector.multiply(x.narrow(0, rows - 1, 1), codes, scales, table, blockSize, alone);
             assertThat(alone.toFloats()).isEqualTo(actual.narrow(0, rows - 1, 1).toFloats());
+        }
+    }
+
+    @Test
+    void fourBitProduct_takesNeitherManyRowsNorSmallBlocks() {
+        FourBitProduct vector = new VectorFourBitProduct(workers);
+        assertThat(vector.takes(DType.BF16, 17, 576, 64)).isFalse();
+        assertThat(vector.takes(DType.BF16, 1, 96, 32)).isFalse();
+        assertThat(vector.takes(DType.BF16, 1, 64, 64)).isFalse();
+        assertThat(vector.takes(DType.F64, 1, 576, 64)).isFalse();
+    }
+
+    @ParameterizedTest(name = "{0}, {1} elements")
+    @CsvSource({"F32, 1", "BF16, 15", "F32, 16", "BF16, 40001", "F64, 33"})
+    void elements_vectorEqualsReference(DType dtype, int count) {
+        try (TensorScope scope = TensorScope.open()) {
+            ElementRows vector = new VectorElementRows(workers, reference.elements());
+            Tensor a = Samples.normal(DType.F32, 7, count).mulInPlace(8).to(dtype);
+            Tensor b = Samples.normal(DType.F32, 8, count).to(dtype);
+            Tensor expected = Tensors.empty(dtype, count);
+            Tensor actual = Tensors.full(Double.NaN, dtype, count);
+            reference.elements().add(a, b, expected);
+            vector.add(a, b, actual);
+            assertThat(actual.toFloats()).isEqualTo(expected.toFloats());
+            reference.elements().gate(a, b, expected);
+            vector.gate(a, b, actual);
+            Close.assertClose("gate", actual, expected, tolerance(dtype), 0);
+        }
+    }
+
+    @Test
+    void gateOfExtremeValues_isThatOfTheReference() {
+        try (TensorScope scope = TensorScope.open()) {
+            float[] extremes = {
+                0f, -0f, 90f, -90f, 1e30f, -1e30f, Float.POSITIVE_INFINITY, Float.NaN
+            };
+            Tensor gate = Tensors.of(extremes, extremes.length);
+            Tensor up = Tensors.full(1, DType.F32, extremes.length);
+            Tensor actual = Tensors.empty(DType.F32, extremes.length);
+            new VectorElementRows(workers, reference.elements()).gate(gate, up, actual);
+            assertThat(actual.toFloats())
+                    .containsExactly(
+                            new float[] {
+                                0f, -0f, 90f, -0f, 1e30f, -0f, Float.POSITIVE_INFINITY, Float.NaN
+                            },
+                            Offset.offset(1e-37f));
+        }
+    }
+
+    @ParameterizedTest(name = "{0}, {1} rows, {2} x {3}")
+    @CsvSource({"F32, 1, 1, 1", "BF16, 4, 16, 576", "BF16, 1, 576, 8", "F32, 2, 70, 99"})
+    void denseProduct_vectorEqualsReferenceAndRowsDoNotMix(DType dtype, int rows, int out, int in) {
+        try (TensorScope scope = TensorScope.open()) {
+            DenseProduct vector = new VectorDenseProduct(workers);
+            Tensor weight = Samples.normal(DType.F32, 7, out, in).to(dtype);
+            Tensor x = Samples.normal(DType.F32, 8, rows, in).to(dtype);
+            Tensor expected = Tensors.empty(dtype, rows, out);
+            Tensor actual = Tensors.full(Double.NaN, dtype, rows, out);
+            reference.denseProduct().multiply(x, weight, expected);
+            vector.multiply(x, weight, actual);
+            Close.assertClose("product", actual, expected, tolerance(dtype), 1e-6);
+            reference.denseProduct().addMultiple(x, weight, 0.25, expected);
+            vector.addMultiple(x, weight, 0.25, actual);
+            Close.assertClose("sum", actual, expected, 2 * tolerance(dtype), 1e-6);
+
+            Tensor all = Tensors.empty(dtype, rows, out);
+            vector.multiply(x, weight, all);
+            Tensor alone = Tensors.empty(dtype, 1, out);
+            vector.multiply(x.narrow(0, rows - 1, 1), weight, alone);
+            assertThat(alone.toFloats()).isEqualTo(all.narrow(0, rows - 1, 1).toFloats());
         }
     }
 

@@ -1,0 +1,133 @@
+package org.qlora4j.app;
+
+import static org.qlora4j.app.BenchCommand.round;
+
+import java.io.PrintWriter;
+import java.nio.file.Path;
+import java.util.LinkedHashMap;
+import java.util.Map;
+import java.util.Objects;
+import java.util.concurrent.Callable;
+import org.jspecify.annotations.Nullable;
+import org.qlora4j.generate.DecodeBench;
+import org.qlora4j.kernel.Kernels;
+import org.qlora4j.model.CausalModel;
+import org.qlora4j.model.LlamaConfig;
+import org.qlora4j.model.LlamaConfig.LinearShape;
+import org.qlora4j.model.Models;
+import org.qlora4j.quant.QuantConfig;
+import org.qlora4j.tensor.DType;
+import org.qlora4j.tensor.Engine;
+import org.qlora4j.tensor.TensorScope;
+import org.qlora4j.train.TrainBench;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Spec;
+import tools.jackson.databind.json.JsonMapper;
+
+/**
+ * {@code qlora bench decode}: how fast this machine reads a prompt and generates one text, beside
+ * what its matrix products and its memory would allow.
+ */
+@Command(name = "decode", description = "Time reading a prompt and generating behind it.")
+final class BenchDecodeCommand implements Callable<Integer> {
+    @Option(
+            names = "--model",
+            required = true,
+            paramLabel = "DIR|FILE.gguf|llama-tiny|llama-1.1b|llama-3b|llama-8b",
+            description = "A checkpoint, or a shape with random weights.")
+    String model = "";
+
+    @Option(
+            names = "--prompt",
+            paramLabel = "N",
+            description = "Tokens of the prompt (${DEFAULT-VALUE}).")
+    int prompt = 512;
+
+    @Option(
+            names = "--tokens",
+            paramLabel = "N",
+            description = "Timed tokens behind a prompt of 32 (${DEFAULT-VALUE}).")
+    int tokens = 64;
+
+    @Option(
+            names = "--warm",
+            paramLabel = "N",
+            description = "Tokens generated before them (${DEFAULT-VALUE}).")
+    int warm = 128;
+
+    @Option(
+            names = "--no-quantize",
+            description = "Keep the weights as in the checkpoint instead of 4 bits.")
+    boolean noQuantize;
+
+    @Mixin DeviceOption device = new DeviceOption();
+
+    @Option(names = "--json", description = "Print one JSON line.")
+    boolean json;
+
+    @Spec @Nullable CommandSpec spec;
+
+    @Override
+    public Integer call() {
+        PrintWriter out = Objects.requireNonNull(spec, "picocli sets it").commandLine().getOut();
+        Map<String, Object> line = Engine.call(this::measure);
+        if (json) {
+            out.println(new JsonMapper().writeValueAsString(line));
+        } else {
+            line.forEach((key, value) -> out.printf("%-20s %s%n", key, value));
+        }
+        return ExitCode.OK;
+    }
+
+    private Map<String, Object> measure() {
+        Kernels kernels = Kernels.select(device.choice());
+        DType compute = kernels.defaultCompute();
+        QuantConfig paper = QuantConfig.DEFAULT;
+        QuantConfig quantization =
+                new QuantConfig(!noQuantize, paper.type(), paper.doubleQuant(), paper.blockSize());
+        LlamaConfig shape = BenchCommand.SHAPES.get(model);
+        Path path = Path.of(model);
+        try (TensorScope scope = TensorScope.open();
+                CausalModel loaded =
+                        shape == null
+                                ? Models.load(path, quantization, compute)
+                                : Models.random(shape, quantization, compute, false, 0)) {
+            LlamaConfig config = shape != null ? shape : LlamaConfig.read(Models.folder(path));
+            double gflops = TrainBench.gemmGflops(config, prompt, compute);
+            DecodeBench.Result result = DecodeBench.run(loaded, prompt, warm, tokens);
+            double limit = gflops * 1e9 / flopsOfToken(config);
+            Map<String, Object> line = new LinkedHashMap<>();
+            line.put("model", String.valueOf(path.getFileName()));
+            line.put("device", kernels.deviceName());
+            line.put("kernels", kernels.name());
+            line.put("threads", Engine.threads());
+            line.put("prompt", prompt);
+            line.put("new_tokens", tokens);
+            line.put("prefill_tok_s", round(result.prefillTokensPerSecond(), 1));
+            line.put("decode_tok_s", round(result.decodeTokensPerSecond(), 1));
+            line.put("token_mib", round(result.bytesOfToken() / 0x1p20, 1));
+            line.put("read_gb_s", round(result.readBytesPerSecond() / 1e9, 1));
+            line.put("decode_share", round(result.bandwidthShare(), 3));
+            line.put("gemm_gflops", round(gflops, 1));
+            line.put("prefill_limit_tok_s", round(limit, 1));
+            line.put("prefill_share", round(result.prefillTokensPerSecond() / limit, 3));
+            line.put("peak_gib", round(ResidentMemory.peak().orElse(0) / 0x1p30, 2));
+            Map<String, Double> operations = new LinkedHashMap<>();
+            result.operations().forEach((name, ms) -> operations.put(name, round(ms, 3)));
+            line.put("decode_operations_ms", operations);
+            return line;
+        }
+    }
+
+    /** Arithmetic of the linears for one token of a prompt: all but attention and the head. */
+    private static double flopsOfToken(LlamaConfig shape) {
+        double weights = 0;
+        for (LinearShape s : shape.linears()) {
+            weights += (double) s.out() * s.in();
+        }
+        return 2 * weights;
+    }
+}

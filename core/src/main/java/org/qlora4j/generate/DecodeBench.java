@@ -1,0 +1,126 @@
+package org.qlora4j.generate;
+
+import java.util.Map;
+import java.util.Random;
+import java.util.TreeMap;
+import org.qlora4j.autograd.OperationTimes;
+import org.qlora4j.autograd.Workspace;
+import org.qlora4j.lora.LoraLinear;
+import org.qlora4j.model.CausalModel;
+import org.qlora4j.model.KeyValueCache;
+import org.qlora4j.tensor.DType;
+import org.qlora4j.tensor.Engine;
+import org.qlora4j.tensor.Tensor;
+import org.qlora4j.tensor.TensorScope;
+import org.qlora4j.tensor.Tensors;
+
+/** Times reading a prompt and generating behind a short one, on random tokens. */
+public final class DecodeBench {
+    /** Positions in the cache where decoding starts, as in the peers' scripts. */
+    private static final int START = 32;
+
+    private DecodeBench() {}
+
+    /**
+     * @param prefillSeconds reading the prompt, the fastest of three times
+     * @param decodeSeconds all timed tokens, without choosing among the logits
+     * @param bytesOfToken weights that a token reads: linears and head
+     * @param readBytesPerSecond what this machine reads from memory, by libtorch's sum of a large
+     *     tensor
+     * @param operations milliseconds of each operation in a step of decoding
+     */
+    public record Result(
+            int prompt,
+            int tokens,
+            double prefillSeconds,
+            double decodeSeconds,
+            long bytesOfToken,
+            double readBytesPerSecond,
+            Map<String, Double> operations) {
+        public double prefillTokensPerSecond() {
+            return prompt / prefillSeconds;
+        }
+
+        public double decodeTokensPerSecond() {
+            return tokens / decodeSeconds;
+        }
+
+        /** What decoding reads in a second, as a share of what the machine can. */
+        public double bandwidthShare() {
+            return bytesOfToken * decodeTokensPerSecond() / readBytesPerSecond;
+        }
+    }
+
+    /**
+     * @param prompt tokens of the prompt that is timed
+     * @param warm tokens generated before those that are timed, until the JVM's compilers are done
+     */
+    public static Result run(CausalModel model, int prompt, int warm, int tokens) {
+        Random random = new Random(1);
+        int[] ids = random.ints(Math.max(prompt, START), 0, model.vocabularySize()).toArray();
+        Generator generator = new Generator(model);
+        double prefill = Double.MAX_VALUE;
+        for (int i = 0; i < 4; i++) {
+            try (KeyValueCache cache = model.newCache(1, prompt)) {
+                long start = System.nanoTime();
+                generator.prefill(java.util.Arrays.copyOf(ids, prompt), cache);
+                double seconds = (System.nanoTime() - start) / 1e9;
+                prefill = i == 0 ? prefill : Math.min(prefill, seconds); // the first one warms
+            }
+        }
+        OperationTimes times = OperationTimes.ofThisThread();
+        double decode;
+        try (KeyValueCache cache = model.newCache(1, START + Math.max(warm, tokens));
+                Workspace workspace = new Workspace()) {
+            generator.prefill(java.util.Arrays.copyOf(ids, START), cache);
+            feed(generator, ids, warm, cache, workspace);
+            cache.truncate(START);
+            times.reset();
+            long start = System.nanoTime();
+            feed(generator, ids, tokens, cache, workspace);
+            decode = (System.nanoTime() - start) / 1e9;
+        }
+        Map<String, Double> operations = new TreeMap<>();
+        times.snapshot()
+                .forEach((name, e) -> operations.put(name, e.forwardNanos() / 1e6 / tokens));
+        return new Result(
+                prompt,
+                tokens,
+                prefill,
+                decode,
+                bytesOfToken(model),
+                readBytesPerSecond(),
+                operations);
+    }
+
+    private static void feed(
+            Generator generator, int[] ids, int count, KeyValueCache cache, Workspace workspace) {
+        for (int i = 0; i < count; i++) {
+            generator.next(ids[(START + i) % ids.length], cache, workspace);
+        }
+    }
+
+    private static long bytesOfToken(CausalModel model) {
+        long bytes = model.head().byteSize();
+        for (LoraLinear linear : model.linears()) {
+            bytes += linear.weight().byteSize();
+        }
+        return bytes;
+    }
+
+    private static double readBytesPerSecond() {
+        try (TensorScope scope = TensorScope.open()) {
+            Tensor large = Tensors.zeros(DType.F32, 64L << 20); // 256 MiB, beyond any cache
+            double best = Double.MAX_VALUE;
+            for (int i = 0; i < 7; i++) {
+                long start = System.nanoTime();
+                try (TensorScope each = TensorScope.open()) {
+                    large.sum();
+                    Engine.synchronize();
+                }
+                best = Math.min(best, (System.nanoTime() - start) / 1e9);
+            }
+            return large.byteSize() / best;
+        }
+    }
+}

@@ -1,0 +1,39 @@
+package org.qlora4j.kernel;
+
+import org.qlora4j.tensor.DType;
+import org.qlora4j.tensor.Tensor;
+
+/**
+ * {@code x · Wᵀ} for few rows x and a weight in 16 or 32 bits, as generation needs it. Products and
+ * sums are f32; a row's result does not depend on the other rows, to the bit.
+ */
+public sealed interface DenseProduct permits ReferenceDenseProduct, VectorDenseProduct {
+    /** Rows beyond which libtorch's matrix product is faster. */
+    int MOST_ROWS = 4;
+
+    /**
+     * Whether this kernel is the faster way for such a product.
+     *
+     * @param dtype of x and W
+     * @param rows of x
+     */
+    boolean takes(DType dtype, long rows);
+
+    /**
+     * {@code y = x · Wᵀ}.
+     *
+     * @param x [..., in], contiguous
+     * @param weight W [out, in], contiguous, of the type of x
+     * @param y written: [..., out], contiguous, of the type of x or F32
+     */
+    void multiply(Tensor x, Tensor weight, Tensor y);
+
+    /**
+     * {@code y += scale * x · Wᵀ}, rounded once.
+     *
+     * @param x [..., in], contiguous
+     * @param weight W [out, in], contiguous, of the type of x
+     * @param y changed: [..., out], contiguous, of the type of x
+     */
+    void addMultiple(Tensor x, Tensor weight, double scale, Tensor y);
+}

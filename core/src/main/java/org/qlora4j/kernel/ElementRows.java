@@ -1,0 +1,24 @@
+package org.qlora4j.kernel;
+
+import org.qlora4j.tensor.Tensor;
+
+/**
+ * Elementwise operations of a forward pass in one walk over the memory. All tensors of a call are
+ * contiguous and of one type and number of elements.
+ */
+public sealed interface ElementRows permits ReferenceElementRows, VectorElementRows {
+    /**
+     * {@code out = a + b}, rounded once.
+     *
+     * @param out written; may be a or b
+     */
+    void add(Tensor a, Tensor b, Tensor out);
+
+    /**
+     * {@code out = silu(gate) * up}; silu is rounded to the type before the product, as
+     * transformers' LlamaMLP does.
+     *
+     * @param out written; may be gate or up
+     */
+    void gate(Tensor gate, Tensor up, Tensor out);
+}

@@ -1,0 +1,32 @@
+package org.qlora4j.kernel;
+
+import org.qlora4j.tensor.DType;
+import org.qlora4j.tensor.Tensor;
+import org.qlora4j.tensor.TensorScope;
+
+/** {@link DenseProduct} in libtorch operations. */
+record ReferenceDenseProduct() implements DenseProduct {
+    @Override
+    public boolean takes(DType dtype, long rows) {
+        return false;
+    }
+
+    @Override
+    public void multiply(Tensor x, Tensor weight, Tensor y) {
+        try (TensorScope scope = TensorScope.open()) {
+            y.copyFrom(product(x, weight));
+        }
+    }
+
+    @Override
+    public void addMultiple(Tensor x, Tensor weight, double scale, Tensor y) {
+        try (TensorScope scope = TensorScope.open()) {
+            y.copyFrom(product(x, weight).mulInPlace(scale).addInPlace(y));
+        }
+    }
+
+    private static Tensor product(Tensor x, Tensor weight) {
+        DType wide = x.dtype().wide();
+        return x.to(wide).linear(weight.to(wide), null);
+    }
+}

@@ -23,9 +23,11 @@ import org.qlora4j.quant.QuantConfig;
 import org.qlora4j.tensor.DType;
 import org.qlora4j.tensor.Engine;
 import org.qlora4j.tokenize.ChatTemplate;
+import org.qlora4j.tokenize.NamedTemplates;
 import org.qlora4j.tokenize.TokenStream;
 import org.qlora4j.tokenize.Tokenizer;
 import org.qlora4j.train.RunCheckpoint;
+import org.qlora4j.train.RunConfigReader;
 import org.qlora4j.train.RunFolder;
 
 /**
@@ -108,7 +110,7 @@ public final class LanguageModel implements AutoCloseable {
      * Puts an adapter on this model, in place of one that is there.
      *
      * @param folder of a PEFT LoRA adapter, or of a run, whose newest whole checkpoint is taken
-     * @return this model
+     * @return this model, which from now on writes chats as those were that the adapter learnt
      * @throws FormatException if files are missing or damaged, or belong to another model; the
      *     model is then as before
      */
@@ -122,8 +124,28 @@ public final class LanguageModel implements AutoCloseable {
                 before.close(); // which takes the new one off the layers that both have
                 adapter.attach();
             }
+            tokenizer.useChatTemplate(chatTemplate(files));
             return this;
         });
+    }
+
+    /**
+     * The chat template that an adapter was trained with: the file beside it, as Python tools write
+     * it, or what the settings of its run name; else the base model's.
+     */
+    private static String chatTemplate(Path adapter) {
+        Path file = adapter.resolve("chat_template.jinja");
+        if (Files.isRegularFile(file)) {
+            return file.toString();
+        }
+        Path run = adapter.toAbsolutePath().getParent();
+        Path settings = run == null ? null : run.resolve("config.yaml");
+        String name = String.valueOf(adapter.getFileName());
+        if (settings == null || !name.startsWith("checkpoint-") || !Files.exists(settings)) {
+            return NamedTemplates.OF_TOKENIZER;
+        }
+        String template = RunConfigReader.read(settings).data().chatTemplate();
+        return template == null ? NamedTemplates.OF_TOKENIZER : template;
     }
 
     private static Path adapterFiles(Path folder) {

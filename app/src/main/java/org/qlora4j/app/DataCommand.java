@@ -8,7 +8,10 @@ import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.Spec;
 
 /** {@code qlora data}: the commands that make and look at training data. */
-@Command(name = "data", description = "Make training data, or look at it.")
+@Command(
+        name = "data",
+        description = "Make training data, or look at it.",
+        subcommands = {DataInspectCommand.class})
 final class DataCommand implements Runnable {
     @Spec @Nullable CommandSpec spec;
 

@@ -31,14 +31,31 @@ record TrainingData(TrainingSet set, int padId) {
     }
 
     /**
-     * Reads and checks the data.
+     * Reads and checks the data, and lets only that pass which a run can learn from ({@link
+     * DataGate}).
+     *
+     * @param eos as in {@link #read}
+     */
+    static TrainingData load(
+            DataConfig config,
+            Tokenizer tokenizer,
+            Iterable<Integer> eos,
+            int vocabularySize,
+            int maxPositions) {
+        TrainingData data = read(config, tokenizer, eos, vocabularySize, maxPositions);
+        DataGate.pass(data.set.stats(), config);
+        return data;
+    }
+
+    /**
+     * Reads the data and checks that the model can take it.
      *
      * @param eos ids that end a text, from the model's config
      * @param vocabularySize the model's: larger ids mean that tokenizer and model do not belong
      *     together
      * @param maxPositions the longest example the model can take
      */
-    static TrainingData load(
+    static TrainingData read(
             DataConfig config,
             Tokenizer tokenizer,
             Iterable<Integer> eos,
@@ -56,7 +73,6 @@ record TrainingData(TrainingSet set, int padId) {
                         : (messages, tools, prompt) ->
                                 template.render(messages, tools, prompt, Map.of());
         TrainingSet set = TrainingSet.load(config, tokenizer, ids, renderer);
-        DataGate.pass(set.stats(), config);
         for (Example example : set.examples()) {
             if (example.length() > maxPositions) {
                 throw FormatException.of(

@@ -1,0 +1,60 @@
+package org.qlora4j.train;
+
+import java.nio.file.Path;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Set;
+import org.qlora4j.data.Inspection;
+import org.qlora4j.data.InspectionPage;
+import org.qlora4j.model.LlamaConfig;
+import org.qlora4j.model.Models;
+import org.qlora4j.tokenize.Tokenizer;
+
+/** The data of a run as the run would see it, before any weight is loaded. */
+public final class DataInspector {
+    private DataInspector() {}
+
+    /**
+     * What was found.
+     *
+     * @param inspection facts and findings
+     * @param html the page with the examples
+     */
+    public record Result(Inspection inspection, String html) {
+        /** A line for each fact and finding. */
+        public List<String> lines() {
+            List<String> lines = new java.util.ArrayList<>();
+            inspection
+                    .facts()
+                    .forEach((name, value) -> lines.add("%-11s %s".formatted(name, value)));
+            for (Inspection.Finding finding : inspection.findings()) {
+                lines.add((finding.refused() ? "refused: " : "warning: ") + finding.text());
+            }
+            return List.copyOf(lines);
+        }
+    }
+
+    /**
+     * Reads all of the data.
+     *
+     * @param first how many of the first examples the page shows
+     */
+    public static Result inspect(RunConfig config, int first) {
+        Path folder = Models.folder(Path.of(config.model().modelNameOrPath()));
+        LlamaConfig model = LlamaConfig.read(folder);
+        try (Tokenizer tokenizer = Tokenizer.load(folder)) {
+            TrainingData data =
+                    TrainingData.read(
+                            config.data(),
+                            tokenizer,
+                            model.eosIds(),
+                            model.vocabularySize(),
+                            model.maxPositions());
+            Set<Integer> stops = new HashSet<>(model.eosIds());
+            tokenizer.eosId().ifPresent(stops::add);
+            Inspection inspection =
+                    Inspection.of(data.set(), config.data(), tokenizer, stops, first);
+            return new Result(inspection, InspectionPage.html(inspection, tokenizer));
+        }
+    }
+}

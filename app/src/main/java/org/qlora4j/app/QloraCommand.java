@@ -27,6 +27,7 @@ import picocli.CommandLine.Spec;
             GenerateCommand.class,
             BenchCommand.class,
             DataCommand.class,
+            ShrinkCommand.class,
             DoctorCommand.class
         })
 final class QloraCommand implements Runnable {

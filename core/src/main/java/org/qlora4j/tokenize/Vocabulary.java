@@ -105,6 +105,11 @@ final class Vocabulary {
         }
     }
 
+    /** The largest id, -1 if there is none. */
+    int largestId() {
+        return tokens.keySet().stream().mapToInt(Integer::intValue).max().orElse(-1);
+    }
+
     int size() {
         return ids.size();
     }

@@ -37,7 +37,7 @@ final class ConfigPaths {
                 !text.isBlank()
                         && switch (key.name()) {
                             case "train.output_dir" -> true;
-                            case "model.model_name_or_path" ->
+                            case "model.model_name_or_path", "distill.teacher" ->
                                     isExplicit(text)
                                             || endsIn(text, MODEL_FILES)
                                             || exists(text, folder);

@@ -4,6 +4,7 @@ import org.qlora4j.autograd.AttentionMask;
 import org.qlora4j.autograd.CrossEntropy;
 import org.qlora4j.autograd.Tape;
 import org.qlora4j.autograd.Var;
+import org.qlora4j.autograd.Weight;
 import org.qlora4j.data.Batch;
 import org.qlora4j.model.CausalModel;
 import org.qlora4j.tensor.Tensor;
@@ -14,6 +15,12 @@ import org.qlora4j.tensor.Tensors;
  * One forward and backward pass: token ids to loss, loss to gradients in the parameters that learn.
  */
 public final class MicroBatch {
+    /** What a position of a batch is told to predict, as a sum over positions. */
+    interface Loss {
+        /** Arguments as for {@link CrossEntropy#sum}. */
+        Var of(Tape tape, Var hidden, Weight head, int[] labels);
+    }
+
     private MicroBatch() {}
 
     /**
@@ -26,10 +33,18 @@ public final class MicroBatch {
      */
     public static double backward(
             CausalModel model, Batch batch, boolean checkpointing, long dropoutKey) {
+        return backward(model, batch, checkpointing, dropoutKey, CrossEntropy::sum);
+    }
+
+    /**
+     * As {@link #backward(CausalModel, Batch, boolean, long)}, with another loss; returns its sum.
+     */
+    static double backward(
+            CausalModel model, Batch batch, boolean checkpointing, long dropoutKey, Loss kind) {
         try (TensorScope step = TensorScope.openSafetyNet();
                 AttentionMask mask = mask(batch);
                 Tape tape = Tape.recording(dropoutKey)) {
-            Var loss = loss(tape, model, batch, mask, checkpointing);
+            Var loss = loss(tape, model, batch, mask, checkpointing, kind);
             double sum = loss.value().item();
             if (Double.isFinite(sum)) {
                 tape.backward(loss);
@@ -43,15 +58,20 @@ public final class MicroBatch {
         try (TensorScope step = TensorScope.openSafetyNet();
                 AttentionMask mask = mask(batch);
                 Tape tape = Tape.inference()) {
-            return loss(tape, model, batch, mask, false).value().item();
+            return loss(tape, model, batch, mask, false, CrossEntropy::sum).value().item();
         }
     }
 
     private static Var loss(
-            Tape tape, CausalModel model, Batch batch, AttentionMask mask, boolean checkpointing) {
+            Tape tape,
+            CausalModel model,
+            Batch batch,
+            AttentionMask mask,
+            boolean checkpointing,
+            Loss kind) {
         Tensor ids = tape.keep(Tensors.of(wide(batch.inputIds()), batch.batch(), batch.time()));
         Var hidden = model.hidden(tape, ids, mask, null, checkpointing);
-        return CrossEntropy.sum(tape, hidden, model.head(), nextLabels(batch));
+        return kind.of(tape, hidden, model.head(), nextLabels(batch));
     }
 
     /** Without padding every row sees the same, and one mask serves all. */

@@ -21,6 +21,7 @@ import org.qlora4j.quant.QuantConfig;
  * @param quantization how its weights are stored
  * @param lora the adapters
  * @param data what is trained on
+ * @param distill a teacher to learn from
  * @param train the course of the run
  */
 public record RunConfig(
@@ -31,6 +32,8 @@ public record RunConfig(
         @JsonProperty("lora") @JsonPropertyDescription("The adapters, which are what is trained.")
                 LoraConfig lora,
         @JsonProperty("data") @JsonPropertyDescription("What is trained on.") DataConfig data,
+        @JsonProperty("distill") @JsonPropertyDescription("A larger model to learn from.")
+                DistillConfig distill,
         @JsonProperty("train") @JsonPropertyDescription("The course of the run.")
                 TrainConfig train) {
     /** The only format so far. */
@@ -44,6 +47,7 @@ public record RunConfig(
                     QuantConfig.DEFAULT,
                     LoraConfig.DEFAULT,
                     DataConfig.DEFAULT,
+                    DistillConfig.DEFAULT,
                     TrainConfig.DEFAULT);
 
     /**

@@ -25,6 +25,7 @@ final class TrainingLoop {
     private final Learner learner;
     private final TrainableParameters parameters;
     private final AdamW optimizer;
+    private final @Nullable Teacher teacher;
     private final RunListener listener;
     private final BooleanSupplier cancelled;
 
@@ -36,6 +37,7 @@ final class TrainingLoop {
             Learner learner,
             TrainableParameters parameters,
             AdamW optimizer,
+            @Nullable Teacher teacher,
             RunListener listener,
             BooleanSupplier cancelled) {
         this.config = config;
@@ -46,6 +48,7 @@ final class TrainingLoop {
         this.learner = learner;
         this.parameters = parameters;
         this.optimizer = optimizer;
+        this.teacher = teacher;
         this.listener = listener;
         this.cancelled = cancelled;
     }
@@ -59,7 +62,7 @@ final class TrainingLoop {
         BatchSampler sampler = data.sampler(config);
         int total = train.totalSteps(sampler.stepsPerEpoch());
         LearningRate schedule = learningRate(total);
-        Update update = new Update(train, model, data, parameters, optimizer, cancelled);
+        Update update = new Update(train, model, data, parameters, optimizer, teacher, cancelled);
         TrainerState state =
                 start == null
                         ? TrainerState.atStart(data.set().fingerprint(), total)

@@ -63,7 +63,8 @@ public final class TrainingRun {
             RunCheckpoint start = old == null ? null : checkpoint(old, data);
             try (Learner learner = Learner.create(config, model, start);
                     TrainableParameters parameters =
-                            new TrainableParameters(learner.parameters(), learner::decays)) {
+                            new TrainableParameters(learner.parameters(), learner::decays);
+                    Teacher teacher = Teacher.load(config, tokenizer, data.set().examples())) {
                 RunFolder folder = folder(old); // only now: bad input leaves nothing behind
                 try (AdamW optimizer = optimizer(old == null, folder, start, parameters)) {
                     TrainResult result =
@@ -75,6 +76,7 @@ public final class TrainingRun {
                                             learner,
                                             parameters,
                                             optimizer,
+                                            teacher,
                                             listener,
                                             () -> cancelled)
                                     .run(start);

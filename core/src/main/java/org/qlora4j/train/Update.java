@@ -1,7 +1,9 @@
 package org.qlora4j.train;
 
+import java.util.Arrays;
 import java.util.function.BooleanSupplier;
 import org.jspecify.annotations.Nullable;
+import org.qlora4j.autograd.CrossEntropy;
 import org.qlora4j.data.Batch;
 import org.qlora4j.data.StepPlan;
 import org.qlora4j.model.CausalModel;
@@ -12,6 +14,7 @@ import org.qlora4j.optim.TrainableParameters;
  * One update of the weights: gradients of a window of micro-batches, divided by its label tokens,
  * limited, and handed to the optimizer.
  *
+ * @param teacher whose logits are learnt, or null
  * @param cancelled asked between two micro-batches
  */
 record Update(
@@ -20,6 +23,7 @@ record Update(
         TrainingData data,
         TrainableParameters parameters,
         AdamW optimizer,
+        @Nullable Teacher teacher,
         BooleanSupplier cancelled) {
     /**
      * What the window was.
@@ -42,12 +46,22 @@ record Update(
             }
             Batch batch = data.set().batch(plan.batches().get(i), data.padId(), 1);
             long dropoutKey = DropoutKey.of(train.seed(), plan.step(), i);
-            lossSum += MicroBatch.backward(model, batch, train.gradientCheckpointing(), dropoutKey);
+            MicroBatch.Loss loss =
+                    teacher == null
+                            ? CrossEntropy::sum
+                            : teacher.loss(rows(plan.batches().get(i)), batch.time());
+            lossSum +=
+                    MicroBatch.backward(
+                            model, batch, train.gradientCheckpointing(), dropoutKey, loss);
             labelTokens += batch.labelTokens();
             tokens += batch.realTokens();
         }
         double gradNorm = parameters.divideAndClip(labelTokens, train.maxGradNorm());
         return new Window(lossSum / labelTokens, gradNorm, tokens, labelTokens);
+    }
+
+    private static int[][] rows(int[] places) {
+        return Arrays.stream(places).mapToObj(place -> new int[] {place}).toArray(int[][]::new);
     }
 
     /** Changes the weights by the gradients, and clears those for the next window. */

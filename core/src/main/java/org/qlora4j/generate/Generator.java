@@ -86,7 +86,7 @@ public final class Generator {
     }
 
     /** Positions that prompt and continuation fill at most, once the prompt is checked. */
-    private int lastPosition(int[] prompt, GenerationConfig config) {
+    int lastPosition(int[] prompt, GenerationConfig config) {
         if (prompt.length == 0) {
             throw new ConfigException("the prompt is empty; give at least one token");
         }
@@ -145,7 +145,7 @@ public final class Generator {
         }
     }
 
-    private static float[] finite(float[] logits, int position) {
+    static float[] finite(float[] logits, int position) {
         for (int id = 0; id < logits.length; id++) {
             if (!Float.isFinite(logits[id])) {
                 throw FormatException.of(
@@ -158,7 +158,7 @@ public final class Generator {
         return logits;
     }
 
-    private static void suppress(Set<Integer> ids, float[] logits) {
+    static void suppress(Set<Integer> ids, float[] logits) {
         for (int id : ids) {
             if (id >= 0 && id < logits.length) {
                 logits[id] = Float.NEGATIVE_INFINITY;

@@ -23,6 +23,7 @@ import org.slf4j.LoggerFactory;
  * @param fourBit 4-bit blocks
  * @param fourBitProduct few rows times a 4-bit weight
  * @param attentionSoftmax softmax of attention scores
+ * @param streamAttention attention of a step that continues many texts
  * @param crossEntropy loss of rows of logits
  * @param norm RMSNorm
  * @param rotary rotary position embedding
@@ -36,6 +37,7 @@ public record Kernels(
         FourBit fourBit,
         FourBitProduct fourBitProduct,
         AttentionSoftmax attentionSoftmax,
+        StreamAttention streamAttention,
         CrossEntropyRows crossEntropy,
         NormRows norm,
         RotaryRows rotary,
@@ -221,6 +223,7 @@ public record Kernels(
                 new VectorFourBit(workers),
                 new VectorFourBitProduct(workers),
                 new VectorAttentionSoftmax(workers, plain.attentionSoftmax),
+                new VectorStreamAttention(workers, plain.streamAttention),
                 new VectorCrossEntropyRows(workers, plain.crossEntropy),
                 new VectorNormRows(workers, plain.norm),
                 new VectorRotaryRows(workers, plain.rotary),
@@ -242,6 +245,7 @@ public record Kernels(
                 fourBit,
                 new ReferenceFourBitProduct(),
                 new ReferenceAttentionSoftmax(),
+                new ReferenceStreamAttention(),
                 new ReferenceCrossEntropyRows(),
                 new ReferenceNormRows(),
                 new ReferenceRotaryRows(),

@@ -30,7 +30,7 @@ public sealed interface CausalModel extends AutoCloseable permits Llama {
             Tape tape,
             Tensor ids,
             AttentionMask mask,
-            @Nullable KeyValueCache cache,
+            @Nullable PastKeyValues cache,
             boolean checkpoint);
 
     /** The head [vocabulary, hidden], which turns hidden states into logits. */
@@ -65,6 +65,9 @@ public sealed interface CausalModel extends AutoCloseable permits Llama {
 
     /** An empty cache with room for some positions of each sequence. */
     KeyValueCache newCache(int batch, int capacity);
+
+    /** An empty cache of texts that are continued together, whatever their lengths. */
+    StreamCache newStreamCache(int rows);
 
     @Override
     void close();

@@ -1,5 +1,10 @@
 package org.qlora4j.model;
 
+import org.qlora4j.autograd.Attention;
+import org.qlora4j.autograd.AttentionMask;
+import org.qlora4j.autograd.Rotary;
+import org.qlora4j.autograd.Tape;
+import org.qlora4j.autograd.Var;
 import org.qlora4j.tensor.DType;
 import org.qlora4j.tensor.Tensor;
 import org.qlora4j.tensor.TensorScope;
@@ -9,7 +14,7 @@ import org.qlora4j.tensor.Tensors;
  * Keys and values of the positions a model has already seen, for each layer [batch, capacity,
  * kvHeads, headDim], allocated once. The owner closes it.
  */
-public final class KeyValueCache implements AutoCloseable {
+public final class KeyValueCache implements PastKeyValues, AutoCloseable {
     private final Tensor[] keys;
     private final Tensor[] values;
     private final int capacity;
@@ -41,17 +46,17 @@ public final class KeyValueCache implements AutoCloseable {
         return capacity;
     }
 
-    /**
-     * Writes new keys [batch, time, kvHeads * headDim], perhaps split into heads, behind those held
-     * and returns a view of all.
-     */
-    Tensor appendKeys(int layer, Tensor added) {
-        return append(keys[layer], added);
+    @Override
+    public Rotary.Table angles(Tape tape, RotaryTables rotary, int time) {
+        return rotary.at(tape, length, time);
     }
 
-    /** As {@link #appendKeys} for values. */
-    Tensor appendValues(int layer, Tensor added) {
-        return append(values[layer], added);
+    /** Writes the new keys and values behind those held, and attends over views of all. */
+    @Override
+    public Var attend(Tape tape, int layer, Var q, Var k, Var v, AttentionMask mask) {
+        Var allKeys = tape.constant(tape.keep(append(keys[layer], k.value())));
+        Var allValues = tape.constant(tape.keep(append(values[layer], v.value())));
+        return Attention.apply(tape, q, allKeys, allValues, mask);
     }
 
     private Tensor append(Tensor store, Tensor added) {
@@ -68,8 +73,8 @@ public final class KeyValueCache implements AutoCloseable {
         }
     }
 
-    /** Counts positions as held, once all layers have written them. */
-    void advance(int time) {
+    @Override
+    public void advance(int time) {
         length += time;
     }
 

@@ -141,10 +141,11 @@ public final class Llama implements CausalModel {
             Tape tape,
             Tensor ids,
             AttentionMask mask,
-            @Nullable KeyValueCache cache,
+            @Nullable PastKeyValues cache,
             boolean checkpoint) {
         int time = (int) ids.size(1);
-        Rotary.Table rope = rotary.at(tape, cache == null ? 0 : cache.length(), time);
+        Rotary.Table rope =
+                cache == null ? rotary.at(tape, 0, time) : cache.angles(tape, rotary, time);
         Var x = Embedding.apply(tape, embedTokens, ids); // [batch, time, hidden]
         for (Layer layer : layers) {
             x = tape.block(x, checkpoint, (t, in) -> decoderLayer(t, layer, in, rope, mask, cache));
@@ -165,7 +166,7 @@ public final class Llama implements CausalModel {
             Var x,
             Rotary.Table rope,
             AttentionMask mask,
-            @Nullable KeyValueCache cache) {
+            @Nullable PastKeyValues cache) {
         Var h =
                 Add.apply(
                         tape,
@@ -186,15 +187,15 @@ public final class Llama implements CausalModel {
             Var x,
             Rotary.Table rope,
             AttentionMask mask,
-            @Nullable KeyValueCache cache) {
+            @Nullable PastKeyValues cache) {
         Var q = Rotary.apply(tape, layer.qProj.forward(tape, x), rope, config.heads());
         Var k = Rotary.apply(tape, layer.kProj.forward(tape, x), rope, config.kvHeads());
         Var v = layer.vProj.forward(tape, x);
-        if (cache != null) {
-            k = tape.constant(tape.keep(cache.appendKeys(layer.index, k.value())));
-            v = tape.constant(tape.keep(cache.appendValues(layer.index, v.value())));
-        }
-        return layer.oProj.forward(tape, Attention.apply(tape, q, k, v, mask));
+        Var seen =
+                cache == null
+                        ? Attention.apply(tape, q, k, v, mask)
+                        : cache.attend(tape, layer.index, q, k, v, mask);
+        return layer.oProj.forward(tape, seen);
     }
 
     private Var mlp(Tape tape, Layer layer, Var x) {
@@ -281,6 +282,11 @@ public final class Llama implements CausalModel {
     public KeyValueCache newCache(int batch, int capacity) {
         return new KeyValueCache(
                 config.layers(), batch, capacity, config.kvHeads(), config.headDim(), compute);
+    }
+
+    @Override
+    public StreamCache newStreamCache(int rows) {
+        return new StreamCache(config.layers(), rows, config.kvHeads(), config.headDim(), compute);
     }
 
     @Override

@@ -1,5 +1,6 @@
 package org.qlora4j.model;
 
+import java.util.Arrays;
 import org.jspecify.annotations.Nullable;
 import org.qlora4j.autograd.Rotary;
 import org.qlora4j.autograd.Tape;
@@ -38,6 +39,38 @@ final class RotaryTables implements AutoCloseable {
                 return new Rotary.Table(tape.keep(table.cos()), tape.keep(table.sin()));
             }
         }
+        Rotary.Table all = upTo(end);
+        return new Rotary.Table(
+                tape.keep(all.cos().narrow(1, past, time)),
+                tape.keep(all.sin().narrow(1, past, time)));
+    }
+
+    /**
+     * Angles of one position for each row, [rows, 1, 1, headDim / 2]; a negative position gets
+     * those of 0.
+     */
+    Rotary.Table at(Tape tape, int[] positions) {
+        int last = Arrays.stream(positions).max().orElse(0);
+        if (scaling instanceof RopeScaling.Dynamic && last >= maxPositions) {
+            throw new IllegalStateException(
+                    "position %d is beyond the model's context of %d"
+                            .formatted(last, maxPositions));
+        }
+        long[] index = Arrays.stream(positions).mapToLong(p -> Math.max(0, p)).toArray();
+        Rotary.Table all = upTo(Math.max(0, last) + 1);
+        try (TensorScope scope = TensorScope.open()) {
+            Tensor rows = Tensors.of(index, index.length);
+            return new Rotary.Table(
+                    tape.keep(pick(all.cos(), rows)), tape.keep(pick(all.sin(), rows)));
+        }
+    }
+
+    private static Tensor pick(Tensor table, Tensor rows) {
+        return table.indexSelect(1, rows).view(rows.count(), 1, 1, table.size(3));
+    }
+
+    /** The tables, of at least so many positions; still owned here. */
+    private Rotary.Table upTo(int end) {
         Tensor allCos = cos;
         Tensor allSin = sin;
         if (allCos == null || allSin == null || allCos.size(1) < end) {
@@ -51,8 +84,7 @@ final class RotaryTables implements AutoCloseable {
                 sin = allSin;
             }
         }
-        return new Rotary.Table(
-                tape.keep(allCos.narrow(1, past, time)), tape.keep(allSin.narrow(1, past, time)));
+        return new Rotary.Table(allCos, allSin);
     }
 
     private Rotary.Table make(int past, int time, int length) {

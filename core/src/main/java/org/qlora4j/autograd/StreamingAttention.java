@@ -1,0 +1,51 @@
+package org.qlora4j.autograd;
+
+import org.qlora4j.kernel.Kernels;
+import org.qlora4j.tensor.Tensor;
+import org.qlora4j.tensor.Tensors;
+
+/**
+ * Attention of one new position in each of many texts of different lengths, for generation alone:
+ * it has no backward pass.
+ */
+public final class StreamingAttention {
+    private StreamingAttention() {}
+
+    /**
+     * @param q [rows, 1, heads, headDim]
+     * @param k [rows, 1, kvHeads, headDim]; written behind the keys
+     * @param v [rows, 1, kvHeads * headDim]; written behind the values
+     * @param keys as {@link org.qlora4j.kernel.StreamAttention} lays them out
+     * @param values likewise
+     * @param lengths positions held in each row, negative for a row without text
+     * @return [rows, 1, heads * headDim]
+     */
+    public static Var apply(
+            Tape tape, Var q, Var k, Var v, Tensor keys, Tensor values, int[] lengths) {
+        if (q.needsGrad() || k.needsGrad() || v.needsGrad()) {
+            throw new IllegalStateException("a step of generation has no backward pass");
+        }
+        return tape.operation(
+                "streamingAttention",
+                false,
+                call -> {
+                    long rows = q.value().size(0);
+                    long heads = q.value().size(2);
+                    long headDim = q.value().size(3);
+                    long kvHeads = k.value().size(2);
+                    Tensor out = Tensors.empty(q.value().dtype(), rows, heads, headDim);
+                    Kernels.current()
+                            .streamAttention()
+                            .step(
+                                    q.value().view(rows, heads, headDim),
+                                    k.value().view(rows, kvHeads, headDim),
+                                    v.value().view(rows, kvHeads, headDim),
+                                    keys,
+                                    values,
+                                    lengths,
+                                    1 / Math.sqrt(headDim),
+                                    out);
+                    return out.view(rows, 1, heads * headDim);
+                });
+    }
+}

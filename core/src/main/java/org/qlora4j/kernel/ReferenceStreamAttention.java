@@ -1,0 +1,50 @@
+package org.qlora4j.kernel;
+
+import org.qlora4j.tensor.DType;
+import org.qlora4j.tensor.Tensor;
+import org.qlora4j.tensor.TensorScope;
+
+/** {@link StreamAttention} in libtorch operations. */
+record ReferenceStreamAttention() implements StreamAttention {
+    @Override
+    public void step(
+            Tensor q,
+            Tensor k,
+            Tensor v,
+            Tensor keys,
+            Tensor values,
+            int[] lengths,
+            double scale,
+            Tensor out) {
+        for (int row = 0; row < lengths.length; row++) {
+            try (TensorScope scope = TensorScope.open()) {
+                Tensor target = out.select(0, row);
+                int at = lengths[row];
+                if (at < 0) {
+                    target.zero();
+                    continue;
+                }
+                Tensor rowKeys = keys.select(0, row);
+                Tensor rowValues = values.select(0, row);
+                rowKeys.select(1, at / BLOCK).select(2, at % BLOCK).copyFrom(k.select(0, row));
+                rowValues.select(1, at).copyFrom(v.select(0, row));
+                target.copyFrom(attend(q.select(0, row), rowKeys, rowValues, at + 1, scale));
+            }
+        }
+    }
+
+    /** [heads, headDim]. */
+    private static Tensor attend(Tensor q, Tensor keys, Tensor values, int seen, double scale) {
+        DType wide = q.dtype().wide();
+        long kvHeads = keys.size(0);
+        long headDim = keys.size(2);
+        Tensor grouped = q.to(wide).view(kvHeads, q.size(0) / kvHeads, headDim);
+        Tensor across = // [kvHeads, headDim, seen]
+                keys.to(wide)
+                        .permute(0, 2, 1, 3)
+                        .reshape(kvHeads, headDim, keys.size(1) * BLOCK)
+                        .narrow(2, 0, seen);
+        Tensor p = grouped.bmm(across).mulInPlace(scale).softmax(-1);
+        return p.bmm(values.narrow(1, 0, seen).to(wide)).view(q.shape());
+    }
+}

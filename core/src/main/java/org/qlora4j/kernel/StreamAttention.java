@@ -1,0 +1,37 @@
+package org.qlora4j.kernel;
+
+import org.qlora4j.tensor.Tensor;
+
+/**
+ * One step of attention for many texts at once, each of a length of its own: every row brings one
+ * new position, which sees all positions of its text. Sums in f32 (f64 for F64). A row's result
+ * depends on no other row.
+ */
+public sealed interface StreamAttention permits ReferenceStreamAttention, VectorStreamAttention {
+    /** Positions that lie beside each other in the keys; a capacity is a multiple of it. */
+    int BLOCK = 16;
+
+    /**
+     * Writes the new key and value of each row behind its text, then {@code out = softmax(scale * q
+     * · keysᵀ) · values} for each head; query head h uses key head h / (heads / kvHeads). All
+     * tensors are contiguous and of one type.
+     *
+     * @param q [rows, heads, headDim]
+     * @param k [rows, kvHeads, headDim]
+     * @param v as k
+     * @param keys [rows, kvHeads, capacity / 16, headDim, 16], so that 16 positions make a vector
+     * @param values [rows, kvHeads, capacity, headDim]
+     * @param lengths positions that each row holds already, fewer than the capacity; negative for a
+     *     row without text, whose output is 0
+     * @param out as q; written
+     */
+    void step(
+            Tensor q,
+            Tensor k,
+            Tensor v,
+            Tensor keys,
+            Tensor values,
+            int[] lengths,
+            double scale,
+            Tensor out);
+}

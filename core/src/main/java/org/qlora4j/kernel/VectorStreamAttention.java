@@ -1,0 +1,202 @@
+package org.qlora4j.kernel;
+
+import java.util.Arrays;
+import jdk.incubator.vector.FloatVector;
+import jdk.incubator.vector.VectorOperators;
+import org.qlora4j.tensor.Tensor;
+
+/**
+ * {@link StreamAttention} with the Vector API: a task is a row's key head, whose queries share each
+ * vector of keys and values.
+ */
+record VectorStreamAttention(Workers workers, StreamAttention reference)
+        implements StreamAttention {
+    /** Queries worked on together: their sums and a vector of keys stay in registers. */
+    private static final int QUERIES = 4;
+
+    /** Sizes and tensors of one step. */
+    private record Step(
+            FloatRows q,
+            FloatRows k,
+            FloatRows v,
+            FloatRows keys,
+            FloatRows values,
+            FloatRows out,
+            int kvHeads,
+            int group,
+            int headDim,
+            int capacity,
+            float scale) {}
+
+    @Override
+    public void step(
+            Tensor q,
+            Tensor k,
+            Tensor v,
+            Tensor keys,
+            Tensor values,
+            int[] lengths,
+            double scale,
+            Tensor out) {
+        if (!FloatRows.reads(q.dtype())) {
+            reference.step(q, k, v, keys, values, lengths, scale, out);
+            return;
+        }
+        int kvHeads = Math.toIntExact(k.size(1));
+        Step s =
+                new Step(
+                        FloatRows.of(q),
+                        FloatRows.of(k),
+                        FloatRows.of(v),
+                        FloatRows.of(keys),
+                        FloatRows.of(values),
+                        FloatRows.of(out),
+                        kvHeads,
+                        Math.toIntExact(q.size(1)) / kvHeads,
+                        Math.toIntExact(q.size(2)),
+                        Math.toIntExact(values.size(2)),
+                        (float) scale);
+        workers.run(lengths.length * kvHeads, task -> keyHead(s, task, lengths[task / kvHeads]));
+    }
+
+    /**
+     * @param index of the key head among those of all rows
+     * @param length positions the row holds
+     */
+    private static void keyHead(Step s, int index, int length) {
+        long firstQuery = (long) index * s.group * s.headDim;
+        if (length < 0) {
+            s.out.clear(firstQuery, firstQuery + (long) s.group * s.headDim);
+            return;
+        }
+        long keyStart = (long) index * s.capacity * s.headDim;
+        append(s, index, length, keyStart);
+        int seen = length + 1;
+        int padded = (seen + BLOCK - 1) / BLOCK * BLOCK;
+        float[] scratch = FloatRows.scratch(QUERIES * (s.headDim + padded));
+        int scores = QUERIES * s.headDim;
+        for (int from = 0; from < s.group; from += QUERIES) {
+            int count = Math.min(QUERIES, s.group - from);
+            long start = firstQuery + (long) from * s.headDim;
+            for (int i = 0; i < QUERIES; i++) { // where there are fewer, the last is repeated
+                long query = start + (long) Math.min(i, count - 1) * s.headDim;
+                for (int d = 0; d < s.headDim; d++) {
+                    scratch[i * s.headDim + d] = s.q.get(query + d) * s.scale;
+                }
+            }
+            score(s.keys, keyStart, s.headDim, padded, scratch);
+            for (int i = 0; i < count; i++) {
+                softmax(scratch, scores + i * padded, seen, padded);
+            }
+            for (int i = count; i < QUERIES; i++) {
+                System.arraycopy(
+                        scratch, scores, scratch, scores + i * padded, padded); // finite: unused
+            }
+            weigh(s, keyStart, seen, padded, scratch, start, count);
+        }
+    }
+
+    private static void append(Step s, int index, int length, long keyStart) {
+        long added = (long) index * s.headDim;
+        long key = keyStart + (long) (length / BLOCK) * s.headDim * BLOCK + length % BLOCK;
+        long value = keyStart + (long) length * s.headDim;
+        for (int d = 0; d < s.headDim; d++) {
+            s.keys.set(key + (long) d * BLOCK, s.k.get(added + d));
+            s.values.set(value + d, s.v.get(added + d));
+        }
+    }
+
+    /** Products of four queries with every key; those of positions not yet written mean nothing. */
+    private static void score(
+            FloatRows keys, long keyStart, int headDim, int padded, float[] scratch) {
+        int scores = QUERIES * headDim;
+        for (int block = 0; block < padded; block += BLOCK) {
+            FloatVector a = FloatVector.zero(FloatRows.FLOATS);
+            FloatVector b = a;
+            FloatVector c = a;
+            FloatVector e = a;
+            long at = keyStart + (long) block * headDim;
+            for (int d = 0; d < headDim; d++) {
+                FloatVector key = keys.load(at + (long) d * BLOCK);
+                a = key.fma(broadcast(scratch[d]), a);
+                b = key.fma(broadcast(scratch[headDim + d]), b);
+                c = key.fma(broadcast(scratch[2 * headDim + d]), c);
+                e = key.fma(broadcast(scratch[3 * headDim + d]), e);
+            }
+            a.intoArray(scratch, scores + block);
+            b.intoArray(scratch, scores + padded + block);
+            c.intoArray(scratch, scores + 2 * padded + block);
+            e.intoArray(scratch, scores + 3 * padded + block);
+        }
+    }
+
+    private static void softmax(float[] e, int from, int seen, int padded) {
+        Arrays.fill(e, from + seen, from + padded, Float.NEGATIVE_INFINITY);
+        FloatVector maxima = broadcast(Float.NEGATIVE_INFINITY);
+        for (int i = 0; i < padded; i += BLOCK) {
+            maxima = maxima.max(FloatVector.fromArray(FloatRows.FLOATS, e, from + i));
+        }
+        float max = maxima.reduceLanes(VectorOperators.MAX);
+        FloatVector sums = FloatVector.zero(FloatRows.FLOATS);
+        for (int i = 0; i < padded; i += BLOCK) {
+            FloatVector y =
+                    FastExp.of(FloatVector.fromArray(FloatRows.FLOATS, e, from + i).sub(max));
+            y.intoArray(e, from + i);
+            sums = sums.add(y);
+        }
+        float inverse = 1 / FloatRows.sum(sums);
+        for (int i = 0; i < padded; i += BLOCK) {
+            FloatVector.fromArray(FloatRows.FLOATS, e, from + i)
+                    .mul(inverse)
+                    .intoArray(e, from + i);
+        }
+    }
+
+    /** Sums of the values by the probabilities, written for {@code count} queries. */
+    private static void weigh(
+            Step s, long start, int seen, int padded, float[] scratch, long out, int count) {
+        int first = QUERIES * s.headDim;
+        FloatRows values = s.values;
+        int headDim = s.headDim;
+        int d = 0;
+        for (; d <= headDim - FloatRows.LANES; d += FloatRows.LANES) {
+            FloatVector a = FloatVector.zero(FloatRows.FLOATS);
+            FloatVector b = a;
+            FloatVector c = a;
+            FloatVector e = a;
+            for (int t = 0; t < seen; t++) {
+                FloatVector value = values.load(start + (long) t * headDim + d);
+                int p = first + t;
+                a = value.fma(broadcast(scratch[p]), a);
+                b = value.fma(broadcast(scratch[p + padded]), b);
+                c = value.fma(broadcast(scratch[p + 2 * padded]), c);
+                e = value.fma(broadcast(scratch[p + 3 * padded]), e);
+            }
+            s.out.store(a, out + d);
+            if (count > 1) {
+                s.out.store(b, out + headDim + d);
+            }
+            if (count > 2) {
+                s.out.store(c, out + 2L * headDim + d);
+            }
+            if (count > 3) {
+                s.out.store(e, out + 3L * headDim + d);
+            }
+        }
+        for (; d < headDim; d++) {
+            for (int i = 0; i < count; i++) {
+                float sum = 0;
+                for (int t = 0; t < seen; t++) {
+                    sum +=
+                            values.get(start + (long) t * headDim + d)
+                                    * scratch[first + i * padded + t];
+                }
+                s.out.set(out + (long) i * headDim + d, sum);
+            }
+        }
+    }
+
+    private static FloatVector broadcast(float value) {
+        return FloatVector.broadcast(FloatRows.FLOATS, value);
+    }
+}

@@ -1,0 +1,202 @@
+package org.qlora4j.model;
+
+import java.util.Arrays;
+import java.util.function.LongFunction;
+import org.qlora4j.autograd.Attention;
+import org.qlora4j.autograd.AttentionMask;
+import org.qlora4j.autograd.Rotary;
+import org.qlora4j.autograd.StreamingAttention;
+import org.qlora4j.autograd.Tape;
+import org.qlora4j.autograd.Var;
+import org.qlora4j.kernel.StreamAttention;
+import org.qlora4j.tensor.DType;
+import org.qlora4j.tensor.Tensor;
+import org.qlora4j.tensor.TensorScope;
+import org.qlora4j.tensor.Tensors;
+
+/**
+ * Keys and values of texts that are continued together, each in a row and of a length of its own. A
+ * row begins with {@link #fill} or {@link #copy} and is free again after {@link #clear}. As a past
+ * of the model it takes one position for every row, and what it computes for a free row means
+ * nothing. It grows as texts do. The owner closes it.
+ */
+public final class StreamCache implements PastKeyValues, AutoCloseable {
+    private static final int NO_TEXT = -1;
+
+    private final int[] lengths;
+    private final int kvHeads;
+    private final int headDim;
+    private final DType dtype;
+    private final Tensor[] keys; // by layer, as StreamAttention lays them out
+    private final Tensor[] values;
+    private int capacity;
+
+    StreamCache(int layers, int rows, int kvHeads, int headDim, DType dtype) {
+        this.lengths = new int[rows];
+        this.kvHeads = kvHeads;
+        this.headDim = headDim;
+        this.dtype = dtype;
+        this.keys = new Tensor[layers];
+        this.values = new Tensor[layers];
+        Arrays.fill(lengths, NO_TEXT);
+        try (TensorScope scope = TensorScope.open()) {
+            for (int i = 0; i < layers; i++) {
+                keys[i] = TensorScope.release(newKeys(0));
+                values[i] = TensorScope.release(newValues(0));
+            }
+        }
+    }
+
+    private Tensor newKeys(long positions) {
+        return Tensors.empty(
+                dtype,
+                lengths.length,
+                kvHeads,
+                positions / StreamAttention.BLOCK,
+                headDim,
+                StreamAttention.BLOCK);
+    }
+
+    private Tensor newValues(long positions) {
+        return Tensors.empty(dtype, lengths.length, kvHeads, positions, headDim);
+    }
+
+    /** Rows, free ones too. */
+    public int rows() {
+        return lengths.length;
+    }
+
+    /** Positions of a row's text; negative if it has none. */
+    public int length(int row) {
+        return lengths[row];
+    }
+
+    /** Makes room for texts of so many positions. */
+    public void reserve(int positions) {
+        if (positions <= capacity) {
+            return;
+        }
+        // a half more, so that a growing text is copied a few times only
+        int wanted = Math.max(positions, capacity + capacity / 2);
+        int block = StreamAttention.BLOCK;
+        int grown = (wanted + block - 1) / block * block;
+        for (int i = 0; i < keys.length; i++) {
+            keys[i] = grown(keys[i], this::newKeys, grown);
+            values[i] = grown(values[i], this::newValues, grown);
+        }
+        capacity = grown;
+    }
+
+    private static Tensor grown(Tensor old, LongFunction<Tensor> make, int positions) {
+        try (TensorScope scope = TensorScope.open()) {
+            Tensor made = make.apply(positions);
+            made.narrow(2, 0, old.size(2)).copyFrom(old);
+            old.close();
+            return TensorScope.release(made);
+        }
+    }
+
+    /**
+     * A past that writes a text's first positions into a free row: the model is then given the text
+     * alone, as a batch of one.
+     */
+    public PastKeyValues fill(int row) {
+        return new FirstPositions(this, row);
+    }
+
+    /** Gives a row the first positions of another's text. */
+    public void copy(int from, int to, int positions) {
+        int blocks = (positions + StreamAttention.BLOCK - 1) / StreamAttention.BLOCK;
+        for (int i = 0; i < keys.length; i++) {
+            copy(keys[i], from, to, blocks);
+            copy(values[i], from, to, positions);
+        }
+        lengths[to] = positions;
+    }
+
+    private static void copy(Tensor store, int from, int to, int count) {
+        try (TensorScope scope = TensorScope.open()) {
+            Tensor source = store.select(0, from).narrow(1, 0, count);
+            store.select(0, to).narrow(1, 0, count).copyFrom(source);
+        }
+    }
+
+    /** Forgets a row's text. */
+    public void clear(int row) {
+        lengths[row] = NO_TEXT;
+    }
+
+    @Override
+    public Rotary.Table angles(Tape tape, RotaryTables rotary, int time) {
+        return rotary.at(tape, lengths);
+    }
+
+    /** The mask says nothing here: each row sees its own text. */
+    @Override
+    public Var attend(Tape tape, int layer, Var q, Var k, Var v, AttentionMask mask) {
+        return StreamingAttention.apply(tape, q, k, v, keys[layer], values[layer], lengths);
+    }
+
+    @Override
+    public void advance(int time) {
+        for (int row = 0; row < lengths.length; row++) {
+            lengths[row] += lengths[row] < 0 ? 0 : time;
+        }
+    }
+
+    @Override
+    public void close() {
+        for (int i = 0; i < keys.length; i++) {
+            keys[i].close();
+            values[i].close();
+        }
+    }
+
+    /** See {@link #fill}. */
+    record FirstPositions(StreamCache cache, int row) implements PastKeyValues {
+        @Override
+        public Rotary.Table angles(Tape tape, RotaryTables rotary, int time) {
+            return rotary.at(tape, 0, time);
+        }
+
+        @Override
+        public Var attend(Tape tape, int layer, Var q, Var k, Var v, AttentionMask mask) {
+            cache.write(layer, row, k.value(), v.value());
+            return Attention.apply(tape, q, k, v, mask);
+        }
+
+        @Override
+        public void advance(int time) {
+            cache.lengths[row] = time;
+        }
+    }
+
+    /** Writes keys and values [1, time, kvHeads, headDim] as the row's first positions. */
+    private void write(int layer, int row, Tensor k, Tensor v) {
+        long time = k.size(1);
+        int block = StreamAttention.BLOCK;
+        long whole = time / block;
+        reserve(Math.toIntExact(time));
+        try (TensorScope scope = TensorScope.open()) {
+            Tensor rowKeys = keys[layer].select(0, row); // [kvHeads, blocks, headDim, 16]
+            Tensor added = k.view(time, kvHeads, headDim);
+            if (whole > 0) {
+                rowKeys.narrow(1, 0, whole)
+                        .copyFrom(
+                                added.narrow(0, 0, whole * block)
+                                        .view(whole, block, kvHeads, headDim)
+                                        .permute(2, 0, 3, 1));
+            }
+            if (whole * block < time) {
+                long rest = time - whole * block;
+                rowKeys.select(1, whole)
+                        .narrow(2, 0, rest)
+                        .copyFrom(added.narrow(0, whole * block, rest).permute(1, 2, 0));
+            }
+            values[layer]
+                    .select(0, row)
+                    .narrow(1, 0, time)
+                    .copyFrom(v.view(time, kvHeads, headDim).transpose(0, 1));
+        }
+    }
+}

@@ -5,14 +5,18 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.Callable;
+import java.util.function.BiConsumer;
 import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 import org.qlora4j.error.ConfigException;
 import org.qlora4j.error.DeviceException;
 import org.qlora4j.error.FormatException;
+import org.qlora4j.generate.ConversationSampler;
 import org.qlora4j.generate.Generation;
 import org.qlora4j.generate.GenerationConfig;
 import org.qlora4j.generate.Generator;
+import org.qlora4j.generate.SampleConfig;
+import org.qlora4j.generate.SampleProgress;
 import org.qlora4j.kernel.DeviceChoice;
 import org.qlora4j.kernel.Kernels;
 import org.qlora4j.lora.LoraAdapter;
@@ -248,6 +252,58 @@ public final class LanguageModel implements AutoCloseable {
         } finally {
             generating = false;
         }
+    }
+
+    /**
+     * Answers many prompts together, which takes far less time than one after the other: each step
+     * gives every answer a token with one pass over the weights. An answer is a function of its
+     * prompt, its seed and {@code batch}.
+     *
+     * @param prompts each a chat, or a raw text that is continued as it stands
+     * @param config that of the first; the seed of each other is one higher
+     * @param batch answers at once, at least 1
+     * @param onAnswer takes each answer with the index of its prompt at its end, on another thread
+     *     while this one waits
+     * @throws ConfigException if a prompt is empty or too long, or there is no chat template
+     * @throws FormatException if the template refuses a chat
+     */
+    public List<Answer> generateAll(
+            List<Prompt> prompts,
+            GenerationConfig config,
+            int batch,
+            BiConsumer<Integer, Answer> onAnswer) {
+        return onEngine(() -> {
+            requireNotGenerating("generate");
+            generating = true;
+            try {
+                return BatchAnswers.of(path, model, tokenizer, prompts, config, batch, onAnswer);
+            } finally {
+                generating = false;
+            }
+        });
+    }
+
+    /**
+     * Lets the model write conversations alone, as training data for another (Magpie, arXiv
+     * 2406.08464): the user's messages too.
+     *
+     * @param listener is told after every conversation that ends, on another thread while this one
+     *     waits
+     * @return conversations of messages with role and content; fewer than asked for if too many had
+     *     to be dropped
+     * @throws ConfigException if the model has no chat template
+     */
+    public List<List<Map<String, String>>> sampleConversations(
+            SampleConfig config, Consumer<SampleProgress> listener) {
+        return onEngine(() -> {
+            requireNotGenerating("sample");
+            generating = true;
+            try {
+                return ConversationSampler.sample(model, tokenizer, config, listener);
+            } finally {
+                generating = false;
+            }
+        });
     }
 
     private static void give(String piece, StringBuilder text, Consumer<String> onText) {

@@ -15,6 +15,7 @@ import java.util.concurrent.Callable;
 import org.jspecify.annotations.Nullable;
 import org.qlora4j.Answer;
 import org.qlora4j.LanguageModel;
+import org.qlora4j.data.Row;
 import org.qlora4j.error.ConfigException;
 import org.qlora4j.generate.GenerationConfig;
 import org.qlora4j.generate.StopReason;
@@ -26,7 +27,10 @@ import picocli.CommandLine.Option;
 import picocli.CommandLine.ParentCommand;
 import picocli.CommandLine.Spec;
 
-/** {@code qlora generate --model DIR --prompt TEXT}: a prompt in, the answer out as it comes. */
+/**
+ * {@code qlora generate --model DIR --prompt TEXT}: a prompt in, the answer out as it comes; with
+ * {@code --prompts FILE} many at once, to a file.
+ */
 @Command(
         name = "generate",
         description =
@@ -49,10 +53,31 @@ final class GenerateCommand implements Callable<Integer> {
 
     @Option(
             names = "--prompt",
-            required = true,
             paramLabel = "TEXT",
             description = "What to answer; - reads it from standard input.")
-    String prompt = "";
+    @Nullable String prompt;
+
+    @Option(
+            names = "--prompts",
+            paramLabel = "FILE.jsonl",
+            description =
+                    "Answer many: a line {\"prompt\": ...} or {\"messages\": [...]} for each.")
+    @Nullable Path prompts;
+
+    @Option(
+            names = "--out",
+            paramLabel = "FILE.jsonl",
+            description = "Takes the lines of --prompts with their answers, in their order.")
+    @Nullable Path output;
+
+    @Option(names = "--overwrite", description = "Replace --out if it exists.")
+    boolean overwrite;
+
+    @Option(
+            names = "--batch",
+            paramLabel = "N",
+            description = "Prompts of --prompts answered at once (${DEFAULT-VALUE}).")
+    int batch = 32;
 
     @Option(
             names = "--system",
@@ -113,7 +138,12 @@ final class GenerateCommand implements Callable<Integer> {
     public Integer call() {
         PrintWriter out = Objects.requireNonNull(spec, "picocli sets it").commandLine().getOut();
         GenerationConfig config = config();
-        String text = prompt.equals("-") ? read(System.in) : prompt;
+        PromptFile file = file();
+        if (file != null) {
+            answerAll(file, config, out);
+            return ExitCode.OK;
+        }
+        String text = "-".equals(prompt) ? read(System.in) : String.valueOf(prompt);
         try (LanguageModel loaded = LanguageModel.load(model, quantization(), device.choice())) {
             if (adapter != null) {
                 loaded.withAdapter(adapter);
@@ -127,6 +157,35 @@ final class GenerateCommand implements Callable<Integer> {
             // as for any program at the head of a pipe, no failure
         }
         return ExitCode.OK;
+    }
+
+    /** What --prompts asks for, or null where one prompt is given. */
+    private @Nullable PromptFile file() {
+        if ((prompt == null) == (prompts == null)) {
+            throw new ConfigException("give one prompt with --prompt, or many with --prompts");
+        }
+        if (prompts == null) {
+            return null;
+        }
+        if (output == null) {
+            throw new ConfigException("--prompts needs --out, the file that takes the answers");
+        }
+        if (batch < 1) {
+            throw ConfigException.of("--batch must be at least 1, got %d", batch);
+        }
+        OutputFile.require(output, overwrite);
+        return new PromptFile(prompts, output, batch);
+    }
+
+    private void answerAll(PromptFile file, GenerationConfig config, PrintWriter out) {
+        List<Row> rows = file.read();
+        PrintWriter err = Objects.requireNonNull(spec, "picocli sets it").commandLine().getErr();
+        try (LanguageModel loaded = LanguageModel.load(model, quantization(), device.choice())) {
+            if (adapter != null) {
+                loaded.withAdapter(adapter);
+            }
+            out.println(file.answer(loaded, rows, system, raw, config, err));
+        }
     }
 
     private Answer answer(

@@ -30,6 +30,8 @@ import org.qlora4j.tensor.Tensors;
  * @see Generator for one text, as it comes
  */
 public final class BatchGenerator {
+    private static final int PADDING = 32;
+
     private final CausalModel model;
     private final Generator single;
     private final int rows;
@@ -133,11 +135,16 @@ public final class BatchGenerator {
                 return new Stream(request, last, stream.firstLogits, start);
             }
         }
-        long[] ids = Arrays.stream(prompt).asLongStream().toArray();
-        try (TensorScope scope = TensorScope.openSafetyNet()) {
-            float[] logits = logits(ids, 1, cache.fill(row)).get(0);
-            return new Stream(request, last, Generator.finite(logits, prompt.length - 1), start);
+        // few lengths, because libtorch prepares a product anew for each; what stands behind the
+        // prompt is seen by nothing in it
+        int padded = (prompt.length + PADDING - 1) / PADDING * PADDING;
+        long[] ids = new long[Math.min(padded, model.maxPositions())];
+        for (int i = 0; i < prompt.length; i++) {
+            ids[i] = prompt[i];
         }
+        int end = prompt.length - 1;
+        float[] logits = logits(ids, 1, end, cache.fill(row, prompt.length)).getFirst();
+        return new Stream(request, last, Generator.finite(logits, end), start);
     }
 
     /** One token for every text. */
@@ -152,7 +159,7 @@ public final class BatchGenerator {
             }
         }
         cache.reserve(longest);
-        List<float[]> logits = logits(ids, rows, cache);
+        List<float[]> logits = logits(ids, rows, 0, cache);
         // a row's softmax over the vocabulary takes a while: all cores share them
         IntStream.range(0, rows)
                 .parallel()
@@ -165,8 +172,8 @@ public final class BatchGenerator {
                 });
     }
 
-    /** Logits of what follows the last of each row's ids [rows, time]. */
-    private List<float[]> logits(long[] ids, int batch, PastKeyValues past) {
+    /** Logits of what follows position {@code at} of each row's ids [batch, time]. */
+    private List<float[]> logits(long[] ids, int batch, int at, PastKeyValues past) {
         int time = ids.length / batch;
         List<float[]> out = new ArrayList<>(batch);
         try (TensorScope step = TensorScope.openSafetyNet();
@@ -175,7 +182,7 @@ public final class BatchGenerator {
             Tensor input = tape.keep(Tensors.of(ids, batch, time));
             Tensor hidden = model.hidden(tape, input, mask, past, false).value();
             try (TensorScope scope = TensorScope.open()) {
-                Tensor logits = model.logits(hidden.narrow(1, time - 1, 1)); // [batch, vocabulary]
+                Tensor logits = model.logits(hidden.narrow(1, at, 1)); // [batch, vocabulary]
                 for (int row = 0; row < batch; row++) {
                     out.add(logits.select(0, row).toFloats());
                 }

@@ -99,9 +99,11 @@ public final class StreamCache implements PastKeyValues, AutoCloseable {
     /**
      * A past that writes a text's first positions into a free row: the model is then given the text
      * alone, as a batch of one.
+     *
+     * @param positions of the text; what the model is given behind them is not kept
      */
-    public PastKeyValues fill(int row) {
-        return new FirstPositions(this, row);
+    public PastKeyValues fill(int row, int positions) {
+        return new FirstPositions(this, row, positions);
     }
 
     /** Gives a row the first positions of another's text. */
@@ -153,7 +155,7 @@ public final class StreamCache implements PastKeyValues, AutoCloseable {
     }
 
     /** See {@link #fill}. */
-    record FirstPositions(StreamCache cache, int row) implements PastKeyValues {
+    record FirstPositions(StreamCache cache, int row, int positions) implements PastKeyValues {
         @Override
         public Rotary.Table angles(Tape tape, RotaryTables rotary, int time) {
             return rotary.at(tape, 0, time);
@@ -161,42 +163,41 @@ public final class StreamCache implements PastKeyValues, AutoCloseable {
 
         @Override
         public Var attend(Tape tape, int layer, Var q, Var k, Var v, AttentionMask mask) {
-            cache.write(layer, row, k.value(), v.value());
+            cache.write(layer, row, k.value(), v.value(), positions);
             return Attention.apply(tape, q, k, v, mask);
         }
 
         @Override
         public void advance(int time) {
-            cache.lengths[row] = time;
+            cache.lengths[row] = positions;
         }
     }
 
-    /** Writes keys and values [1, time, kvHeads, headDim] as the row's first positions. */
-    private void write(int layer, int row, Tensor k, Tensor v) {
-        long time = k.size(1);
+    /** Writes the first {@code time} keys and values of [1, …, kvHeads, headDim] to a row. */
+    private void write(int layer, int row, Tensor k, Tensor v, int time) {
         int block = StreamAttention.BLOCK;
-        long whole = time / block;
-        reserve(Math.toIntExact(time));
+        int whole = time / block;
+        reserve(time);
         try (TensorScope scope = TensorScope.open()) {
             Tensor rowKeys = keys[layer].select(0, row); // [kvHeads, blocks, headDim, 16]
-            Tensor added = k.view(time, kvHeads, headDim);
+            Tensor added = k.view(-1, kvHeads, headDim);
             if (whole > 0) {
                 rowKeys.narrow(1, 0, whole)
                         .copyFrom(
-                                added.narrow(0, 0, whole * block)
+                                added.narrow(0, 0, (long) whole * block)
                                         .view(whole, block, kvHeads, headDim)
                                         .permute(2, 0, 3, 1));
             }
-            if (whole * block < time) {
-                long rest = time - whole * block;
+            int rest = time - whole * block;
+            if (rest > 0) {
                 rowKeys.select(1, whole)
                         .narrow(2, 0, rest)
-                        .copyFrom(added.narrow(0, whole * block, rest).permute(1, 2, 0));
+                        .copyFrom(added.narrow(0, (long) whole * block, rest).permute(1, 2, 0));
             }
             values[layer]
                     .select(0, row)
                     .narrow(1, 0, time)
-                    .copyFrom(v.view(time, kvHeads, headDim).transpose(0, 1));
+                    .copyFrom(v.view(-1, kvHeads, headDim).narrow(0, 0, time).transpose(0, 1));
         }
     }
 }

@@ -1,0 +1,130 @@
+package org.qlora4j.app;
+
+import java.io.PrintWriter;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import org.jspecify.annotations.Nullable;
+import org.qlora4j.Answer;
+import org.qlora4j.LanguageModel;
+import org.qlora4j.Prompt;
+import org.qlora4j.data.Row;
+import org.qlora4j.data.Source;
+import org.qlora4j.error.ConfigException;
+import org.qlora4j.generate.GenerationConfig;
+
+/**
+ * {@code qlora generate --prompts}: a file of prompts, each a line with {@code prompt} or {@code
+ * messages}, to a file of the same lines with {@code answer}, {@code stop_reason} and {@code
+ * new_tokens} added.
+ */
+record PromptFile(Path prompts, Path out, int batch) {
+    /**
+     * Reads and checks the prompts, before a model is loaded.
+     *
+     * @throws org.qlora4j.error.FormatException with the line of a record that is no prompt
+     */
+    List<Row> read() {
+        List<Row> rows = new ArrayList<>();
+        try (Source.Rows source = Source.of(prompts).open()) {
+            for (Row row = source.next(); row != null; row = source.next()) {
+                prompt(row, null, false); // for its errors
+                rows.add(row);
+            }
+        }
+        if (rows.isEmpty()) {
+            throw ConfigException.of("%s holds no prompt", prompts);
+        }
+        return rows;
+    }
+
+    /**
+     * Answers the prompts and writes the file.
+     *
+     * @param raw whether texts are continued as they stand, without the chat template
+     * @return a line that says what was done
+     */
+    String answer(
+            LanguageModel model,
+            List<Row> rows,
+            @Nullable String system,
+            boolean raw,
+            GenerationConfig config,
+            PrintWriter err) {
+        boolean plain = raw || (system == null && !model.hasChatTemplate());
+        List<Prompt> asked = rows.stream().map(row -> prompt(row, system, plain)).toList();
+        long start = System.nanoTime();
+        long[] count = new long[2];
+        List<Answer> answers;
+        try (StatusLine status = new StatusLine(err, Terminal.current())) {
+            answers =
+                    model.generateAll(
+                            asked,
+                            config,
+                            batch,
+                            (index, answer) -> {
+                                count[0]++;
+                                count[1] += answer.newTokens();
+                                status.update(line(count, rows.size(), start));
+                            });
+        }
+        List<Map<String, @Nullable Object>> lines = new ArrayList<>();
+        for (int i = 0; i < answers.size(); i++) {
+            Answer answer = answers.get(i);
+            Map<String, @Nullable Object> line = new LinkedHashMap<>(rows.get(i).fields());
+            line.put("answer", answer.text());
+            line.put("stop_reason", answer.stopReason().name().toLowerCase(Locale.ROOT));
+            line.put("new_tokens", answer.newTokens());
+            lines.add(line);
+        }
+        OutputFile.write(out, lines);
+        return out + ": " + line(count, rows.size(), start);
+    }
+
+    private static String line(long[] count, int all, long start) {
+        double seconds = (System.nanoTime() - start) / 1e9;
+        return String.format(
+                Locale.ROOT,
+                "%d/%d answers, %d tokens in %.0f s (%.0f/s)",
+                count[0],
+                all,
+                count[1],
+                seconds,
+                count[1] / seconds);
+    }
+
+    private static Prompt prompt(Row row, @Nullable String system, boolean plain) {
+        if (row.fields().containsKey("messages")) {
+            return new Prompt.Chat(messages(row));
+        }
+        String text = row.text("prompt");
+        if (plain) {
+            return new Prompt.Raw(text);
+        }
+        List<Map<String, Object>> messages = new ArrayList<>();
+        if (system != null) {
+            messages.add(Map.of("role", "system", "content", system));
+        }
+        messages.add(Map.of("role", "user", "content", text));
+        return new Prompt.Chat(messages);
+    }
+
+    private static List<Map<String, Object>> messages(Row row) {
+        List<Map<String, Object>> messages = new ArrayList<>();
+        if (!(row.fields().get("messages") instanceof List<?> list) || list.isEmpty()) {
+            throw row.error("field messages must be a list of {role, content}");
+        }
+        for (Object message : list) {
+            if (!(message instanceof Map<?, ?> map) || !(map.get("role") instanceof String)) {
+                throw row.error("messages[%d] must be an object {role, content}", messages.size());
+            }
+            @SuppressWarnings("unchecked") // names of a JSON object are strings
+            Map<String, Object> fields = (Map<String, Object>) map;
+            messages.add(fields);
+        }
+        return messages;
+    }
+}

@@ -1,0 +1,81 @@
+package org.qlora4j;
+
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Iterator;
+import java.util.List;
+import java.util.Map;
+import java.util.TreeMap;
+import java.util.function.BiConsumer;
+import org.qlora4j.error.ConfigException;
+import org.qlora4j.generate.BatchGenerator;
+import org.qlora4j.generate.BatchGenerator.Request;
+import org.qlora4j.generate.Generation;
+import org.qlora4j.generate.GenerationConfig;
+import org.qlora4j.model.CausalModel;
+import org.qlora4j.tokenize.ChatTemplate;
+import org.qlora4j.tokenize.Tokenizer;
+
+/** Prompts to answers through a {@link BatchGenerator}. */
+final class BatchAnswers {
+    private BatchAnswers() {}
+
+    static List<Answer> of(
+            Path path,
+            CausalModel model,
+            Tokenizer tokenizer,
+            List<Prompt> prompts,
+            GenerationConfig config,
+            int batch,
+            BiConsumer<Integer, Answer> onAnswer) {
+        List<Request> requests = new ArrayList<>();
+        for (Prompt prompt : prompts) {
+            int index = requests.size();
+            GenerationConfig own =
+                    config.doSample()
+                            ? config.sampling(
+                                    config.temperature(), config.topP(), config.seed() + index)
+                            : config;
+            requests.add(new Request(index, ids(path, tokenizer, prompt), own));
+        }
+        Iterator<Request> left = requests.iterator();
+        Map<Integer, Answer> answers = new TreeMap<>();
+        new BatchGenerator(model, batch)
+                .generate(
+                        () -> left.hasNext() ? left.next() : null,
+                        (request, generation) -> {
+                            Answer answer = answer(tokenizer, generation);
+                            answers.put(request.index(), answer);
+                            onAnswer.accept(request.index(), answer);
+                        });
+        return List.copyOf(answers.values());
+    }
+
+    private static int[] ids(Path path, Tokenizer tokenizer, Prompt prompt) {
+        return switch (prompt) {
+            case Prompt.Raw(String text) -> tokenizer.encode(text, true);
+            case Prompt.Chat(List<Map<String, Object>> messages) -> {
+                ChatTemplate template =
+                        tokenizer
+                                .chatTemplate()
+                                .orElseThrow(() ->
+                                        ConfigException.of(
+                                                "%s has no chat template; give prompts that are"
+                                                        + " continued as they stand (raw)",
+                                                path));
+                yield tokenizer.encode(template.render(messages, null, true, Map.of()));
+            }
+        };
+    }
+
+    private static Answer answer(Tokenizer tokenizer, Generation generation) {
+        int[] ids = generation.tokens().stream().mapToInt(Integer::intValue).toArray();
+        return new Answer(
+                tokenizer.decode(ids, true),
+                generation.stopReason(),
+                generation.promptTokens(),
+                ids.length,
+                generation.prefillSeconds(),
+                generation.decodeSeconds());
+    }
+}

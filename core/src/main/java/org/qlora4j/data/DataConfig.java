@@ -7,20 +7,22 @@ import com.fasterxml.jackson.annotation.JsonPropertyDescription;
 import com.fasterxml.jackson.annotation.JsonSetter;
 import com.fasterxml.jackson.annotation.Nulls;
 import java.util.List;
+import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
 /**
  * What is trained on, section {@code data} of a run's YAML; names and defaults are those of
  * qlora.py.
  *
- * @param dataset path of the file; empty until given
+ * @param dataset what is trained on; empty until given
  * @param datasetFormat how a record becomes text; AUTO tells it from the fields of the first record
  * @param sourceMaxLen tokens a prompt is cut to, at least 1
  * @param targetMaxLen tokens an answer with its end-of-text token is cut to, at least 1; a chat as
  *     a whole is cut to {@code sourceMaxLen + targetMaxLen}
  * @param trainOnSource whether prompts are trained as well as answers
  * @param groupByLength whether batches are made of examples of similar length
- * @param maxTrainSamples the number of records used, from the first; 0 for all
+ * @param maxTrainSamples the number of records used, from the first; 0 for all. Of data that is
+ *     mixed or split, the number of examples, after that
  * @param chatTemplate a name or file as {@link org.qlora4j.tokenize.Tokenizer#useChatTemplate}
  *     takes it, by which prompts and answers become chats too; null for the model's own, for chats
  *     only
@@ -28,11 +30,21 @@ import org.jspecify.annotations.Nullable;
  * @param maskHistory whether only the last of these messages is
  * @param truncation what becomes of records beyond the limits
  * @param onBadData whether to train on data that {@link DataGate} warns of
+ * @param columns field to column, for every part that has none of its own
+ * @param stoppingStrategy when mixing by weight ends
+ * @param evalDataset what is evaluated on, null for none or a share of {@code dataset}
+ * @param evalDatasetSize what is held out of {@code dataset}, unless {@code evalDataset} is given:
+ *     a share below 1, a number of examples from 1, 0 for nothing
+ * @param maxEvalSamples examples evaluated on at most, 0 for all
+ * @param dataSplitSeed of what is held out and of mixing, at least 0
  */
 public record DataConfig(
         @JsonProperty("dataset")
-                @JsonPropertyDescription("Path of the training data, a .jsonl file.")
-                String dataset,
+                @JsonPropertyDescription(
+                        "What to train on: a .jsonl, .json, .csv, .tsv or .parquet file, a glob, a folder, a data set"
+                                + " of the Hugging Face hub (org/name or org/name:split), or a list of these; as {path, weight}"
+                                + " they are mixed.")
+                Datasets dataset,
         @JsonProperty("dataset_format")
                 @JsonPropertyDescription(
                         "How records become text; auto tells it from the first record's fields.")
@@ -75,10 +87,35 @@ public record DataConfig(
         @JsonProperty("on_bad_data")
                 @JsonPropertyDescription(
                         "Whether to train on data that can hardly teach anything, such as only answers without an end.")
-                BadData onBadData) {
+                BadData onBadData,
+        @JsonProperty("columns")
+                @JsonPropertyDescription(
+                        "Which column holds which field, e.g. {user: question, assistant: answer} for chats or"
+                                + " {prompt: q, completion: a}.")
+                Map<String, String> columns,
+        @JsonProperty("stopping_strategy")
+                @JsonPropertyDescription(
+                        "Mixing by weight ends when the first part runs out, or when all have (those that run out begin"
+                                + " again).")
+                StoppingStrategy stoppingStrategy,
+        @JsonProperty("eval_dataset")
+                @JsonPropertyDescription(
+                        "What to evaluate on, written as dataset; null for none, or for what eval_dataset_size holds out.")
+                @Nullable Datasets evalDataset,
+        @JsonProperty("eval_dataset_size")
+                @JsonPropertyDescription(
+                        "Hold out so many random examples for evaluation, or a share of them if below 1; 0 holds out none.")
+                double evalDatasetSize,
+        @JsonProperty("max_eval_samples")
+                @JsonPropertyDescription("Evaluate on the first so many examples only; 0 uses all.")
+                @JsonSetter(nulls = Nulls.AS_EMPTY)
+                int maxEvalSamples,
+        @JsonProperty("data_split_seed")
+                @JsonPropertyDescription("Seed of what is held out and of mixing.")
+                long dataSplitSeed) {
     public static final DataConfig DEFAULT =
             new DataConfig(
-                    "",
+                    Datasets.NONE,
                     DatasetFormat.AUTO,
                     1024,
                     256,
@@ -89,16 +126,26 @@ public record DataConfig(
                     List.of("assistant"),
                     false,
                     Truncation.CUT,
-                    BadData.REFUSE);
+                    BadData.REFUSE,
+                    Map.of(),
+                    StoppingStrategy.FIRST_EXHAUSTED,
+                    null,
+                    0,
+                    0,
+                    42);
 
     public DataConfig {
         // An empty key in YAML; qlora.py writes None for these.
-        dataset = dataset == null ? "" : dataset;
+        dataset = dataset == null ? Datasets.NONE : dataset;
         datasetFormat = datasetFormat == null ? DatasetFormat.AUTO : datasetFormat;
         chatTemplate = chatTemplate == null || chatTemplate.isBlank() ? null : chatTemplate;
         rolesToTrain = rolesToTrain == null ? List.of("assistant") : List.copyOf(rolesToTrain);
         truncation = truncation == null ? Truncation.CUT : truncation;
         onBadData = onBadData == null ? BadData.REFUSE : onBadData;
+        columns = columns == null ? Map.of() : Map.copyOf(columns);
+        stoppingStrategy =
+                stoppingStrategy == null ? StoppingStrategy.FIRST_EXHAUSTED : stoppingStrategy;
+        evalDataset = evalDataset == null || evalDataset.isEmpty() ? null : evalDataset;
         require(
                 !rolesToTrain.isEmpty(),
                 "data.roles_to_train must name a role, e.g. assistant, got an empty list");
@@ -113,5 +160,18 @@ public record DataConfig(
                 maxTrainSamples >= 0,
                 "data.max_train_samples must be 0 (all) or more, got %d",
                 maxTrainSamples);
+        require(
+                evalDatasetSize >= 0
+                        && (evalDatasetSize < 1 || evalDatasetSize == (int) evalDatasetSize),
+                "data.eval_dataset_size must be a share below 1 or a whole number, got %s",
+                evalDatasetSize);
+        require(
+                maxEvalSamples >= 0,
+                "data.max_eval_samples must be 0 (all) or more, got %d",
+                maxEvalSamples);
+        require(
+                dataSplitSeed >= 0,
+                "data.data_split_seed must be 0 or more, got %d",
+                dataSplitSeed);
     }
 }

@@ -6,18 +6,12 @@ import java.io.InputStream;
 import java.nio.ByteBuffer;
 import java.nio.charset.CharacterCodingException;
 import java.nio.charset.StandardCharsets;
-import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.List;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
 import org.qlora4j.error.FormatException;
 import tools.jackson.core.JacksonException;
-import tools.jackson.core.StreamReadFeature;
 import tools.jackson.core.TokenStreamLocation;
-import tools.jackson.core.json.JsonReadFeature;
-import tools.jackson.databind.DeserializationFeature;
-import tools.jackson.databind.json.JsonMapper;
 
 /**
  * JSON Lines (jsonlines.org): UTF-8, one object a line. Read line by line, so that line numbers are
@@ -27,20 +21,10 @@ import tools.jackson.databind.json.JsonMapper;
  */
 public record JsonLines(Path file) implements Source {
     private static final int MAX_LINE_BYTES = 256 << 20;
-    private static final JsonMapper JSON =
-            JsonMapper.builder()
-                    .enable(StreamReadFeature.STRICT_DUPLICATE_DETECTION)
-                    .enable(DeserializationFeature.FAIL_ON_TRAILING_TOKENS)
-                    .enable(JsonReadFeature.ALLOW_NON_NUMERIC_NUMBERS)
-                    .build();
 
     @Override
     public Rows open() {
-        try {
-            return new Lines(file, Files.newInputStream(file));
-        } catch (IOException e) {
-            throw new FormatException(file + " cannot be read: " + e.getMessage(), e);
-        }
+        return new Lines(file, Compression.open(file));
     }
 
     private static final class Lines implements Rows {
@@ -103,7 +87,7 @@ public record JsonLines(Path file) implements Source {
                     }
                 }
             } catch (IOException e) {
-                throw new FormatException(file + " cannot be read: " + e.getMessage(), e);
+                throw Compression.unreadable(file, e);
             }
         }
 
@@ -123,53 +107,26 @@ public record JsonLines(Path file) implements Source {
         private Map<String, Object> parse(String text) {
             Object value;
             try {
-                value = JSON.readValue(text, Object.class);
+                value = JsonRecords.JSON.readValue(text, Object.class);
             } catch (JacksonException e) {
                 if (number == 1 && text.startsWith("[")) {
                     throw notAnObject("the beginning of a list", e);
                 }
-                String problem = e.getOriginalMessage().lines().findFirst().orElse("broken");
-                // Jackson adds where a value began, by a line number that is not the file's.
-                int noise = problem.indexOf(" (start marker at");
                 TokenStreamLocation place = e.getLocation();
                 throw error(
                         place == null ? "" : ":" + place.getColumnNr(),
                         "not JSON: "
-                                + (noise < 0 ? problem : problem.substring(0, noise))
+                                + JsonRecords.problem(e)
                                 + "; each line must hold one whole object",
                         e);
             }
             if (value instanceof Map<?, ?>) {
                 @SuppressWarnings("unchecked") // names of a JSON object are strings
                 Map<String, Object> fields = (Map<String, Object>) value;
-                widen(fields);
+                JsonRecords.widen(fields);
                 return fields;
             }
             throw notAnObject(Row.kind(value), null);
-        }
-
-        /**
-         * Makes each Integer inside a value a Long: templates count in longs. Jackson bounds the
-         * depth.
-         */
-        @SuppressWarnings("unchecked") // Jackson's maps and lists take any value
-        private static void widen(@Nullable Object value) {
-            if (value instanceof Map<?, ?> map) {
-                for (var entry : ((Map<String, Object>) map).entrySet()) {
-                    if (entry.getValue() instanceof Integer small) {
-                        entry.setValue(small.longValue());
-                    }
-                    widen(entry.getValue());
-                }
-            } else if (value instanceof List<?> list) {
-                for (var at = ((List<Object>) list).listIterator(); at.hasNext(); ) {
-                    Object item = at.next();
-                    if (item instanceof Integer small) {
-                        at.set(small.longValue());
-                    }
-                    widen(item);
-                }
-            }
         }
 
         private FormatException notAnObject(String kind, @Nullable Throwable cause) {

@@ -2,8 +2,6 @@ package org.qlora4j.data;
 
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
-import java.nio.file.Files;
-import java.nio.file.Path;
 import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
 import java.util.ArrayList;
@@ -15,25 +13,29 @@ import org.qlora4j.error.FormatException;
 import org.qlora4j.tokenize.Tokenizer;
 
 /**
- * All examples of a file, tokenized, in the file's order.
+ * Examples, tokenized, in the order of their files and settings.
  *
- * @param examples at least one, each with at least one token to learn
+ * @param examples at least one, each with at least one token to learn; those of {@link
+ *     TrainingSplits} lie on disk if they are many
  * @param stats what became of the records
  * @param description the format and how it was found, for people
+ * @param notices what else to tell people: how parts were mixed, what was held out
  */
-public record TrainingSet(List<Example> examples, DataStats stats, String description) {
+public record TrainingSet(
+        List<Example> examples, DataStats stats, String description, List<String> notices) {
     public TrainingSet {
-        examples = List.copyOf(examples);
+        examples = examples instanceof ExampleList ? examples : List.copyOf(examples);
+        notices = List.copyOf(notices);
     }
 
     /**
-     * Reads the file that the settings name, relative to the working folder.
+     * Reads what the settings name to train on; paths are relative to the working folder.
      *
      * @param special tokens put around text
      * @param template the model's chat template, null if it has none; only format {@code messages}
      *     needs it
-     * @throws ConfigException if no file is named
-     * @throws FormatException with file and line, if the file is missing, a record is broken, or
+     * @throws ConfigException if nothing is named
+     * @throws FormatException with file and line, if a file is missing, a record is broken, or
      *     nothing is left to train
      */
     public static TrainingSet load(
@@ -41,51 +43,7 @@ public record TrainingSet(List<Example> examples, DataStats stats, String descri
             Tokenizer tokenizer,
             SpecialIds special,
             @Nullable ChatRenderer template) {
-        if (config.dataset().isBlank()) {
-            throw new ConfigException(
-                    "data.dataset is not set; name a .jsonl file with one record a line");
-        }
-        QloraDataset named = QloraDataset.of(config.dataset());
-        if (named != null && !Files.exists(Path.of(config.dataset()))) {
-            throw FormatException.of(
-                    "data.dataset %s is %s on the Hugging Face hub; name a file of it, with data.dataset_format %s",
-                    named.name(), named.repository(), named.format().key());
-        }
-        Source source = Source.of(Path.of(config.dataset()));
-        int limit = config.maxTrainSamples() == 0 ? Integer.MAX_VALUE : config.maxTrainSamples();
-        List<Example> examples = new ArrayList<>();
-        DataStats.Counter counter = new DataStats.Counter();
-        String description;
-        try (Source.Rows rows = source.open()) {
-            Row row = rows.next();
-            if (row == null) {
-                throw new FormatException(
-                        source.file() + " holds no records; write one JSON object a line");
-            }
-            var encoder =
-                    new RecordEncoder(
-                            row,
-                            config.datasetFormat(),
-                            config,
-                            tokenizer,
-                            special,
-                            template,
-                            counter);
-            description = encoder.description();
-            for (int read = 0;
-                    row != null && read < limit;
-                    read++, row = read < limit ? rows.next() : null) {
-                examples.addAll(encoder.encode(row));
-            }
-        }
-        DataStats stats = counter.stats();
-        if (examples.isEmpty()) {
-            throw FormatException.of(
-                    "%s: none of the %d records has a token to train on (the first is at line %d); chats need an answer of the"
-                            + " assistant, and limits that reach it: see data.source_max_len and data.target_max_len",
-                    source.file(), stats.records(), stats.droppedLine());
-        }
-        return new TrainingSet(examples, stats, description);
+        return TrainingSplits.load(config, tokenizer, special, template).train();
     }
 
     /** Everything a user should hear before training, one fact a line. */
@@ -93,13 +51,16 @@ public record TrainingSet(List<Example> examples, DataStats stats, String descri
         List<String> lines = new ArrayList<>();
         lines.add(description);
         lines.addAll(stats.report(config));
+        lines.addAll(notices);
         DataGate.findings(stats, config).forEach(finding -> lines.add("warning: " + finding));
         return lines;
     }
 
     /** Tokens of each example, after the limits: what batches are grouped by. */
     public int[] lengths() {
-        return examples.stream().mapToInt(Example::length).toArray();
+        return examples instanceof ExampleList list
+                ? list.lengths()
+                : examples.stream().mapToInt(Example::length).toArray();
     }
 
     /**

@@ -5,7 +5,10 @@ import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Locale;
+import tools.jackson.databind.JsonNode;
+import tools.jackson.databind.node.ArrayNode;
 import tools.jackson.databind.node.ObjectNode;
+import tools.jackson.databind.node.StringNode;
 
 /**
  * Relative paths among the settings. One in a file, or the default, stands relative to the file's
@@ -23,12 +26,25 @@ final class ConfigPaths {
     private static final List<String> MODEL_FILES = List.of(".gguf", ".safetensors");
     private static final List<String> TEMPLATE_FILES = List.of(".jinja", ".jinja2", ".j2");
     private static final List<String> DATA_FILES =
-            List.of(".json", ".jsonl", ".csv", ".tsv", ".parquet", ".txt", ".gz");
+            List.of(
+                    ".json",
+                    ".jsonl",
+                    ".ndjson",
+                    ".csv",
+                    ".tsv",
+                    ".parquet",
+                    ".txt",
+                    ".gz",
+                    ".zst");
 
     /**
      * Resolves the value of a key in its section of the tree; a no-op for keys that are no paths.
      */
     static void resolve(ObjectNode section, ConfigKeys.Key key, Path folder) {
+        if (key.name().equals("data.dataset") || key.name().equals("data.eval_dataset")) {
+            section.set(key.leaf(), dataset(section.path(key.leaf()), folder));
+            return;
+        }
         if (!section.path(key.leaf()).isString()) {
             return;
         }
@@ -43,16 +59,38 @@ final class ConfigPaths {
                                             || exists(text, folder);
                             case "data.chat_template" ->
                                     isExplicit(text) || endsIn(text, TEMPLATE_FILES);
-                            case "data.dataset" ->
-                                    isExplicit(text)
-                                            || endsIn(text, DATA_FILES)
-                                            || (exists(text, folder)
-                                                    && !Files.isDirectory(folder.resolve(text)));
                             default -> false;
                         };
         if (isPath) {
             section.put(key.leaf(), absolute(text, folder));
         }
+    }
+
+    /** A text, an object with a {@code path}, or a list of these; other values as they are. */
+    private static JsonNode dataset(JsonNode value, Path folder) {
+        if (value.isString()) {
+            String text = value.stringValue();
+            boolean isPath =
+                    !text.isBlank()
+                            && (isExplicit(text)
+                                    || endsIn(text, DATA_FILES)
+                                    || text.contains("*")
+                                    || exists(text, folder));
+            return isPath ? StringNode.valueOf(absolute(text, folder)) : value;
+        }
+        if (value instanceof ObjectNode part && part.path("path").isString()) {
+            ObjectNode resolved = part.deepCopy();
+            resolved.set("path", dataset(part.path("path"), folder));
+            return resolved;
+        }
+        if (value instanceof ArrayNode parts) {
+            ArrayNode resolved = parts.deepCopy();
+            for (int i = 0; i < parts.size(); i++) {
+                resolved.set(i, dataset(parts.get(i), folder));
+            }
+            return resolved;
+        }
+        return value;
     }
 
     private static boolean isExplicit(String text) {

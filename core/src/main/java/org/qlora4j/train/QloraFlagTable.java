@@ -33,6 +33,8 @@ final class QloraFlagTable {
         flags.ignored("nothing is downloaded; name a model's folder", FALSE, "use_auth_token");
         flags.ignored("nothing is downloaded; name a model's folder", NONE, "cache_dir");
         flags.sets("max_train_samples", "data.max_train_samples");
+        flags.sets("max_eval_samples", "data.max_eval_samples");
+        flags.sets("eval_dataset_size", "data.eval_dataset_size");
         flags.sets("source_max_len", "data.source_max_len");
         flags.sets("target_max_len", "data.target_max_len");
         flags.sets("dataset", "data.dataset");
@@ -101,8 +103,6 @@ final class QloraFlagTable {
         flags.ignored(
                 "training does not stop to evaluate",
                 NONE,
-                "eval_dataset_size",
-                "max_eval_samples",
                 "per_device_eval_batch_size",
                 "per_gpu_eval_batch_size",
                 "eval_steps",

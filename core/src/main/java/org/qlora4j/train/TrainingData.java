@@ -10,6 +10,7 @@ import org.qlora4j.data.DataGate;
 import org.qlora4j.data.Example;
 import org.qlora4j.data.SpecialIds;
 import org.qlora4j.data.TrainingSet;
+import org.qlora4j.data.TrainingSplits;
 import org.qlora4j.error.FormatException;
 import org.qlora4j.tokenize.ChatTemplate;
 import org.qlora4j.tokenize.Tokenizer;
@@ -17,9 +18,10 @@ import org.qlora4j.tokenize.Tokenizer;
 /**
  * The examples of a run as tokens of its model.
  *
+ * @param eval what is evaluated on; null if the settings ask for none
  * @param padId fills shorter rows
  */
-record TrainingData(TrainingSet set, int padId) {
+record TrainingData(TrainingSet set, @Nullable TrainingSet eval, int padId) {
     /** The order in which a run takes the examples. */
     BatchSampler sampler(RunConfig config) {
         return new BatchSampler(
@@ -72,7 +74,15 @@ record TrainingData(TrainingSet set, int padId) {
                         ? null
                         : (messages, tools, prompt) ->
                                 template.render(messages, tools, prompt, Map.of());
-        TrainingSet set = TrainingSet.load(config, tokenizer, ids, renderer);
+        TrainingSplits splits = TrainingSplits.load(config, tokenizer, ids, renderer);
+        requireFit(splits.train(), vocabularySize, maxPositions);
+        if (splits.eval() != null) {
+            requireFit(splits.eval(), vocabularySize, maxPositions);
+        }
+        return new TrainingData(splits.train(), splits.eval(), ids.pad());
+    }
+
+    private static void requireFit(TrainingSet set, int vocabularySize, int maxPositions) {
         for (Example example : set.examples()) {
             if (example.length() > maxPositions) {
                 throw FormatException.of(
@@ -88,7 +98,6 @@ record TrainingData(TrainingSet set, int padId) {
                 }
             }
         }
-        return new TrainingData(set, ids.pad());
     }
 
     private static SpecialIds specialIds(Tokenizer tokenizer, Iterable<Integer> eosOfModel) {

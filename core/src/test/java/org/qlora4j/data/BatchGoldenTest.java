@@ -89,7 +89,7 @@ class BatchGoldenTest {
 
     private static List<Example> examples(DataConfig config, ChatEncoder encoder) {
         List<Example> examples = new ArrayList<>();
-        try (Source.Rows rows = Source.of(Path.of(config.dataset())).open()) {
+        try (Source.Rows rows = Source.of(Path.of(config.dataset().toString())).open()) {
             for (Row row = rows.next(); row != null; row = rows.next()) {
                 encoder.encode(row).forEach(one -> examples.add(one.example()));
             }

@@ -8,6 +8,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.qlora4j.error.ConfigException;
 import tools.jackson.databind.json.JsonMapper;
+import tools.jackson.databind.node.ObjectNode;
 
 class DataConfigTest {
     private static final JsonMapper JSON = JsonMapper.shared();
@@ -16,6 +17,13 @@ class DataConfigTest {
             {"dataset":"a.jsonl","dataset_format":"%s","source_max_len":16,"target_max_len":512,\
             "train_on_source":true,"group_by_length":false,"max_train_samples":%s}\
             """;
+
+    /** The keys over the defaults, as a run reads them. */
+    private static DataConfig read(String json) {
+        ObjectNode tree = JSON.valueToTree(DataConfig.DEFAULT);
+        tree.setAll((ObjectNode) JSON.readTree(json));
+        return JSON.treeToValue(tree, DataConfig.class);
+    }
 
     @ParameterizedTest
     @CsvSource({
@@ -31,7 +39,7 @@ class DataConfigTest {
         "chip2, CHIP2"
     })
     void keysOfQloraPy_bindAndAreWrittenBack(String key, DatasetFormat format) {
-        DataConfig config = JSON.readValue(ALL.formatted(key, 7), DataConfig.class);
+        DataConfig config = read(ALL.formatted(key, 7));
         assertThat(config)
                 .isEqualTo(
                         References.settings(
@@ -59,7 +67,7 @@ class DataConfigTest {
                 ALL.formatted("auto", "null")
                         .replace("\"auto\"", "null")
                         .replace("\"a.jsonl\"", "null");
-        assertThat(JSON.readValue(json, DataConfig.class))
+        assertThat(read(json))
                 .isEqualTo(
                         References.settings(
                                 "source_max_len",

@@ -131,8 +131,8 @@ class JsonLinesTest {
                 .isInstanceOf(FormatException.class)
                 .hasMessageContaining("no.jsonl does not exist");
         assertThatThrownBy(() -> Source.of(folder)).hasMessageContaining("is a folder");
-        Path table = Files.writeString(folder.resolve("a.parquet"), "PAR1");
+        Path table = Files.writeString(folder.resolve("a.xlsx"), "PAR1");
         assertThatThrownBy(() -> Source.of(table))
-                .hasMessageContaining("a.parquet is of a kind that is not read");
+                .hasMessageContaining("a.xlsx is of a kind that is not read");
     }
 }

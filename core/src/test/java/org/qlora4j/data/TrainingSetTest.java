@@ -124,10 +124,10 @@ class TrainingSetTest {
 
     @Test
     void unknownFields_listWhatWouldDo() {
-        assertThatThrownBy(() -> load(9, 9, "{\"question\": \"a\", \"answer\": \"b\"}"))
+        assertThatThrownBy(() -> load(9, 9, "{\"q\": \"a\", \"solution\": \"b\"}"))
                 .isInstanceOf(FormatException.class)
                 .hasMessageContaining(
-                        "train.jsonl:1: the fields [question, answer] fit no known format")
+                        "train.jsonl:1: the fields [q, solution] fit no known format; say which is which in data.columns, e.g. {user: q, assistant: …}")
                 .hasMessageContaining(
                         "messages, conversations, instruction + instances, instruction + output, prompt + completion,"
                                 + " input + output, inputs + targets, chosen, text");

@@ -95,7 +95,9 @@ class QloraFlagsTest {
         assertThat(config.quantization()).isEqualTo(RunConfig.DEFAULT.quantization());
         assertThat(config.lora().r()).isEqualTo(64);
         assertThat(config.lora().loraDropout()).isEqualTo(0.05);
-        assertThat(config.data().dataset()).isEqualTo("oasst1");
+        assertThat(config.data().dataset()).hasToString("oasst1");
+        assertThat(config.data().evalDatasetSize()).isEqualTo(1024);
+        assertThat(config.data().maxEvalSamples()).isEqualTo(1000);
         assertThat(config.data().sourceMaxLen()).isEqualTo(16);
         assertThat(config.data().targetMaxLen()).isEqualTo(512);
         TrainConfig train = config.train();
@@ -112,8 +114,6 @@ class QloraFlagsTest {
                         notice.substring(2, notice.indexOf(" has no effect")).split(" ")[0])
                 .containsExactly(
                         "evaluation_strategy",
-                        "eval_dataset_size",
-                        "max_eval_samples",
                         "per_device_eval_batch_size",
                         "dataloader_num_workers",
                         "do_eval",

@@ -93,7 +93,8 @@ class RunConfigReaderTest {
                                 LoraInit.GAUSSIAN));
         assertThat(config.lora().rankPattern())
                 .containsExactly(Map.entry("v_proj", 4), Map.entry("layers\\.1\\..*", 2));
-        assertThat(config.data().dataset()).isEqualTo(base.resolve("data/train.jsonl").toString());
+        assertThat(config.data().dataset())
+                .hasToString(base.resolve("data/train.jsonl").toString());
         assertThat(config.data().sourceMaxLen()).isEqualTo(512);
         assertThat(config.data().groupByLength()).isFalse();
         TrainConfig train = config.train();
@@ -419,7 +420,7 @@ class RunConfigReaderTest {
         RunConfig config = read(yaml);
         assertThat(config.model().modelNameOrPath())
                 .isEqualTo(folder.resolve("models/llama").toString());
-        assertThat(config.data().dataset()).isEqualTo("alpaca"); // a folder is no data set
+        assertThat(config.data().dataset()).hasToString(folder.resolve("alpaca").toString());
         assertThat(config.train().outputPath()).isEqualTo(folder.resolve("output"));
 
         RunConfig said =
@@ -430,7 +431,7 @@ class RunConfigReaderTest {
                         "train.output_dir=~/runs");
         Path here = Path.of("").toAbsolutePath();
         assertThat(said.model().modelNameOrPath()).isEqualTo("org/other");
-        assertThat(said.data().dataset()).isEqualTo(here.resolve("more.jsonl").toString());
+        assertThat(said.data().dataset()).hasToString(here.resolve("more.jsonl").toString());
         assertThat(said.train().outputPath())
                 .isEqualTo(Path.of(System.getProperty("user.home"), "runs"));
     }

@@ -10,7 +10,6 @@ import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
-import org.qlora4j.data.JsonLines;
 import org.qlora4j.data.Source;
 import org.qlora4j.train.RunConfig;
 import org.qlora4j.train.RunConfigReader;
@@ -52,10 +51,10 @@ class ExamplesTest {
                     .isEqualTo("timdettmers/openassistant-guanaco");
             return;
         }
-        Path data = Path.of(config.data().dataset());
+        Path data = Path.of(config.data().dataset().toString());
         assertThat(data).startsWith(EXAMPLES.resolve(file).getParent());
         int records = 0;
-        try (Source.Rows rows = new JsonLines(data).open()) {
+        try (Source.Rows rows = Source.of(data).open()) {
             while (rows.next() != null) {
                 records++;
             }

@@ -1,0 +1,182 @@
+package org.qlora4j.data;
+
+import de.siegmar.fastcsv.reader.CsvParseException;
+import de.siegmar.fastcsv.reader.CsvReader;
+import de.siegmar.fastcsv.reader.CsvRecord;
+import de.siegmar.fastcsv.reader.FieldMismatchStrategy;
+import java.io.BufferedReader;
+import java.io.IOException;
+import java.io.InputStreamReader;
+import java.io.UncheckedIOException;
+import java.nio.charset.CharacterCodingException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.NoSuchElementException;
+import java.util.TreeSet;
+import org.jspecify.annotations.Nullable;
+import org.qlora4j.error.FormatException;
+
+/**
+ * A table as text (RFC 4180): the first line names the columns, every value is text. {@code .tsv}
+ * is separated by tabs; {@code .csv} by that of comma, semicolon and tab which stands most often in
+ * the first line, for spreadsheets of many countries write semicolons. Quoted values may hold
+ * separators, doubled quotes and line ends. Empty lines are skipped; a line with too many or too
+ * few values is refused.
+ *
+ * @param tabs whether only a tab separates
+ */
+public record Csv(Path file, boolean tabs) implements Source {
+    /** A value this long is nearly always a quote that was never closed. */
+    private static final int MAX_VALUE_CHARS = 64 << 20;
+
+    private static final int FIRST_LINE_CHARS = 1 << 16;
+
+    @Override
+    public Rows open() {
+        BufferedReader text =
+                new BufferedReader(
+                        new InputStreamReader(
+                                Compression.open(file),
+                                StandardCharsets.UTF_8.newDecoder()), // reports what is not UTF-8
+                        FIRST_LINE_CHARS);
+        try {
+            return new Lines(file, text, tabs ? '\t' : separator(text));
+        } catch (IOException e) {
+            throw unreadable(file, 1, e);
+        }
+    }
+
+    /** Skips a byte order mark, looks at the first line, and goes back to its beginning. */
+    private static char separator(BufferedReader text) throws IOException {
+        text.mark(1);
+        if (text.read() != '\uFEFF') {
+            text.reset();
+        }
+        text.mark(FIRST_LINE_CHARS);
+        int[] counts = new int[128];
+        boolean quoted = false;
+        int c;
+        for (int n = 0; n < FIRST_LINE_CHARS && (c = text.read()) >= 0; n++) {
+            quoted ^= c == '"';
+            if (!quoted && (c == '\n' || c == '\r')) {
+                break;
+            }
+            if (!quoted && c < counts.length) {
+                counts[c]++;
+            }
+        }
+        text.reset();
+        char best = counts[';'] > counts[','] ? ';' : ',';
+        return counts['\t'] > counts[best] ? '\t' : best;
+    }
+
+    private static FormatException unreadable(Path file, long line, IOException e) {
+        return e instanceof CharacterCodingException
+                ? new FormatException(
+                        file
+                                + ":"
+                                + line
+                                + ": not UTF-8 here or soon after; save the file as UTF-8",
+                        e)
+                : Compression.unreadable(file, e);
+    }
+
+    private static final class Lines implements Rows {
+        private final Path file;
+        private final CsvReader<CsvRecord> reader;
+        private final java.util.Iterator<CsvRecord> records;
+        private final List<String> columns;
+        private long line = 1;
+
+        Lines(Path file, BufferedReader text, char separator) {
+            this.file = file;
+            reader =
+                    CsvReader.builder()
+                            .fieldSeparator(separator)
+                            .skipEmptyLines(true)
+                            .extraFieldStrategy(FieldMismatchStrategy.IGNORE) // counted below
+                            .missingFieldStrategy(FieldMismatchStrategy.IGNORE)
+                            .allowUnclosedQuote(false)
+                            .maxBufferSize(MAX_VALUE_CHARS)
+                            .ofCsvRecord(text);
+            records = reader.iterator();
+            CsvRecord header = record();
+            columns = header == null ? List.of() : names(header);
+        }
+
+        private List<String> names(CsvRecord header) {
+            List<String> names =
+                    header.getFields().stream()
+                            .map(name -> name.replace("\uFEFF", "").strip())
+                            .toList();
+            TreeSet<String> seen = new TreeSet<>();
+            for (String name : names) {
+                if (name.isEmpty()) {
+                    throw new FormatException(
+                            "%s:%d: a column of %s has no name; the first line must name each column"
+                                    .formatted(file, line, names));
+                }
+                if (!seen.add(name)) {
+                    throw new FormatException(
+                            "%s:%d: two columns are named %s; rename one"
+                                    .formatted(file, line, name));
+                }
+            }
+            return names;
+        }
+
+        @Override
+        public @Nullable Row next() {
+            CsvRecord record = record();
+            if (record == null) {
+                return null;
+            }
+            if (record.getFieldCount() != columns.size()) {
+                throw new FormatException(
+                        "%s:%d: %d values for the %d columns %s; put quotes around a value that holds the separator"
+                                .formatted(
+                                        file,
+                                        line,
+                                        record.getFieldCount(),
+                                        columns.size(),
+                                        columns));
+            }
+            Map<String, Object> fields = LinkedHashMap.newLinkedHashMap(columns.size());
+            for (int i = 0; i < columns.size(); i++) {
+                fields.put(columns.get(i), record.getField(i));
+            }
+            return new Row(file.toString(), Math.toIntExact(line), fields);
+        }
+
+        private @Nullable CsvRecord record() {
+            try {
+                if (!records.hasNext()) {
+                    return null;
+                }
+                CsvRecord record = records.next();
+                line = record.getStartingLineNumber();
+                return record;
+            } catch (UncheckedIOException e) {
+                throw unreadable(file, line, java.util.Objects.requireNonNull(e.getCause()));
+            } catch (CsvParseException | NoSuchElementException e) {
+                IOException io = e.getCause() instanceof IOException cause ? cause : null;
+                throw io == null
+                        ? new FormatException(
+                                file + ": not CSV after line " + line + ": " + e.getMessage(), e)
+                        : unreadable(file, line, io);
+            }
+        }
+
+        @Override
+        public void close() {
+            try {
+                reader.close();
+            } catch (IOException e) {
+                throw Compression.unreadable(file, e);
+            }
+        }
+    }
+}

@@ -1,0 +1,104 @@
+package org.qlora4j.data;
+
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import org.jspecify.annotations.Nullable;
+import org.qlora4j.error.FormatException;
+import org.qlora4j.tokenize.Tokenizer;
+
+/** Reads the parts of a data set, file by file, into a store of examples. */
+final class ExampleReader {
+    private final DataConfig config;
+    private final Tokenizer tokenizer;
+    private final SpecialIds special;
+    private final @Nullable ChatRenderer template;
+    private final ExampleStore store;
+    private final DataStats.Counter counter = new DataStats.Counter();
+    private final List<String> descriptions = new ArrayList<>();
+    private String lastClause = "";
+
+    ExampleReader(
+            DataConfig config,
+            Tokenizer tokenizer,
+            SpecialIds special,
+            @Nullable ChatRenderer template,
+            ExampleStore store) {
+        this.config = config;
+        this.tokenizer = tokenizer;
+        this.special = special;
+        this.template = template;
+        this.store = store;
+    }
+
+    DataStats stats() {
+        return counter.stats();
+    }
+
+    /** For each file its format and how that was found, as long as it does not repeat itself. */
+    String description() {
+        return String.join("; ", descriptions);
+    }
+
+    /**
+     * Adds the examples of a part.
+     *
+     * @param split of a folder or repository that is wanted if the part names none
+     * @param limit records to read at most
+     * @return records read
+     */
+    int read(DatasetPart part, String split, int limit) {
+        int most = part.maxSamples() == 0 ? limit : Math.min(limit, part.maxSamples());
+        int read = 0;
+        for (Source source : SourceFiles.of(part, split)) {
+            if (read == most) {
+                break;
+            }
+            read += read(source, part, most - read);
+        }
+        return read;
+    }
+
+    private int read(Source source, DatasetPart part, int limit) {
+        try (Source.Rows rows = source.open()) {
+            Row row = rows.next();
+            if (row == null) {
+                throw new FormatException(source.file() + " holds no records");
+            }
+            Map<String, String> given =
+                    part.columns().isEmpty() ? config.columns() : part.columns();
+            DatasetFormat ofPart = part.datasetFormat();
+            DatasetFormat format = ofPart == null ? config.datasetFormat() : ofPart;
+            ColumnMap columns =
+                    given.isEmpty() && format != DatasetFormat.AUTO
+                            ? ColumnMap.NONE
+                            : ColumnMap.of(given, row, template != null);
+            RecordEncoder encoder =
+                    new RecordEncoder(
+                            columns.apply(row),
+                            format,
+                            config,
+                            tokenizer,
+                            special,
+                            template,
+                            counter);
+            describe(source, encoder.description() + columns.describe());
+            int read = 0;
+            while (row != null) {
+                encoder.encode(columns.apply(row)).forEach(store::add);
+                read++;
+                row = read < limit ? rows.next() : null;
+            }
+            return read;
+        }
+    }
+
+    /** Adds a line for a file, unless it says of it what the one before said of its own. */
+    private void describe(Source source, String line) {
+        String clause = line.replace(source.file().toString(), "");
+        if (!clause.equals(lastClause)) {
+            descriptions.add(line);
+            lastClause = clause;
+        }
+    }
+}

@@ -1,0 +1,106 @@
+package org.qlora4j.data;
+
+import java.io.IOException;
+import java.nio.file.FileSystems;
+import java.nio.file.Files;
+import java.nio.file.InvalidPathException;
+import java.nio.file.Path;
+import java.nio.file.PathMatcher;
+import java.util.List;
+import java.util.stream.Stream;
+import org.qlora4j.error.FormatException;
+
+/** Which files a part of the data stands in: the file it names, those of a folder, of a glob. */
+final class SourceFiles {
+    private SourceFiles() {}
+
+    /**
+     * The files of a part, in the order of their names.
+     *
+     * @param split which part of a folder or repository is wanted, unless the part says it itself
+     * @throws FormatException if there are none, or they cannot be told apart
+     */
+    static List<Source> of(DatasetPart part, String split) {
+        String wanted = part.split().isEmpty() ? split : part.split();
+        Path path = local(part.path());
+        if (path != null && Files.isDirectory(path)) {
+            List<Path> files = inFolder(path, path);
+            return SplitFiles.choose(path.toString(), files, path, part.name(), wanted);
+        }
+        if (path != null && Files.exists(path)) {
+            return List.of(Source.of(path));
+        }
+        if (isGlob(part.path())) {
+            return glob(part.path());
+        }
+        QloraDataset named = QloraDataset.of(part.path());
+        if (named != null) {
+            throw FormatException.of(
+                    "data.dataset %s is %s on the Hugging Face hub; name a file of it, with data.dataset_format %s",
+                    named.name(), named.repository(), named.format().key());
+        }
+        return List.of(Source.of(Path.of(part.path())));
+    }
+
+    private static @org.jspecify.annotations.Nullable Path local(String name) {
+        try {
+            return Path.of(name);
+        } catch (InvalidPathException e) { // a glob on Windows
+            return null;
+        }
+    }
+
+    static boolean isGlob(String name) {
+        return name.chars().anyMatch(c -> c == '*' || c == '?' || c == '[' || c == '{');
+    }
+
+    /** Files under the folder before the first part with a wildcard, whose path fits the whole. */
+    private static List<Source> glob(String glob) {
+        String slashed = glob.replace('\\', '/');
+        int wildcard = 0;
+        while (!isGlob(slashed.substring(wildcard, wildcard + 1))) {
+            wildcard++;
+        }
+        int cut = slashed.lastIndexOf('/', wildcard);
+        Path root = Path.of(cut < 0 ? "" : slashed.substring(0, cut + 1));
+        PathMatcher matcher;
+        try {
+            matcher = FileSystems.getDefault().getPathMatcher("glob:" + slashed);
+        } catch (java.util.regex.PatternSyntaxException e) {
+            throw FormatException.of(
+                    "data.dataset: %s is not a glob: %s", glob, e.getDescription());
+        }
+        List<Path> files =
+                Files.isDirectory(root.toAbsolutePath())
+                        ? inFolder(root, root).stream().filter(matcher::matches).toList()
+                        : List.of();
+        if (files.isEmpty()) {
+            throw FormatException.of(
+                    "%s fits no file in %s; files must end in %s",
+                    glob, root.toAbsolutePath(), Source.ENDINGS);
+        }
+        return files.stream().map(Source::of).toList();
+    }
+
+    /** Files that can be read, hidden ones left out, sorted. */
+    static List<Path> inFolder(Path folder, Path root) {
+        try (Stream<Path> files = Files.walk(folder, java.nio.file.FileVisitOption.FOLLOW_LINKS)) {
+            return files.filter(Files::isRegularFile)
+                    .filter(file -> !isHidden(root.relativize(file)))
+                    .filter(file -> Source.isKnown(file.getFileName().toString()))
+                    .sorted()
+                    .toList();
+        } catch (IOException | java.io.UncheckedIOException e) {
+            throw new FormatException(folder + " cannot be read: " + e.getMessage(), e);
+        }
+    }
+
+    private static boolean isHidden(Path relative) {
+        for (Path name : relative) {
+            if (name.toString().startsWith(".")) {
+                return true;
+            }
+        }
+        return false;
+    }
+}

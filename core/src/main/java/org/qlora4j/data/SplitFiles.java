@@ -1,0 +1,97 @@
+package org.qlora4j.data;
+
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.TreeMap;
+import java.util.TreeSet;
+import org.qlora4j.error.FormatException;
+
+/**
+ * Which files of a folder are which split, by their names, as Hugging Face's {@code datasets} tells
+ * it of a repository without a description of its own: a word of the path ({@code
+ * data/train-00000-of-00002.parquet}, {@code test.jsonl}, {@code validation/a.csv}) names the
+ * split, and where no path has such a word all files are {@code train}.
+ */
+final class SplitFiles {
+    private static final Map<String, List<String>> WORDS =
+            Map.of(
+                    "train", List.of("train", "training"),
+                    "validation", List.of("validation", "valid", "dev", "val"),
+                    "test", List.of("test", "testing", "eval", "evaluation"));
+
+    private SplitFiles() {}
+
+    /**
+     * The files of a split.
+     *
+     * @param owner the folder or repository, for messages
+     * @param files all files that can be read
+     * @param root what their names are told from
+     * @param name the configuration: the folder they lie in below root; empty for any
+     * @throws FormatException if the split has no files; says which there are
+     */
+    static List<Source> choose(
+            String owner, List<Path> files, Path root, String name, String split) {
+        TreeMap<String, List<Path>> splits = new TreeMap<>();
+        TreeSet<String> folders = new TreeSet<>();
+        for (Path file : files) {
+            Path relative = root.relativize(file);
+            for (int i = 0; i < relative.getNameCount() - 1; i++) {
+                folders.add(relative.getName(i).toString());
+            }
+            if (name.isEmpty() || isIn(relative, name)) {
+                splits.computeIfAbsent(splitOf(relative.toString()), s -> new ArrayList<>())
+                        .add(file);
+            }
+        }
+        if (splits.isEmpty()) {
+            throw name.isEmpty()
+                    ? FormatException.of(
+                            "%s holds no data: files must end in %s", owner, Source.ENDINGS)
+                    : FormatException.of(
+                            "%s has no configuration %s; its folders are %s", owner, name, folders);
+        }
+        List<Path> unnamed = splits.remove("");
+        if (splits.isEmpty() && unnamed != null) {
+            splits.put("train", unnamed);
+        }
+        List<Path> chosen = splits.get(canonical(split));
+        if (chosen == null) {
+            throw FormatException.of(
+                    "%s has no split %s; it has %s; name one with split, or as org/name:split",
+                    owner, split, String.join(", ", splits.keySet()));
+        }
+        return chosen.stream().map(Source::of).toList();
+    }
+
+    private static boolean isIn(Path relative, String folder) {
+        for (int i = 0; i < relative.getNameCount() - 1; i++) {
+            if (relative.getName(i).toString().equals(folder)) {
+                return true;
+            }
+        }
+        return false;
+    }
+
+    /** The split whose word the path has, or an empty text. The last such word decides. */
+    private static String splitOf(String path) {
+        String found = "";
+        for (String word : path.toLowerCase(Locale.ROOT).split("[^a-z]+")) {
+            String split = canonical(word);
+            found = WORDS.containsKey(split) ? split : found;
+        }
+        return found;
+    }
+
+    private static String canonical(String word) {
+        for (var split : WORDS.entrySet()) {
+            if (split.getValue().contains(word)) {
+                return split.getKey();
+            }
+        }
+        return word;
+    }
+}

@@ -1,0 +1,151 @@
+package org.qlora4j.data;
+
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.stream.IntStream;
+import org.jspecify.annotations.Nullable;
+import org.qlora4j.error.ConfigException;
+import org.qlora4j.error.FormatException;
+import org.qlora4j.tokenize.Tokenizer;
+
+/**
+ * What is trained on and what is evaluated on.
+ *
+ * @param train at least one example
+ * @param eval null if the settings ask for none
+ */
+public record TrainingSplits(TrainingSet train, @Nullable TrainingSet eval) {
+    /**
+     * Reads, mixes and splits what the settings name. Parameters and errors as those of {@link
+     * TrainingSet#load}.
+     *
+     * <p>The examples held out are those of {@code datasets.train_test_split} with this seed, as in
+     * qlora.py; the others keep its random order too.
+     */
+    public static TrainingSplits load(
+            DataConfig config,
+            Tokenizer tokenizer,
+            SpecialIds special,
+            @Nullable ChatRenderer template) {
+        if (config.dataset().isEmpty()) {
+            throw new ConfigException(
+                    "data.dataset is not set; name a file, e.g. data.jsonl, or org/name");
+        }
+        var sets = new Loader(config, tokenizer, special, template);
+        Datasets evalDataset = config.evalDataset();
+        boolean splits = evalDataset == null && config.evalDatasetSize() > 0;
+        Loaded all = sets.load(config.dataset(), "train", splits ? 0 : config.maxTrainSamples());
+        int[] train = all.order;
+        @Nullable TrainingSet eval = null;
+        if (evalDataset != null) {
+            Loaded other = sets.load(evalDataset, "validation", 0);
+            eval = other.set(first(other.order, config.maxEvalSamples()), List.of());
+        } else if (splits) {
+            int held = heldOut(config.evalDatasetSize(), train.length);
+            int[] random = new NumpyRandom(config.dataSplitSeed()).permutation(train.length);
+            int[] whole = train;
+            int[] shuffled = Arrays.stream(random).map(i -> whole[i]).toArray();
+            int[] out = Arrays.copyOf(shuffled, held);
+            train = Arrays.copyOfRange(shuffled, held, shuffled.length);
+            eval = all.set(first(out, config.maxEvalSamples()), List.of());
+        }
+        List<String> notices = new ArrayList<>(all.notices);
+        if (eval != null) {
+            notices.add("%d examples to evaluate on".formatted(eval.examples().size()));
+        }
+        train = first(train, config.maxTrainSamples());
+        return new TrainingSplits(all.set(train, notices), eval);
+    }
+
+    private static int[] first(int[] order, int most) {
+        return most == 0 || most >= order.length ? order : Arrays.copyOf(order, most);
+    }
+
+    /** As scikit-learn and datasets round: a share of the examples is rounded up. */
+    private static int heldOut(double size, int examples) {
+        int held = (int) (size < 1 ? Math.ceil(size * examples) : size);
+        if (held >= examples) {
+            throw ConfigException.of(
+                    "data.eval_dataset_size %s holds out all of the %d examples; lower it",
+                    size < 1 ? (Object) size : (Object) held, examples);
+        }
+        return held;
+    }
+
+    /** Examples, and the order in which the settings want them. */
+    private record Loaded(
+            ExampleStore store,
+            int[] order,
+            DataStats stats,
+            String description,
+            List<String> notices) {
+        TrainingSet set(int[] places, List<String> notices) {
+            return new TrainingSet(new ExampleList(store, places), stats, description, notices);
+        }
+    }
+
+    private record Loader(
+            DataConfig config,
+            Tokenizer tokenizer,
+            SpecialIds special,
+            @Nullable ChatRenderer template) {
+        Loaded load(Datasets datasets, String split, int maxRecords) {
+            ExampleStore store = new ExampleStore(ExampleStore.MEMORY_BYTES);
+            ExampleReader reader = new ExampleReader(config, tokenizer, special, template, store);
+            List<DatasetPart> parts = datasets.parts();
+            int[] sizes = new int[parts.size()];
+            int left = maxRecords == 0 || datasets.isMixed() ? Integer.MAX_VALUE : maxRecords;
+            for (int i = 0; i < sizes.length; i++) {
+                int before = store.size();
+                if (left > 0) {
+                    left -= reader.read(parts.get(i), split, left);
+                }
+                sizes[i] = store.size() - before;
+            }
+            store.flush();
+            DataStats stats = reader.stats();
+            if (store.size() == 0) {
+                throw FormatException.of(
+                        "%s: none of the %d records has a token to train on (the first is at line %d); chats need an answer of the"
+                                + " assistant, and limits that reach it: see data.source_max_len and data.target_max_len",
+                        datasets, stats.records(), stats.droppedLine());
+            }
+            if (!datasets.isMixed()) {
+                int[] order = IntStream.range(0, store.size()).toArray();
+                return new Loaded(store, order, stats, reader.description(), List.of());
+            }
+            return mix(store, datasets, sizes, reader);
+        }
+
+        private Loaded mix(
+                ExampleStore store, Datasets datasets, int[] sizes, ExampleReader reader) {
+            double[] weights = new double[sizes.length];
+            for (int i = 0; i < sizes.length; i++) {
+                DatasetPart part = datasets.parts().get(i);
+                weights[i] = part.weight() == null ? 1 : part.weight();
+                if (sizes[i] == 0) {
+                    throw FormatException.of(
+                            "%s: none of its records has a token to train on, so it cannot be mixed",
+                            part.path());
+                }
+            }
+            int[] order =
+                    Interleaving.order(
+                            sizes, weights, config.dataSplitSeed(), config.stoppingStrategy());
+            List<String> shares = new ArrayList<>();
+            int from = 0;
+            for (int i = 0; i < sizes.length; i++) {
+                int begin = from;
+                int end = begin + sizes[i];
+                long taken = Arrays.stream(order).filter(p -> p >= begin && p < end).count();
+                shares.add("%d of %s".formatted(taken, datasets.parts().get(i).path()));
+                from = end;
+            }
+            String notice =
+                    "mixed by weight: %d examples, %s"
+                            .formatted(order.length, String.join(", ", shares));
+            return new Loaded(store, order, reader.stats(), reader.description(), List.of(notice));
+        }
+    }
+}

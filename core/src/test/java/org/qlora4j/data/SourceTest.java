@@ -1,0 +1,151 @@
+package org.qlora4j.data;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import java.io.IOException;
+import java.net.URISyntaxException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.Objects;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
+import org.qlora4j.error.FormatException;
+import tools.jackson.databind.json.JsonMapper;
+
+/** One set of rows in every kind of file, written by Python's csv, json, pyarrow and zstandard. */
+class SourceTest {
+    @TempDir Path folder;
+
+    private static Path resource(String name) {
+        try {
+            return Path.of(
+                    Objects.requireNonNull(SourceTest.class.getResource("sources/" + name), name)
+                            .toURI());
+        } catch (URISyntaxException e) {
+            throw new IllegalStateException(e);
+        }
+    }
+
+    private static List<Row> read(Path file) {
+        List<Row> all = new ArrayList<>();
+        try (Source.Rows rows = Source.of(file).open()) {
+            for (Row row = rows.next(); row != null; row = rows.next()) {
+                all.add(row);
+            }
+            assertThat(rows.next()).isNull(); // and stays at the end
+        }
+        return all;
+    }
+
+    private Path write(String name, String text) throws IOException {
+        return Files.write(folder.resolve(name), text.getBytes(StandardCharsets.UTF_8));
+    }
+
+    @ParameterizedTest
+    @ValueSource(
+            strings = {
+                "rows.jsonl",
+                "rows.jsonl.gz",
+                "rows.jsonl.zst",
+                "list.json",
+                "list.json.gz",
+                "rows.csv",
+                "rows.csv.gz",
+                "rows.csv.zst",
+                "semicolon.csv",
+                "tabs.csv",
+                "rows.tsv",
+                "none.parquet",
+                "snappy.parquet",
+                "gzip.parquet",
+                "zstd.parquet"
+            })
+    void sameRows_areReadFromEveryKindOfFile(String name) throws IOException {
+        Object expected =
+                JsonMapper.shared().readValue(Files.readString(resource("rows.json")), List.class);
+        assertThat(read(resource(name))).extracting(Row::fields).isEqualTo(expected);
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"nested.json", "nested.parquet"})
+    void nestedRows_equalThoseOfJsonLines(String name) {
+        List<Row> expected = read(resource("nested.jsonl"));
+        List<Row> rows = read(resource(name));
+        assertThat(rows)
+                .hasSize(42)
+                .extracting(Row::fields)
+                .isEqualTo(expected.stream().map(Row::fields).toList());
+        assertThat(rows.getLast().line()).isEqualTo(name.endsWith("json") ? 607 : 42);
+    }
+
+    @Test
+    void quotedLineEnds_countAsLines() throws IOException {
+        Path file = write("a.csv", "q,a\r\n\"1\r\n2\",x\r\n\r\n3,y\n4,\"z\"");
+        assertThat(read(file)).extracting(Row::line).containsExactly(2, 5, 6);
+        assertThat(read(file))
+                .extracting(Row::fields)
+                .containsExactly(
+                        Map.of("q", "1\r\n2", "a", "x"),
+                        Map.of("q", "3", "a", "y"),
+                        Map.of("q", "4", "a", "z"));
+    }
+
+    @ParameterizedTest(name = "{0} {1}")
+    @CsvSource(
+            delimiter = '|',
+            value = {
+                "a.csv|q,a~1,2~1,2,3|:3: 3 values for the 2 columns [q, a]; put quotes around a value that holds the separator",
+                "a.csv|q,a~1,2~1|:3: 1 values for the 2 columns [q, a]; put quotes around a value that holds the separator",
+                "a.csv|q,a~1,2~\"1,2~3,4|not CSV after line 2",
+                "a.csv|q,a~1,2~\"1\"x,2|not CSV after line 2",
+                "a.csv|q,q~1,2|:1: two columns are named q; rename one",
+                "a.csv|q,,b~1,2,3|:1: a column of [q, , b] has no name; the first line must name each column",
+                "a.json|[{\"a\": 1},~ {\"a\": }]|:2:8: not JSON: Unexpected character ('}' (code 125))",
+                "a.json|[{\"a\": 1},~ 2]|:2:2: each item must be a JSON object, got the number 2",
+                "a.json|[{\"a\": 1}~|not JSON: Unexpected end-of-input",
+                "a.json|[{\"a\": 1}]~[]|:2:1: more follows after the end of the list",
+                "a.json|[{\"a\": 1, \"a\": 2}]|:1:14: not JSON: Duplicate Object property \"a\"",
+                "a.parquet|PAR1 broken PAR1|not a Parquet file that can be read",
+                "a.jsonl.gz|{}|a.jsonl.gz cannot be read: Not in GZIP format; is the file whole?",
+                "a.jsonl.zst|{}|a.jsonl.zst cannot be read: Unknown frame descriptor; is the file whole?",
+                "a.parquet.gz|x|is of a kind that is not read; give .jsonl",
+                "a.xlsx|x|is of a kind that is not read; give .jsonl",
+            })
+    void brokenFiles_areRefusedWithPlaceAndReason(String name, String text, String message)
+            throws IOException {
+        Path file = write(name, text.replace('~', '\n'));
+        assertThatThrownBy(() -> read(file))
+                .isInstanceOf(FormatException.class)
+                .hasMessageStartingWith(file.toString())
+                .hasMessageContaining(message)
+                .hasMessageNotContaining("\n");
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"rows.jsonl.gz", "rows.csv.zst", "zstd.parquet"})
+    void cutFiles_areRefused(String name) throws IOException {
+        byte[] whole = Files.readAllBytes(resource(name));
+        Path file = folder.resolve(name);
+        Files.write(file, java.util.Arrays.copyOf(whole, whole.length - 9));
+        assertThatThrownBy(() -> read(file))
+                .isInstanceOf(FormatException.class)
+                .hasMessageStartingWith(file.toString());
+    }
+
+    @Test
+    void latin1_isRefused() throws IOException {
+        Path file = folder.resolve("a.csv");
+        Files.write(file, "q,a\n1,Größe\n".getBytes(StandardCharsets.ISO_8859_1));
+        assertThatThrownBy(() -> read(file))
+                .isInstanceOf(FormatException.class)
+                .hasMessageContaining("not UTF-8 here or soon after; save the file as UTF-8");
+    }
+}

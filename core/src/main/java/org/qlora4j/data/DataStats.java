@@ -77,11 +77,12 @@ public record DataStats(
     }
 
     private String reasonOfDrops(DataConfig config) {
-        int limit = config.sourceMaxLen() + config.targetMaxLen();
         if (droppedTooLong == 0) {
             return "no token to train on is in them";
         }
-        String tooLong = "they do not fit into %d tokens".formatted(limit);
+        String tooLong =
+                "they do not fit into source_max_len %d and target_max_len %d"
+                        .formatted(config.sourceMaxLen(), config.targetMaxLen());
         return droppedTooLong == dropped
                 ? tooLong
                 : "%d have no token to train on, of %d %s"

@@ -166,7 +166,7 @@ class MaskingTest {
         assertThat(set.stats().droppedTooLong()).isEqualTo(1);
         assertThat(set.report(DataConfig.DEFAULT))
                 .contains(
-                        "1 examples are left out, the first at line 2: they do not fit into 1280 tokens");
+                        "1 examples are left out, the first at line 2: they do not fit into source_max_len 1024 and target_max_len 256");
     }
 
     @Test

@@ -1,5 +1,6 @@
 package org.qlora4j;
 
+import org.qlora4j.report.RunReports;
 import org.qlora4j.train.RunConfig;
 import org.qlora4j.train.RunListener;
 import org.qlora4j.train.TrainResult;
@@ -18,6 +19,7 @@ import org.qlora4j.train.TrainingRun;
  * up others.
  */
 public final class Trainer {
+    private final RunReports reports;
     private final TrainingRun run;
 
     /** A new run, of which nobody is told. */
@@ -32,7 +34,8 @@ public final class Trainer {
      * @param listener is told of every step, on the thread that trains
      */
     public Trainer(RunConfig config, boolean resume, RunListener listener) {
-        run = new TrainingRun(config, resume, listener);
+        reports = new RunReports(config, listener);
+        run = new TrainingRun(config, resume, reports);
     }
 
     /**
@@ -42,7 +45,9 @@ public final class Trainer {
      *     loss is no longer finite; checkpoints saved before stay
      */
     public TrainResult run() {
-        return run.run();
+        try (reports) {
+            return run.run();
+        }
     }
 
     /** Asks the run to save and end, from any thread; a step that is not finished is given up. */

@@ -43,6 +43,7 @@ class PackageOrderTest {
                     "optim",
                     "generate",
                     "train",
+                    "report",
                     "eval");
 
     /** The place of the public API, which uses all and is used by none of them. */

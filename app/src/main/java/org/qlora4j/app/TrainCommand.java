@@ -10,6 +10,7 @@ import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import org.jspecify.annotations.Nullable;
 import org.qlora4j.error.ConfigException;
+import org.qlora4j.report.RunReports;
 import org.qlora4j.train.DryRun;
 import org.qlora4j.train.Overrides;
 import org.qlora4j.train.QloraFlags;
@@ -86,7 +87,8 @@ final class TrainCommand implements Callable<Integer> {
         Path folder = config.train().outputPath();
         TrainReport report = new TrainReport(terminalOut, config);
         parent.logging().beforeEachRecord(report::clear);
-        TrainingRun run = new TrainingRun(config, resume, report);
+        RunReports reports = new RunReports(config, report);
+        TrainingRun run = new TrainingRun(config, resume, reports);
         CountDownLatch ended = new CountDownLatch(1);
         Thread onInterrupt =
                 new Thread(() -> saveOnInterrupt(run, report, ended), "qlora4j-interrupt");
@@ -96,6 +98,7 @@ final class TrainCommand implements Callable<Integer> {
             report.conclude(result);
             return ExitCode.OK;
         } finally {
+            reports.close();
             if (Files.isDirectory(folder)) {
                 parent.runFolder(folder);
             }

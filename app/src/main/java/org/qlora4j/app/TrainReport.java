@@ -5,6 +5,8 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.Locale;
 import org.jspecify.annotations.Nullable;
+import org.qlora4j.train.BestEval;
+import org.qlora4j.train.EvalMetrics;
 import org.qlora4j.train.RunConfig;
 import org.qlora4j.train.RunInfo;
 import org.qlora4j.train.RunListener;
@@ -44,14 +46,17 @@ final class TrainReport implements RunListener {
                         100.0 * info.trainable() / info.baseParameters(),
                         info.kernels()));
         String from = info.firstStep() == 0 ? "" : " from step " + info.firstStep();
+        String heldOut =
+                info.heldOut() == 0 ? "" : ", %d more are held out".formatted(info.heldOut());
         println(
-                "run: %d steps%s of %d x %d examples; the data has %d"
+                "run: %d steps%s of %d x %d examples; the data has %d%s"
                         .formatted(
                                 info.totalSteps(),
                                 from,
                                 config.train().gradientAccumulationSteps(),
                                 config.train().perDeviceTrainBatchSize(),
-                                info.examples()));
+                                info.examples(),
+                                heldOut));
         progress =
                 new ProgressLine(
                         out, Terminal.current(), info.firstStep(), config.train().loggingSteps());
@@ -74,11 +79,27 @@ final class TrainReport implements RunListener {
     }
 
     @Override
+    public void evaluated(EvalMetrics m) {
+        println(
+                String.format(
+                        Locale.ROOT,
+                        "step %d: held-out loss %.4f, perplexity %.3f%s",
+                        m.step(),
+                        m.loss(),
+                        m.perplexity(),
+                        m.isBest() && m.step() > 0 ? ", the best so far" : ""));
+    }
+
+    @Override
     public void sampleAnswered(SampleAnswer answer) {
         println("");
         println("prompt:    " + answer.prompt());
-        println("base:      " + indented(answer.base()));
-        println("finetuned: " + indented(answer.finetuned()));
+        if (answer.base() != null) {
+            println("base:      " + indented(answer.base()));
+            println("finetuned: " + indented(answer.finetuned()));
+        } else {
+            println("step %-5d %s".formatted(answer.step(), indented(answer.finetuned())));
+        }
     }
 
     /** The last lines. */
@@ -98,10 +119,13 @@ final class TrainReport implements RunListener {
             return;
         }
         boolean whole = config.train().fullFinetune();
+        BestEval best = result.best();
+        boolean isBest = config.eval().loadBestModelAtEnd() && best != null && !result.cancelled();
         println(
                 (whole ? "model:   " : "adapter: ")
                         + shortPath(adapter)
-                        + (whole ? "" : " (PEFT files)"));
+                        + (whole ? "" : " (PEFT files)")
+                        + (isBest ? ", of the best evaluation" : ""));
         println(
                 result.cancelled()
                         ? "go on:   ./qlora train "
@@ -116,8 +140,14 @@ final class TrainReport implements RunListener {
                                 + " --prompt \"...\"");
     }
 
-    private static String summary(TrainResult result) {
-        String end = result.cancelled() ? "stopped" : "done";
+    private String summary(TrainResult result) {
+        String end =
+                result.cancelled()
+                        ? "stopped"
+                        : result.stoppedEarly()
+                                ? "no gain in %d evaluations: ended"
+                                        .formatted(config.eval().earlyStoppingPatience())
+                                : "done";
         if (Double.isNaN(result.lastLoss())) {
             return "%s after %d steps".formatted(end, result.steps());
         }

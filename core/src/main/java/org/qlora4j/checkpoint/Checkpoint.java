@@ -98,6 +98,9 @@ public sealed interface Checkpoint extends AutoCloseable
      */
     Path folder();
 
+    /** The files that hold the weights, by name. */
+    List<Path> files();
+
     /** Names of all tensors, in the order in which reading is cheapest. */
     Set<String> names();
 

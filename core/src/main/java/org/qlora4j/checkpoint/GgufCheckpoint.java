@@ -8,6 +8,7 @@ import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.Collections;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.regex.Matcher;
@@ -199,6 +200,11 @@ final class GgufCheckpoint implements Checkpoint {
                     "%s has no tensor %s (it holds %d others)", file.path(), name, tensors.size());
         }
         return tensor;
+    }
+
+    @Override
+    public List<Path> files() {
+        return List.of(file.path());
     }
 
     @Override

@@ -116,6 +116,11 @@ final class SafetensorsCheckpoint implements Checkpoint {
     }
 
     @Override
+    public List<Path> files() {
+        return files.stream().map(SafetensorsFile::path).toList();
+    }
+
+    @Override
     public Path folder() {
         return folder;
     }

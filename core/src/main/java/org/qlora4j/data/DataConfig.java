@@ -174,4 +174,9 @@ public record DataConfig(
                 "data.data_split_seed must be 0 or more, got %d",
                 dataSplitSeed);
     }
+
+    /** Whether there are examples to evaluate on. */
+    public boolean holdsOut() {
+        return evalDataset != null || evalDatasetSize > 0;
+    }
 }

@@ -78,6 +78,21 @@ public final class ConfigKeys {
         return List.copyOf(KEYS.values());
     }
 
+    /** The settings that differ from their defaults, by key, as one would write them in YAML. */
+    public static Map<String, String> changed(RunConfig config) {
+        JsonNode now = ConfigMapper.YAML.valueToTree(config);
+        ObjectNode defaults = defaults();
+        Map<String, String> out = new LinkedHashMap<>();
+        for (String name : KEYS.keySet()) {
+            String path = "/" + name.replace('.', '/');
+            JsonNode value = now.at(path);
+            if (!value.equals(defaults.at(path))) {
+                out.put(name, value.isString() ? value.stringValue() : value.toString());
+            }
+        }
+        return out;
+    }
+
     /** The key with this full name, or null. */
     static @Nullable Key find(String name) {
         return KEYS.get(name);

@@ -98,6 +98,11 @@ final class KeyHints {
                     Map.entry("checkpointing", "train.gradient_checkpointing"),
                     Map.entry("random_seed", "train.seed"),
                     Map.entry("log_steps", "train.logging_steps"),
+                    Map.entry("evaluation_strategy", "eval.eval_strategy"),
+                    Map.entry("eval_batch_size", "eval.per_device_eval_batch_size"),
+                    Map.entry("evals_per_epoch", "eval.eval_strategy"),
+                    Map.entry("patience", "eval.early_stopping_patience"),
+                    Map.entry("early_stopping", "eval.early_stopping_patience"),
                     Map.entry("num_threads", "train.threads"),
                     Map.entry("max_new_tokens", "train.sample_max_new_tokens"));
 

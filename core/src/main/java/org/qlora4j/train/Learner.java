@@ -30,6 +30,9 @@ sealed interface Learner extends AutoCloseable permits Learner.Adapter, Learner.
     /** Writes the files of a checkpoint into an existing folder. */
     void save(Path folder);
 
+    /** Takes the weights back to those of a checkpoint of this run. */
+    void restore(Path folder);
+
     /** Asks the model as it was before the run. */
     <T> T withBase(Function<CausalModel, T> question);
 
@@ -83,6 +86,21 @@ sealed interface Learner extends AutoCloseable permits Learner.Adapter, Learner.
         }
 
         @Override
+        public void restore(Path folder) {
+            try (LoraAdapter stored =
+                    PeftAdapter.load(folder, model.linears(), model.compute(), true)) {
+                List<Parameter> from = stored.parameters();
+                List<Parameter> to = adapter.parameters();
+                for (int i = 0; i < to.size(); i++) {
+                    to.get(i).master().copyFrom(from.get(i).master());
+                    to.get(i).refresh();
+                }
+            } finally {
+                adapter.attach();
+            }
+        }
+
+        @Override
         public <T> T withBase(Function<CausalModel, T> question) {
             adapter.detach();
             try {
@@ -115,6 +133,11 @@ sealed interface Learner extends AutoCloseable permits Learner.Adapter, Learner.
         public void save(Path folder) {
             ModelFolder.write(
                     model, Models.folder(Path.of(config.model().modelNameOrPath())), folder);
+        }
+
+        @Override
+        public void restore(Path folder) {
+            ModelFolder.restore(model, folder);
         }
 
         /** Loads it once more: its weights are not kept beside those that learn. */

@@ -8,24 +8,41 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.function.Predicate;
 import org.qlora4j.checkpoint.AtomicFiles;
 import org.qlora4j.error.DeviceException;
 import tools.jackson.core.JacksonException;
+import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
 
-/** {@code metrics.jsonl}: one line for each logged step, appended as it happens. */
+/**
+ * {@code metrics.jsonl}, one line for each logged step and each evaluation, or another file of
+ * lines with a step, appended as it happens.
+ */
 record MetricsFile(Path file) {
     private static final JsonMapper JSON = new JsonMapper();
 
-    /** Drops the lines of steps after the one a run is resumed from; they will come again. */
-    void keepUpTo(long step) {
+    /** Drops what a run that goes on from a state will write again: later steps and evaluations. */
+    void keepUpTo(TrainerState state) {
+        keep(json -> {
+            long step = json.path("step").asLong(Long.MAX_VALUE);
+            boolean comesAgain = json.has("eval_loss") && !state.isEvaluated();
+            return step < state.step() || (step == state.step() && !comesAgain);
+        });
+    }
+
+    /**
+     * Drops the lines that a condition does not hold for; a line cut off by a kill is an empty
+     * object.
+     */
+    void keep(Predicate<JsonNode> wanted) {
         if (!Files.exists(file)) {
             return;
         }
         List<String> kept = new ArrayList<>();
         try {
             for (String line : Files.readAllLines(file)) {
-                if (stepOf(line) <= step) {
+                if (wanted.test(parse(line))) {
                     kept.add(line + "\n");
                 }
             }
@@ -35,11 +52,11 @@ record MetricsFile(Path file) {
         AtomicFiles.writeText(file, String.join("", kept));
     }
 
-    private static long stepOf(String line) {
+    private static JsonNode parse(String line) {
         try {
-            return JSON.readTree(line).path("step").asLong(Long.MAX_VALUE);
+            return JSON.readTree(line);
         } catch (JacksonException e) {
-            return Long.MAX_VALUE; // a line that a killed run had not finished
+            return JSON.createObjectNode(); // a line that a killed run had not finished
         }
     }
 
@@ -53,6 +70,23 @@ record MetricsFile(Path file) {
         line.put("tokens", m.tokens());
         line.put("label_tokens", m.labelTokens());
         line.put("tokens_per_second", Math.round(m.tokensPerSecond() * 10) / 10.0);
+        append(line);
+    }
+
+    void append(EvalMetrics m) {
+        Map<String, Object> line = new LinkedHashMap<>();
+        line.put("step", m.step());
+        line.put("epoch", m.epoch());
+        line.put("eval_loss", m.loss());
+        line.put("eval_perplexity", m.perplexity());
+        line.put("eval_samples", m.examples());
+        line.put("eval_label_tokens", m.labelTokens());
+        line.put("eval_runtime", Math.round(m.seconds() * 1000) / 1000.0);
+        append(line);
+    }
+
+    /** Appends a line. */
+    void append(Map<String, ?> line) {
         try {
             Files.writeString(
                     file,

@@ -64,10 +64,17 @@ final class QloraFlagTable {
                 Map.of("all", "all-linear"),
                 "qlora.py adapts all linear layers; choose others with the key lora.target_modules");
         flags.ignored("memory is planned from what the device has", NONE, "max_memory_MB");
-        flags.ignored(
-                "metrics are written to metrics.jsonl in the run folder",
-                Set.of("none"),
-                "report_to");
+        flags.sets(
+                "report_to",
+                "train.report_to",
+                Map.of(
+                        "none",
+                        "[]",
+                        "tensorboard",
+                        "[html, tensorboard]",
+                        "all",
+                        "[html, png, tensorboard]"),
+                "reports are html, png and tensorboard; use none, tensorboard or all");
         flags.sets("output_dir", "train.output_dir");
         flags.sets("optim", "train.optim");
         flags.sets("per_device_train_batch_size", "train.per_device_train_batch_size");
@@ -94,18 +101,22 @@ final class QloraFlagTable {
     }
 
     private static void addEvaluation(FlagTableBuilder flags) {
+        flags.sets("do_eval", "eval.do_eval");
+        flags.sets("evaluation_strategy", "eval.eval_strategy");
+        flags.sets("eval_strategy", "eval.eval_strategy");
+        flags.sets("per_device_eval_batch_size", "eval.per_device_eval_batch_size");
+        flags.sets("per_gpu_eval_batch_size", "eval.per_device_eval_batch_size");
+        flags.sets("eval_steps", "eval.eval_steps");
+        flags.sets("load_best_model_at_end", "eval.load_best_model_at_end");
+        flags.sets(
+                "metric_for_best_model",
+                "eval.metric_for_best_model",
+                Map.of("loss", "eval_loss"),
+                null);
+        flags.sets("greater_is_better", "eval.greater_is_better");
         flags.ignored(
-                "training does not stop to evaluate, and trains on the rows that qlora.py would hold out",
-                Set.of("false", "no"),
-                "do_eval",
-                "evaluation_strategy",
-                "eval_strategy");
-        flags.ignored(
-                "training does not stop to evaluate",
+                "evaluation is of the loss alone, at the steps of --eval_steps",
                 NONE,
-                "per_device_eval_batch_size",
-                "per_gpu_eval_batch_size",
-                "eval_steps",
                 "eval_delay",
                 "eval_accumulation_steps",
                 "prediction_loss_only",
@@ -123,15 +134,6 @@ final class QloraFlagTable {
                 FALSE,
                 "do_predict",
                 "predict_with_generate");
-        flags.refused(
-                "without evaluation no checkpoint is the best; the last is kept",
-                FALSE,
-                "load_best_model_at_end");
-        flags.ignored(
-                "training does not stop to evaluate",
-                NONE,
-                "metric_for_best_model",
-                "greater_is_better");
     }
 
     private static void addGeneration(FlagTableBuilder flags) {

@@ -23,8 +23,7 @@ final class ResumeCheck {
     private ResumeCheck() {}
 
     /** The newest whole checkpoint of the run; empty if it was ended before its first. */
-    static Optional<RunCheckpoint> newest(
-            RunFolder folder, RunConfig config, String dataFingerprint) {
+    static Optional<RunCheckpoint> newest(RunFolder folder, RunConfig config, Fingerprints now) {
         requireSame(folder, fixed(RunConfigReader.read(folder.configFile())), fixed(config));
         Optional<RunCheckpoint> newest = folder.newestWhole();
         if (newest.isEmpty() && folder.hasCheckpoints()) {
@@ -33,10 +32,15 @@ final class ResumeCheck {
                     folder.path());
         }
         newest.ifPresent(checkpoint -> {
-            if (!checkpoint.state().dataFingerprint().equals(dataFingerprint)) {
+            String changed = checkpoint.state().origin().changedIn(now);
+            if (changed != null) {
                 throw ConfigException.of(
-                        "%s: the data has changed since %s was saved; resume with the same file, or begin a new run",
-                        config.data().dataset(), checkpoint.folder());
+                        "%s: %s has changed since %s was saved; resume with the same, or begin a new run",
+                        changed.endsWith("model")
+                                ? config.model().modelNameOrPath()
+                                : config.data().dataset(),
+                        changed,
+                        checkpoint.folder());
             }
         });
         return newest;
@@ -48,11 +52,13 @@ final class ResumeCheck {
         JsonNode tree = ConfigMapper.YAML.valueToTree(config);
         tree.forEachEntry((section, keys) ->
                 keys.forEachEntry((key, value) -> {
-                    if (!section.equals("train") || FIXED_OF_TRAIN.contains(key)) {
+                    boolean free = section.equals("train") && !FIXED_OF_TRAIN.contains(key);
+                    if (!free && !section.equals("eval")) {
                         out.put(section + "." + key, value);
                     }
                 }));
         out.remove("data.dataset"); // a file may be moved: its fingerprint is compared
+        out.remove("data.eval_dataset");
         return out;
     }
 

@@ -8,7 +8,6 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.security.DigestInputStream;
 import java.security.MessageDigest;
-import java.security.NoSuchAlgorithmException;
 import java.util.HexFormat;
 import java.util.LinkedHashMap;
 import java.util.Map;
@@ -64,13 +63,13 @@ public record RunCheckpoint(Path folder, TrainerState state) {
                     folder.resolve(STATE_FILE), JSON.writeValueAsString(state.toJson()) + "\n");
             AtomicFiles.writeText(
                     folder.resolve(SEAL),
-                    JSON.writeValueAsString(seal(folder, state.dataFingerprint())) + "\n");
+                    JSON.writeValueAsString(seal(folder, state.origin())) + "\n");
             building.commit();
         }
         return new RunCheckpoint(target, state);
     }
 
-    private static Map<String, Object> seal(Path folder, String dataFingerprint) {
+    private static Map<String, Object> seal(Path folder, Fingerprints origin) {
         Map<String, Object> environment = new LinkedHashMap<>();
         environment.put("threads", Engine.threads());
         environment.put("device", Kernels.current().deviceName());
@@ -79,7 +78,9 @@ public record RunCheckpoint(Path folder, TrainerState state) {
         environment.put("os", System.getProperty("os.name") + " " + System.getProperty("os.arch"));
         Map<String, Object> seal = new LinkedHashMap<>();
         seal.put("format", FORMAT);
-        seal.put("data_fingerprint", dataFingerprint);
+        seal.put("data_fingerprint", origin.data());
+        seal.put("held_out_fingerprint", origin.heldOut());
+        seal.put("base_fingerprint", origin.base());
         seal.put("environment", environment);
         seal.put("sha256", checksums(folder));
         seal.put(CHECKSUM, checksum(JSON.valueToTree(seal)));
@@ -89,7 +90,7 @@ public record RunCheckpoint(Path folder, TrainerState state) {
     /** SHA-256 of the seal itself, written without indents and without this key. */
     private static String checksum(JsonNode seal) {
         byte[] compact = seal.toString().getBytes(StandardCharsets.UTF_8);
-        return HexFormat.of().formatHex(sha256().digest(compact));
+        return HexFormat.of().formatHex(Fingerprints.sha256().digest(compact));
     }
 
     private static Map<String, String> checksums(Path folder) {
@@ -105,19 +106,11 @@ public record RunCheckpoint(Path folder, TrainerState state) {
     }
 
     private static String sha256(Path file) throws IOException {
-        MessageDigest digest = sha256();
+        MessageDigest digest = Fingerprints.sha256();
         try (InputStream in = new DigestInputStream(Files.newInputStream(file), digest)) {
             in.transferTo(OutputStream.nullOutputStream());
         }
         return HexFormat.of().formatHex(digest.digest());
-    }
-
-    private static MessageDigest sha256() {
-        try {
-            return MessageDigest.getInstance("SHA-256");
-        } catch (NoSuchAlgorithmException e) {
-            throw new IllegalStateException("every JDK has SHA-256", e);
-        }
     }
 
     /**
@@ -152,7 +145,10 @@ public record RunCheckpoint(Path folder, TrainerState state) {
             TrainerState state =
                     TrainerState.of(
                             JSON.readTree(folder.resolve(STATE_FILE)),
-                            json.path("data_fingerprint").asString(""));
+                            new Fingerprints(
+                                    json.path("data_fingerprint").asString(""),
+                                    json.path("held_out_fingerprint").asString(""),
+                                    json.path("base_fingerprint").asString("")));
             return Optional.of(new RunCheckpoint(folder, state));
         } catch (IOException | JacksonException e) {
             return Optional.empty();

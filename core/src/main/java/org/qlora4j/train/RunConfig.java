@@ -23,6 +23,7 @@ import org.qlora4j.quant.QuantConfig;
  * @param data what is trained on
  * @param distill a teacher to learn from
  * @param train the course of the run
+ * @param eval how it is judged on held-out examples
  */
 public record RunConfig(
         @JsonProperty("version") @JsonPropertyDescription("Version of this format.") int version,
@@ -34,8 +35,10 @@ public record RunConfig(
         @JsonProperty("data") @JsonPropertyDescription("What is trained on.") DataConfig data,
         @JsonProperty("distill") @JsonPropertyDescription("A larger model to learn from.")
                 DistillConfig distill,
-        @JsonProperty("train") @JsonPropertyDescription("The course of the run.")
-                TrainConfig train) {
+        @JsonProperty("train") @JsonPropertyDescription("The course of the run.") TrainConfig train,
+        @JsonProperty("eval")
+                @JsonPropertyDescription("How the run is judged on held-out examples.")
+                EvalConfig eval) {
     /** The only format so far. */
     public static final int VERSION = 1;
 
@@ -48,7 +51,8 @@ public record RunConfig(
                     LoraConfig.DEFAULT,
                     DataConfig.DEFAULT,
                     DistillConfig.DEFAULT,
-                    TrainConfig.DEFAULT);
+                    TrainConfig.DEFAULT,
+                    EvalConfig.DEFAULT);
 
     /**
      * Settings from words such as {@code train.max_steps=100}, everything else as {@link #DEFAULT}.
@@ -75,6 +79,11 @@ public record RunConfig(
                 model.init() != ModelInit.RANDOM || train.fullFinetune(),
                 "model.init must not be random where train.full_finetune is false: an adapter belongs to weights that"
                         + " are kept");
+        require(
+                !eval.enabled() || data.holdsOut(),
+                "eval.%s needs held-out examples; name a file as data.eval_dataset, or a number of examples as"
+                        + " data.eval_dataset_size",
+                eval.evalStrategy() == EvalStrategy.NO ? "do_eval" : "eval_strategy");
     }
 
     /** False for the name of a model that cannot be a path on this system. */

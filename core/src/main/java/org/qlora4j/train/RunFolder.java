@@ -9,6 +9,7 @@ import java.util.Optional;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
+import org.jspecify.annotations.Nullable;
 import org.qlora4j.checkpoint.AtomicFiles;
 import org.qlora4j.checkpoint.AtomicFolder;
 import org.qlora4j.error.ConfigException;
@@ -85,12 +86,16 @@ public record RunFolder(Path path) {
                 e);
     }
 
-    /** The folder of a run that is to go on, rid of what a killed process left half-written. */
-    static RunFolder reopen(Path path) {
+    /** Refuses a path at which no run is to go on with. */
+    static void requireRun(Path path) {
         if (!Files.isRegularFile(path.resolve(CONFIG_FILE))) {
             throw ConfigException.of(
                     "%s holds no run to resume; leave --resume out to begin one", path);
         }
+    }
+
+    /** The folder of a run that is to go on, rid of what a killed process left half-written. */
+    static RunFolder reopen(Path path) {
         RunFolder folder = new RunFolder(path);
         for (Path file : folder.files()) {
             Matcher leftover = LEFTOVER.matcher(String.valueOf(file.getFileName()));
@@ -110,8 +115,17 @@ public record RunFolder(Path path) {
         return path.resolve("metrics.jsonl");
     }
 
+    Path samplesFile() {
+        return path.resolve("samples.jsonl");
+    }
+
     Path checkpoint(long step) {
-        return path.resolve("checkpoint-" + step);
+        return path.resolve(nameOf(step));
+    }
+
+    /** Name of the folder with the checkpoint after so many steps. */
+    static String nameOf(long step) {
+        return "checkpoint-" + step;
     }
 
     /**
@@ -135,15 +149,18 @@ public record RunFolder(Path path) {
     }
 
     /**
-     * Deletes the oldest checkpoints beyond a number; 0 keeps all.
+     * Deletes the oldest checkpoints beyond a number, but not that of the best evaluation; 0 keeps
+     * all.
      *
      * @param step of the checkpoint saved last. Later ones are damaged, or the run would have gone
      *     on from them: they do not count, and are replaced when the run comes to their steps
      */
-    void keepNewest(int limit, long step) {
+    void keepNewest(int limit, long step, @Nullable BestEval best) {
         List<Path> folders = checkpoints().stream().filter(f -> step(f) <= step).toList();
         for (int i = limit; limit > 0 && i < folders.size(); i++) {
-            delete(folders.get(i));
+            if (best == null || step(folders.get(i)) != best.step()) {
+                delete(folders.get(i));
+            }
         }
     }
 

@@ -6,6 +6,7 @@ package org.qlora4j.train;
  * @param firstStep steps done before, by the run that is resumed; else 0
  * @param totalSteps steps at its end
  * @param examples examples an epoch
+ * @param heldOut examples it is evaluated on
  * @param baseParameters weights of the base model
  * @param baseBytes bytes in which they are held
  * @param trainable weights that learn
@@ -15,6 +16,7 @@ public record RunInfo(
         long firstStep,
         long totalSteps,
         int examples,
+        int heldOut,
         long baseParameters,
         long baseBytes,
         long trainable,

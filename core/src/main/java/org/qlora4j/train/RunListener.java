@@ -19,6 +19,9 @@ public interface RunListener {
     /** A step is done. */
     default void stepDone(StepMetrics metrics) {}
 
+    /** The held-out examples were evaluated. */
+    default void evaluated(EvalMetrics metrics) {}
+
     /** A checkpoint is whole on disk. */
     default void checkpointSaved(Path folder) {}
 

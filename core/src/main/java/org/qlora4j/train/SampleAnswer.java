@@ -1,9 +1,12 @@
 package org.qlora4j.train;
 
+import org.jspecify.annotations.Nullable;
+
 /**
- * What the model says to a prompt, each token the likeliest.
+ * What the model says to a sample prompt.
  *
- * @param base without the adapter
- * @param finetuned with it
+ * @param step steps done before
+ * @param base what the model said before the run; null while the run goes on
+ * @param finetuned what it says now
  */
-public record SampleAnswer(String prompt, String base, String finetuned) {}
+public record SampleAnswer(long step, String prompt, @Nullable String base, String finetuned) {}

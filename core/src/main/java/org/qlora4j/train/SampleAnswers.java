@@ -1,5 +1,6 @@
 package org.qlora4j.train;
 
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.function.BooleanSupplier;
@@ -14,40 +15,82 @@ import org.qlora4j.tokenize.Tokenizer;
  * changed.
  */
 final class SampleAnswers {
-    private SampleAnswers() {}
+    private final TrainConfig train;
+    private final CausalModel model;
+    private final Tokenizer tokenizer;
+    private final Learner learner;
+    private final MetricsFile file;
+    private final RunListener listener;
+    private final BooleanSupplier cancelled;
 
-    /** Stops between two tokens when the run is cancelled. */
-    static void give(
+    SampleAnswers(
             TrainConfig train,
             CausalModel model,
             Tokenizer tokenizer,
             Learner learner,
+            RunFolder folder,
             RunListener listener,
             BooleanSupplier cancelled) {
+        this.train = train;
+        this.model = model;
+        this.tokenizer = tokenizer;
+        this.learner = learner;
+        this.file = new MetricsFile(folder.samplesFile());
+        this.listener = listener;
+        this.cancelled = cancelled;
+    }
+
+    /** Forgets answers of later steps: a run that goes on gives them again. */
+    void keepUpTo(long step) {
+        file.keep(line -> line.path("step").asLong(Long.MAX_VALUE) <= step);
+    }
+
+    /** While the run goes on: answers where they are due after so many steps. */
+    void giveIfDue(long step) {
+        if (train.sampleSteps() > 0 && step % train.sampleSteps() == 0) {
+            for (String prompt : train.samplePrompt()) {
+                String now = answer(model, prompt);
+                if (cancelled.getAsBoolean()) {
+                    return;
+                }
+                tell(new SampleAnswer(step, prompt, null, now));
+            }
+        }
+    }
+
+    /** At the end: what the model says now beside what it said before the run. */
+    void giveAtEnd(long step) {
         List<String> prompts = train.samplePrompt();
         if (prompts.isEmpty()) {
             return;
         }
         List<String> before =
-                learner.withBase(base ->
-                        prompts.stream()
-                                .map(prompt -> answer(train, base, tokenizer, prompt, cancelled))
-                                .toList());
+                learner.withBase(
+                        base -> prompts.stream().map(prompt -> answer(base, prompt)).toList());
+        file.keep(line -> line.path("step").asLong(Long.MAX_VALUE) < step);
         for (int i = 0; i < prompts.size(); i++) {
-            String after = answer(train, model, tokenizer, prompts.get(i), cancelled);
+            String after = answer(model, prompts.get(i));
             if (cancelled.getAsBoolean()) {
                 return;
             }
-            listener.sampleAnswered(new SampleAnswer(prompts.get(i), before.get(i), after));
+            tell(new SampleAnswer(step, prompts.get(i), before.get(i), after));
         }
     }
 
-    private static String answer(
-            TrainConfig train,
-            CausalModel model,
-            Tokenizer tokenizer,
-            String prompt,
-            BooleanSupplier cancelled) {
+    private void tell(SampleAnswer answer) {
+        Map<String, Object> line = new LinkedHashMap<>();
+        line.put("step", answer.step());
+        line.put("prompt", answer.prompt());
+        if (answer.base() != null) {
+            line.put("base", answer.base());
+        }
+        line.put("answer", answer.finetuned());
+        file.append(line);
+        listener.sampleAnswered(answer);
+    }
+
+    /** Stops between two tokens when the run is cancelled. */
+    private String answer(CausalModel asked, String prompt) {
         String text =
                 tokenizer
                         .chatTemplate()
@@ -59,7 +102,7 @@ final class SampleAnswers {
                                         Map.of()))
                         .orElse(prompt);
         Generation generation =
-                new Generator(model)
+                new Generator(asked)
                         .generate(
                                 tokenizer.encode(text),
                                 GenerationConfig.DEFAULT.withMaxNewTokens(

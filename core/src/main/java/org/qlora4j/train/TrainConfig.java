@@ -44,6 +44,8 @@ import org.qlora4j.optim.OptimType;
  * @param threads CPU threads; 0 takes one a core
  * @param samplePrompt prompts answered by the base and by the finetuned model at the end
  * @param sampleMaxNewTokens longest such answer in tokens; at least 1
+ * @param sampleSteps steps between two such rounds of answers; 0 answers at the end only
+ * @param reportTo what shows the run, besides its metrics
  */
 public record TrainConfig(
         @JsonProperty("output_dir")
@@ -129,7 +131,15 @@ public record TrainConfig(
                 List<String> samplePrompt,
         @JsonProperty("sample_max_new_tokens")
                 @JsonPropertyDescription("Longest such answer, in tokens.")
-                int sampleMaxNewTokens) {
+                int sampleMaxNewTokens,
+        @JsonProperty("sample_steps")
+                @JsonPropertyDescription(
+                        "Steps between two rounds of answers to the sample prompts; 0 answers at the end only.")
+                int sampleSteps,
+        @JsonProperty("report_to")
+                @JsonPropertyDescription(
+                        "What to write besides metrics.jsonl: report.html, curves as PNG, TensorBoard's event files.")
+                List<ReportKind> reportTo) {
     /** The defaults of qlora.py; seed 42 is that of the Hugging Face trainer below it. */
     public static final TrainConfig DEFAULT =
             new TrainConfig(
@@ -158,7 +168,9 @@ public record TrainConfig(
                     40,
                     0,
                     List.of(),
-                    256);
+                    256,
+                    0,
+                    List.of(ReportKind.HTML));
 
     /**
      * Parameters up to which a model counts as 13B: LLaMA-13B has 13.016e9. The paper trains 7B and
@@ -233,7 +245,9 @@ public record TrainConfig(
                 "train.warmup_steps must be at most train.max_steps %s, got %d",
                 String.valueOf(maxSteps),
                 warmupSteps);
+        require(sampleSteps >= 0, "train.sample_steps must be at least 0, got %d", sampleSteps);
         samplePrompt = List.copyOf(samplePrompt);
+        reportTo = List.copyOf(reportTo);
     }
 
     private static boolean isPath(String text) {
@@ -277,8 +291,13 @@ public record TrainConfig(
         return (int) Math.max(1, Math.ceil(numTrainEpochs * stepsPerEpoch));
     }
 
+    /** Whether a checkpoint is due after so many steps. */
+    boolean saves(long step) {
+        return saveSteps > 0 && step % saveSteps == 0;
+    }
+
     /** Whether a step leaves a line in the metrics: the first, the last, and each so many. */
-    boolean logs(StepMetrics step) {
+    public boolean logs(StepMetrics step) {
         return step.step() % loggingSteps == 0
                 || step.step() == step.totalSteps()
                 || step.step() == 1;

@@ -16,7 +16,8 @@ import tools.jackson.databind.JsonNode;
  * @param maxSteps steps of the run
  * @param epoch passes over the data
  * @param tokensSeen tokens trained on, without padding
- * @param dataFingerprint checksum of the examples
+ * @param origin what the run was begun on
+ * @param best the best evaluation; null before the first
  * @param log an entry for each logged step, with the keys of the Hugging Face trainer
  */
 record TrainerState(
@@ -24,14 +25,18 @@ record TrainerState(
         long maxSteps,
         double epoch,
         long tokensSeen,
-        String dataFingerprint,
+        Fingerprints origin,
+        @Nullable BestEval best,
         List<Map<String, Object>> log) {
+    private static final String EARLY_STOPPING = "EarlyStoppingCallback";
+    private static final String PATIENCE_USED = "early_stopping_patience_counter";
+
     TrainerState {
         log = List.copyOf(log);
     }
 
-    static TrainerState atStart(String dataFingerprint, long maxSteps) {
-        return new TrainerState(0, maxSteps, 0, 0, dataFingerprint, List.of());
+    static TrainerState atStart(Fingerprints origin) {
+        return new TrainerState(0, 0, 0, 0, origin, null, List.of());
     }
 
     /** After one more step; a logged one leaves an entry. */
@@ -47,18 +52,43 @@ record TrainerState(
             entries.add(entry);
         }
         return new TrainerState(
-                m.step(), maxSteps, m.epoch(), tokensSeen + m.tokens(), dataFingerprint, entries);
+                m.step(), maxSteps, m.epoch(), tokensSeen + m.tokens(), origin, best, entries);
+    }
+
+    /**
+     * After an evaluation at this step; how long it took is left out, so that equal runs save equal
+     * bytes.
+     */
+    TrainerState after(EvalMetrics m, BestEval best) {
+        List<Map<String, Object>> entries = new ArrayList<>(log);
+        Map<String, Object> entry = new LinkedHashMap<>();
+        entry.put("epoch", m.epoch());
+        entry.put("eval_loss", m.loss());
+        entry.put("eval_perplexity", m.perplexity());
+        entry.put("step", m.step());
+        entries.add(entry);
+        return new TrainerState(step, maxSteps, epoch, tokensSeen, origin, best, entries);
+    }
+
+    /** Whether the weights were evaluated as they are at this step. */
+    boolean isEvaluated() {
+        return log.stream()
+                .anyMatch(entry ->
+                        entry.containsKey("eval_loss")
+                                && entry.get("step") instanceof Number at
+                                && at.longValue() == step);
     }
 
     TrainerState withMaxSteps(long steps) {
-        return new TrainerState(step, steps, epoch, tokensSeen, dataFingerprint, log);
+        return new TrainerState(step, steps, epoch, tokensSeen, origin, best, log);
     }
 
     /** The content of {@code trainer_state.json}. */
     Map<String, @Nullable Object> toJson() {
         Map<String, @Nullable Object> json = new TreeMap<>();
-        json.put("best_metric", null);
-        json.put("best_model_checkpoint", null);
+        json.put("best_global_step", best == null ? null : best.step());
+        json.put("best_metric", best == null ? null : best.value());
+        json.put("best_model_checkpoint", best == null ? null : RunFolder.nameOf(best.step()));
         json.put("epoch", epoch);
         json.put("global_step", step);
         json.put("is_local_process_zero", true);
@@ -66,10 +96,14 @@ record TrainerState(
         json.put("log_history", log);
         json.put("max_steps", maxSteps);
         json.put("num_input_tokens_seen", tokensSeen);
+        int patienceUsed = best == null ? 0 : best.patienceUsed();
+        json.put(
+                "stateful_callbacks",
+                Map.of(EARLY_STOPPING, Map.of("attributes", Map.of(PATIENCE_USED, patienceUsed))));
         return json;
     }
 
-    static TrainerState of(JsonNode json, String dataFingerprint) {
+    static TrainerState of(JsonNode json, Fingerprints origin) {
         List<Map<String, Object>> log = new ArrayList<>();
         for (JsonNode entry : json.path("log_history")) {
             Map<String, Object> values = new LinkedHashMap<>();
@@ -86,7 +120,21 @@ record TrainerState(
                 json.path("max_steps").asLong(0),
                 json.path("epoch").asDouble(0),
                 json.path("num_input_tokens_seen").asLong(0),
-                dataFingerprint,
+                origin,
+                bestOf(json),
                 log);
+    }
+
+    /** A checkpoint without evaluation, also one that was made before there was any, has none. */
+    private static @Nullable BestEval bestOf(JsonNode json) {
+        if (!json.path("best_metric").isNumber() || !json.path("best_global_step").isNumber()) {
+            return null;
+        }
+        JsonNode attributes =
+                json.path("stateful_callbacks").path(EARLY_STOPPING).path("attributes");
+        return new BestEval(
+                json.path("best_metric").asDouble(),
+                json.path("best_global_step").asLong(),
+                attributes.path(PATIENCE_USED).asInt(0));
     }
 }

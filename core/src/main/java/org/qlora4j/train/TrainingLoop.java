@@ -13,8 +13,8 @@ import org.qlora4j.optim.TrainableParameters;
 import org.qlora4j.tensor.NativeMemory;
 
 /**
- * The course of a run: plan a step, add up gradients, change the weights, report, save. It owns
- * nothing; what it works on is {@link TrainingRun}'s.
+ * The course of a run: plan a step, add up gradients, change the weights, report, evaluate, save.
+ * Use it once. It owns nothing; what it works on is {@link TrainingRun}'s.
  */
 final class TrainingLoop {
     private final RunConfig config;
@@ -26,18 +26,33 @@ final class TrainingLoop {
     private final TrainableParameters parameters;
     private final AdamW optimizer;
     private final @Nullable Teacher teacher;
+    private final SampleAnswers samples;
     private final RunListener listener;
     private final BooleanSupplier cancelled;
 
+    private final MetricsFile metrics;
+    private final BatchSampler sampler;
+    private final @Nullable Evaluation evaluation;
+    private final int total;
+    private TrainerState state;
+    private @Nullable TrainerState saved;
+    private @Nullable EvalMetrics lastEvaluation;
+
+    /**
+     * @param begin how far the run has come; weights and optimizer are those of then
+     * @param cancelled asked between micro-batches
+     */
     TrainingLoop(
             RunConfig config,
             CausalModel model,
             TrainingData data,
             RunFolder folder,
+            TrainerState begin,
             Learner learner,
             TrainableParameters parameters,
             AdamW optimizer,
             @Nullable Teacher teacher,
+            SampleAnswers samples,
             RunListener listener,
             BooleanSupplier cancelled) {
         this.config = config;
@@ -49,34 +64,31 @@ final class TrainingLoop {
         this.parameters = parameters;
         this.optimizer = optimizer;
         this.teacher = teacher;
+        this.samples = samples;
         this.listener = listener;
         this.cancelled = cancelled;
+        metrics = new MetricsFile(folder.metricsFile());
+        sampler = data.sampler(config);
+        evaluation = Evaluation.of(config.eval(), model, data);
+        total = train.totalSteps(sampler.stepsPerEpoch());
+        state = begin.withMaxSteps(total);
+        saved = begin.step() > 0 ? state : null;
     }
 
-    /**
-     * Trains to the end or until it is cancelled, and saves.
-     *
-     * @param start the checkpoint to go on from, whose weights are loaded; null for a new run
-     */
-    TrainResult run(@Nullable RunCheckpoint start) {
-        BatchSampler sampler = data.sampler(config);
-        int total = train.totalSteps(sampler.stepsPerEpoch());
-        LearningRate schedule = learningRate(total);
+    /** Trains to the end, until it gains no more, or until it is cancelled, and saves. */
+    TrainResult run() {
+        TrainerState first = state;
+        LearningRate schedule = learningRate();
         Update update = new Update(train, model, data, parameters, optimizer, teacher, cancelled);
-        TrainerState state =
-                start == null
-                        ? TrainerState.atStart(data.set().fingerprint(), total)
-                        : start.state().withMaxSteps(total);
-        MetricsFile metrics = new MetricsFile(folder.metricsFile());
-        metrics.keepUpTo(state.step());
-        listener.started(info(state));
+        metrics.keepUpTo(state);
+        samples.keepUpTo(state.step());
+        listener.started(info());
 
         long began = System.nanoTime();
-        TrainerState first = state;
         double firstLoss = Double.NaN;
         double lastLoss = Double.NaN;
-        long saved = start == null ? -1 : state.step();
-        while (state.step() < total && !cancelled.getAsBoolean()) {
+        evaluateIfDue(); // before the first step, or where a run was cancelled while it evaluated
+        while (state.step() < total && !stopsEarly() && !cancelled.getAsBoolean()) {
             long stepBegan = System.nanoTime();
             StepPlan plan = sampler.stepAt(state.step());
             Update.Window window = update.accumulate(plan);
@@ -100,44 +112,45 @@ final class TrainingLoop {
                             window.labelTokens(),
                             (now - stepBegan) / 1e9,
                             (now - began) / 1e9);
-            boolean logged = train.logs(done);
-            state = state.after(done, logged);
+            report(done);
             firstLoss = Double.isNaN(firstLoss) ? done.loss() : firstLoss;
             lastLoss = done.loss();
-            if (logged) {
-                metrics.append(done);
-            }
-            listener.stepDone(done);
-            if (train.saveSteps() > 0 && state.step() % train.saveSteps() == 0) {
-                saved = save(state);
+            evaluateIfDue();
+            samples.giveIfDue(state.step());
+            if (train.saves(state.step()) || isBestToKeep()) {
+                save();
             }
         }
-        if (saved != state.step() && state.step() > first.step()) {
-            saved = save(state);
+        if (state != saved && state.step() > 0) {
+            save();
         }
         return new TrainResult(
-                saved < 0 ? null : folder.checkpoint(saved),
+                outcome(),
                 state.step(),
                 firstLoss,
                 lastLoss,
+                lastEvaluation,
+                state.best(),
+                stopsEarly() && state.step() < total,
                 cancelled.getAsBoolean() && state.step() < total,
                 (System.nanoTime() - began) / 1e9,
                 state.tokensSeen() - first.tokensSeen(),
                 NativeMemory.peakBytes());
     }
 
-    private RunInfo info(TrainerState state) {
+    private RunInfo info() {
         return new RunInfo(
                 state.step(),
-                state.maxSteps(),
-                data.set().examples().size(),
+                total,
+                data.set().lengths().length,
+                data.eval() == null ? 0 : data.eval().lengths().length,
                 model.parameterCount(),
                 model.byteSize(),
                 learner.count(),
                 Kernels.current().name());
     }
 
-    private LearningRate learningRate(int total) {
+    private LearningRate learningRate() {
         double base = train.learningRateFor(model.parameterCount());
         if (train.learningRate() == null && base != train.learningRateFor(0)) {
             listener.notice("learning rate %s, the paper's for models above 13B".formatted(base));
@@ -150,13 +163,74 @@ final class TrainingLoop {
                 total);
     }
 
-    /** Saves a checkpoint, and returns its step. */
-    private long save(TrainerState state) {
+    private void report(StepMetrics done) {
+        boolean logged = train.logs(done);
+        state = state.after(done, logged);
+        if (logged) {
+            metrics.append(done);
+        }
+        listener.stepDone(done);
+    }
+
+    private void evaluateIfDue() {
+        EvalConfig eval = config.eval();
+        boolean due =
+                eval.isDue(state.step(), total, sampler.stepsPerEpoch(), train.loggingSteps());
+        if (evaluation == null || !due || state.isEvaluated()) {
+            return;
+        }
+        EvalMetrics measured = evaluation.measure(state.step(), state.epoch(), cancelled);
+        if (measured == null) {
+            return;
+        }
+        BestEval best =
+                BestEval.after(
+                        state.best(),
+                        eval.metricForBestModel().of(measured),
+                        state.step(),
+                        eval.earlyStoppingThreshold());
+        state = state.after(measured, best);
+        lastEvaluation = measured.withBest(best.step() == state.step());
+        metrics.append(measured);
+        listener.evaluated(lastEvaluation);
+    }
+
+    private boolean stopsEarly() {
+        return config.eval().stops(state.best());
+    }
+
+    /**
+     * Whether these weights were just found to be the best, and the run is to end with the best.
+     */
+    private boolean isBestToKeep() {
+        BestEval best = state.best();
+        return config.eval().loadBestModelAtEnd() && best != null && best.step() == state.step();
+    }
+
+    private void save() {
         FiniteCheck.require(parameters, state.step(), folder);
         Path target = folder.checkpoint(state.step());
         RunCheckpoint.save(target, state, learner, optimizer);
-        folder.keepNewest(train.saveTotalLimit(), state.step());
+        saved = state;
+        folder.keepNewest(train.saveTotalLimit(), state.step(), state.best());
         listener.checkpointSaved(target);
-        return state.step();
+    }
+
+    /** The checkpoint that the run ends with: the newest, or the best if it is to be that. */
+    private @Nullable Path outcome() {
+        if (saved == null) {
+            return null;
+        }
+        BestEval best = state.best();
+        boolean endsWithBest = config.eval().loadBestModelAtEnd() && !cancelled.getAsBoolean();
+        if (endsWithBest && best != null && best.step() > 0) {
+            if (RunCheckpoint.ifWhole(folder.checkpoint(best.step())).isPresent()) {
+                return folder.checkpoint(best.step());
+            }
+            listener.notice(
+                    "the best checkpoint, %s, is gone or damaged; the run ends with the newest"
+                            .formatted(folder.checkpoint(best.step())));
+        }
+        return folder.checkpoint(saved.step());
     }
 }

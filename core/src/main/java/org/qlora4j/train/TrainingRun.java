@@ -45,11 +45,24 @@ public final class TrainingRun {
             Engine.setThreads(config.train().threads());
         }
         Kernels.select(config.model().device());
-        Path path = Path.of(config.model().modelNameOrPath());
-        RunFolder old = resume ? RunFolder.reopen(config.train().outputPath()) : null;
-        if (old == null) { // the model may take minutes to load
-            RunFolder.requireFree(config.train().outputPath());
+        Path folder = config.train().outputPath();
+        if (!resume) {
+            RunFolder.requireFree(folder); // now, since the model may take minutes to load
+            return run(null);
         }
+        RunFolder.requireRun(folder);
+        try (RunLock lock = RunLock.take(folder)) {
+            return run(RunFolder.reopen(folder));
+        }
+    }
+
+    /**
+     * Loads all that a run works on, and trains.
+     *
+     * @param old the folder of the run to go on with, locked; null for a new run
+     */
+    private TrainResult run(@Nullable RunFolder old) {
+        Path path = Path.of(config.model().modelNameOrPath());
         try (Tokenizer tokenizer = Tokenizer.load(Models.folder(path));
                 CausalModel model = load(config, config.train().fullFinetune())) {
             TrainingData data =
@@ -60,34 +73,47 @@ public final class TrainingRun {
                             model.vocabularySize(),
                             model.maxPositions());
             data.set().report(config.data()).forEach(listener::notice);
-            RunCheckpoint start = old == null ? null : checkpoint(old, data);
+            Fingerprints origin = Fingerprints.of(config, data);
+            RunCheckpoint start = old == null ? null : checkpoint(old, origin);
+            TrainerState begin = start == null ? TrainerState.atStart(origin) : start.state();
             try (Learner learner = Learner.create(config, model, start);
                     TrainableParameters parameters =
                             new TrainableParameters(learner.parameters(), learner::decays);
                     Teacher teacher = Teacher.load(config, tokenizer, data.set().examples())) {
                 RunFolder folder = folder(old); // only now: bad input leaves nothing behind
-                try (AdamW optimizer = optimizer(old == null, folder, start, parameters)) {
+                try (RunLock lock = old == null ? RunLock.take(folder.path()) : null;
+                        AdamW optimizer = optimizer(old == null, folder, start, parameters)) {
+                    SampleAnswers samples =
+                            new SampleAnswers(
+                                    config.train(),
+                                    model,
+                                    tokenizer,
+                                    learner,
+                                    folder,
+                                    listener,
+                                    () -> cancelled);
                     TrainResult result =
                             new TrainingLoop(
                                             config,
                                             model,
                                             data,
                                             folder,
+                                            begin,
                                             learner,
                                             parameters,
                                             optimizer,
                                             teacher,
+                                            samples,
                                             listener,
                                             () -> cancelled)
-                                    .run(start);
+                                    .run();
+                    Path outcome = result.adapter();
+                    boolean isNewest = folder.checkpoint(result.steps()).equals(outcome);
+                    if (outcome != null && !isNewest) {
+                        learner.restore(outcome); // the best weights are those that answer
+                    }
                     if (!result.cancelled()) {
-                        SampleAnswers.give(
-                                config.train(),
-                                model,
-                                tokenizer,
-                                learner,
-                                listener,
-                                () -> cancelled);
+                        samples.giveAtEnd(result.steps());
                     }
                     listener.finished(result);
                     return result;
@@ -96,9 +122,8 @@ public final class TrainingRun {
         }
     }
 
-    private @Nullable RunCheckpoint checkpoint(RunFolder old, TrainingData data) {
-        RunCheckpoint newest =
-                ResumeCheck.newest(old, config, data.set().fingerprint()).orElse(null);
+    private @Nullable RunCheckpoint checkpoint(RunFolder old, Fingerprints origin) {
+        RunCheckpoint newest = ResumeCheck.newest(old, config, origin).orElse(null);
         if (newest == null) {
             listener.notice("the run has no checkpoint yet, so it begins with step 1");
         }

@@ -96,7 +96,7 @@ class KillTest {
                 .noneMatch(name -> name.startsWith(".") || name.endsWith(".tmp"));
     }
 
-    private static List<String> settings(Path run, Path data) {
+    static List<String> settings(Path run, Path data) {
         return List.of(
                 "model.model_name_or_path=" + TinyLlama.folder(),
                 "quantization.bnb_4bit_compute_dtype=float32",

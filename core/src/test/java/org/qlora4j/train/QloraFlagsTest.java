@@ -109,16 +109,15 @@ class QloraFlagsTest {
         assertThat(train.seed()).isZero();
         assertThat(train.dataSeed()).isEqualTo(42L);
         assertThat(train.sampleMaxNewTokens()).isEqualTo(32);
+        assertThat(config.data().evalDatasetSize()).isEqualTo(1024);
+        assertThat(config.eval().evalStrategy()).isEqualTo(EvalStrategy.STEPS);
+        assertThat(config.eval().evalSteps()).isEqualTo(187);
+        assertThat(config.eval().perDeviceEvalBatchSize()).isEqualTo(4);
+        assertThat(config.eval().doEval()).isTrue();
         assertThat(overrides.notices())
                 .extracting(notice ->
                         notice.substring(2, notice.indexOf(" has no effect")).split(" ")[0])
-                .containsExactly(
-                        "evaluation_strategy",
-                        "per_device_eval_batch_size",
-                        "dataloader_num_workers",
-                        "do_eval",
-                        "do_mmlu_eval",
-                        "eval_steps");
+                .containsExactly("dataloader_num_workers", "do_mmlu_eval");
     }
 
     @ParameterizedTest

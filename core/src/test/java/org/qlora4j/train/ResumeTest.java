@@ -26,6 +26,7 @@ import org.junit.jupiter.params.provider.MethodSource;
 import org.junit.jupiter.params.provider.ValueSource;
 import org.qlora4j.error.ConfigException;
 import org.qlora4j.error.FormatException;
+import org.qlora4j.testing.TinyLlama;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
 import tools.jackson.databind.node.ObjectNode;
@@ -105,6 +106,26 @@ class ResumeTest {
         assertThat(run.resolve("checkpoint-6")).isDirectory();
         assertThat(RunConfigReader.read(run.resolve("config.yaml")).train().maxSteps())
                 .isEqualTo(6);
+    }
+
+    @Test
+    void otherBaseModel_isRefused() throws Exception {
+        Path model = Files.createDirectory(folder.resolve("model"));
+        TinyLlama.copyTo(model);
+        Path run = folder.resolve("run");
+        RunConfig config = TinyRun.config(model, run, data, "train.max_steps=2");
+        TinyRun.run(config);
+        Path weights = model.resolve("model.safetensors");
+        byte[] bytes = Files.readAllBytes(weights);
+        bytes[bytes.length - 2] ^= 1; // a low bit of the last weight
+        Files.write(weights, bytes);
+        assertThatThrownBy(() -> TinyRun.resume(config))
+                .isInstanceOf(ConfigException.class)
+                .hasMessageContaining(
+                        model
+                                + ": the base model has changed since "
+                                + run.resolve("checkpoint-2")
+                                + " was saved");
     }
 
     @Test

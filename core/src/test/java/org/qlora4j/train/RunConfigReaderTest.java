@@ -159,7 +159,9 @@ class RunConfigReaderTest {
                                 40,
                                 0,
                                 List.of(),
-                                256));
+                                256,
+                                0,
+                                List.of(ReportKind.HTML)));
     }
 
     @Test
@@ -254,7 +256,7 @@ class RunConfigReaderTest {
                     train: {batch_size: 5}               | unknown key train.batch_size; did you mean train.per_device_train_batch_size?
                     train: {lora_r: 5}                   | unknown key train.lora_r; did you mean lora.r?
                     train: {num_epochs: 5}               | unknown key train.num_epochs; did you mean train.num_train_epochs?
-                    training: {max_steps: 5}             | unknown key training; there are version, model, quantization, lora, data, distill, train
+                    training: {max_steps: 5}             | unknown key training; there are version, model, quantization, lora, data, distill, train, eval
                     model: {base_model: a}               | unknown key model.base_model; did you mean model.model_name_or_path?
                     quantization: {quant_type: a}        | unknown key quantization.quant_type; did you mean quantization.bnb_4bit_quant_type?
                     train: {learning-rate: 1}            | unknown key train.learning-rate; did you mean train.learning_rate?

@@ -1,0 +1,31 @@
+package org.qlora4j.train;
+
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The best evaluation of a run so far.
+ *
+ * @param value of the metric that decides; less is better
+ * @param step at which it was measured
+ * @param patienceUsed evaluations since one that was better than the best before it by more than
+ *     the threshold (EarlyStoppingCallback of transformers)
+ */
+public record BestEval(double value, long step, int patienceUsed) {
+    /**
+     * The best after one more evaluation.
+     *
+     * @param before null for the first
+     * @param threshold a gain up to this much counts as none for the patience
+     */
+    static BestEval after(@Nullable BestEval before, double value, long step, double threshold) {
+        if (before == null || Double.isNaN(before.value)) {
+            return new BestEval(value, step, 0);
+        }
+        boolean better = value < before.value;
+        boolean clearly = better && before.value - value > threshold;
+        return new BestEval(
+                better ? value : before.value,
+                better ? step : before.step,
+                clearly ? 0 : before.patienceUsed + 1);
+    }
+}

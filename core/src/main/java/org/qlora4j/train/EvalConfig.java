@@ -1,0 +1,132 @@
+package org.qlora4j.train;
+
+import static org.qlora4j.error.Require.require;
+
+import com.fasterxml.jackson.annotation.JsonProperty;
+import com.fasterxml.jackson.annotation.JsonPropertyDescription;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * How a run evaluates on held-out examples and what follows from it: section {@code eval} of the
+ * settings, with the keys of the Hugging Face trainer. The examples themselves are named in section
+ * {@code data}.
+ *
+ * @param evalStrategy when to evaluate
+ * @param evalSteps steps between two evaluations, at least 1; null takes {@code
+ *     train.logging_steps}
+ * @param evalOnStart evaluate before the first step too
+ * @param doEval evaluate at the end, even where the strategy is {@code no}
+ * @param perDeviceEvalBatchSize examples computed at once; at least 1
+ * @param loadBestModelAtEnd keep the checkpoint of the best evaluation and end with it
+ * @param metricForBestModel what best means
+ * @param greaterIsBetter false, or null for the same: of all metrics here less is better
+ * @param earlyStoppingPatience end the run after so many evaluations without a gain; 0 never does
+ * @param earlyStoppingThreshold a gain up to this much counts as none; at least 0
+ */
+public record EvalConfig(
+        @JsonProperty("eval_strategy")
+                @JsonPropertyDescription("When to evaluate on the held-out examples.")
+                EvalStrategy evalStrategy,
+        @JsonProperty("eval_steps")
+                @JsonPropertyDescription(
+                        "Steps between two evaluations with eval_strategy steps; null takes train.logging_steps.")
+                @Nullable Integer evalSteps,
+        @JsonProperty("eval_on_start")
+                @JsonPropertyDescription("Evaluate before the first step too.")
+                boolean evalOnStart,
+        @JsonProperty("do_eval")
+                @JsonPropertyDescription(
+                        "Evaluate at the end; a run with an eval_strategy always does.")
+                boolean doEval,
+        @JsonProperty("per_device_eval_batch_size")
+                @JsonPropertyDescription("Held-out examples computed at once.")
+                int perDeviceEvalBatchSize,
+        @JsonProperty("load_best_model_at_end")
+                @JsonPropertyDescription(
+                        "Save a checkpoint at each best evaluation, never delete it, and end the run with it.")
+                boolean loadBestModelAtEnd,
+        @JsonProperty("metric_for_best_model") @JsonPropertyDescription("What best means.")
+                EvalMetric metricForBestModel,
+        @JsonProperty("greater_is_better")
+                @JsonPropertyDescription(
+                        "False or null: of loss and perplexity the smaller is better.")
+                @Nullable Boolean greaterIsBetter,
+        @JsonProperty("early_stopping_patience")
+                @JsonPropertyDescription(
+                        "End the run after so many evaluations without a gain; 0 never does.")
+                int earlyStoppingPatience,
+        @JsonProperty("early_stopping_threshold")
+                @JsonPropertyDescription("A gain up to this much counts as none.")
+                double earlyStoppingThreshold) {
+    /** No evaluation, as in qlora.py; the batch size is that of the Hugging Face trainer. */
+    public static final EvalConfig DEFAULT =
+            new EvalConfig(
+                    EvalStrategy.NO,
+                    null,
+                    false,
+                    false,
+                    8,
+                    false,
+                    EvalMetric.EVAL_LOSS,
+                    null,
+                    0,
+                    0);
+
+    public EvalConfig {
+        require(
+                evalSteps == null || evalSteps >= 1,
+                "eval.eval_steps must be at least 1, got %s",
+                String.valueOf(evalSteps));
+        require(
+                perDeviceEvalBatchSize >= 1,
+                "eval.per_device_eval_batch_size must be at least 1, got %d",
+                perDeviceEvalBatchSize);
+        require(
+                greaterIsBetter == null || !greaterIsBetter,
+                "eval.greater_is_better must be false or null, got true: of loss and perplexity the smaller is better");
+        require(
+                earlyStoppingPatience >= 0,
+                "eval.early_stopping_patience must be at least 0, got %d",
+                earlyStoppingPatience);
+        require(
+                earlyStoppingThreshold >= 0 && Double.isFinite(earlyStoppingThreshold),
+                "eval.early_stopping_threshold must be at least 0, got %s",
+                earlyStoppingThreshold);
+        boolean never = evalStrategy == EvalStrategy.NO;
+        require(
+                !never || !loadBestModelAtEnd,
+                "eval.load_best_model_at_end must be false with eval.eval_strategy no; use steps or epoch");
+        require(
+                !never || earlyStoppingPatience == 0,
+                "eval.early_stopping_patience must be 0 with eval.eval_strategy no, got %d; use steps or epoch",
+                earlyStoppingPatience);
+        require(
+                !never || !evalOnStart,
+                "eval.eval_on_start must be false with eval.eval_strategy no; use steps or epoch");
+    }
+
+    /** Whether the run evaluates at all. */
+    public boolean enabled() {
+        return evalStrategy != EvalStrategy.NO || doEval;
+    }
+
+    /** Whether to evaluate after so many steps of a run; 0 is before the first. */
+    boolean isDue(long step, long totalSteps, int stepsPerEpoch, int loggingSteps) {
+        if (step == 0) {
+            return evalOnStart;
+        }
+        return (step == totalSteps && enabled())
+                || switch (evalStrategy) {
+                    case NO -> false;
+                    case STEPS -> step % (evalSteps == null ? loggingSteps : evalSteps) == 0;
+                    case EPOCH -> step % stepsPerEpoch == 0;
+                };
+    }
+
+    /** Whether patience is at its end. */
+    boolean stops(@Nullable BestEval best) {
+        return earlyStoppingPatience > 0
+                && best != null
+                && best.patienceUsed() >= earlyStoppingPatience;
+    }
+}

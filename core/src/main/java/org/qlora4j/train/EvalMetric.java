@@ -1,0 +1,25 @@
+package org.qlora4j.train;
+
+import com.fasterxml.jackson.annotation.JsonProperty;
+
+/** What tells the best checkpoint; of each of them less is better. */
+public enum EvalMetric {
+    /** Mean of -log p over the label tokens of the held-out examples, in nats. */
+    @JsonProperty("eval_loss")
+    EVAL_LOSS {
+        @Override
+        double of(EvalMetrics metrics) {
+            return metrics.loss();
+        }
+    },
+    /** Its exponential. */
+    @JsonProperty("eval_perplexity")
+    EVAL_PERPLEXITY {
+        @Override
+        double of(EvalMetrics metrics) {
+            return metrics.perplexity();
+        }
+    };
+
+    abstract double of(EvalMetrics metrics);
+}

@@ -1,0 +1,115 @@
+package org.qlora4j.report;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.awt.image.BufferedImage;
+import java.io.ByteArrayInputStream;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Map;
+import java.util.Objects;
+import java.util.stream.Stream;
+import javax.imageio.ImageIO;
+import javax.xml.parsers.DocumentBuilderFactory;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.qlora4j.train.ReportKind;
+import org.qlora4j.train.RunConfig;
+import org.qlora4j.train.RunInfo;
+import org.qlora4j.train.RunListener;
+import org.qlora4j.train.StepMetrics;
+import org.w3c.dom.Document;
+
+/** Reports of a run folder written by hand. */
+class RunReportsTest {
+    @TempDir Path run;
+
+    @BeforeEach
+    void layOut() throws Exception {
+        Files.writeString(
+                run.resolve("config.yaml"),
+                """
+                version: 1
+                model: {model_name_or_path: org/model}
+                data: {dataset: data.jsonl}
+                train: {output_dir: %s, max_steps: 40, report_to: [html, tensorboard]}
+                """
+                        .formatted(run));
+        StringBuilder metrics = new StringBuilder();
+        for (int i = 1; i <= 40; i++) {
+            metrics.append(
+                    "{\"step\":%d,\"epoch\":0.1,\"loss\":%s,\"grad_norm\":0.3,\"learning_rate\":2.0E-4,\"tokens_per_second\":500.0}%n"
+                            .formatted(i, 3.0 / i));
+            if (i % 20 == 0) {
+                metrics.append(
+                        "{\"step\":%d,\"epoch\":0.1,\"eval_loss\":%s,\"eval_perplexity\":2.5,\"eval_runtime\":1.0}%n"
+                                .formatted(i, 1.0 + 1.0 / i));
+            }
+        }
+        metrics.append("{\"step\":41,\"lo"); // a run that goes on while it is looked at
+        Files.writeString(run.resolve("metrics.jsonl"), metrics);
+        Files.writeString(
+                run.resolve("samples.jsonl"),
+                "{\"step\":40,\"prompt\":\"say <b>\",\"base\":\"&amp;\",\"answer\":\"<script>alert(1)</script>\"}\n");
+    }
+
+    @Test
+    void html_isWellFormedAndHoldsAllParts() throws Exception {
+        RunReports.write(run, List.of(ReportKind.HTML), Map.of("GiB of tensors at most", "1.50"));
+        String html = Files.readString(run.resolve("report.html"));
+        // as XML it parses only if every tag is closed and every text escaped
+        String xml = html.replace("<!doctype html>", "").replaceAll("<meta ([^>]*)>", "<meta $1/>");
+        Document page =
+                DocumentBuilderFactory.newInstance()
+                        .newDocumentBuilder()
+                        .parse(new ByteArrayInputStream(xml.getBytes(StandardCharsets.UTF_8)));
+        assertThat(page.getElementsByTagName("svg").getLength()).isEqualTo(4);
+        assertThat(page.getElementsByTagName("script").getLength()).isZero();
+        String text = page.getDocumentElement().getTextContent();
+        assertThat(text)
+                .contains("say <b>")
+                .contains("<script>alert(1)</script>")
+                .contains("GiB of tensors at most")
+                .contains("1.0250") // the better of two evaluations
+                .contains("train.report_to");
+        assertThat(html).doesNotContain("http://").doesNotContain("src=");
+    }
+
+    @Test
+    void png_showsCurves() throws Exception {
+        RunReports.write(run, List.of(ReportKind.PNG), Map.of());
+        for (String name : List.of("loss.png", "learning_rate.png")) {
+            BufferedImage image = ImageIO.read(run.resolve(name).toFile());
+            assertThat(image.getWidth()).isEqualTo(1000);
+            long drawn = 0;
+            for (int y = 0; y < image.getHeight(); y++) {
+                for (int x = 0; x < image.getWidth(); x++) {
+                    drawn += (image.getRGB(x, y) & 0xffffff) == 0x0b5fa5 ? 1 : 0;
+                }
+            }
+            assertThat(drawn).as("pixels of the main line in %s", name).isGreaterThan(500);
+        }
+    }
+
+    @Test
+    void tensorboard_isWrittenAsTheRunGoesOn() throws Exception {
+        RunConfig config = org.qlora4j.train.RunConfigReader.read(run.resolve("config.yaml"));
+        Path events;
+        try (RunReports reports = new RunReports(config, RunListener.NONE)) {
+            reports.started(new RunInfo(0, 40, 8, 0, 1000, 500, 10, "reference"));
+            try (Stream<Path> files = Files.list(run.resolve("tensorboard"))) {
+                events = Objects.requireNonNull(files.toList().getFirst());
+            }
+            long before = Files.size(events);
+            reports.stepDone(new StepMetrics(2, 40, 0.1, 3, 1, 1e-4, 10, 5, 1, 1));
+            assertThat(Files.size(events)).as("step 2 is not logged").isEqualTo(before);
+            reports.stepDone(new StepMetrics(10, 40, 0.1, 3, 1, 1e-4, 10, 5, 1, 1));
+            assertThat(Files.size(events)).isGreaterThan(before);
+        }
+        assertThat(Files.readString(events, StandardCharsets.ISO_8859_1))
+                .contains("brain.Event:2", "train/loss", "train/learning_rate");
+    }
+}

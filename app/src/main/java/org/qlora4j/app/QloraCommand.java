@@ -26,6 +26,7 @@ import picocli.CommandLine.Spec;
             TrainCommand.class,
             GenerateCommand.class,
             BenchCommand.class,
+            CheckCommand.class,
             ReportCommand.class,
             DataCommand.class,
             ShrinkCommand.class,

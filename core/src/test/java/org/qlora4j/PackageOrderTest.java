@@ -31,6 +31,7 @@ class PackageOrderTest {
     private static final List<String> ORDER =
             List.of(
                     "error",
+                    "hub",
                     "tensor",
                     "kernel",
                     "quant",

@@ -24,8 +24,8 @@ import org.qlora4j.error.DeviceException;
  * whether its end is cut, each int32; ids as int32; labels as a bit each, in bytes.
  */
 final class ExampleStore {
-    /** Tokens of more than this leave the heap: far beyond any set of a few hundred thousand. */
-    static final long MEMORY_BYTES = 64L << 20;
+    /** Tokens of more than this leave the heap: far beyond sets of a few ten thousand. */
+    static final long MEMORY_BYTES = Math.min(64L << 20, Runtime.getRuntime().maxMemory() / 16);
 
     private static final int HEADER_BYTES = 5 * Integer.BYTES;
     private static final int WRITE_BYTES = 1 << 20;

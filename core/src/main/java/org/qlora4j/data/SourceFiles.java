@@ -7,8 +7,12 @@ import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
 import java.nio.file.PathMatcher;
 import java.util.List;
+import java.util.Optional;
 import java.util.stream.Stream;
+import org.jspecify.annotations.Nullable;
 import org.qlora4j.error.FormatException;
+import org.qlora4j.hub.Hub;
+import org.qlora4j.hub.HubRepo;
 
 /** Which files a part of the data stands in: the file it names, those of a folder, of a glob. */
 final class SourceFiles {
@@ -24,8 +28,13 @@ final class SourceFiles {
         String wanted = part.split().isEmpty() ? split : part.split();
         Path path = local(part.path());
         if (path != null && Files.isDirectory(path)) {
-            List<Path> files = inFolder(path, path);
-            return SplitFiles.choose(path.toString(), files, path, part.name(), wanted);
+            List<String> names =
+                    inFolder(path, path).stream()
+                            .map(file -> path.relativize(file).toString().replace('\\', '/'))
+                            .toList();
+            return SplitFiles.choose(path.toString(), names, part.name(), wanted).stream()
+                    .map(name -> Source.of(path.resolve(name)))
+                    .toList();
         }
         if (path != null && Files.exists(path)) {
             return List.of(Source.of(path));
@@ -33,16 +42,25 @@ final class SourceFiles {
         if (isGlob(part.path())) {
             return glob(part.path());
         }
-        QloraDataset named = QloraDataset.of(part.path());
-        if (named != null) {
-            throw FormatException.of(
-                    "data.dataset %s is %s on the Hugging Face hub; name a file of it, with data.dataset_format %s",
-                    named.name(), named.repository(), named.format().key());
-        }
-        return List.of(Source.of(Path.of(part.path())));
+        return fromHub(part, wanted).stream().map(Source::of).toList();
     }
 
-    private static @org.jspecify.annotations.Nullable Path local(String name) {
+    /** The file itself, which is missing, for what cannot be a name of the hub. */
+    private static List<Path> fromHub(DatasetPart part, String split) {
+        QloraDataset named = QloraDataset.of(part.path());
+        String name = named == null ? part.path() : named.repository();
+        Optional<HubRepo> repo =
+                Source.isKnown(part.path()) ? Optional.empty() : HubDatasets.repo(name);
+        if (repo.isEmpty()) {
+            return List.of(Path.of(part.path()));
+        }
+        Hub hub = Hub.ofEnvironment();
+        return named != null && !named.file().isEmpty()
+                ? HubDatasets.file(hub, repo.get(), named.file())
+                : HubDatasets.files(hub, repo.get(), part, split);
+    }
+
+    private static @Nullable Path local(String name) {
         try {
             return Path.of(name);
         } catch (InvalidPathException e) { // a glob on Windows

@@ -1,6 +1,5 @@
 package org.qlora4j.data;
 
-import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
@@ -28,23 +27,19 @@ final class SplitFiles {
      * The files of a split.
      *
      * @param owner the folder or repository, for messages
-     * @param files all files that can be read
-     * @param root what their names are told from
-     * @param name the configuration: the folder they lie in below root; empty for any
+     * @param files all files that can be read, with slashes, from the owner down
+     * @param name the configuration: a folder they lie in; empty for any
      * @throws FormatException if the split has no files; says which there are
      */
-    static List<Source> choose(
-            String owner, List<Path> files, Path root, String name, String split) {
-        TreeMap<String, List<Path>> splits = new TreeMap<>();
+    static List<String> choose(String owner, List<String> files, String name, String split) {
+        TreeMap<String, List<String>> splits = new TreeMap<>();
         TreeSet<String> folders = new TreeSet<>();
-        for (Path file : files) {
-            Path relative = root.relativize(file);
-            for (int i = 0; i < relative.getNameCount() - 1; i++) {
-                folders.add(relative.getName(i).toString());
-            }
-            if (name.isEmpty() || isIn(relative, name)) {
-                splits.computeIfAbsent(splitOf(relative.toString()), s -> new ArrayList<>())
-                        .add(file);
+        for (String file : files) {
+            List<String> above = List.of(file.split("/"));
+            above = above.subList(0, above.size() - 1);
+            folders.addAll(above);
+            if (name.isEmpty() || above.contains(name)) {
+                splits.computeIfAbsent(splitOf(file), s -> new ArrayList<>()).add(file);
             }
         }
         if (splits.isEmpty()) {
@@ -54,26 +49,17 @@ final class SplitFiles {
                     : FormatException.of(
                             "%s has no configuration %s; its folders are %s", owner, name, folders);
         }
-        List<Path> unnamed = splits.remove("");
+        List<String> unnamed = splits.remove("");
         if (splits.isEmpty() && unnamed != null) {
             splits.put("train", unnamed);
         }
-        List<Path> chosen = splits.get(canonical(split));
+        List<String> chosen = splits.get(canonical(split));
         if (chosen == null) {
             throw FormatException.of(
                     "%s has no split %s; it has %s; name one with split, or as org/name:split",
                     owner, split, String.join(", ", splits.keySet()));
         }
-        return chosen.stream().map(Source::of).toList();
-    }
-
-    private static boolean isIn(Path relative, String folder) {
-        for (int i = 0; i < relative.getNameCount() - 1; i++) {
-            if (relative.getName(i).toString().equals(folder)) {
-                return true;
-            }
-        }
-        return false;
+        return List.copyOf(chosen);
     }
 
     /** The split whose word the path has, or an empty text. The last such word decides. */

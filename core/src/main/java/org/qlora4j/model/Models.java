@@ -21,9 +21,11 @@ public final class Models {
      * @throws FormatException if there is no such folder or file
      */
     public static Path folder(Path model) {
-        Path absolute = model.toAbsolutePath();
+        Path absolute = HubModels.locate(model).toAbsolutePath();
         if (!Files.exists(absolute)) {
-            throw FormatException.of("%s does not exist; check the path", model);
+            throw FormatException.of(
+                    "%s does not exist; check the path, or name a model of the hub as org/name",
+                    model);
         }
         Path around = absolute.getParent();
         return Files.isDirectory(absolute) || around == null ? absolute : around;
@@ -47,7 +49,7 @@ public final class Models {
      */
     public static CausalModel load(
             Path path, QuantConfig quantization, DType compute, boolean trainable) {
-        try (Checkpoint checkpoint = Checkpoint.open(path)) {
+        try (Checkpoint checkpoint = Checkpoint.open(HubModels.locate(path))) {
             LlamaConfig config = LlamaConfig.read(checkpoint.folder());
             return build(
                     config,

@@ -30,8 +30,8 @@ final class QloraFlagTable {
     private static void addModelAndData(FlagTableBuilder flags) {
         flags.sets("model_name_or_path", "model.model_name_or_path");
         flags.ignored("code that comes with a model is never run", FALSE, "trust_remote_code");
-        flags.ignored("nothing is downloaded; name a model's folder", FALSE, "use_auth_token");
-        flags.ignored("nothing is downloaded; name a model's folder", NONE, "cache_dir");
+        flags.ignored("the token of HF_TOKEN or of its file is used", FALSE, "use_auth_token");
+        flags.ignored("HF_HUB_CACHE names the cache of the hub", NONE, "cache_dir");
         flags.sets("max_train_samples", "data.max_train_samples");
         flags.sets("max_eval_samples", "data.max_eval_samples");
         flags.sets("eval_dataset_size", "data.eval_dataset_size");

@@ -173,7 +173,7 @@ class QloraFlagsTest {
     void shortenedFlag_isUnderstoodWhereItIsOneOnly() {
         assertThat(QloraFlags.parse(List.of("--use_auth")).notices())
                 .containsExactly(
-                        "--use_auth_token has no effect: nothing is downloaded; name a model's folder");
+                        "--use_auth_token has no effect: the token of HF_TOKEN or of its file is used");
         assertThatThrownBy(() -> QloraFlags.parse(List.of("--lora_", "1")))
                 .hasMessageStartingWith("--lora_: could be --lora_r, --lora_alpha,");
     }

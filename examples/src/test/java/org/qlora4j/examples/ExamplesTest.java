@@ -39,7 +39,8 @@ class ExamplesTest {
                         "guanaco/13b.yaml",
                         "guanaco/33b.yaml",
                         "guanaco/65b.yaml",
-                        "guanaco/7b.yaml");
+                        "guanaco/7b.yaml",
+                        "own-data/train.yaml");
     }
 
     @ParameterizedTest

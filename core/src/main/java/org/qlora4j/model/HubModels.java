@@ -1,0 +1,56 @@
+package org.qlora4j.model;
+
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.regex.Pattern;
+import org.qlora4j.error.FormatException;
+import org.qlora4j.hub.Hub;
+import org.qlora4j.hub.HubListing;
+import org.qlora4j.hub.HubRepo;
+
+/**
+ * Models of the Hugging Face hub by name, {@code org/name} or {@code org/name@revision}: settings,
+ * tokenizer and safetensors are downloaded, programs and other weights are not.
+ */
+final class HubModels {
+    /**
+     * What a process was told once holds for all of it: tokenizer and weights must be of one
+     * commit.
+     */
+    private static final Map<HubRepo, Path> LOCATED = new ConcurrentHashMap<>();
+
+    private static final Pattern WANTED =
+            Pattern.compile("[^/]*\\.safetensors(\\.index\\.json)?|[^/]*\\.json|[^/]*\\.jinja");
+
+    private HubModels() {}
+
+    /** The path itself if it exists, or is no name; else the folder of a snapshot. */
+    static Path locate(Path model) {
+        if (Files.exists(model)) {
+            return model;
+        }
+        Optional<HubRepo> repo =
+                HubRepo.of(HubRepo.Kind.MODEL, model.toString().replace('\\', '/'));
+        return repo.isEmpty()
+                ? model
+                : LOCATED.computeIfAbsent(repo.get(), r -> snapshot(Hub.ofEnvironment(), r));
+    }
+
+    /** Downloads what the cache lacks. */
+    static Path snapshot(Hub hub, HubRepo repo) {
+        HubListing listing = hub.list(repo);
+        List<String> wanted =
+                listing.files().stream().filter(f -> WANTED.matcher(f).matches()).toList();
+        if (!wanted.contains("config.json")
+                || wanted.stream().noneMatch(f -> f.endsWith(".safetensors"))) {
+            throw FormatException.of(
+                    "%s is no model that can be read: it needs config.json and *.safetensors, and has %s",
+                    repo, listing.files().stream().limit(12).toList());
+        }
+        return hub.fetch(listing, wanted);
+    }
+}

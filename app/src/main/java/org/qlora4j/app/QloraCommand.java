@@ -30,6 +30,7 @@ import picocli.CommandLine.Spec;
             ReportCommand.class,
             DataCommand.class,
             ShrinkCommand.class,
+            QuantizeCommand.class,
             DoctorCommand.class
         })
 final class QloraCommand implements Runnable {

@@ -54,6 +54,36 @@ public final class TensorBytes {
         }
     }
 
+    /**
+     * A weight in 4 bits as bitsandbytes stores it; its bytes are copied now.
+     *
+     * @param name key of the weight in the checkpoint
+     */
+    public static StoredQuantized toStored(String name, QuantizedMatrix matrix, Arena arena) {
+        BlockScales scales = matrix.scales();
+        Tensor nested = scales.nestedAbsmax();
+        return new StoredQuantized(
+                name,
+                matrix.type().key(),
+                matrix.blockSize(),
+                switch (matrix.dtype()) {
+                    case BF16 -> "bfloat16";
+                    case F16 -> "float16";
+                    default -> "float32";
+                },
+                matrix.shape(),
+                Tensors.copyOf(matrix.codes(), arena),
+                Tensors.copyOf(scales.absmax(), arena),
+                nested == null
+                        ? null
+                        : new StoredQuantized.Nested(
+                                Tensors.copyOf(nested, arena),
+                                scales.offset(),
+                                scales.map(),
+                                BlockScales.NESTED_BLOCK),
+                matrix.type().levels());
+    }
+
     private static Tensor bytes(DType dtype, java.lang.foreign.MemorySegment data) {
         return Tensors.fromBytes(dtype, new long[] {data.byteSize() / dtype.bytes()}, data);
     }

@@ -8,15 +8,23 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import org.qlora4j.autograd.Parameter;
+import org.qlora4j.autograd.Weight;
 import org.qlora4j.checkpoint.AtomicFiles;
+import org.qlora4j.checkpoint.AtomicFolder;
+import org.qlora4j.checkpoint.Bnb4bit;
 import org.qlora4j.checkpoint.Checkpoint;
 import org.qlora4j.checkpoint.SafetensorsFile;
 import org.qlora4j.checkpoint.SafetensorsWriter;
 import org.qlora4j.checkpoint.StoredType;
 import org.qlora4j.checkpoint.TensorBytes;
+import org.qlora4j.error.ConfigException;
 import org.qlora4j.error.DeviceException;
 import org.qlora4j.error.FormatException;
+import org.qlora4j.lora.LoraLinear;
+import org.qlora4j.quant.QuantConfig;
+import org.qlora4j.quant.QuantizedMatrix;
 import org.qlora4j.tensor.DType;
+import org.qlora4j.tensor.Engine;
 import org.qlora4j.tensor.Tensor;
 import org.qlora4j.tensor.TensorScope;
 import org.qlora4j.tensor.Tensors;
@@ -53,9 +61,9 @@ public final class ModelFolder {
     private ModelFolder() {}
 
     /**
-     * Writes a model whose weights are not in 4 bits into an existing folder; each file is whole or
-     * not there. Weights that learn are written as their f32 master copies, so that training goes
-     * on from them without loss; others as they are held.
+     * Writes a model into an existing folder; each file is whole or not there. Weights that learn
+     * are written as their f32 master copies, so that training goes on from them without loss;
+     * others as they are held, those in 4 bits as bitsandbytes stores them.
      *
      * @param source folder of the model it was made from, with config.json and tokenizer
      */
@@ -68,13 +76,62 @@ public final class ModelFolder {
             tied &= !p.name().equals("lm_head.weight");
             dtype = stored(p).dtype();
         }
-        writer.write(folder.resolve(Checkpoint.MODEL_FILE));
         ObjectNode config = readConfig(source);
+        config.remove(List.of("torch_dtype", "quantization_config"));
         config.put("tie_word_embeddings", tied);
         config.put("dtype", name(dtype));
-        config.remove(List.of("torch_dtype", "quantization_config"));
+        try (Arena arena = Arena.ofConfined()) {
+            QuantizedMatrix last = null;
+            for (LoraLinear linear : model.linears()) {
+                if (linear.weight() instanceof Weight.Quantized quantized) {
+                    String name = linear.path() + ".weight";
+                    last = quantized.matrix();
+                    Bnb4bit.add(writer, TensorBytes.toStored(name, last, arena));
+                }
+            }
+            if (last != null) {
+                config.set("quantization_config", quantizationConfig(last, name(dtype)));
+            }
+            writer.write(folder.resolve(Checkpoint.MODEL_FILE));
+        }
         writeConfig(config, folder);
         copyCompanions(source, folder, COMPANIONS);
+    }
+
+    /** What transformers reads bitsandbytes' weights by. */
+    private static ObjectNode quantizationConfig(QuantizedMatrix matrix, String compute) {
+        ObjectNode config = JSON.createObjectNode();
+        config.put("bnb_4bit_compute_dtype", compute);
+        config.put("bnb_4bit_quant_storage", "uint8");
+        config.put("bnb_4bit_quant_type", matrix.type().key());
+        config.put("bnb_4bit_use_double_quant", matrix.scales().nestedAbsmax() != null);
+        config.put("load_in_4bit", true);
+        config.put("load_in_8bit", false);
+        config.put("quant_method", "bitsandbytes");
+        return config;
+    }
+
+    /**
+     * Writes a model with its linear weights in 4 bits.
+     *
+     * @param source folder in the layout of Hugging Face, or a {@code .gguf} file in one
+     * @param target a folder that does not exist yet
+     * @return bytes of the file with the weights
+     */
+    public static long quantize(Path source, QuantConfig quantization, Path target) {
+        if (Files.exists(target)) {
+            throw ConfigException.of("%s exists; name a new folder for the model", target);
+        }
+        return Engine.call(() -> {
+            DType compute = quantization.computeDtype().onThisMachine();
+            try (CausalModel model = Models.load(source, quantization, compute);
+                    AtomicFolder building = AtomicFolder.begin(target.toAbsolutePath())) {
+                write(model, Models.folder(source), building.path());
+                long bytes = Files.size(building.path().resolve(Checkpoint.MODEL_FILE));
+                building.commit();
+                return bytes;
+            }
+        });
     }
 
     private static Tensor stored(Parameter p) {

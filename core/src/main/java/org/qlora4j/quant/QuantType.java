@@ -1,6 +1,7 @@
 package org.qlora4j.quant;
 
 import com.fasterxml.jackson.annotation.JsonProperty;
+import org.qlora4j.error.ConfigException;
 import org.qlora4j.kernel.CodeTable;
 
 /**
@@ -54,6 +55,17 @@ public enum QuantType {
     /** The 16 levels by code, a copy. */
     public float[] levels() {
         return table.levels().clone();
+    }
+
+    /** The type of that name; see {@link #key}. */
+    public static QuantType of(String key) {
+        return switch (key) {
+            case "nf4" -> NF4;
+            case "fp4" -> FP4;
+            default ->
+                    throw ConfigException.of(
+                            "the quantization type must be nf4 or fp4, got %s", key);
+        };
     }
 
     /** Name in checkpoints: {@code nf4} or {@code fp4}. */

@@ -1,0 +1,72 @@
+package org.qlora4j.app;
+
+import java.nio.file.Path;
+import java.util.Locale;
+import java.util.Objects;
+import java.util.concurrent.Callable;
+import org.jspecify.annotations.Nullable;
+import org.qlora4j.model.ModelFolder;
+import org.qlora4j.quant.QuantConfig;
+import org.qlora4j.quant.QuantType;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Spec;
+
+/** {@code qlora quantize --model DIR --out DIR}: a model in, the same in 4 bits out. */
+@Command(
+        name = "quantize",
+        description =
+                "Store a model's linear weights in 4 bits, in bitsandbytes' layout, which transformers reads too.")
+final class QuantizeCommand implements Callable<Integer> {
+    private static final QuantConfig PAPER = QuantConfig.DEFAULT;
+
+    @Option(
+            names = "--model",
+            required = true,
+            paramLabel = "DIR|FILE.gguf",
+            description = "The model.")
+    Path model = Path.of("");
+
+    @Option(
+            names = "--out",
+            required = true,
+            paramLabel = "DIR",
+            description = "The folder to make.")
+    Path out = Path.of("");
+
+    @Option(
+            names = "--quant-type",
+            paramLabel = "nf4|fp4",
+            description = "The 4-bit data type (nf4).")
+    @Nullable String type;
+
+    @Option(names = "--no-double-quant", description = "Keep the scales in 32 bits instead of 8.")
+    boolean noDoubleQuant;
+
+    @Option(
+            names = "--blocksize",
+            paramLabel = "N",
+            description = "Weights that share one scale (64).")
+    @Nullable Integer blockSize;
+
+    @Spec @Nullable CommandSpec spec;
+
+    @Override
+    public Integer call() {
+        QuantConfig config =
+                new QuantConfig(
+                        true,
+                        type == null ? PAPER.type() : QuantType.of(type),
+                        !noDoubleQuant,
+                        blockSize == null ? PAPER.blockSize() : blockSize,
+                        PAPER.computeDtype());
+        long bytes = ModelFolder.quantize(model, config, out);
+        Objects.requireNonNull(spec, "picocli sets it")
+                .commandLine()
+                .getOut()
+                .println(
+                        String.format(Locale.ROOT, "%s: weights in %s", out, ByteSize.text(bytes)));
+        return ExitCode.OK;
+    }
+}

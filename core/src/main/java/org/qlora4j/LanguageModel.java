@@ -170,6 +170,19 @@ public final class LanguageModel implements AutoCloseable {
                                 folder));
     }
 
+    /**
+     * Keeps the head as it is in the checkpoint when text is generated, in place of the 8 bits that
+     * are used where they change the probabilities of the next token by less than 0.001 nats.
+     *
+     * @return this model
+     */
+    public LanguageModel withExactHead() {
+        return onEngine(() -> {
+            model.inferenceHead().allowEightBits(false);
+            return this;
+        });
+    }
+
     /** Whether the checkpoint says how a chat becomes a prompt. */
     public boolean hasChatTemplate() {
         return tokenizer.chatTemplate().isPresent();

@@ -59,6 +59,11 @@ final class BenchDecodeCommand implements Callable<Integer> {
     int warm = 128;
 
     @Option(
+            names = "--exact-head",
+            description = "Keep the head as in the checkpoint; else in 8 bits where that is close.")
+    boolean exactHead;
+
+    @Option(
             names = "--no-quantize",
             description = "Keep the weights as in the checkpoint instead of 4 bits.")
     boolean noQuantize;
@@ -96,6 +101,7 @@ final class BenchDecodeCommand implements Callable<Integer> {
                                 ? Models.load(path, quantization, compute)
                                 : Models.random(shape, quantization, compute, false, 0)) {
             LlamaConfig config = shape != null ? shape : LlamaConfig.read(Models.folder(path));
+            loaded.inferenceHead().allowEightBits(!exactHead);
             double gflops = TrainBench.gemmGflops(config, prompt, compute);
             DecodeBench.Result result = DecodeBench.run(loaded, prompt, warm, tokens);
             double limit = gflops * 1e9 / flopsOfToken(config);
@@ -108,6 +114,11 @@ final class BenchDecodeCommand implements Callable<Integer> {
             line.put("new_tokens", tokens);
             line.put("prefill_tok_s", round(result.prefillTokensPerSecond(), 1));
             line.put("decode_tok_s", round(result.decodeTokensPerSecond(), 1));
+            line.put("head_bits", loaded.inferenceHead().bits(loaded));
+            double divergence = loaded.inferenceHead().divergence();
+            if (!Double.isNaN(divergence)) { // of random tokens; text costs less
+                line.put("head_kl_nats", round(divergence, 7));
+            }
             line.put("token_mib", round(result.bytesOfToken() / 0x1p20, 1));
             line.put("read_gb_s", round(result.readBytesPerSecond() / 1e9, 1));
             line.put("decode_share", round(result.bandwidthShare(), 3));

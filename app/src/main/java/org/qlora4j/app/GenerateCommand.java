@@ -118,6 +118,12 @@ final class GenerateCommand implements Callable<Integer> {
     @Nullable Long seed;
 
     @Option(
+            names = "--exact-head",
+            description =
+                    "Keep the head as in the checkpoint; else it is read in 8 bits where that costs less than 0.001 nats.")
+    boolean exactHead;
+
+    @Option(
             names = "--no-quantize",
             description = "Keep the weights as in the checkpoint instead of 4 bits.")
     boolean noQuantize;
@@ -147,6 +153,9 @@ final class GenerateCommand implements Callable<Integer> {
         try (LanguageModel loaded = LanguageModel.load(model, quantization(), device.choice())) {
             if (adapter != null) {
                 loaded.withAdapter(adapter);
+            }
+            if (exactHead) {
+                loaded.withExactHead();
             }
             Answer answer = answer(loaded, text, config, out);
             out.println();

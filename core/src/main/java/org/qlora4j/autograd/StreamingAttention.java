@@ -2,7 +2,6 @@ package org.qlora4j.autograd;
 
 import org.qlora4j.kernel.Kernels;
 import org.qlora4j.tensor.Tensor;
-import org.qlora4j.tensor.Tensors;
 
 /**
  * Attention of one new position in each of many texts of different lengths, for generation alone:
@@ -32,20 +31,20 @@ public final class StreamingAttention {
                     long rows = q.value().size(0);
                     long heads = q.value().size(2);
                     long headDim = q.value().size(3);
-                    long kvHeads = k.value().size(2);
-                    Tensor out = Tensors.empty(q.value().dtype(), rows, heads, headDim);
+
+                    Tensor out = call.result(q.value().dtype(), rows, 1, heads * headDim);
                     Kernels.current()
                             .streamAttention()
                             .step(
-                                    q.value().view(rows, heads, headDim),
-                                    k.value().view(rows, kvHeads, headDim),
-                                    v.value().view(rows, kvHeads, headDim),
+                                    q.value(),
+                                    k.value(),
+                                    v.value(),
                                     keys,
                                     values,
                                     lengths,
                                     1 / Math.sqrt(headDim),
                                     out);
-                    return out.view(rows, 1, heads * headDim);
+                    return out;
                 });
     }
 }

@@ -7,7 +7,7 @@ import org.qlora4j.autograd.OperationTimes;
 import org.qlora4j.autograd.Workspace;
 import org.qlora4j.lora.LoraLinear;
 import org.qlora4j.model.CausalModel;
-import org.qlora4j.model.KeyValueCache;
+import org.qlora4j.model.StreamCache;
 import org.qlora4j.tensor.DType;
 import org.qlora4j.tensor.Engine;
 import org.qlora4j.tensor.Tensor;
@@ -61,7 +61,7 @@ public final class DecodeBench {
         Generator generator = new Generator(model);
         double prefill = Double.MAX_VALUE;
         for (int i = 0; i < 4; i++) {
-            try (KeyValueCache cache = model.newCache(1, prompt)) {
+            try (StreamCache cache = model.newStreamCache(1)) {
                 long start = System.nanoTime();
                 generator.prefill(java.util.Arrays.copyOf(ids, prompt), cache);
                 double seconds = (System.nanoTime() - start) / 1e9;
@@ -70,11 +70,12 @@ public final class DecodeBench {
         }
         OperationTimes times = OperationTimes.ofThisThread();
         double decode;
-        try (KeyValueCache cache = model.newCache(1, START + Math.max(warm, tokens));
+        try (StreamCache cache = model.newStreamCache(1);
                 Workspace workspace = new Workspace()) {
+            cache.reserve(START + Math.max(warm, tokens));
             generator.prefill(java.util.Arrays.copyOf(ids, START), cache);
             feed(generator, ids, warm, cache, workspace);
-            cache.truncate(START);
+            cache.truncate(0, START);
             times.reset();
             long start = System.nanoTime();
             feed(generator, ids, tokens, cache, workspace);
@@ -94,14 +95,14 @@ public final class DecodeBench {
     }
 
     private static void feed(
-            Generator generator, int[] ids, int count, KeyValueCache cache, Workspace workspace) {
+            Generator generator, int[] ids, int count, StreamCache cache, Workspace workspace) {
         for (int i = 0; i < count; i++) {
             generator.next(ids[(START + i) % ids.length], cache, workspace);
         }
     }
 
     private static long bytesOfToken(CausalModel model) {
-        long bytes = model.head().byteSize();
+        long bytes = model.inferenceHead().byteSize(model);
         for (LoraLinear linear : model.linears()) {
             bytes += linear.weight().byteSize();
         }

@@ -4,14 +4,14 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Set;
 import java.util.function.IntPredicate;
-import org.jspecify.annotations.Nullable;
 import org.qlora4j.autograd.AttentionMask;
 import org.qlora4j.autograd.Tape;
 import org.qlora4j.autograd.Workspace;
 import org.qlora4j.error.ConfigException;
 import org.qlora4j.error.FormatException;
 import org.qlora4j.model.CausalModel;
-import org.qlora4j.model.KeyValueCache;
+import org.qlora4j.model.InferenceHead;
+import org.qlora4j.model.StreamCache;
 import org.qlora4j.tensor.Tensor;
 import org.qlora4j.tensor.TensorScope;
 import org.qlora4j.tensor.Tensors;
@@ -51,8 +51,9 @@ public final class Generator {
         Sampler sampler = Sampler.of(config);
         List<Integer> tokens = new ArrayList<>();
         long start = System.nanoTime();
-        try (KeyValueCache cache = model.newCache(1, last);
+        try (StreamCache cache = model.newStreamCache(1);
                 Workspace workspace = new Workspace()) {
+            cache.reserve(last);
             float[] logits = prefill(prompt, cache);
             long prefilled = System.nanoTime();
             while (true) {
@@ -108,7 +109,7 @@ public final class Generator {
     }
 
     /** Reads a prompt; logits of what follows it [vocabulary]. */
-    float[] prefill(int[] prompt, KeyValueCache cache) {
+    float[] prefill(int[] prompt, StreamCache cache) {
         float[] logits = {};
         for (int from = 0; from < prompt.length; from += chunk) {
             long[] ids = new long[Math.min(chunk, prompt.length - from)];
@@ -116,31 +117,42 @@ public final class Generator {
                 ids[i] = prompt[from + i];
             }
             boolean end = from + ids.length == prompt.length;
-            logits = read(ids, cache, end, null);
+            logits = first(ids, cache, end);
         }
         return logits;
     }
 
     /** Reads one id behind those in the cache; logits of what follows it [vocabulary]. */
-    float[] next(int id, KeyValueCache cache, Workspace workspace) {
-        return read(new long[] {id}, cache, true, workspace);
+    float[] next(int id, StreamCache cache, Workspace workspace) {
+        int position = cache.length(0);
+        try (TensorScope step = TensorScope.openSafetyNet();
+                AttentionMask mask = new AttentionMask(1, 1, position + 1, null);
+                Tape tape = Tape.inference(workspace)) {
+            Tensor input = tape.keep(Tensors.of(new long[] {id}, 1, 1));
+            Tensor hidden = model.hidden(tape, input, mask, cache, false).value();
+            try (TensorScope row = TensorScope.open()) {
+                return finite(model.inferenceHead().logits(model, hidden).toFloats(), position);
+            }
+        }
     }
 
-    /** Reads ids behind those in the cache; logits of what follows them if wanted, else nothing. */
-    private float[] read(
-            long[] ids, KeyValueCache cache, boolean wantLogits, @Nullable Workspace workspace) {
-        int keys = cache.length() + ids.length;
+    /** Reads a piece of a prompt; logits of what follows it if it is the end, else nothing. */
+    private float[] first(long[] ids, StreamCache cache, boolean end) {
+        int keys = Math.max(0, cache.length(0)) + ids.length;
         try (TensorScope step = TensorScope.openSafetyNet();
                 AttentionMask mask = new AttentionMask(1, ids.length, keys, null);
-                Tape tape = workspace == null ? Tape.inference() : Tape.inference(workspace)) {
+                Tape tape = Tape.inference()) {
             Tensor input = tape.keep(Tensors.of(ids, 1, ids.length));
-            Tensor hidden = model.hidden(tape, input, mask, cache, false).value();
-            if (!wantLogits) {
+            Tensor hidden =
+                    model.hidden(tape, input, mask, cache.fill(0, ids.length), false).value();
+            if (!end) {
                 return new float[0];
             }
             try (TensorScope row = TensorScope.open()) {
-                Tensor end = hidden.narrow(1, ids.length - 1, 1);
-                return finite(model.logits(end).toFloats(), keys - 1);
+                InferenceHead head = model.inferenceHead();
+                head.judge(model, hidden);
+                Tensor last = hidden.narrow(1, ids.length - 1, 1);
+                return finite(head.logits(model, last).toFloats(), keys - 1);
             }
         }
     }

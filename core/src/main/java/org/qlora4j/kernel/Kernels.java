@@ -29,6 +29,7 @@ import org.slf4j.LoggerFactory;
  * @param rotary rotary position embedding
  * @param elements elementwise operations
  * @param denseProduct few rows times a weight in 16 or 32 bits
+ * @param eightBitProduct few rows times a weight in 8 bits
  */
 public record Kernels(
         Device device,
@@ -42,7 +43,8 @@ public record Kernels(
         NormRows norm,
         RotaryRows rotary,
         ElementRows elements,
-        DenseProduct denseProduct) {
+        DenseProduct denseProduct,
+        EightBitProduct eightBitProduct) {
     private static final Logger LOG = LoggerFactory.getLogger(Kernels.class);
 
     /** The flag a JVM needs for the vector kernels. */
@@ -228,7 +230,8 @@ public record Kernels(
                 new VectorNormRows(workers, plain.norm),
                 new VectorRotaryRows(workers, plain.rotary),
                 new VectorElementRows(workers, plain.elements),
-                new VectorDenseProduct(workers));
+                new VectorDenseProduct(workers),
+                new VectorEightBitProduct(workers));
     }
 
     /** On a GPU only decoding is a kernel of our own; the rest is libtorch's. */
@@ -250,6 +253,7 @@ public record Kernels(
                 new ReferenceNormRows(),
                 new ReferenceRotaryRows(),
                 new ReferenceElementRows(),
-                new ReferenceDenseProduct());
+                new ReferenceDenseProduct(),
+                new ReferenceEightBitProduct());
     }
 }

@@ -26,9 +26,15 @@ record ReferenceStreamAttention() implements StreamAttention {
                 }
                 Tensor rowKeys = keys.select(0, row);
                 Tensor rowValues = values.select(0, row);
-                rowKeys.select(1, at / BLOCK).select(2, at % BLOCK).copyFrom(k.select(0, row));
-                rowValues.select(1, at).copyFrom(v.select(0, row));
-                target.copyFrom(attend(q.select(0, row), rowKeys, rowValues, at + 1, scale));
+                long kvHeads = values.size(1);
+                long headDim = values.size(3);
+                Tensor newKey = k.select(0, row).reshape(kvHeads, headDim);
+                Tensor newValue = v.select(0, row).reshape(kvHeads, headDim);
+                rowKeys.select(1, at / BLOCK).select(2, at % BLOCK).copyFrom(newKey);
+                rowValues.select(1, at).copyFrom(newValue);
+                Tensor heads = q.select(0, row).reshape(-1, headDim);
+                Tensor y = attend(heads, rowKeys, rowValues, at + 1, scale);
+                target.copyFrom(y.view(target.shape()));
             }
         }
     }

@@ -16,14 +16,14 @@ public sealed interface StreamAttention permits ReferenceStreamAttention, Vector
      * · keysᵀ) · values} for each head; query head h uses key head h / (heads / kvHeads). All
      * tensors are contiguous and of one type.
      *
-     * @param q [rows, heads, headDim]
-     * @param k [rows, kvHeads, headDim]
+     * @param q [rows, ..., headDim], with all heads of a row
+     * @param k [rows, ...], with all key heads of a row
      * @param v as k
      * @param keys [rows, kvHeads, capacity / 16, headDim, 16], so that 16 positions make a vector
      * @param values [rows, kvHeads, capacity, headDim]
      * @param lengths positions that each row holds already, fewer than the capacity; negative for a
      *     row without text, whose output is 0
-     * @param out as q; written
+     * @param out written: the elements of q
      */
     void step(
             Tensor q,

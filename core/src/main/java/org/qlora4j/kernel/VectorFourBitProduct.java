@@ -1,5 +1,6 @@
 package org.qlora4j.kernel;
 
+import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.ByteOrder;
@@ -39,6 +40,9 @@ record VectorFourBitProduct(Workers workers) implements FourBitProduct {
     /** Weights of one task, about 2 us of work. */
     private static final int TASK = 1 << 15;
 
+    private static final ThreadLocal<MemorySegment> LAST_LINE =
+            ThreadLocal.withInitial(() -> MemorySegment.NULL);
+
     @Override
     public boolean takes(DType dtype, long rows, long in, int blockSize) {
         return rows <= MOST_ROWS
@@ -54,11 +58,12 @@ record VectorFourBitProduct(Workers workers) implements FourBitProduct {
         int in = Math.toIntExact(x.size(-1));
         int out = Math.toIntExact(y.size(-1));
         int rows = Math.toIntExact(x.count() / in);
-        Line line = Line.of(in);
-        float[] laid = line.layOut(FloatRows.of(x), rows);
+        int groups = (in + GROUP - 1) / GROUP;
+        float[] laid = layOut(FloatRows.of(x), rows, in, groups);
         float[] levels = table.levels();
         FloatRows target = FloatRows.of(y);
         MemorySegment packed = codes.segment();
+        MemorySegment lastLine = in % GROUP == 0 ? packed : padded(packed, in, out);
         Absmax absmax = Absmax.of(scales, blockSize);
         int linesOfTask = Math.max(1, TASK / in);
         workers.run(
@@ -67,24 +72,37 @@ record VectorFourBitProduct(Workers workers) implements FourBitProduct {
                     int first = task * linesOfTask;
                     int end = Math.min(out, first + linesOfTask);
                     int halves = in / HALF;
-                    int room = (end - first) * halves;
-                    float[] scratch = FloatRows.scratch(room + (rows > 1 ? line.padded() : 0));
-                    absmax.decode((long) first * halves, room, scratch);
+                    int room = (end - first) * halves + 1;
+                    float[] scratch = FloatRows.scratch(room + (rows > 1 ? groups * GROUP : 0));
+                    absmax.decode((long) first * halves, room - 1, scratch);
+                    scratch[room - 1] = 0; // met by the zeros behind x
                     for (int i = first; i < end; i++) {
-                        long at = (long) i * in / 2;
+                        boolean last = lastLine != packed && i == out - 1;
+                        MemorySegment source = last ? lastLine : packed;
+                        long at = last ? 0 : (long) i * in / 2;
                         int scale = (i - first) * halves;
                         if (rows == 1) {
-                            target.set(i, dot(packed, at, levels, scratch, scale, laid, line));
+                            target.set(i, dot(source, at, levels, scratch, scale, laid, groups));
                         } else {
-                            decode(packed, at, levels, scratch, room, line);
+                            decode(source, at, levels, scratch, room, groups);
                             for (int row = 0; row < rows; row++) {
                                 target.set(
                                         (long) row * out + i,
-                                        dot(scratch, room, scale, laid, row, line));
+                                        dot(scratch, room, scale, laid, row, groups));
                             }
                         }
                     }
                 });
+    }
+
+    /** A copy of the last line of W with room behind it, so that its last load stays inside. */
+    private static MemorySegment padded(MemorySegment packed, int in, int out) {
+        MemorySegment room = LAST_LINE.get();
+        if (room.byteSize() < in / 2 + GROUP / 2) {
+            room = Arena.ofAuto().allocate(in / 2 + GROUP / 2);
+            LAST_LINE.set(room);
+        }
+        return room.copyFrom(packed.asSlice((long) (out - 1) * in / 2, in / 2));
     }
 
     /** Inner product of a line of W with the only row of x. */
@@ -95,13 +113,12 @@ record VectorFourBitProduct(Workers workers) implements FourBitProduct {
             float[] scales,
             int scale,
             float[] x,
-            Line line) {
+            int groups) {
         IntVector table = FloatVector.fromArray(FLOATS, levels, 0).reinterpretAsInts();
         FloatVector sum = FloatVector.zero(FLOATS);
-        for (int g = 0; g < line.groups; g++) {
-            int back = g < line.whole ? 0 : 1;
+        for (int g = 0; g < groups; g++) {
             int i = g * GROUP;
-            IntVector codes = IntVector.fromMemorySegment(INTS, packed, at + i / 2 - back * 32, LE);
+            IntVector codes = IntVector.fromMemorySegment(INTS, packed, at + i / 2, LE);
             FloatVector part = level(codes, table).mul(FloatVector.fromArray(FLOATS, x, i));
             part = level(codes, 4, table).fma(FloatVector.fromArray(FLOATS, x, i + 16), part);
             part = level(codes, 8, table).fma(FloatVector.fromArray(FLOATS, x, i + 32), part);
@@ -110,19 +127,18 @@ record VectorFourBitProduct(Workers workers) implements FourBitProduct {
             part = level(codes, 20, table).fma(FloatVector.fromArray(FLOATS, x, i + 80), part);
             part = level(codes, 24, table).fma(FloatVector.fromArray(FLOATS, x, i + 96), part);
             part = level(codes, 28, table).fma(FloatVector.fromArray(FLOATS, x, i + 112), part);
-            sum = part.fma(scalesOf(scales, scale + 2 * g - back), sum);
+            sum = part.fma(scalesOf(scales, scale + 2 * g), sum);
         }
         return FloatRows.sum(sum);
     }
 
     /** Writes the levels of a line of W behind the scales. */
     private static void decode(
-            MemorySegment packed, long at, float[] levels, float[] out, int from, Line line) {
+            MemorySegment packed, long at, float[] levels, float[] out, int from, int groups) {
         IntVector table = FloatVector.fromArray(FLOATS, levels, 0).reinterpretAsInts();
-        for (int g = 0; g < line.groups; g++) {
-            int back = g < line.whole ? 0 : 1;
+        for (int g = 0; g < groups; g++) {
             int i = g * GROUP;
-            IntVector codes = IntVector.fromMemorySegment(INTS, packed, at + i / 2 - back * 32, LE);
+            IntVector codes = IntVector.fromMemorySegment(INTS, packed, at + i / 2, LE);
             level(codes, table).intoArray(out, from + i);
             level(codes, 4, table).intoArray(out, from + i + 16);
             level(codes, 8, table).intoArray(out, from + i + 32);
@@ -136,11 +152,10 @@ record VectorFourBitProduct(Workers workers) implements FourBitProduct {
 
     /** Inner product of a decoded line of W with one row of x, in the order of the other one. */
     private static float dot(
-            float[] scratch, int decoded, int scale, float[] x, int row, Line line) {
-        int start = row * line.padded();
+            float[] scratch, int decoded, int scale, float[] x, int row, int groups) {
+        int start = row * groups * GROUP;
         FloatVector sum = FloatVector.zero(FLOATS);
-        for (int g = 0; g < line.groups; g++) {
-            int back = g < line.whole ? 0 : 1;
+        for (int g = 0; g < groups; g++) {
             int w = decoded + g * GROUP;
             int i = start + g * GROUP;
             FloatVector part = load(scratch, w).mul(load(x, i));
@@ -151,7 +166,7 @@ record VectorFourBitProduct(Workers workers) implements FourBitProduct {
             part = load(scratch, w + 80).fma(load(x, i + 80), part);
             part = load(scratch, w + 96).fma(load(x, i + 96), part);
             part = load(scratch, w + 112).fma(load(x, i + 112), part);
-            sum = part.fma(scalesOf(scratch, scale + 2 * g - back), sum);
+            sum = part.fma(scalesOf(scratch, scale + 2 * g), sum);
         }
         return FloatRows.sum(sum);
     }
@@ -175,41 +190,24 @@ record VectorFourBitProduct(Workers workers) implements FourBitProduct {
     }
 
     /**
-     * How a line of W is read: in {@code whole} loads, and if half a load is left, in one more that
-     * begins 32 bytes earlier, whose lower lanes meet zeros in x.
+     * x in f32 in the order of the weights: byte j holds elements 2j in its high and 2j + 1 in its
+     * low half, and lane l bytes 4l to 4l + 3. Where a line ends with half a load, zeros follow x:
+     * the weights of the next line, which that load brings too, then count nothing.
      */
-    private record Line(int in, int whole, int groups) {
-        static Line of(int in) {
-            return new Line(in, in / GROUP, (in + GROUP - 1) / GROUP);
-        }
-
-        int padded() {
-            return groups * GROUP;
-        }
-
-        /**
-         * x in f32 in the order of the weights: byte j holds elements 2j in its high and 2j + 1 in
-         * its low half, and lane l bytes 4l to 4l + 3.
-         */
-        float[] layOut(FloatRows x, int rows) {
-            float[] plain = FloatRows.scratch(in);
-            float[] laid = new float[rows * padded()];
-            for (int row = 0; row < rows; row++) {
-                x.copyRow((long) row * in, in, plain);
-                int start = row * padded();
-                for (int g = 0; g < groups; g++) {
-                    int first = g < whole ? 0 : LANES / 2;
-                    int from = g * GROUP - (g < whole ? 0 : HALF);
-                    for (int lane = first; lane < LANES; lane++) {
-                        for (int k = 0; k < 8; k++) {
-                            laid[start + g * GROUP + k * LANES + lane] =
-                                    plain[from + 8 * lane + (k ^ 1)];
-                        }
-                    }
+    private static float[] layOut(FloatRows x, int rows, int in, int groups) {
+        float[] plain = FloatRows.scratch(in);
+        float[] laid = new float[rows * groups * GROUP];
+        for (int row = 0; row < rows; row++) {
+            x.copyRow((long) row * in, in, plain);
+            int start = row * groups * GROUP;
+            for (int i = 0; i < in; i += 8) { // the eight of a lane
+                int at = start + i / GROUP * GROUP + i % GROUP / 8;
+                for (int k = 0; k < 8; k++) {
+                    laid[at + k * LANES] = plain[i + (k ^ 1)];
                 }
             }
-            return laid;
         }
+        return laid;
     }
 
     /** Decodes the absmax of a run of half loads. */
@@ -230,21 +228,29 @@ record VectorFourBitProduct(Workers workers) implements FourBitProduct {
         }
 
         void decode(long first, int count, float[] out) {
+            int blocks = count / halvesOfBlock;
             long block = first / halvesOfBlock;
-            for (int i = 0; i < count; block++) {
-                float value = at(block);
-                for (int end = i + halvesOfBlock; i < end; i++) {
-                    out[i] = value;
+            if (nested == null) {
+                MemorySegment.copy(codes, FLOAT, block * Float.BYTES, out, 0, blocks);
+            }
+            for (int i = 0; nested != null && i < blocks; ) {
+                long group = (block + i) / BlockScales.NESTED_BLOCK;
+                long endOfGroup = (group + 1) * BlockScales.NESTED_BLOCK - block;
+                int end = (int) Math.min(blocks, endOfGroup);
+                decode(block, i, end, nested.getAtIndex(FLOAT, group), out);
+                i = end;
+            }
+            if (halvesOfBlock > 1) {
+                for (int i = count - 1; i >= 0; i--) {
+                    out[i] = out[i / halvesOfBlock];
                 }
             }
         }
 
-        private float at(long block) {
-            if (nested == null) {
-                return codes.getAtIndex(FLOAT, block);
+        private void decode(long block, int from, int to, float scale, float[] out) {
+            for (int i = from; i < to; i++) {
+                out[i] = map[codes.get(BYTE, block + i) & 0xFF] * scale + offset;
             }
-            float scale = nested.getAtIndex(FLOAT, block / BlockScales.NESTED_BLOCK);
-            return map[codes.get(BYTE, block) & 0xFF] * scale + offset;
         }
     }
 }

@@ -42,7 +42,8 @@ record VectorStreamAttention(Workers workers, StreamAttention reference)
             reference.step(q, k, v, keys, values, lengths, scale, out);
             return;
         }
-        int kvHeads = Math.toIntExact(k.size(1));
+        int kvHeads = Math.toIntExact(values.size(1));
+        int headDim = Math.toIntExact(values.size(3));
         Step s =
                 new Step(
                         FloatRows.of(q),
@@ -52,8 +53,8 @@ record VectorStreamAttention(Workers workers, StreamAttention reference)
                         FloatRows.of(values),
                         FloatRows.of(out),
                         kvHeads,
-                        Math.toIntExact(q.size(1)) / kvHeads,
-                        Math.toIntExact(q.size(2)),
+                        Math.toIntExact(q.count() / k.count()),
+                        headDim,
                         Math.toIntExact(values.size(2)),
                         (float) scale);
         workers.run(lengths.length * kvHeads, task -> keyHead(s, task, lengths[task / kvHeads]));

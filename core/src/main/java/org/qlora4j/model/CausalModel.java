@@ -8,9 +8,12 @@ import org.qlora4j.autograd.Parameter;
 import org.qlora4j.autograd.Tape;
 import org.qlora4j.autograd.Var;
 import org.qlora4j.autograd.Weight;
+import org.qlora4j.kernel.DenseProduct;
+import org.qlora4j.kernel.Kernels;
 import org.qlora4j.lora.LoraLinear;
 import org.qlora4j.tensor.DType;
 import org.qlora4j.tensor.Tensor;
+import org.qlora4j.tensor.Tensors;
 
 /**
  * A decoder-only language model. It owns its weights; {@link #close} frees them. One file per
@@ -35,6 +38,9 @@ public sealed interface CausalModel extends AutoCloseable permits Llama {
 
     /** The head [vocabulary, hidden], which turns hidden states into logits. */
     Weight head();
+
+    /** The head as generation uses it; the model's own. */
+    InferenceHead inferenceHead();
 
     /** The linear layers but the head, in the order of the checkpoint. */
     List<LoraLinear> linears();
@@ -78,6 +84,13 @@ public sealed interface CausalModel extends AutoCloseable permits Llama {
      */
     default Tensor logits(Tensor hidden) {
         Tensor rows = hidden.reshape(-1, hidden.size(-1));
-        return rows.linear(head().dense(compute()), null).to(compute().wide());
+        DenseProduct few = Kernels.current().denseProduct();
+        Tensor weight = head().dense(compute());
+        if (few.takes(compute(), rows.size(0)) && rows.isContiguous() && weight.isContiguous()) {
+            Tensor logits = Tensors.empty(compute().wide(), rows.size(0), weight.size(0));
+            few.multiply(rows, weight, logits);
+            return logits;
+        }
+        return rows.linear(weight, null).to(compute().wide());
     }
 }

@@ -214,6 +214,11 @@ public final class Llama implements CausalModel {
     }
 
     @Override
+    public InferenceHead inferenceHead() {
+        return shared.head();
+    }
+
+    @Override
     public List<LoraLinear> linears() {
         return layers.stream().flatMap(l -> l.linears().stream()).toList();
     }

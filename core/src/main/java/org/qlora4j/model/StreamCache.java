@@ -1,6 +1,7 @@
 package org.qlora4j.model;
 
 import java.util.Arrays;
+import java.util.List;
 import java.util.function.LongFunction;
 import org.qlora4j.autograd.Attention;
 import org.qlora4j.autograd.AttentionMask;
@@ -97,8 +98,8 @@ public final class StreamCache implements PastKeyValues, AutoCloseable {
     }
 
     /**
-     * A past that writes a text's first positions into a free row: the model is then given the text
-     * alone, as a batch of one.
+     * A past that writes a text's first positions into a free row, and further ones behind them:
+     * the model is then given the text alone, as a batch of one.
      *
      * @param positions of the text; what the model is given behind them is not kept
      */
@@ -121,6 +122,11 @@ public final class StreamCache implements PastKeyValues, AutoCloseable {
             Tensor source = store.select(0, from).narrow(1, 0, count);
             store.select(0, to).narrow(1, 0, count).copyFrom(source);
         }
+    }
+
+    /** Forgets a row's positions from {@code newLength} on. */
+    public void truncate(int row, int newLength) {
+        lengths[row] = Math.min(lengths[row], newLength);
     }
 
     /** Forgets a row's text. */
@@ -158,19 +164,58 @@ public final class StreamCache implements PastKeyValues, AutoCloseable {
     record FirstPositions(StreamCache cache, int row, int positions) implements PastKeyValues {
         @Override
         public Rotary.Table angles(Tape tape, RotaryTables rotary, int time) {
-            return rotary.at(tape, 0, time);
+            return rotary.at(tape, cache.held(row), time);
         }
 
         @Override
         public Var attend(Tape tape, int layer, Var q, Var k, Var v, AttentionMask mask) {
-            cache.write(layer, row, k.value(), v.value(), positions);
-            return Attention.apply(tape, q, k, v, mask);
+            int past = cache.held(row);
+            if (past == 0) {
+                cache.write(layer, row, k.value(), v.value(), positions);
+                return Attention.apply(tape, q, k, v, mask);
+            }
+            Tensor keys = tape.keep(cache.withKeys(layer, row, past, k.value()));
+            Tensor values = tape.keep(cache.withValues(layer, row, past, v.value()));
+            cache.write(layer, row, keys, values, past + positions);
+            return Attention.apply(tape, q, tape.constant(keys), tape.constant(values), mask);
         }
 
         @Override
         public void advance(int time) {
-            cache.lengths[row] = positions;
+            cache.lengths[row] = cache.held(row) + positions;
         }
+    }
+
+    private int held(int row) {
+        return Math.max(0, lengths[row]);
+    }
+
+    /** The first keys of a row and new ones behind them, [1, past + time, kvHeads, headDim]. */
+    private Tensor withKeys(int layer, int row, int past, Tensor added) {
+        int blocks = (past + StreamAttention.BLOCK - 1) / StreamAttention.BLOCK;
+        try (TensorScope scope = TensorScope.open()) {
+            Tensor held =
+                    keys[layer]
+                            .select(0, row)
+                            .narrow(1, 0, blocks)
+                            .permute(1, 3, 0, 2)
+                            .reshape((long) blocks * StreamAttention.BLOCK, kvHeads, headDim)
+                            .narrow(0, 0, past);
+            return scope.promote(behind(held, added));
+        }
+    }
+
+    /** As {@link #withKeys} for values. */
+    private Tensor withValues(int layer, int row, int past, Tensor added) {
+        try (TensorScope scope = TensorScope.open()) {
+            Tensor held = values[layer].select(0, row).narrow(1, 0, past).transpose(0, 1);
+            return scope.promote(behind(held, added));
+        }
+    }
+
+    private Tensor behind(Tensor held, Tensor added) {
+        Tensor all = Tensors.cat(List.of(held, added.view(-1, kvHeads, headDim)), 0);
+        return all.view(1, all.size(0), kvHeads, headDim);
     }
 
     /** Writes the first {@code time} keys and values of [1, …, kvHeads, headDim] to a row. */

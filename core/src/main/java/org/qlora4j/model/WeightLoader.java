@@ -24,13 +24,14 @@ final class WeightLoader {
     private final QuantConfig quantization;
     private final DType compute;
     private final boolean trainable;
-    private final Shared shared = new Shared(new DequantizationBuffer());
+    private final Shared shared = new Shared(new DequantizationBuffer(), new InferenceHead());
 
     /** What all layers of a model share. */
-    record Shared(DequantizationBuffer buffer) implements AutoCloseable {
+    record Shared(DequantizationBuffer buffer, InferenceHead head) implements AutoCloseable {
         @Override
         public void close() {
             buffer.close();
+            head.close();
         }
     }
 

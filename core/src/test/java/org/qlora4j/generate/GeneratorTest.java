@@ -18,8 +18,8 @@ import org.junit.jupiter.params.provider.ValueSource;
 import org.qlora4j.error.ConfigException;
 import org.qlora4j.error.FormatException;
 import org.qlora4j.model.CausalModel;
-import org.qlora4j.model.KeyValueCache;
 import org.qlora4j.model.Models;
+import org.qlora4j.model.StreamCache;
 import org.qlora4j.quant.QuantConfig;
 import org.qlora4j.tensor.DType;
 import org.qlora4j.tensor.NativeMemory;
@@ -203,7 +203,7 @@ class GeneratorTest {
     }
 
     private static float[] prefill(Generator generator, int[] prompt) {
-        try (KeyValueCache cache = model.newCache(1, 64)) {
+        try (StreamCache cache = model.newStreamCache(1)) {
             return generator.prefill(prompt, cache);
         }
     }

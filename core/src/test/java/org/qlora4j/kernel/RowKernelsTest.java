@@ -291,6 +291,28 @@ class RowKernelsTest {
         }
     }
 
+    @ParameterizedTest(name = "{0}, {1} rows, {2} x {3}")
+    @CsvSource({"F32, 1, 1, 32", "BF16, 16, 33, 576", "BF16, 1, 700, 96"})
+    void eightBitProduct_vectorEqualsReferenceAndRowsDoNotMix(
+            DType dtype, int rows, int out, int in) {
+        try (TensorScope scope = TensorScope.open()) {
+            EightBitProduct vector = new VectorEightBitProduct(workers);
+            Tensor codes =
+                    Samples.normal(DType.F32, 7, out, in).mulInPlace(40).to(DType.I8).contiguous();
+            Tensor scales = Samples.normal(DType.F32, 8, out, in / 32).abs();
+            Tensor x = Samples.normal(DType.F32, 9, rows, in).to(dtype);
+            Tensor expected = Tensors.empty(DType.F32, rows, out);
+            Tensor actual = Tensors.full(Double.NaN, DType.F32, rows, out);
+            reference.eightBitProduct().multiply(x, codes, scales, expected);
+            vector.multiply(x, codes, scales, actual);
+            Close.assertClose("product", actual, expected, 2e-6, 0);
+
+            Tensor alone = Tensors.empty(DType.F32, 1, out);
+            vector.multiply(x.narrow(0, rows - 1, 1), codes, scales, alone);
+            assertThat(alone.toFloats()).isEqualTo(actual.narrow(0, rows - 1, 1).toFloats());
+        }
+    }
+
     /** 16 uneven levels in rising order. */
     private static final float[] LEVELS = {
         -1f, -.7f, -.53f, -.39f, -.28f, -.18f, -.09f, 0f, .08f, .16f, .25f, .34f, .44f, .56f, .72f,

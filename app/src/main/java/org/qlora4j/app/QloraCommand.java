@@ -31,6 +31,7 @@ import picocli.CommandLine.Spec;
             DataCommand.class,
             ShrinkCommand.class,
             QuantizeCommand.class,
+            PlanCommand.class,
             DoctorCommand.class
         })
 final class QloraCommand implements Runnable {

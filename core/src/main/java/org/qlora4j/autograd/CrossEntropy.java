@@ -16,7 +16,7 @@ public final class CrossEntropy {
     public static final int IGNORE = -100;
 
     /** Bytes of logits in one chunk. */
-    private static final long CHUNK_BYTES = 48L << 20;
+    public static final long CHUNK_BYTES = 48L << 20;
 
     private CrossEntropy() {}
 

@@ -9,8 +9,16 @@ import org.qlora4j.tensor.Tensors;
  * Dropout masks by counter: element i of the mask is a hash of the key and i. The backward pass,
  * and a checkpointed block that runs again, make the same mask from the same key and store none.
  */
-final class Dropout {
+public final class Dropout {
+    /** Elements made at once: bounds the memory of the steps of the hash. */
+    private static final int CHUNK = 1 << 16;
+
     private Dropout() {}
+
+    /** Most bytes that making a mask holds, the mask itself included: 13 steps of 8 bytes. */
+    public static long bytes(long count, int width) {
+        return count * width + Math.min(count, CHUNK) * (13L * Long.BYTES + 1 + width);
+    }
 
     /**
      * A mask of 0 and 1 / (1 - p) in the given shape.
@@ -23,24 +31,33 @@ final class Dropout {
             for (long s : shape) {
                 count *= s;
             }
-            // a 32-bit integer hash with low bias (Ellis, "lowbias32"), in the low half of 64-bit
-            // lanes
-            Tensor x = Tensors.arange(count, DType.I64);
-            x.addInPlace(key >>> 33); // a different stretch of the counter for each key …
-            x = xorShift(x.bitwiseAnd(0xFFFFFFFFL), 16);
-            x = multiply(x, 0x7feb352dL);
-            x =
-                    x.bitwiseXor(
-                            Tensors.full(
-                                    (double) (key & 0x7FFFFFFFL),
-                                    DType.I64,
-                                    1)); // … and another mixing
-            x = xorShift(x, 15);
-            x = multiply(x, 0x846ca68bL);
-            x = xorShift(x, 16);
-            Tensor kept = x.greaterOrEqual((long) (p * 0x1p32)).to(dtype);
-            return scope.promote(kept.mulInPlace(1 / (1 - p)).view(shape));
+            Tensor mask = Tensors.empty(dtype, count);
+            for (long from = 0; from < count; from += CHUNK) {
+                try (TensorScope chunk = TensorScope.open()) {
+                    long length = Math.min(CHUNK, count - from);
+                    Tensor x = hash(key, from, length);
+                    Tensor kept = x.greaterOrEqual((long) (p * 0x1p32)).to(dtype);
+                    mask.narrow(0, from, length).copyFrom(kept.mulInPlace(1 / (1 - p)));
+                }
+            }
+            return scope.promote(mask.view(shape));
         }
+    }
+
+    /**
+     * A 32-bit integer hash with low bias (Ellis, "lowbias32") of the elements from {@code from},
+     * in the low half of 64-bit lanes.
+     */
+    private static Tensor hash(long key, long from, long length) {
+        Tensor x = Tensors.arange(length, DType.I64);
+        x.addInPlace(from + (key >>> 33)); // a different stretch of the counter for each key …
+        x = xorShift(x.bitwiseAnd(0xFFFFFFFFL), 16);
+        x = multiply(x, 0x7feb352dL);
+        double low = (double) (key & 0x7FFFFFFFL); // … and another mixing
+        x = x.bitwiseXor(Tensors.full(low, DType.I64, 1));
+        x = xorShift(x, 15);
+        x = multiply(x, 0x846ca68bL);
+        return xorShift(x, 16);
     }
 
     private static Tensor xorShift(Tensor x, int bits) {

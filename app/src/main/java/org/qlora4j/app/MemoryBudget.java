@@ -1,0 +1,51 @@
+package org.qlora4j.app;
+
+import com.sun.management.OperatingSystemMXBean;
+import java.lang.management.ManagementFactory;
+import java.util.Locale;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+import org.qlora4j.error.ConfigException;
+
+/**
+ * Memory that a plan is held against.
+ *
+ * @param name as messages call it
+ * @param bytes of it
+ * @param taken by what is no tensor: on the CPU the Java heap and libtorch's code, on a GPU its
+ *     context and the workspaces of libraries
+ */
+record MemoryBudget(String name, long bytes, long taken) {
+    private static final Pattern SIZE = Pattern.compile("([1-9][0-9]{0,4})(?i:gi?b)");
+    private static final long GIB = 1L << 30;
+
+    /** Code and threads of JVM and libtorch, beside the heap: as measured with small models. */
+    private static final long PROCESS = 450L << 20;
+
+    /** {@code cpu}, or the size of a GPU such as {@code 24GB}, counted as makers do: in GiB. */
+    static MemoryBudget of(String device) {
+        if (device.toLowerCase(Locale.ROOT).equals("cpu")) {
+            if (ManagementFactory.getOperatingSystemMXBean()
+                    instanceof OperatingSystemMXBean system) {
+                long heap = Runtime.getRuntime().maxMemory();
+                return new MemoryBudget(
+                        "this machine", system.getTotalMemorySize(), heap + PROCESS);
+            }
+            throw new ConfigException(
+                    "--device cpu: this JVM does not say how much memory there is; give a size,"
+                            + " such as 16GB");
+        }
+        Matcher size = SIZE.matcher(device);
+        if (!size.matches()) {
+            throw ConfigException.of(
+                    "--device must be cpu or the memory of a GPU such as 24GB, got %s", device);
+        }
+        return new MemoryBudget(
+                "a GPU of " + size.group(1) + " GiB", Long.parseLong(size.group(1)) * GIB, GIB);
+    }
+
+    /** What tensors may take. */
+    long free() {
+        return Math.max(0, bytes - taken);
+    }
+}

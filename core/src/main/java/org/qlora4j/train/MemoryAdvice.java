@@ -1,0 +1,78 @@
+package org.qlora4j.train;
+
+import java.util.ArrayList;
+import java.util.List;
+import org.qlora4j.model.LlamaConfig;
+import org.qlora4j.train.MemoryPlan.Load;
+
+/**
+ * What to set so that a run fits a memory: each change costs more time than the one before it, and
+ * none changes what is learnt.
+ *
+ * @param settings words such as {@code train.gradient_checkpointing=true}; empty if the run fits as
+ *     it is
+ * @param plan of the run so changed
+ * @param fits whether it fits; if not, nothing here makes it
+ */
+public record MemoryAdvice(List<String> settings, MemoryPlan plan, boolean fits) {
+    public MemoryAdvice {
+        settings = List.copyOf(settings);
+    }
+
+    /**
+     * The first of these that fits: the run as it is, checkpointing, a paged optimizer, smaller
+     * micro-batches with more of them in a step.
+     *
+     * @param bytes that tensors may take
+     */
+    public static MemoryAdvice of(RunConfig config, LlamaConfig model, long bytes) {
+        Load load = Load.of(config, model);
+        int accumulation = config.train().gradientAccumulationSteps();
+        List<String> settings = new ArrayList<>();
+        MemoryPlan plan = plan(config, model, load);
+        if (plan.total() > bytes && !load.checkpointing()) {
+            load = new Load(load.full(), true, load.paged(), load.batch(), load.time());
+            settings.add("train.gradient_checkpointing=true");
+            plan = plan(config, model, load);
+        }
+        if (plan.total() > bytes && !load.paged()) {
+            load = new Load(load.full(), load.checkpointing(), true, load.batch(), load.time());
+            settings.add("train.optim=paged_adamw_32bit");
+            plan = plan(config, model, load);
+        }
+        int batch = load.batch();
+        while (plan.total() > bytes && batch % 2 == 0) { // odd ones would change the step's size
+            batch /= 2;
+            accumulation *= 2;
+            plan = plan(config, model, withBatch(load, batch));
+        }
+        if (batch != load.batch()) {
+            settings.add("train.per_device_train_batch_size=" + batch);
+            settings.add("train.gradient_accumulation_steps=" + accumulation);
+        }
+        return new MemoryAdvice(settings, plan, plan.total() <= bytes);
+    }
+
+    /** Most rows a micro-batch may have in so many bytes, everything else as set; 0 if none. */
+    public static int largestBatch(RunConfig config, LlamaConfig model, long bytes) {
+        Load load = Load.of(config, model);
+        int fits = 0;
+        int step = 1 << 12;
+        while (step > 0) {
+            if (plan(config, model, withBatch(load, fits + step)).total() <= bytes) {
+                fits += step;
+            } else {
+                step /= 2;
+            }
+        }
+        return fits;
+    }
+
+    private static Load withBatch(Load load, int batch) {
+        return new Load(load.full(), load.checkpointing(), load.paged(), batch, load.time());
+    }
+
+    private static MemoryPlan plan(RunConfig config, LlamaConfig model, Load load) {
+        return MemoryPlan.of(model, config.quantization(), config.lora(), load);
+    }
+}

@@ -1,0 +1,317 @@
+package org.qlora4j.train;
+
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import org.qlora4j.autograd.CrossEntropy;
+import org.qlora4j.autograd.Dropout;
+import org.qlora4j.lora.LoraAdapter;
+import org.qlora4j.lora.LoraConfig;
+import org.qlora4j.model.LlamaConfig;
+
+/**
+ * Bytes that the forward and backward pass of one micro-batch hold at their worst, over what lives
+ * the whole run. It walks the last decoder layer as {@link org.qlora4j.model.Llama} does, forward
+ * and back, and says of every operation what it makes, saves and frees: the last layer because its
+ * backward pass begins while the activations of all others are still there. Who changes what an
+ * operation saves changes it here, and MemoryPlanTest tells.
+ */
+final class StepMemory {
+    /** Rows of queries that attention works on at once. */
+    private static final int ATTENTION_BLOCK = 128;
+
+    private static final int F32 = Float.BYTES;
+
+    /** What lives now, by name, and the most that ever did. */
+    private static final class Ledger {
+        private final Map<String, Long> live = new LinkedHashMap<>();
+        private long bytes;
+        private long peak;
+
+        void hold(String name, long size) {
+            if (live.put(name, size) != null) {
+                throw new IllegalStateException(name + " is held already");
+            }
+            bytes += size;
+            peak = Math.max(peak, bytes);
+        }
+
+        /** Frees what is there of the names. */
+        void free(String... names) {
+            for (String name : names) {
+                Long size = live.remove(name);
+                bytes -= size == null ? 0 : size;
+            }
+        }
+
+        /** Counts what an operation holds beside its result while it runs. */
+        void passing(long size) {
+            peak = Math.max(peak, bytes + size);
+        }
+    }
+
+    private final LlamaConfig model;
+    private final boolean full; // all weights learn, no adapters
+    private final Map<String, Integer> ranks = new LinkedHashMap<>(); // of the last layer's linears
+    private final boolean drops;
+    private final int width; // bytes of a value
+    private final long rows;
+    private final long time;
+    private final Ledger ledger = new Ledger();
+    private long lossChunk;
+    private long kept;
+
+    private StepMemory(
+            LlamaConfig model, LoraConfig lora, boolean full, int width, int batch, int time) {
+        this.model = model;
+        this.full = full;
+        this.width = width;
+        this.rows = (long) batch * time;
+        this.time = time;
+        this.drops = lora.loraDropout() > 0;
+        String last = "model.layers." + (model.layers() - 1) + ".";
+        for (LlamaConfig.LinearShape linear : model.linears()) {
+            if (!full
+                    && linear.path().startsWith(last)
+                    && LoraAdapter.chooses(lora, linear.path())) {
+                String name = linear.path().substring(linear.path().lastIndexOf('.') + 1);
+                ranks.put(name, lora.rankOf(linear.path()));
+            }
+        }
+    }
+
+    /**
+     * What one micro-batch holds.
+     *
+     * @param activations kept for the backward pass, when the forward pass has ended
+     * @param loss logits and gradients of one chunk of the loss
+     * @param working the rest of the worst moment: values and gradients of the layer at work
+     */
+    record Parts(long activations, long loss, long working) {
+        long total() {
+            return activations + loss + working;
+        }
+    }
+
+    /**
+     * @param width bytes of a value between layers, 2 or 4
+     * @param full whether all weights learn
+     * @param batch rows
+     * @param time tokens of each, padding included
+     */
+    static Parts of(
+            LlamaConfig model,
+            LoraConfig lora,
+            boolean full,
+            int width,
+            int batch,
+            int time,
+            boolean checkpointing) {
+        StepMemory step = new StepMemory(model, lora, full, width, batch, time);
+        return step.walk(checkpointing);
+    }
+
+    private Parts walk(boolean checkpointing) {
+        long others = model.layers() - 1L;
+        ledger.hold("ids", rows * Long.BYTES);
+        ledger.hold("embedding", hidden());
+        if (checkpointing) {
+            ledger.hold("inputs", others * hidden()); // of each later layer: the output before it
+            forward();
+            leaveOnly("ids", "embedding", "inputs", "out");
+        } else {
+            ledger.hold("before", others * saved());
+            forward();
+            ledger.free("q", "k", "o", "down"); // values of the layer that nothing saved
+        }
+        ledger.hold("normed", hidden());
+        ledger.hold("normed.inverse", rows * F32);
+        kept = ledger.bytes;
+        loss();
+        ledger.hold("g.normed", hidden());
+        ledger.free("g.loss", "loss");
+        ledger.hold("g.out", hidden()); // the norm's
+        ledger.free("normed", "normed.inverse", "g.normed");
+        if (checkpointing) {
+            ledger.free("out");
+            ledger.hold("out of the first run", hidden());
+            forward();
+        }
+        backward(checkpointing);
+        long peak = ledger.peak;
+        long chunk = Math.min(lossChunk, peak - kept);
+        return new Parts(kept, chunk, peak - kept - chunk);
+    }
+
+    private void leaveOnly(String... names) {
+        for (String name : ledger.live.keySet().toArray(String[]::new)) {
+            if (!List.of(names).contains(name)) {
+                ledger.free(name);
+            }
+        }
+    }
+
+    /** A value [rows, size]. */
+    private long values(long size) {
+        return rows * size * width;
+    }
+
+    private long hidden() {
+        return values(model.hiddenSize());
+    }
+
+    private long inner() {
+        return values(model.intermediateSize());
+    }
+
+    private long queries() {
+        return values((long) model.heads() * model.headDim());
+    }
+
+    private long keys() {
+        return values((long) model.kvHeads() * model.headDim());
+    }
+
+    private long downProjected(String linear) {
+        return values(ranks.getOrDefault(linear, 0));
+    }
+
+    /** What a layer keeps for its backward pass. */
+    private long saved() {
+        long adapters = ranks.keySet().stream().mapToLong(this::downProjected).sum();
+        return 2 * rows * F32 // inverse norms
+                + 2 * hidden() // both normed inputs
+                + 2 * queries() // queries and what attention gives
+                + 2 * keys()
+                + hidden() // between attention and MLP
+                + 3 * inner()
+                + hidden() // the output
+                + adapters;
+    }
+
+    private void forward() {
+        ledger.hold("y1", hidden());
+        ledger.hold("inverse1", rows * F32);
+        linear("q", "q_proj", queries(), model.hiddenSize());
+        ledger.hold("q.turned", queries());
+        linear("k", "k_proj", keys(), model.hiddenSize());
+        ledger.hold("k.turned", keys());
+        linear("v", "v_proj", keys(), model.hiddenSize());
+        ledger.hold("attended", queries());
+        ledger.passing(2 * keysOfOne() + queriesOfOne() + blocks(1) + 2 * queriesOfBlock());
+        linear("o", "o_proj", hidden(), (long) model.heads() * model.headDim());
+        ledger.hold("h", hidden());
+        ledger.hold("y2", hidden());
+        ledger.hold("inverse2", rows * F32);
+        linear("gate", "gate_proj", inner(), model.hiddenSize());
+        linear("up", "up_proj", inner(), model.hiddenSize());
+        ledger.hold("product", inner());
+        linear("down", "down_proj", hidden(), model.intermediateSize());
+        ledger.hold("out", hidden());
+    }
+
+    private void linear(String name, String module, long size, long in) {
+        ledger.hold(name, size);
+        ledger.hold(name + ".a", downProjected(module));
+        if (drops && ranks.containsKey(module)) {
+            ledger.passing(dropping(in));
+        }
+    }
+
+    /** Dropout of the input of a factor: the mask, and then the input under it. */
+    private long dropping(long in) {
+        return Math.max(Dropout.bytes(rows * in, width), 2 * values(in));
+    }
+
+    private long keysOfOne() {
+        return time * model.kvHeads() * model.headDim() * width;
+    }
+
+    private long queriesOfOne() {
+        return time * model.heads() * model.headDim() * width;
+    }
+
+    /** Matrices of a block of queries and all keys of a text. */
+    private long blocks(int count) {
+        return count * Math.min(time, ATTENTION_BLOCK) * time * model.heads() * width;
+    }
+
+    private long queriesOfBlock() {
+        return Math.min(time, ATTENTION_BLOCK) * model.heads() * model.headDim() * width;
+    }
+
+    private void loss() {
+        long row = (long) model.vocabularySize() * width;
+        long chunk = Math.min(Math.max(1, CrossEntropy.CHUNK_BYTES / row), rows);
+        ledger.hold("g.loss", hidden());
+        long perRow = row + 2L * model.hiddenSize() * width; // logits, inputs, their gradients
+        ledger.passing(chunk * perRow + headGradient());
+        lossChunk = hidden() + chunk * perRow + headGradient();
+    }
+
+    /** The product that is added to a trained head's gradient. */
+    private long headGradient() {
+        return full ? product(model.vocabularySize(), model.hiddenSize()) : 0;
+    }
+
+    /** A gradient of a weight before it is added to the f32 sum. */
+    private long product(long out, long in) {
+        return width == F32 ? 0 : out * in * width;
+    }
+
+    /**
+     * @param values whether the layer's own values are still there, as in one that runs again: each
+     *     goes with the operation that made it, not with the last that saved it
+     */
+    private void backward(boolean values) {
+        linearBackward("down", "down_proj", "g.out", "g.product", inner());
+        ledger.free("out", "down", values ? "" : "product");
+        ledger.hold("g.up", inner());
+        ledger.hold("g.product.up", inner());
+        ledger.hold("g.gate", inner());
+        ledger.free("g.product.up", "g.product", "gate", "up", "product");
+        linearBackward("up", "up_proj", "g.up", "g.y2", hidden());
+        ledger.free("g.up");
+        linearBackward("gate", "gate_proj", "g.gate", "g.y2.more", hidden());
+        ledger.free("g.gate", "g.y2.more", "y2");
+        ledger.hold("g.norm2", hidden());
+        ledger.hold("g.h", hidden());
+        ledger.free("g.norm2", "g.out", "g.y2", "h", "inverse2");
+        linearBackward("o", "o_proj", "g.h", "g.attended", queries());
+        ledger.free("o", values ? "" : "attended");
+        ledger.hold("g.q.turned", queries());
+        ledger.hold("g.k.turned", keys());
+        ledger.hold("g.v", keys());
+        long wide = 2 * keysOfOne() / width * F32; // sums of the gradients of keys and values
+        ledger.passing(2 * keysOfOne() + wide + queriesOfOne() + blocks(2) + 4 * queriesOfBlock());
+        ledger.free("g.attended", "q.turned", "k.turned", "attended");
+        linearBackward("v", "v_proj", "g.v", "g.y1", hidden());
+        ledger.free("g.v", "v");
+        ledger.hold("g.k", keys());
+        ledger.free("g.k.turned");
+        linearBackward("k", "k_proj", "g.k", "g.y1.k", hidden());
+        ledger.free("g.k", "g.y1.k", "k");
+        ledger.hold("g.q", queries());
+        ledger.free("g.q.turned");
+        linearBackward("q", "q_proj", "g.q", "g.y1.q", hidden());
+        ledger.free("g.q", "g.y1.q", "q", "y1");
+        ledger.hold("g.norm1", hidden());
+        ledger.hold("g.in", hidden());
+    }
+
+    /** The gradient of the input, and in passing the products added to those of the factors. */
+    private void linearBackward(
+            String name, String module, String gradient, String result, long size) {
+        if (!ledger.live.containsKey(gradient)) {
+            throw new IllegalStateException("no gradient " + gradient);
+        }
+        ledger.hold(result, size);
+        long in = size / width / rows;
+        long out = ledger.live.get(gradient) / width / rows;
+        int rank = ranks.getOrDefault(module, 0);
+        long factors = rank == 0 ? 0 : values(rank) + product(out, rank) + product(rank, in);
+        long dropped = drops && rank > 0 ? dropping(in) : 0;
+        ledger.passing(factors + dropped + (full ? product(out, in) : 0));
+        ledger.free(name + ".a");
+    }
+}

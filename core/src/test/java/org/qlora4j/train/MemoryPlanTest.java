@@ -1,0 +1,203 @@
+package org.qlora4j.train;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.nio.file.Path;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Random;
+import java.util.Set;
+import org.assertj.core.data.Percentage;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
+import org.qlora4j.autograd.Parameter;
+import org.qlora4j.data.Batch;
+import org.qlora4j.lora.LoraAdapter;
+import org.qlora4j.model.CausalModel;
+import org.qlora4j.model.LlamaConfig;
+import org.qlora4j.model.LlamaShapes;
+import org.qlora4j.model.Models;
+import org.qlora4j.model.RopeScaling;
+import org.qlora4j.optim.AdamW;
+import org.qlora4j.optim.OptimConfig;
+import org.qlora4j.optim.OptimType;
+import org.qlora4j.optim.TrainableParameters;
+import org.qlora4j.tensor.DType;
+import org.qlora4j.tensor.NativeMemory;
+
+/** The plan beside the tensor layer's own count of the most bytes it held; seed 1. */
+class MemoryPlanTest {
+    private static LlamaConfig shape(
+            int vocabulary, int hidden, int layers, int inner, int heads, int kvHeads) {
+        return new LlamaConfig(
+                vocabulary,
+                hidden,
+                inner,
+                layers,
+                heads,
+                kvHeads,
+                hidden / heads,
+                1e-5,
+                10000,
+                new RopeScaling.Default(),
+                2048,
+                false,
+                false,
+                kvHeads == heads,
+                Set.of(2));
+    }
+
+    /** Each is dominated by another part: MLP, attention and dropout, logits, f32, all weights. */
+    @ParameterizedTest(name = "{0}, checkpointing {12}")
+    @CsvSource({
+        "wide MLP, 1000, 128, 6, 512, 8, 2, true, bfloat16, 0, false, 2x96, false",
+        "wide MLP, 1000, 128, 6, 512, 8, 2, true, bfloat16, 0, false, 2x96, true",
+        "long text, 500, 128, 4, 256, 8, 8, true, bfloat16, 0.1, false, 1x384, false",
+        "long text, 500, 128, 4, 256, 8, 8, true, bfloat16, 0.1, false, 1x384, true",
+        "vocabulary, 20000, 64, 3, 160, 4, 4, true, bfloat16, 0, false, 4x64, false",
+        "vocabulary, 20000, 64, 3, 160, 4, 4, true, bfloat16, 0, false, 4x64, true",
+        "f32, 1000, 96, 5, 256, 6, 2, false, float32, 0, false, 3x80, false",
+        "f32, 1000, 96, 5, 256, 6, 2, false, float32, 0, false, 3x80, true",
+        "full, 1000, 96, 5, 256, 6, 2, false, bfloat16, 0, true, 3x80, false",
+        "full, 1000, 96, 5, 256, 6, 2, false, bfloat16, 0, true, 3x80, true",
+    })
+    void plan_isWithinATenthOfWhatTensorsHeld(
+            String name,
+            int vocabulary,
+            int hidden,
+            int layers,
+            int inner,
+            int heads,
+            int kvHeads,
+            boolean quantized,
+            String dtype,
+            double dropout,
+            boolean full,
+            String size,
+            boolean checkpointing) {
+        LlamaConfig shape = shape(vocabulary, hidden, layers, inner, heads, kvHeads);
+        RunConfig config =
+                RunConfig.of(
+                        "model.model_name_or_path=llama-7b",
+                        "data.dataset=none.jsonl",
+                        "train.output_dir=none",
+                        "train.gradient_checkpointing=" + checkpointing,
+                        "train.full_finetune=" + full,
+                        "train.optim=adamw_torch",
+                        "lora.r=8",
+                        "lora.lora_dropout=" + dropout,
+                        "quantization.load_in_4bit=" + quantized,
+                        "quantization.bnb_4bit_compute_dtype=" + dtype);
+        int batch = Integer.parseInt(size.substring(0, size.indexOf('x')));
+        int time = Integer.parseInt(size.substring(size.indexOf('x') + 1));
+        MemoryPlan plan =
+                MemoryPlan.of(
+                        shape,
+                        config.quantization(),
+                        config.lora(),
+                        new MemoryPlan.Load(full, checkpointing, false, batch, time));
+        long[] measured = measure(shape, config, batch, time);
+        assertThat(plan.fixed() - plan.workspace())
+                .as("%s: what stays", name)
+                .isEqualTo(measured[0]);
+        assertThat(plan.total())
+                .as("%s: %s", name, plan.parts())
+                .isCloseTo(measured[1], Percentage.withPercentage(10));
+    }
+
+    /** Bytes before the first step, and the most in two steps. */
+    private static long[] measure(LlamaConfig shape, RunConfig config, int batch, int time) {
+        boolean full = config.train().fullFinetune();
+        DType compute =
+                "FLOAT32".equals(config.quantization().computeDtype().name())
+                        ? DType.F32
+                        : DType.BF16;
+        OptimConfig adam = new OptimConfig(OptimType.ADAMW_TORCH, 0.9, 0.999, 1e-8, 0);
+        long before = NativeMemory.liveBytes();
+        try (CausalModel model = Models.random(shape, config.quantization(), compute, full, 1);
+                Adapted adapted = Adapted.of(model, config, compute);
+                TrainableParameters parameters =
+                        new TrainableParameters(adapted.parameters, p -> true);
+                AdamW optimizer = new AdamW(parameters, adam, Path.of("."))) {
+            long stays = NativeMemory.liveBytes() - before;
+            NativeMemory.resetPeak();
+            Random random = new Random(1);
+            for (int step = 0; step < 2; step++) {
+                int[] ids = random.ints((long) batch * time, 0, shape.vocabularySize()).toArray();
+                boolean[] mask = new boolean[ids.length];
+                Arrays.fill(mask, true);
+                Batch made = new Batch(batch, time, ids, ids.clone(), mask);
+                MicroBatch.backward(model, made, config.train().gradientCheckpointing(), step);
+                parameters.divideAndClip(made.labelTokens(), 0.3);
+                optimizer.step(1e-4);
+                parameters.refresh();
+                parameters.zeroGradients();
+            }
+            return new long[] {stays, NativeMemory.peakBytes() - before};
+        }
+    }
+
+    /** What learns: adapters, or the model's own weights. */
+    private record Adapted(List<Parameter> parameters, AutoCloseable owner)
+            implements AutoCloseable {
+        static Adapted of(CausalModel model, RunConfig config, DType compute) {
+            if (config.train().fullFinetune()) {
+                return new Adapted(model.parameters(), () -> {});
+            }
+            LoraAdapter adapter = LoraAdapter.create(config.lora(), model.linears(), compute, 1);
+            return new Adapted(adapter.parameters(), adapter);
+        }
+
+        @Override
+        public void close() {
+            try {
+                owner.close();
+            } catch (Exception e) {
+                throw new IllegalStateException(e);
+            }
+        }
+    }
+
+    /** The paper's claims (arXiv 2305.14314, section 1 and appendix B): rank 64, one row of 512. */
+    @ParameterizedTest
+    @CsvSource({"llama-7b, 24", "llama-13b, 24", "llama-33b, 24", "llama-65b, 48"})
+    void paperSettings_fitThePapersGpus(String model, long gib) {
+        MemoryPlan plan = MemoryPlan.of(paper(model));
+        assertThat(plan.total()).isLessThan((gib << 30) - (1L << 30));
+        assertThat(plan.weights()).isGreaterThan(plan.total() / 2);
+    }
+
+    private static RunConfig paper(String model) {
+        return RunConfig.of(
+                "model.model_name_or_path=" + model,
+                "data.dataset=none.jsonl",
+                "train.output_dir=none",
+                "data.source_max_len=16",
+                "data.target_max_len=496",
+                "train.per_device_train_batch_size=1",
+                "train.gradient_checkpointing=true",
+                "train.optim=paged_adamw_32bit",
+                "lora.r=64",
+                "lora.lora_dropout=0.05");
+    }
+
+    /** 4.127 bits a weight: 0.5 byte, 1/64 byte of scale, 1/64/256 of 4 bytes. */
+    @Test
+    void weightsOf7B_takeWhatTheirBitsSay() {
+        MemoryPlan plan = MemoryPlan.of(paper("llama-7b"));
+        long linears = 32L * (4 * 4096L * 4096 + 3 * 4096L * 11008);
+        assertThat(plan.weights()).isEqualTo(linears / 2);
+        assertThat(plan.scales()).isEqualTo(linears / 64 + linears / 64 / 256 * 4);
+        assertThat(plan.others()).isEqualTo(2 * (2L * 32000 * 4096 + 65 * 4096));
+        assertThat(plan.optimizer()).isZero();
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"llama-30b", "huggyllama/llama-30b", "LLaMA-33B"})
+    void namesOfTheSameShape_areKnown(String name) {
+        assertThat(LlamaShapes.named(name).orElseThrow().parameterCount())
+                .isCloseTo(32_528_943_616L, Percentage.withPercentage(0.001));
+    }
+}

@@ -3,12 +3,15 @@ package org.qlora4j.examples;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import java.nio.file.Path;
+import java.util.List;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.qlora4j.data.DatasetFormat;
 import org.qlora4j.optim.LrSchedulerType;
 import org.qlora4j.optim.OptimType;
 import org.qlora4j.quant.QuantType;
+import org.qlora4j.train.MemoryPlan;
+import org.qlora4j.train.QloraFlags;
 import org.qlora4j.train.RunConfig;
 import org.qlora4j.train.RunConfigReader;
 
@@ -49,5 +52,27 @@ class GuanacoTest {
         assertThat(config.train().saveSteps()).isEqualTo(saveSteps);
         assertThat(config.train().seed()).isZero();
         assertThat(config.train().orderSeed()).isEqualTo(42);
+        assertThat(config.data().evalDatasetSize()).isEqualTo(1024);
+        assertThat(config.eval().evalSteps()).isEqualTo(187);
+    }
+
+    /**
+     * The paper's claim (section 1): 33B on a GPU of 24 GB, 65B on one of 48 GB; table 6 for the
+     * smaller ones.
+     */
+    @ParameterizedTest(name = "{0}")
+    @CsvSource({"7b, 24", "13b, 24", "33b, 24", "65b, 48"})
+    void plan_fitsThePapersGpu(String size, int gigabytes) {
+        Path file = Path.of("").toAbsolutePath().resolve("guanaco").resolve(size + ".yaml");
+        RunConfig config =
+                RunConfigReader.read(
+                        file,
+                        QloraFlags.parse(
+                                List.of(
+                                        "train.per_device_train_batch_size=1",
+                                        "train.gradient_accumulation_steps=16")));
+        long contextAndLibraries = 1L << 30; // what a CUDA process takes before any tensor
+        assertThat(MemoryPlan.of(config).total() + contextAndLibraries)
+                .isLessThan(gigabytes * (1L << 30));
     }
 }

@@ -37,6 +37,9 @@ record Axis(double from, double to, double tick) {
 
     /** As {@link #spanning}, with a little room at both ends; a sum of squares begins at 0. */
     static Axis around(double min, double max, int ticks) {
+        if (min == max && min > 0) { // a constant, such as most learning rates
+            return spanning(0, 1.25 * max, ticks, false);
+        }
         double room = 0.04 * (max - min);
         double low = min >= 0 && min - room < 0.25 * (max - min) ? 0 : min - room;
         return spanning(low, max + room, ticks, false);

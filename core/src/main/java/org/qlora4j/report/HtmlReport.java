@@ -165,9 +165,10 @@ final class HtmlReport {
                     byPrompt.computeIfAbsent(
                             line.path("prompt").asString(""), prompt -> new StringBuilder());
             if (line.path("base").isString()) {
-                sample(rows, "base model", line.path("base").asString(""));
+                rows.insert(0, sample("base model", line.path("base").asString("")));
             }
-            sample(rows, "step " + line.path("step").asLong(), line.path("answer").asString(""));
+            rows.append(
+                    sample("step " + line.path("step").asLong(), line.path("answer").asString("")));
         }
         byPrompt.forEach((prompt, rows) ->
                 out.append(
@@ -175,10 +176,9 @@ final class HtmlReport {
                                 .formatted(Html.escape(prompt), rows)));
     }
 
-    private static void sample(StringBuilder rows, String when, String answer) {
-        rows.append(
-                "<tr><td class=\"key\">%s</td><td class=\"text\">%s</td></tr>\n"
-                        .formatted(Html.escape(when), Html.escape(answer)));
+    private static String sample(String when, String answer) {
+        return "<tr><td class=\"key\">%s</td><td class=\"text\">%s</td></tr>\n"
+                .formatted(Html.escape(when), Html.escape(answer));
     }
 
     private void settings() {

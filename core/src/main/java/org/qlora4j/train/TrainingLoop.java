@@ -116,7 +116,9 @@ final class TrainingLoop {
             firstLoss = Double.isNaN(firstLoss) ? done.loss() : firstLoss;
             lastLoss = done.loss();
             evaluateIfDue();
-            samples.giveIfDue(state.step());
+            if (state.step() < total) { // at the end they are given beside the base model's
+                samples.giveIfDue(state.step());
+            }
             if (train.saves(state.step()) || isBestToKeep()) {
                 save();
             }

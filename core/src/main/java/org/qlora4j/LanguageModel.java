@@ -65,8 +65,9 @@ public final class LanguageModel implements AutoCloseable {
     /**
      * Reads a model and holds it as the paper does, {@link QuantConfig#DEFAULT}.
      *
-     * @param path a folder in the layout of Hugging Face, or a {@code .gguf} file with {@code
-     *     config.json} and {@code tokenizer.json} beside it
+     * @param path a folder in the layout of Hugging Face, a {@code .gguf} file with {@code
+     *     config.json} and {@code tokenizer.json} beside it, or the name of a model of the hub such
+     *     as {@code org/name}
      * @throws FormatException if a file is missing, damaged or of a kind that is not supported
      */
     public static LanguageModel load(Path path) {
@@ -94,13 +95,11 @@ public final class LanguageModel implements AutoCloseable {
      * @throws DeviceException if the device cannot be used, or the process computes on another
      */
     public static LanguageModel load(Path path, QuantConfig quantization, DeviceChoice device) {
-        if (!Files.exists(path)) {
-            throw FormatException.of("%s does not exist; check the path", path);
-        }
+        Path folder = Models.folder(path); // before the device: a slip in the path is said at once
         Engine.call(() -> Kernels.select(device));
         DType compute = quantization.computeDtype().onThisMachine();
         // before the weights: its errors come at once
-        Tokenizer tokenizer = Tokenizer.load(Models.folder(path));
+        Tokenizer tokenizer = Tokenizer.load(folder);
         try {
             CausalModel model = Engine.call(() -> Models.load(path, quantization, compute));
             return new LanguageModel(path, model, tokenizer);

@@ -202,7 +202,9 @@ class LanguageModelTest {
         Path missing = temporary.resolve("no-model");
         assertThatThrownBy(() -> LanguageModel.load(missing))
                 .isInstanceOf(FormatException.class)
-                .hasMessage("%s does not exist; check the path", missing);
+                .hasMessage(
+                        "%s does not exist; check the path, or name a model of the hub as org/name",
+                        missing);
     }
 
     @Test

@@ -188,7 +188,8 @@ class GenerateCommandTest {
         Path missing = temporary.resolve("none.gguf");
         assertMistake(
                 run("generate", "--model", missing.toString(), "--prompt", "Hi"),
-                missing + " does not exist; check the path");
+                missing
+                        + " does not exist; check the path, or name a model of the hub as org/name");
     }
 
     @Test

@@ -15,13 +15,21 @@ public final class Models {
     private Models() {}
 
     /**
+     * The path itself where something stands there; else, for a name {@code org/name} of the hub,
+     * the folder it was downloaded to.
+     */
+    public static Path locate(Path model) {
+        return HubModels.locate(model);
+    }
+
+    /**
      * The folder with a model's config and tokenizer: the model's own, or the one around a {@code
      * .gguf} file.
      *
      * @throws FormatException if there is no such folder or file
      */
     public static Path folder(Path model) {
-        Path absolute = HubModels.locate(model).toAbsolutePath();
+        Path absolute = locate(model).toAbsolutePath();
         if (!Files.exists(absolute)) {
             throw FormatException.of(
                     "%s does not exist; check the path, or name a model of the hub as org/name",
@@ -34,8 +42,8 @@ public final class Models {
     /**
      * Reads a model. The caller closes it.
      *
-     * @param path a folder in Hugging Face layout, or a {@code .gguf} file with config.json beside
-     *     it
+     * @param path a folder in Hugging Face layout, a {@code .gguf} file with config.json beside it,
+     *     or the name of a model of the hub
      * @param quantization how linear weights are held
      * @param compute dtype of values between layers: BF16, F32 or F64
      */
@@ -49,7 +57,7 @@ public final class Models {
      */
     public static CausalModel load(
             Path path, QuantConfig quantization, DType compute, boolean trainable) {
-        try (Checkpoint checkpoint = Checkpoint.open(HubModels.locate(path))) {
+        try (Checkpoint checkpoint = Checkpoint.open(locate(path))) {
             LlamaConfig config = LlamaConfig.read(checkpoint.folder());
             return build(
                     config,

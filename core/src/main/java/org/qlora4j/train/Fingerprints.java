@@ -15,6 +15,7 @@ import org.qlora4j.checkpoint.Checkpoint;
 import org.qlora4j.data.TrainingSet;
 import org.qlora4j.error.FormatException;
 import org.qlora4j.model.ModelInit;
+import org.qlora4j.model.Models;
 
 /**
  * What a run was begun on, in hex: a resumed run must stand on the same. Empty where there was
@@ -43,7 +44,7 @@ record Fingerprints(String data, String heldOut, String base) {
      */
     private static String ofModel(Path model) {
         MessageDigest digest = sha256();
-        try (Checkpoint checkpoint = Checkpoint.open(model)) {
+        try (Checkpoint checkpoint = Checkpoint.open(Models.locate(model))) {
             for (Path file : checkpoint.files()) {
                 add(digest, file);
             }

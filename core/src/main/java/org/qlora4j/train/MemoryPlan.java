@@ -4,6 +4,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.Map;
+import java.util.Optional;
 import org.qlora4j.error.FormatException;
 import org.qlora4j.kernel.BlockScales;
 import org.qlora4j.lora.LoraAdapter;
@@ -91,14 +92,19 @@ public record MemoryPlan(
     /** The shape of the model that the settings name: a checkpoint, or one of the named shapes. */
     public static LlamaConfig shape(RunConfig config) {
         Path path = Path.of(config.model().modelNameOrPath());
-        return Files.exists(path)
-                ? LlamaConfig.read(Models.folder(path))
-                : LlamaShapes.named(path.toString().replace('\\', '/'))
-                        .orElseThrow(() ->
-                                FormatException.of(
-                                        "%s does not exist, and is no shape known by name (%s);"
-                                                + " check the path",
-                                        config.model().modelNameOrPath(), LlamaShapes.names()));
+        Optional<LlamaConfig> named =
+                Files.exists(path)
+                        ? Optional.empty()
+                        : LlamaShapes.named(path.toString().replace('\\', '/'));
+        if (named.isPresent()) {
+            return named.get();
+        }
+        if (!Files.exists(Models.locate(path))) {
+            throw FormatException.of(
+                    "%s does not exist, and is no shape known by name (%s); check the path",
+                    config.model().modelNameOrPath(), LlamaShapes.names());
+        }
+        return LlamaConfig.read(Models.folder(path));
     }
 
     /** The plan of a model of some shape under some load. */

@@ -82,7 +82,8 @@ class TeacherTargetsTest {
                 Map<Integer, Double> got = at(targets, 1 + i);
                 assertThat(got.keySet()).isEqualTo(counted.keySet());
                 for (int id : counted.keySet()) {
-                    assertThat(got.get(id)).isCloseTo(counted.getOrDefault(id, 0.0) / going, offset(1e-6));
+                    assertThat(got.get(id))
+                            .isCloseTo(counted.getOrDefault(id, 0.0) / going, offset(1e-6));
                 }
             }
         }

@@ -122,7 +122,7 @@ public final class LanguageModel implements AutoCloseable {
             requireNotGenerating("change the adapter");
             Path files = adapterFiles(folder);
             LoraAdapter before = adapter;
-            adapter = PeftAdapter.load(files, model.linears(), model.compute());
+            adapter = PeftAdapter.load(files, model.linears(), model.parameters(), model.compute());
             if (before != null) {
                 before.close(); // which takes the new one off the layers that both have
                 adapter.attach();

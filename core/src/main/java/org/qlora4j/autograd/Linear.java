@@ -82,7 +82,7 @@ public final class Linear {
     }
 
     /** The layer outside training, if there is a kernel that is faster for so few rows. */
-    private static @Nullable Tensor fewRows(
+    static @Nullable Tensor fewRows(
             Tape.Call call,
             Tensor x,
             Weight weight,
@@ -127,7 +127,7 @@ public final class Linear {
         };
     }
 
-    private static void backwardLora(
+    static void backwardLora(
             LoraFactors lora,
             long dropoutKey,
             Tensor x,
@@ -152,7 +152,7 @@ public final class Linear {
         }
     }
 
-    private static Tensor drop(Tensor rows, LoraFactors lora, long dropoutKey) {
+    static Tensor drop(Tensor rows, LoraFactors lora, long dropoutKey) {
         return dropoutKey == 0
                 ? rows
                 : rows.times(Dropout.mask(dropoutKey, lora.dropout(), rows.dtype(), rows.shape()));

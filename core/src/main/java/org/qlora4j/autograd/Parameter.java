@@ -16,6 +16,8 @@ public final class Parameter implements AutoCloseable {
     private Tensor value;
     private @Nullable Tensor master;
     private @Nullable Tensor grad;
+    private @Nullable Parameter standIn;
+    private int version;
 
     private Parameter(String name, Tensor value, @Nullable Tensor master) {
         this.name = name;
@@ -50,21 +52,39 @@ public final class Parameter implements AutoCloseable {
 
     /** The weight in the compute dtype. */
     public Tensor value() {
-        return value;
+        return standIn == null ? value : standIn.value();
     }
 
     public boolean trainable() {
-        return master != null;
+        return standIn == null ? master != null : standIn.trainable();
+    }
+
+    /** The weight as exact as it is known: the master copy where there is one. */
+    public Tensor finest() {
+        return trainable() ? master() : value();
+    }
+
+    /**
+     * Lets another parameter of the same shape take this one's place wherever it is used; null
+     * brings it back. Each stays its owner's.
+     */
+    public void standIn(@Nullable Parameter other) {
+        standIn = other;
+    }
+
+    /** Grows whenever the value may have changed. */
+    public int version() {
+        return version;
     }
 
     /** The f32 copy that the optimizer changes. */
     public Tensor master() {
-        return required(master);
+        return standIn == null ? required(master) : standIn.master();
     }
 
     /** Sum of the f32 gradients since the last {@link #zeroGrad}. */
     public Tensor grad() {
-        return required(grad);
+        return standIn == null ? required(grad) : standIn.grad();
     }
 
     public void zeroGrad() {
@@ -76,6 +96,7 @@ public final class Parameter implements AutoCloseable {
      * copied.
      */
     public void refresh() {
+        version++;
         Tensor m = required(master);
         if (value.dtype() != m.dtype()) {
             value.copyFrom(m);

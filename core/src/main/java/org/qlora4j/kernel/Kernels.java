@@ -30,6 +30,7 @@ import org.slf4j.LoggerFactory;
  * @param elements elementwise operations
  * @param denseProduct few rows times a weight in 16 or 32 bits
  * @param eightBitProduct few rows times a weight in 8 bits
+ * @param eightBitAdam AdamW with moments in 8 bits
  */
 public record Kernels(
         Device device,
@@ -44,7 +45,8 @@ public record Kernels(
         RotaryRows rotary,
         ElementRows elements,
         DenseProduct denseProduct,
-        EightBitProduct eightBitProduct) {
+        EightBitProduct eightBitProduct,
+        EightBitAdam eightBitAdam) {
     private static final Logger LOG = LoggerFactory.getLogger(Kernels.class);
 
     /** The flag a JVM needs for the vector kernels. */
@@ -231,7 +233,8 @@ public record Kernels(
                 new VectorRotaryRows(workers, plain.rotary),
                 new VectorElementRows(workers, plain.elements),
                 new VectorDenseProduct(workers),
-                new VectorEightBitProduct(workers));
+                new VectorEightBitProduct(workers),
+                new VectorEightBitAdam(workers));
     }
 
     /** On a GPU only decoding is a kernel of our own; the rest is libtorch's. */
@@ -254,6 +257,7 @@ public record Kernels(
                 new ReferenceRotaryRows(),
                 new ReferenceElementRows(),
                 new ReferenceDenseProduct(),
-                new ReferenceEightBitProduct());
+                new ReferenceEightBitProduct(),
+                new ReferenceEightBitAdam());
     }
 }

@@ -1,6 +1,7 @@
 package org.qlora4j.lora;
 
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -8,6 +9,9 @@ import java.util.Random;
 import java.util.TreeSet;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import org.jspecify.annotations.Nullable;
+import org.qlora4j.autograd.DoraFactors;
+import org.qlora4j.autograd.LinearUpdate;
 import org.qlora4j.autograd.LoraFactors;
 import org.qlora4j.autograd.Parameter;
 import org.qlora4j.autograd.Weight;
@@ -18,8 +22,9 @@ import org.qlora4j.tensor.TensorScope;
 import org.qlora4j.tensor.Tensors;
 
 /**
- * The low-rank updates of one model: a pair of factors for each chosen layer (arXiv 2106.09685). It
- * owns the factors; a layer only points at them while the adapter is attached.
+ * The low-rank updates of one model, one for each chosen layer (arXiv 2106.09685), and the weights
+ * that learn whole beside them. It owns all of them; the model only points at them while the
+ * adapter is attached.
  */
 public final class LoraAdapter implements AutoCloseable {
     /**
@@ -27,44 +32,74 @@ public final class LoraAdapter implements AutoCloseable {
      */
     private static final Pattern BLOCK = Pattern.compile(".*?\\.[^.]*\\.(\\d+)\\.");
 
-    private final LoraConfig config;
-    private final Map<LoraLinear, LoraFactors> factors;
+    /** Name of DoRA's magnitudes behind a layer's path, as in PEFT's files. */
+    static final String MAGNITUDE = ".lora_magnitude_vector";
 
-    LoraAdapter(LoraConfig config, Map<LoraLinear, LoraFactors> factors) {
+    private final LoraConfig config;
+    private final Map<LoraLinear, LinearUpdate> updates;
+    private final List<SavedModule> modules;
+    private final boolean hasSharedTable;
+
+    LoraAdapter(
+            LoraConfig config,
+            Map<LoraLinear, LinearUpdate> updates,
+            List<SavedModule> modules,
+            boolean hasSharedTable) {
         this.config = config;
-        this.factors = factors;
+        this.updates = updates;
+        this.modules = List.copyOf(modules);
+        this.hasSharedTable = hasSharedTable;
     }
 
     /**
-     * New trainable factors on the layers that the configuration chooses, attached to them: A
+     * New trainable updates on the layers that the configuration chooses, attached to them: A
      * random, B zero, so that the model computes what it did before.
      *
      * @param linears the linear layers of the model but its head
+     * @param parameters its weights that are not in 4 bits
      * @param compute dtype of the layers' inputs
      * @param seed start values are a function of it and of a layer's path
-     * @throws ConfigException if no layer is chosen
+     * @throws ConfigException if no layer is chosen, or a module is named that is not there
      */
     public static LoraAdapter create(
-            LoraConfig config, List<LoraLinear> linears, DType compute, long seed) {
-        Map<LoraLinear, LoraFactors> factors = new LinkedHashMap<>();
+            LoraConfig config,
+            List<LoraLinear> linears,
+            List<Parameter> parameters,
+            DType compute,
+            long seed) {
+        List<Parameter> whole = SavedModule.chosen(config, linears, parameters);
+        Map<LoraLinear, LinearUpdate> updates = new LinkedHashMap<>();
         for (LoraLinear linear : linears) {
             if (chooses(config, linear.path())) {
-                factors.put(linear, start(config, linear, compute, seed));
+                updates.put(linear, start(config, linear, compute, seed));
             }
         }
-        if (factors.isEmpty()) {
+        if (updates.isEmpty()) {
             throw ConfigException.of(
                     "lora.target_modules %s chooses no layer; the model has %s",
                     config.targetModules().json(), names(linears));
         }
-        LoraAdapter adapter = new LoraAdapter(config, factors);
+        List<SavedModule> modules = new ArrayList<>();
+        for (Parameter base : whole) {
+            try (TensorScope scope = TensorScope.open()) {
+                Tensor start = base.value().copy();
+                modules.add(new SavedModule(base, parameter(base.name(), start, compute, true)));
+            }
+        }
+        LoraAdapter adapter =
+                new LoraAdapter(
+                        config,
+                        updates,
+                        modules,
+                        SavedModule.bringsSharedTable(modules, parameters));
         adapter.attach();
         return adapter;
     }
 
-    /** Whether the configuration puts factors on the linear layer with this path. */
+    /** Whether the configuration puts an update on the linear layer with this path. */
     public static boolean chooses(LoraConfig config, String path) {
         if (!config.targetModules().matches(path)
+                || SavedModule.chooses(config, path)
                 || (config.excludeModules() != null && config.excludeModules().matches(path))) {
             return false;
         }
@@ -76,7 +111,7 @@ public final class LoraAdapter implements AutoCloseable {
                 && config.layersToTransform().contains(Integer.valueOf(block.group(1)));
     }
 
-    private static LoraFactors start(
+    private static LinearUpdate start(
             LoraConfig config, LoraLinear linear, DType compute, long seed) {
         int rank = config.rankOf(linear.path());
         long in = linear.weight().in();
@@ -96,36 +131,49 @@ public final class LoraAdapter implements AutoCloseable {
             }
         }
         try (TensorScope scope = TensorScope.open()) {
-            return factors(
-                    config,
-                    linear,
-                    Tensors.of(a, rank, in),
-                    Tensors.zeros(DType.F32, linear.weight().out(), rank),
-                    compute,
-                    true);
+            // B is 0, so that the rows of the sum are as long as those of the weight
+            Tensor m =
+                    config.useDora()
+                            ? DoraFactors.rowNorms(linear.weight().dense(compute)).to(DType.F32)
+                            : null;
+            Tensor b = Tensors.zeros(DType.F32, linear.weight().out(), rank);
+            return update(config, linear, Tensors.of(a, rank, in), b, m, compute, true);
         }
     }
 
-    /** Factors from f32 tensors A [rank, in] and B [out, rank], which they own from now on. */
-    static LoraFactors factors(
+    /**
+     * An update from f32 tensors, which it owns from now on.
+     *
+     * @param a [rank, in]
+     * @param b [out, rank]
+     * @param m DoRA's magnitudes [out], or null
+     */
+    static LinearUpdate update(
             LoraConfig config,
             LoraLinear linear,
             Tensor a,
             Tensor b,
+            @Nullable Tensor m,
             DType compute,
             boolean trainable) {
         String path = linear.path();
-        return new LoraFactors(
-                parameter(path + ".lora_A.weight", a, compute, trainable),
-                parameter(path + ".lora_B.weight", b, compute, trainable),
-                config.scalingOf(path),
-                config.loraDropout());
+        LoraFactors lora =
+                new LoraFactors(
+                        parameter(path + ".lora_A.weight", a, compute, trainable),
+                        parameter(path + ".lora_B.weight", b, compute, trainable),
+                        config.scalingOf(path),
+                        config.loraDropout());
+        if (m == null) {
+            return lora;
+        }
+        // magnitudes are divided by f32 norms: nothing is gained by a copy in 16 bits
+        return new DoraFactors(lora, parameter(path + MAGNITUDE, m, compute.wide(), trainable));
     }
 
-    private static Parameter parameter(String name, Tensor f32, DType compute, boolean trainable) {
+    static Parameter parameter(String name, Tensor value, DType compute, boolean trainable) {
         return trainable
-                ? Parameter.trainable(name, f32.to(compute.wide()), compute)
-                : Parameter.frozen(name, f32.to(compute));
+                ? Parameter.trainable(name, value.to(compute.wide()), compute)
+                : Parameter.frozen(name, value.to(compute));
     }
 
     /** The last parts of the paths, each once, for messages. */
@@ -141,61 +189,71 @@ public final class LoraAdapter implements AutoCloseable {
         return config;
     }
 
-    /** The layers that have factors, in the order of the model. */
-    public Map<LoraLinear, LoraFactors> factors() {
-        return java.util.Collections.unmodifiableMap(factors);
+    /** The layers that have an update, in the order of the model. */
+    public Map<LoraLinear, LinearUpdate> updates() {
+        return Collections.unmodifiableMap(updates);
     }
 
-    /** A and B of every layer, in the order of the model. */
+    /** The table that serves the model as embedding and as head, if the adapter brings it. */
+    @Nullable Parameter sharedTable() {
+        for (SavedModule module : modules) {
+            if (hasSharedTable && module.isTable()) {
+                return module.copy();
+            }
+        }
+        return null;
+    }
+
+    /** All its weights: those of the updates in the order of the model, then the whole ones. */
     public List<Parameter> parameters() {
         List<Parameter> out = new ArrayList<>();
-        for (LoraFactors f : factors.values()) {
-            out.add(f.a());
-            out.add(f.b());
-        }
+        updates.values().forEach(update -> out.addAll(update.parameters()));
+        modules.forEach(module -> out.add(module.copy()));
         return out;
     }
 
-    /** Number of weights in all factors. */
+    /** Number of its weights. */
     public long parameterCount() {
         return parameters().stream().mapToLong(p -> p.value().count()).sum();
     }
 
-    /** Puts the factors on their layers. */
+    /** Puts the updates on their layers, and its weights in the place of the model's. */
     public void attach() {
-        factors.forEach(LoraLinear::setFactors);
+        updates.forEach(LoraLinear::setUpdate);
+        modules.forEach(module -> module.base().standIn(module.copy()));
     }
 
-    /** Takes the factors off their layers, which then compute as the base model does. */
+    /** Takes everything off the model, which then computes as the base model does. */
     public void detach() {
-        factors.keySet().forEach(linear -> linear.setFactors(null));
+        updates.keySet().forEach(linear -> linear.setUpdate(null));
+        modules.forEach(module -> module.base().standIn(null));
     }
 
     /**
-     * Adds {@code scale * B · A} to the weight of every layer, in f32, and takes the factors off. A
-     * 4-bit weight becomes one in the compute dtype.
+     * Works the updates into the weights of their layers, in f32, copies its other weights into the
+     * model's, and takes everything off. A 4-bit weight becomes one in the compute dtype.
      *
      * @param compute dtype of the merged weights
      */
     public void mergeInto(DType compute) {
-        factors.forEach((linear, f) -> {
+        detach();
+        updates.forEach((linear, update) -> {
             try (TensorScope scope = TensorScope.open()) {
-                Tensor a = f.a().trainable() ? f.a().master() : f.a().value();
-                Tensor b = f.b().trainable() ? f.b().master() : f.b().value();
                 DType wide = compute.wide();
                 Tensor merged = linear.weight().dense(wide).to(wide).copy();
-                merged.addmmInPlace(b.to(wide), a.to(wide), 1, f.scale());
+                update.mergeInto(merged);
                 String name = linear.path() + ".weight";
-                linear.setFactors(null);
                 linear.replaceWeight(new Weight.Dense(Parameter.frozen(name, merged.to(compute))));
             }
         });
+        modules.forEach(module -> module.base().value().copyFrom(module.copy().finest()));
     }
 
-    /** Takes the factors off their layers and frees them. */
+    /** Takes everything off the model and frees it. */
     @Override
     public void close() {
         detach();
         parameters().forEach(Parameter::close);
+        updates.values().forEach(LinearUpdate::close);
     }
 }

@@ -30,6 +30,9 @@ import org.qlora4j.error.ConfigException;
  * @param alphaPattern other lora_alpha of some layers, likewise
  * @param layersToTransform numbers of the blocks to adapt, counted from 0; null for all
  * @param initLoraWeights start values of A
+ * @param useDora learn the length of each row of the weight besides (arXiv 2402.09353)
+ * @param modulesToSave modules that learn whole and are saved with the adapter, by the end of their
+ *     path; null for none
  */
 public record LoraConfig(
         @JsonProperty("r")
@@ -69,7 +72,17 @@ public record LoraConfig(
         @JsonProperty("init_lora_weights")
                 @JsonPropertyDescription(
                         "Start values of A: true for Kaiming uniform, or gaussian; B starts at 0.")
-                LoraInit initLoraWeights) {
+                LoraInit initLoraWeights,
+        @JsonProperty("use_dora")
+                @JsonPropertyDescription(
+                        "DoRA: learn the length of each row of the weights besides the low-rank update.")
+                boolean useDora,
+        @JsonProperty("modules_to_save")
+                @JsonPropertyDescription(
+                        "Modules that learn whole and are saved with the adapter, by the end of their path:"
+                                + " embed_tokens, lm_head, norms; null for none. A head tied to the embeddings learns"
+                                + " with them.")
+                @Nullable List<String> modulesToSave) {
     /** The paper's: every linear layer, r 64, alpha 16 (appendix B). */
     public static final LoraConfig DEFAULT =
             new LoraConfig(
@@ -82,7 +95,9 @@ public record LoraConfig(
                     Map.of(),
                     Map.of(),
                     null,
-                    LoraInit.KAIMING_UNIFORM);
+                    LoraInit.KAIMING_UNIFORM,
+                    false,
+                    null);
 
     public LoraConfig {
         require(r >= 1, "lora.r must be at least 1, got %d", r);
@@ -125,6 +140,17 @@ public record LoraConfig(
             }
             layersToTransform = List.copyOf(layersToTransform);
         }
+        if (modulesToSave != null) {
+            require(
+                    !modulesToSave.isEmpty(),
+                    "lora.modules_to_save is an empty list; name at least one module, or null for none");
+            for (String name : modulesToSave) {
+                require(
+                        !name.isBlank(),
+                        "lora.modules_to_save has an empty name; name a module, e.g. embed_tokens");
+            }
+            modulesToSave = List.copyOf(modulesToSave);
+        }
         rankPattern = inOrder(rankPattern);
         alphaPattern = inOrder(alphaPattern);
     }
@@ -141,7 +167,9 @@ public record LoraConfig(
                 rankPattern,
                 alphaPattern,
                 layersToTransform,
-                initLoraWeights);
+                initLoraWeights,
+                useDora,
+                modulesToSave);
     }
 
     /**

@@ -1,7 +1,10 @@
 package org.qlora4j.lora;
 
 import org.jspecify.annotations.Nullable;
+import org.qlora4j.autograd.DoraFactors;
+import org.qlora4j.autograd.DoraLinear;
 import org.qlora4j.autograd.Linear;
+import org.qlora4j.autograd.LinearUpdate;
 import org.qlora4j.autograd.LoraFactors;
 import org.qlora4j.autograd.Parameter;
 import org.qlora4j.autograd.Tape;
@@ -9,14 +12,14 @@ import org.qlora4j.autograd.Var;
 import org.qlora4j.autograd.Weight;
 
 /**
- * A linear layer of a model, on which a low-rank update may sit. It owns its weight and bias, not
- * the update.
+ * A linear layer of a model, on which an update may sit. It owns its weight and bias, not the
+ * update.
  */
 public final class LoraLinear implements AutoCloseable {
     private final String path;
     private final @Nullable Parameter bias;
     private Weight weight;
-    private @Nullable LoraFactors factors;
+    private @Nullable LinearUpdate update;
 
     /**
      * @param path module path in the checkpoint, e.g. {@code model.layers.0.self_attn.q_proj}
@@ -30,7 +33,11 @@ public final class LoraLinear implements AutoCloseable {
 
     /** x [..., in] to [..., out]. */
     public Var forward(Tape tape, Var x) {
-        return Linear.apply(tape, x, weight, bias, factors);
+        return switch (update) {
+            case null -> Linear.apply(tape, x, weight, bias, null);
+            case LoraFactors lora -> Linear.apply(tape, x, weight, bias, lora);
+            case DoraFactors dora -> DoraLinear.apply(tape, x, weight, bias, dora);
+        };
     }
 
     public String path() {
@@ -46,13 +53,13 @@ public final class LoraLinear implements AutoCloseable {
     }
 
     /** The update that sits on the layer, or null. */
-    public @Nullable LoraFactors factors() {
-        return factors;
+    public @Nullable LinearUpdate update() {
+        return update;
     }
 
     /** Puts an update on the layer in place of the one there; null takes it off. */
-    public void setFactors(@Nullable LoraFactors update) {
-        factors = update;
+    public void setUpdate(@Nullable LinearUpdate newUpdate) {
+        update = newUpdate;
     }
 
     /** Puts another weight of the same shape in place of this one, which is freed. */

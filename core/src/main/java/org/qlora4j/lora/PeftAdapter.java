@@ -3,19 +3,21 @@ package org.qlora4j.lora;
 import java.lang.foreign.Arena;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeSet;
 import org.jspecify.annotations.Nullable;
-import org.qlora4j.autograd.LoraFactors;
+import org.qlora4j.autograd.LinearUpdate;
 import org.qlora4j.autograd.Parameter;
 import org.qlora4j.checkpoint.AtomicFiles;
 import org.qlora4j.checkpoint.Checkpoint;
 import org.qlora4j.checkpoint.SafetensorsFile;
 import org.qlora4j.checkpoint.SafetensorsWriter;
 import org.qlora4j.checkpoint.TensorBytes;
+import org.qlora4j.error.ConfigException;
 import org.qlora4j.error.FormatException;
 import org.qlora4j.tensor.DType;
 import org.qlora4j.tensor.Tensor;
@@ -23,8 +25,9 @@ import org.qlora4j.tensor.TensorScope;
 
 /**
  * A LoRA adapter in the files of PEFT: {@code adapter_config.json} and {@code
- * adapter_model.safetensors}, with tensors named {@code base_model.model.PATH.lora_A.weight} and
- * {@code …lora_B.weight}.
+ * adapter_model.safetensors}, with tensors named {@code base_model.model.PATH.lora_A.weight},
+ * {@code …lora_B.weight} and {@code …lora_magnitude_vector}, and weights that learn whole under
+ * their own names behind the same prefix.
  */
 public final class PeftAdapter {
     /** The file that says what the adapter is. */
@@ -35,7 +38,7 @@ public final class PeftAdapter {
     private PeftAdapter() {}
 
     /**
-     * Writes an adapter's files, A and B in f32, into an existing folder; each is whole or not
+     * Writes an adapter's files, all weights in f32, into an existing folder; each is whole or not
      * there.
      */
     public static void save(LoraAdapter adapter, Path folder, @Nullable String baseModel) {
@@ -43,58 +46,114 @@ public final class PeftAdapter {
                 TensorScope scope = TensorScope.open()) {
             SafetensorsWriter writer = new SafetensorsWriter(Map.of("format", "pt"));
             for (Parameter p : adapter.parameters()) {
-                Tensor weight = p.trainable() ? p.master() : p.value();
-                TensorBytes.add(writer, PREFIX + p.name(), weight.to(DType.F32), arena);
+                TensorBytes.add(writer, PREFIX + p.name(), p.finest().to(DType.F32), arena);
+            }
+            Parameter table = adapter.sharedTable();
+            if (table != null) { // PEFT writes it twice
+                TensorBytes.add(
+                        writer,
+                        PREFIX + SavedModule.HEAD_NAME,
+                        table.finest().to(DType.F32),
+                        arena);
             }
             writer.write(folder.resolve(Checkpoint.ADAPTER_FILE));
         }
-        List<String> paths = adapter.factors().keySet().stream().map(LoraLinear::path).toList();
+        List<String> paths = adapter.updates().keySet().stream().map(LoraLinear::path).toList();
         AtomicFiles.writeText(
                 folder.resolve(PeftConfigFile.NAME),
-                PeftConfigFile.text(adapter.config(), paths, baseModel));
+                PeftConfigFile.text(
+                        adapter.config(), paths, baseModel, adapter.sharedTable() != null));
     }
 
     /** Reads an adapter to compute with and attaches it to its layers; the caller closes it. */
-    public static LoraAdapter load(Path folder, List<LoraLinear> linears, DType compute) {
-        return load(folder, linears, compute, false);
+    public static LoraAdapter load(
+            Path folder, List<LoraLinear> linears, List<Parameter> parameters, DType compute) {
+        return load(folder, linears, parameters, compute, false);
     }
 
     /**
      * Reads an adapter and attaches it to its layers; the caller closes it.
      *
      * @param linears the linear layers of the model but its head
+     * @param parameters its weights that are not in 4 bits
      * @param trainable whether it goes on learning
      * @throws FormatException if files are missing or damaged, or belong to a model of other shape
      */
     public static LoraAdapter load(
-            Path folder, List<LoraLinear> linears, DType compute, boolean trainable) {
-        LoraConfig config = PeftConfigFile.read(folder.resolve(PeftConfigFile.NAME));
+            Path folder,
+            List<LoraLinear> linears,
+            List<Parameter> parameters,
+            DType compute,
+            boolean trainable) {
+        Path configFile = folder.resolve(PeftConfigFile.NAME);
+        LoraConfig config = PeftConfigFile.read(configFile);
+        List<Parameter> whole;
+        try {
+            whole = SavedModule.chosen(config, linears, parameters);
+        } catch (ConfigException e) {
+            throw FormatException.of("%s: %s", configFile, e.getMessage());
+        }
         Path file = folder.resolve(Checkpoint.ADAPTER_FILE);
         if (!Files.isRegularFile(file)) {
             throw new FormatException(
                     file + " is missing; it lies beside adapter_config.json in a PEFT adapter");
         }
-        Map<LoraLinear, LoraFactors> factors = new LinkedHashMap<>();
+        Map<LoraLinear, LinearUpdate> updates = new LinkedHashMap<>();
+        List<SavedModule> modules = new ArrayList<>();
         try (SafetensorsFile stored = SafetensorsFile.open(file);
                 TensorScope scope = TensorScope.open()) {
-            readFactors(stored, config, linears, compute, trainable, factors);
+            Map<String, String> keys = keysByPath(stored);
+            readUpdates(stored, keys, config, linears, compute, trainable, updates);
+            for (Parameter base : whole) {
+                String key = keys.remove(base.name());
+                if (key == null) {
+                    throw FormatException.of(
+                            "%s holds no %s, which modules_to_save calls for; save the adapter again",
+                            stored.path(), base.name());
+                }
+                Tensor value = read(stored, key, base.value().shape());
+                modules.add(
+                        new SavedModule(
+                                base,
+                                LoraAdapter.parameter(base.name(), value, compute, trainable)));
+            }
+            boolean sharedTable = SavedModule.bringsSharedTable(modules, parameters);
+            if (sharedTable) {
+                if (!PeftConfigFile.keepsHeadTied(configFile)) {
+                    throw FormatException.of(
+                            "%s: embeddings and head were trained apart, but the model has one table for both; train"
+                                    + " the adapter with ensure_weight_tying",
+                            configFile);
+                }
+                keys.remove(SavedModule.HEAD_NAME);
+            }
+            if (!keys.isEmpty()) {
+                throw FormatException.of(
+                        "%s holds %s, for which the model has no linear layer; is this its base model?",
+                        stored.path(), new TreeSet<>(keys.values()).first());
+            }
+            if (updates.isEmpty()) {
+                throw FormatException.of(
+                        "%s holds no LoRA factors; save the adapter again", stored.path());
+            }
+            LoraAdapter adapter = new LoraAdapter(config, updates, modules, sharedTable);
+            adapter.attach();
+            return adapter;
         } catch (RuntimeException | Error e) {
-            factors.values().forEach(PeftAdapter::free);
+            updates.values().forEach(LinearUpdate::close);
+            modules.forEach(module -> module.copy().close());
             throw e;
         }
-        LoraAdapter adapter = new LoraAdapter(config, factors);
-        adapter.attach();
-        return adapter;
     }
 
-    private static void readFactors(
+    private static void readUpdates(
             SafetensorsFile stored,
+            Map<String, String> keys,
             LoraConfig config,
             List<LoraLinear> linears,
             DType compute,
             boolean trainable,
-            Map<LoraLinear, LoraFactors> factors) {
-        Map<String, String> keys = keysByPath(stored);
+            Map<LoraLinear, LinearUpdate> updates) {
         for (LoraLinear linear : linears) {
             String keyA = keys.remove(linear.path() + ".lora_A.weight");
             String keyB = keys.remove(linear.path() + ".lora_B.weight");
@@ -109,33 +168,31 @@ public final class PeftAdapter {
             int rank = config.rankOf(linear.path());
             Tensor a = read(stored, keyA, rank, linear.weight().in());
             Tensor b = read(stored, keyB, linear.weight().out(), rank);
-            factors.put(linear, LoraAdapter.factors(config, linear, a, b, compute, trainable));
+            Tensor m = null;
+            if (config.useDora()) {
+                String keyM = keys.remove(linear.path() + LoraAdapter.MAGNITUDE);
+                if (keyM == null) {
+                    throw FormatException.of(
+                            "%s holds no %s%s, which use_dora calls for; save the adapter again",
+                            stored.path(), linear.path(), LoraAdapter.MAGNITUDE);
+                }
+                m = read(stored, keyM, linear.weight().out());
+            }
+            updates.put(linear, LoraAdapter.update(config, linear, a, b, m, compute, trainable));
         }
-        if (!keys.isEmpty()) {
-            throw FormatException.of(
-                    "%s holds %s, for which the model has no linear layer; is this its base model?",
-                    stored.path(), new TreeSet<>(keys.values()).first());
-        }
-        if (factors.isEmpty()) {
-            throw FormatException.of(
-                    "%s holds no LoRA factors; save the adapter again", stored.path());
-        }
-    }
-
-    private static void free(LoraFactors f) {
-        f.a().close();
-        f.b().close();
     }
 
     /**
-     * Keys in the file by {@code PATH.lora_A.weight}: without prefix, and without an adapter's name
-     * inside.
+     * Keys in the file by {@code PATH.lora_A.weight} and the like: without prefix, and without an
+     * adapter's name inside.
      */
     private static Map<String, String> keysByPath(SafetensorsFile stored) {
         Map<String, String> out = new LinkedHashMap<>();
         for (String key : stored.names()) {
             String plain = key.startsWith(PREFIX) ? key.substring(PREFIX.length()) : key;
-            out.put(plain.replaceFirst("\\.lora_([AB])\\.[^.]+\\.weight$", ".lora_$1.weight"), key);
+            plain = plain.replaceFirst("\\.lora_([AB])\\.[^.]+\\.weight$", ".lora_$1.weight");
+            plain = plain.replaceFirst("(\\.lora_magnitude_vector)(\\.[^.]+)?\\.weight$", "$1");
+            out.put(plain, key);
         }
         return out;
     }

@@ -27,6 +27,7 @@ final class PeftConfigFile {
     /** The version of PEFT whose file this class writes, key for key. */
     private static final String PEFT_VERSION = "0.21.2";
 
+    private static final String TYING = "ensure_weight_tying";
     private static final Logger LOG = LoggerFactory.getLogger(PeftConfigFile.class);
     private static final JsonMapper JSON =
             JsonMapper.builder().enable(StreamReadFeature.STRICT_DUPLICATE_DETECTION).build();
@@ -52,7 +53,6 @@ final class PeftConfigFile {
                         "layers_pattern",
                         "lora_ga_config",
                         "megatron_config",
-                        "modules_to_save",
                         "monteclora_config",
                         "target_parameters",
                         "trainable_token_indices",
@@ -60,13 +60,8 @@ final class PeftConfigFile {
                         "velora_config")) {
             keys.put(key, null);
         }
-        for (String key :
-                List.of(
-                        "ensure_weight_tying",
-                        "fan_in_fan_out",
-                        "lora_bias",
-                        "use_dora",
-                        "use_qalora")) {
+        for (String key : List.of("fan_in_fan_out", "lora_bias", "use_qalora")) {
+
             keys.put(key, false);
         }
         keys.put("bias", "none");
@@ -88,8 +83,16 @@ final class PeftConfigFile {
         return keys;
     }
 
-    /** The file's text, with indent 2 and sorted keys. */
-    static String text(LoraConfig config, List<String> paths, @Nullable String baseModel) {
+    /**
+     * The file's text, with indent 2 and sorted keys.
+     *
+     * @param keepsHeadTied whether the adapter brings one table for embedding and head
+     */
+    static String text(
+            LoraConfig config,
+            List<String> paths,
+            @Nullable String baseModel,
+            boolean keepsHeadTied) {
         Map<String, @Nullable Object> keys = new TreeMap<>(UNUSED);
         keys.putAll(NEUTRAL);
         keys.put("base_model_name_or_path", baseModel);
@@ -106,6 +109,9 @@ final class PeftConfigFile {
                 "exclude_modules",
                 config.excludeModules() == null ? null : config.excludeModules().json());
         keys.put("use_rslora", config.useRslora());
+        keys.put("use_dora", config.useDora());
+        keys.put("modules_to_save", config.modulesToSave());
+        keys.put(TYING, keepsHeadTied);
         keys.put("rank_pattern", config.rankPattern());
         Map<String, Object> alphas = new LinkedHashMap<>();
         config.alphaPattern().forEach((pattern, alpha) -> alphas.put(pattern, plain(alpha)));
@@ -190,7 +196,10 @@ final class PeftConfigFile {
                         "rank_pattern",
                         "alpha_pattern",
                         "layers_to_transform",
-                        "init_lora_weights"));
+                        "init_lora_weights",
+                        "use_dora",
+                        "modules_to_save",
+                        TYING));
         json.propertyNames().stream()
                 .filter(key -> !known.contains(key))
                 .forEach(key -> LOG.warn("{}: unknown key {} is ignored", file, key));
@@ -217,7 +226,19 @@ final class PeftConfigFile {
                                 : List.of(layers.asInt()),
                 json.path("init_lora_weights").asString("").equals("gaussian")
                         ? LoraInit.GAUSSIAN
-                        : LoraInit.KAIMING_UNIFORM);
+                        : LoraInit.KAIMING_UNIFORM,
+                json.path("use_dora").asBoolean(false),
+                !json.path("modules_to_save").isArray() || json.path("modules_to_save").isEmpty()
+                        ? null
+                        : json.path("modules_to_save")
+                                .valueStream()
+                                .map(JsonNode::asString)
+                                .toList());
+    }
+
+    /** Whether an adapter that brings the embedding table of a model with tied head brings both. */
+    static boolean keepsHeadTied(Path file) {
+        return JSON.readTree(file).path(TYING).asBoolean(false);
     }
 
     private static Object value(JsonNode node) {

@@ -2,13 +2,15 @@ package org.qlora4j.optim;
 
 import java.lang.foreign.Arena;
 import java.nio.file.Path;
-import java.util.Arrays;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
 import org.qlora4j.checkpoint.SafetensorsFile;
 import org.qlora4j.checkpoint.SafetensorsWriter;
-import org.qlora4j.checkpoint.TensorBytes;
 import org.qlora4j.error.FormatException;
+import org.qlora4j.kernel.AdamStep;
+import org.qlora4j.kernel.EightBitMoments;
 import org.qlora4j.tensor.DType;
 import org.qlora4j.tensor.PagedMemory;
 import org.qlora4j.tensor.Tensor;
@@ -16,9 +18,10 @@ import org.qlora4j.tensor.TensorScope;
 import org.qlora4j.tensor.Tensors;
 
 /**
- * AdamW with f32 state (arXiv 1711.05101), in the order of {@code torch.optim.AdamW}: decay, then
- * the step {@code p -= lr / c1 * m / (sqrt(v) / c2 + eps)} with {@code c1 = 1 - beta1^t} and {@code
- * c2 = sqrt(1 - beta2^t)}.
+ * AdamW (arXiv 1711.05101) in the order of {@code torch.optim.AdamW}: decay, then the step {@code p
+ * -= lr / c1 * m / (sqrt(v) / c2 + eps)} with {@code c1 = 1 - beta1^t} and {@code c2 = sqrt(1 -
+ * beta2^t)}. Its moments are held in 32 bits, or in 8 where the optimizer is one of those and the
+ * parameter is large enough.
  */
 public final class AdamW implements AutoCloseable {
     private static final String STEP = "step";
@@ -26,8 +29,9 @@ public final class AdamW implements AutoCloseable {
     private final TrainableParameters parameters;
     private final OptimConfig config;
     private final @Nullable PagedMemory paged;
-    private final Tensor means; // m, the running mean of gradients
-    private final Tensor squares; // v, the running mean of squared gradients
+    private final List<Tensor> vectors = new ArrayList<>(); // what the moments are parts of
+    private final List<Moments> moments = new ArrayList<>();
+    private final List<List<TrainableParameters.Slot>> slotsOfMoments = new ArrayList<>();
     private long step;
 
     /**
@@ -36,42 +40,104 @@ public final class AdamW implements AutoCloseable {
     public AdamW(TrainableParameters parameters, OptimConfig config, Path folder) {
         this.parameters = parameters;
         this.config = config;
-        long n = parameters.count();
-        try (TensorScope scope = TensorScope.open()) {
-            switch (config.type()) {
-                case PAGED_ADAMW_32BIT -> {
-                    paged = new PagedMemory(folder, 2 * n * Float.BYTES);
-                    Tensor both = paged.floats();
-                    means = TensorScope.release(both.narrow(0, 0, n));
-                    squares = TensorScope.release(both.narrow(0, n, n));
-                }
-                case ADAMW_TORCH -> {
-                    paged = null;
-                    means = TensorScope.release(Tensors.zeros(DType.F32, n));
-                    squares = TensorScope.release(Tensors.zeros(DType.F32, n));
-                }
-                default -> throw new IllegalStateException("no optimizer " + config.type());
+        long inFull = 0;
+        long inBlocks = 0;
+        long blocks = 0;
+        for (TrainableParameters.Slot slot : parameters.slots()) {
+            if (inBlocks(slot)) {
+                inBlocks += slot.count();
+                blocks += EightBitMoments.blocks(slot.count());
+            } else {
+                inFull += slot.count();
             }
+        }
+        long bytes = 2 * inFull * Float.BYTES + 2 * inBlocks;
+        paged = config.type().paged() && bytes > 0 ? new PagedMemory(folder, bytes) : null;
+        try (TensorScope scope = TensorScope.open()) {
+            Tensor full = zeros(DType.F32, 0, 2 * inFull);
+            Tensor codes = zeros(DType.U8, 2 * inFull * Float.BYTES, 2 * inBlocks);
+            Tensor absmax = keep(Tensors.zeros(DType.F32, 2 * blocks)); // small: never paged
+            makeMoments(full, codes, absmax);
+        }
+    }
+
+    private boolean inBlocks(TrainableParameters.Slot slot) {
+        return config.type().eightBit()
+                && slot.count() >= BlockMoments.LEAST_ELEMENTS
+                && !slot.group().fullState();
+    }
+
+    private Tensor zeros(DType dtype, long byteOffset, long count) {
+        return keep(
+                paged == null ? Tensors.zeros(dtype, count) : paged.part(dtype, byteOffset, count));
+    }
+
+    private Tensor keep(Tensor vector) {
+        vectors.add(TensorScope.release(vector));
+        return vector;
+    }
+
+    /** One for each parameter in 8 bits, and one for all neighbours of a group in 32 bits. */
+    private void makeMoments(Tensor full, Tensor codes, Tensor absmax) {
+        long inFull = 0;
+        long inBlocks = 0;
+        long blocks = 0;
+        List<TrainableParameters.Slot> slots = parameters.slots();
+        for (int i = 0; i < slots.size(); ) {
+            TrainableParameters.Slot first = slots.get(i);
+            int end = i + 1;
+            if (inBlocks(first)) {
+                long n = first.count();
+                long b = EightBitMoments.blocks(n);
+                moments.add(
+                        BlockMoments.of(
+                                first,
+                                codes.narrow(0, 2 * inBlocks, n),
+                                absmax.narrow(0, 2 * blocks, b),
+                                codes.narrow(0, 2 * inBlocks + n, n),
+                                absmax.narrow(0, 2 * blocks + b, b)));
+                inBlocks += n;
+                blocks += b;
+            } else {
+                long n = first.count();
+                while (end < slots.size()
+                        && !inBlocks(slots.get(end))
+                        && slots.get(end).group().equals(first.group())) {
+                    n += slots.get(end++).count();
+                }
+                moments.add(
+                        new FullMoments(
+                                slots.subList(i, end),
+                                TensorScope.release(full.narrow(0, 2 * inFull, n)),
+                                TensorScope.release(full.narrow(0, 2 * inFull + n, n))));
+                inFull += n;
+            }
+            slotsOfMoments.add(slots.subList(i, end));
+            i = end;
         }
     }
 
     /** One update of all weights from their gradients. */
     public void step(double learningRate) {
         step++;
-        double c1 = 1 - Math.pow(config.beta1(), step);
-        double c2 = Math.sqrt(1 - Math.pow(config.beta2(), step));
-        parameters.forEachChunk(chunk -> {
-            Tensor g = chunk.gradients();
-            Tensor m = means.narrow(0, chunk.offset(), g.count());
-            Tensor v = squares.narrow(0, chunk.offset(), g.count());
-            if (chunk.decays() && config.weightDecay() > 0) {
-                chunk.weights().mulInPlace(f32(1 - learningRate * config.weightDecay()));
-            }
-            m.lerpInPlace(g, 1 - config.beta1());
-            v.mulInPlace(config.beta2()).addcmulInPlace(g, g, 1 - config.beta2());
-            Tensor root = v.sqrt().mulInPlace(1 / c2).addInPlace(f32(config.epsilon()));
-            chunk.weights().addcdivInPlace(m, root, f32(-learningRate / c1));
-        });
+        for (int i = 0; i < moments.size(); i++) {
+            Moments ofThese = moments.get(i);
+            List<TrainableParameters.Slot> slots = slotsOfMoments.get(i);
+            AdamStep factors = factors(learningRate, slots.getFirst().group());
+            parameters.forEachChunk(slots, chunk -> ofThese.step(chunk, factors));
+        }
+    }
+
+    private AdamStep factors(double learningRate, ParameterGroup group) {
+        double rate = learningRate * group.rateFactor();
+        double decay = group.decays() ? config.weightDecay() : 0;
+        return new AdamStep(
+                config.beta1(),
+                config.beta2(),
+                f32(1 - rate * decay),
+                f32(-rate / (1 - Math.pow(config.beta1(), step))),
+                1 / Math.sqrt(1 - Math.pow(config.beta2(), step)),
+                f32(config.epsilon()));
     }
 
     /**
@@ -90,18 +156,14 @@ public final class AdamW implements AutoCloseable {
     }
 
     /**
-     * Writes the state as {@code PARAMETER.exp_avg} and {@code PARAMETER.exp_avg_sq}, torch's
-     * names.
+     * Writes the state: {@code PARAMETER.exp_avg} and {@code PARAMETER.exp_avg_sq} in torch's names
+     * where it has 32 bits, {@code PARAMETER.state1}, {@code .absmax1}, {@code .state2} and {@code
+     * .absmax2} in bitsandbytes' where it has 8.
      */
     public void save(Path file) {
-        try (Arena arena = Arena.ofConfined();
-                TensorScope scope = TensorScope.open()) {
+        try (Arena arena = Arena.ofConfined()) {
             SafetensorsWriter writer = new SafetensorsWriter(Map.of(STEP, Long.toString(step)));
-            for (TrainableParameters.Slot slot : parameters.slots()) {
-                String name = slot.parameter().name();
-                TensorBytes.add(writer, name + ".exp_avg", part(means, slot), arena);
-                TensorBytes.add(writer, name + ".exp_avg_sq", part(squares, slot), arena);
-            }
+            moments.forEach(m -> m.save(writer, arena));
             writer.write(file);
         }
     }
@@ -112,36 +174,16 @@ public final class AdamW implements AutoCloseable {
      * @throws FormatException if it belongs to other parameters
      */
     public void load(Path file) {
-        try (SafetensorsFile stored = SafetensorsFile.open(file);
-                TensorScope scope = TensorScope.open()) {
-            for (TrainableParameters.Slot slot : parameters.slots()) {
-                String name = slot.parameter().name();
-                part(means, slot).copyFrom(read(stored, name + ".exp_avg", slot));
-                part(squares, slot).copyFrom(read(stored, name + ".exp_avg_sq", slot));
-            }
+        try (SafetensorsFile stored = SafetensorsFile.open(file)) {
+            moments.forEach(m -> m.load(stored));
             step = Long.parseLong(stored.metadata().getOrDefault(STEP, "0"));
         }
     }
 
-    private static Tensor part(Tensor vector, TrainableParameters.Slot slot) {
-        return vector.narrow(0, slot.offset(), slot.count())
-                .view(slot.parameter().master().shape());
-    }
-
-    private static Tensor read(SafetensorsFile stored, String name, TrainableParameters.Slot slot) {
-        long[] shape = slot.parameter().master().shape();
-        if (!stored.names().contains(name) || !Arrays.equals(stored.info(name).shape(), shape)) {
-            throw FormatException.of(
-                    "%s holds no %s of shape %s; it belongs to a run with other lora settings",
-                    stored.path(), name, Arrays.toString(shape));
-        }
-        return TensorBytes.toTensor(stored.tensor(name));
-    }
-
     @Override
     public void close() {
-        means.close();
-        squares.close();
+        moments.forEach(Moments::close);
+        vectors.forEach(Tensor::close);
         if (paged != null) {
             paged.close();
         }

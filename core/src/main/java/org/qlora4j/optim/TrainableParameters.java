@@ -1,9 +1,11 @@
 package org.qlora4j.optim;
 
 import java.util.ArrayList;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.function.Consumer;
-import java.util.function.Predicate;
+import java.util.function.Function;
 import org.qlora4j.autograd.Parameter;
 import org.qlora4j.tensor.DType;
 import org.qlora4j.tensor.Tensor;
@@ -13,7 +15,7 @@ import org.qlora4j.tensor.Tensors;
 /**
  * All weights that learn, laid end to end: one f32 vector of weights, one of gradients. Each
  * parameter's master copy and gradient become views of them, so that clipping and the optimizer are
- * a few operations on long vectors. Parameters with weight decay come first.
+ * a few operations on long vectors. Parameters of a group lie side by side.
  */
 public final class TrainableParameters implements AutoCloseable {
     /** Elements that one operation works on: bounds the temporaries. */
@@ -24,29 +26,28 @@ public final class TrainableParameters implements AutoCloseable {
      *
      * @param offset first element in the vectors
      */
-    public record Slot(Parameter parameter, long offset, long count) {}
+    public record Slot(Parameter parameter, ParameterGroup group, long offset, long count) {}
 
     private final List<Slot> slots = new ArrayList<>();
     private final Tensor weights;
     private final Tensor gradients;
-    private final long decayed;
 
     /**
      * @param parameters trainable ones; they stay the caller's
-     * @param decays which of them weight decay applies to
+     * @param groups how the optimizer treats each of them
      */
-    public TrainableParameters(List<Parameter> parameters, Predicate<Parameter> decays) {
-        List<Parameter> ordered = new ArrayList<>(parameters.stream().filter(decays).toList());
-        long offset = 0;
-        for (Parameter p : ordered) {
-            offset += p.master().count();
+    public TrainableParameters(
+            List<Parameter> parameters, Function<Parameter, ParameterGroup> groups) {
+        Map<ParameterGroup, List<Parameter>> byGroup = new LinkedHashMap<>();
+        for (Parameter p : parameters) {
+            byGroup.computeIfAbsent(groups.apply(p), g -> new ArrayList<>()).add(p);
         }
-        decayed = offset;
-        parameters.stream().filter(decays.negate()).forEach(ordered::add);
-        offset = 0;
-        for (Parameter p : ordered) {
-            slots.add(new Slot(p, offset, p.master().count()));
-            offset += p.master().count();
+        long offset = 0;
+        for (Map.Entry<ParameterGroup, List<Parameter>> group : byGroup.entrySet()) {
+            for (Parameter p : group.getValue()) {
+                slots.add(new Slot(p, group.getKey(), offset, p.master().count()));
+                offset += p.master().count();
+            }
         }
         try (TensorScope scope = TensorScope.open()) {
             weights = TensorScope.release(Tensors.empty(DType.F32, offset));
@@ -75,22 +76,29 @@ public final class TrainableParameters implements AutoCloseable {
      * @param offset first element
      * @param weights view of the weights
      * @param gradients view of their gradients
-     * @param decays whether weight decay applies
      */
-    record Chunk(long offset, Tensor weights, Tensor gradients, boolean decays) {}
+    record Chunk(long offset, Tensor weights, Tensor gradients) {}
 
     /** Walks the vectors in parts, each in a scope of its own. */
     void forEachChunk(Consumer<Chunk> action) {
-        for (long from = 0; from < count(); ) {
-            long end = from < decayed ? decayed : count();
+        forEachChunk(0, count(), action);
+    }
+
+    /** Walks the part of the vectors that holds neighbouring parameters. */
+    void forEachChunk(List<Slot> neighbours, Consumer<Chunk> action) {
+        Slot last = neighbours.getLast();
+        forEachChunk(neighbours.getFirst().offset, last.offset + last.count, action);
+    }
+
+    private void forEachChunk(long start, long end, Consumer<Chunk> action) {
+        for (long from = start; from < end; ) {
             long length = Math.min(CHUNK, end - from);
             try (TensorScope scope = TensorScope.open()) {
                 action.accept(
                         new Chunk(
                                 from,
                                 weights.narrow(0, from, length),
-                                gradients.narrow(0, from, length),
-                                from < decayed));
+                                gradients.narrow(0, from, length)));
             }
             from += length;
         }

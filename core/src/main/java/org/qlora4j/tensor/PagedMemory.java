@@ -33,7 +33,7 @@ public final class PagedMemory implements AutoCloseable {
         if (managed) {
             memory = CudaDriver.open().allocateManaged(bytes, device.index());
             try (TensorScope scope = TensorScope.open()) {
-                floats().zero();
+                part(DType.U8, 0, bytes).zero();
             }
         } else {
             memory = mapFile(folder, bytes);
@@ -67,9 +67,14 @@ public final class PagedMemory implements AutoCloseable {
         }
     }
 
-    /** The whole memory as an F32 vector; close it before this. */
-    public Tensor floats() {
-        return Tensors.over(memory, DType.F32, memory.byteSize() / Float.BYTES);
+    /**
+     * Part of the memory as a vector; close it before this.
+     *
+     * @param byteOffset where it begins, a multiple of the type's size
+     * @param count elements
+     */
+    public Tensor part(DType dtype, long byteOffset, long count) {
+        return Tensors.over(memory.asSlice(byteOffset, count * dtype.bytes()), dtype, count);
     }
 
     /** Deletes files of processes that were killed before they had unlinked them. */

@@ -240,6 +240,11 @@ public final class Tensor implements AutoCloseable {
         return fresh(h -> h.mul(other.handle()));
     }
 
+    /** Quotient of elements; {@link #reciprocal} and {@link #times} would round twice. */
+    public Tensor dividedBy(Tensor other) {
+        return fresh(h -> h.div(other.handle()));
+    }
+
     public Tensor times(double value) {
         return fresh(h -> h.mul(new Scalar(value)));
     }

@@ -19,9 +19,6 @@ sealed interface Learner extends AutoCloseable permits Learner.Adapter, Learner.
     /** The weights that learn. */
     List<Parameter> parameters();
 
-    /** Whether weight decay applies to one of them. */
-    boolean decays(Parameter parameter);
-
     /** Number of weights that learn. */
     default long count() {
         return parameters().stream().mapToLong(p -> p.value().count()).sum();
@@ -60,8 +57,13 @@ sealed interface Learner extends AutoCloseable permits Learner.Adapter, Learner.
             RunConfig config, CausalModel model, @Nullable RunCheckpoint start) {
         return start == null
                 ? LoraAdapter.create(
-                        config.lora(), model.linears(), model.compute(), config.train().seed())
-                : PeftAdapter.load(start.folder(), model.linears(), model.compute(), true);
+                        config.lora(),
+                        model.linears(),
+                        model.parameters(),
+                        model.compute(),
+                        config.train().seed())
+                : PeftAdapter.load(
+                        start.folder(), model.linears(), model.parameters(), model.compute(), true);
     }
 
     /**
@@ -76,11 +78,6 @@ sealed interface Learner extends AutoCloseable permits Learner.Adapter, Learner.
         }
 
         @Override
-        public boolean decays(Parameter parameter) {
-            return true;
-        }
-
-        @Override
         public void save(Path folder) {
             PeftAdapter.save(adapter, folder, base);
         }
@@ -88,7 +85,8 @@ sealed interface Learner extends AutoCloseable permits Learner.Adapter, Learner.
         @Override
         public void restore(Path folder) {
             try (LoraAdapter stored =
-                    PeftAdapter.load(folder, model.linears(), model.compute(), true)) {
+                    PeftAdapter.load(
+                            folder, model.linears(), model.parameters(), model.compute(), true)) {
                 List<Parameter> from = stored.parameters();
                 List<Parameter> to = adapter.parameters();
                 for (int i = 0; i < to.size(); i++) {
@@ -121,12 +119,6 @@ sealed interface Learner extends AutoCloseable permits Learner.Adapter, Learner.
         @Override
         public List<Parameter> parameters() {
             return model.parameters();
-        }
-
-        /** As the Hugging Face trainer: neither norms nor biases, which are vectors, decay. */
-        @Override
-        public boolean decays(Parameter parameter) {
-            return parameter.value().rank() > 1;
         }
 
         @Override

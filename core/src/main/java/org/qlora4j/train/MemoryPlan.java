@@ -13,7 +13,7 @@ import org.qlora4j.model.LlamaConfig;
 import org.qlora4j.model.LlamaConfig.LinearShape;
 import org.qlora4j.model.LlamaShapes;
 import org.qlora4j.model.Models;
-import org.qlora4j.optim.OptimType;
+
 import org.qlora4j.quant.ComputeDtype;
 import org.qlora4j.quant.QuantConfig;
 
@@ -78,7 +78,7 @@ public record MemoryPlan(
             return new Load(
                     train.fullFinetune(),
                     train.gradientCheckpointing(),
-                    train.optim() == OptimType.PAGED_ADAMW_32BIT,
+                    train.optim().paged(),
                     train.perDeviceTrainBatchSize(),
                     Math.min(longest(config), model.maxPositions()));
         }
@@ -128,6 +128,7 @@ public record MemoryPlan(
             biases += (mlp ? model.mlpBias() : model.attentionBias()) ? linear.out() : 0;
             if (!full && LoraAdapter.chooses(lora, linear.path())) {
                 factors += lora.rankOf(linear.path()) * (linear.out() + linear.in());
+                factors += lora.useDora() ? linear.out() : 0; // magnitudes
             }
         }
         long linearCount = model.linears().stream().mapToLong(l -> l.out() * l.in()).sum();

@@ -46,7 +46,9 @@ final class QloraFlagTable {
     private static void addTraining(FlagTableBuilder flags) {
         flags.sets("full_finetune", "train.full_finetune");
         flags.refused(
-                "the optimizer state is kept in 32 bits; leave the flag out", FALSE, "adam8bit");
+                "qlora.py does not use this flag; choose an 8-bit optimizer with --optim",
+                FALSE,
+                "adam8bit");
         flags.sets("double_quant", "quantization.bnb_4bit_use_double_quant");
         flags.sets("quant_type", "quantization.bnb_4bit_quant_type");
         flags.sets(

@@ -17,6 +17,7 @@ import org.qlora4j.model.Models;
 import org.qlora4j.optim.AdamW;
 import org.qlora4j.optim.OptimConfig;
 import org.qlora4j.optim.OptimType;
+import org.qlora4j.optim.ParameterGroup;
 import org.qlora4j.optim.TrainableParameters;
 import org.qlora4j.quant.ComputeDtype;
 import org.qlora4j.tensor.Engine;
@@ -130,7 +131,11 @@ public final class SelfCheck {
                     try (Learner learner = Learner.create(changed, model, null);
                             TrainableParameters parameters =
                                     new TrainableParameters(
-                                            learner.parameters(), learner::decays)) {
+                                            learner.parameters(),
+                                            p ->
+                                                    ParameterGroup.of(
+                                                            p,
+                                                            changed.train().loraplusLrRatio()))) {
                         SelfCheck check =
                                 new SelfCheck(
                                         changed,

@@ -17,6 +17,7 @@ import org.qlora4j.model.LlamaConfig.LinearShape;
 import org.qlora4j.optim.AdamW;
 import org.qlora4j.optim.OptimConfig;
 import org.qlora4j.optim.OptimType;
+import org.qlora4j.optim.ParameterGroup;
 import org.qlora4j.optim.TrainableParameters;
 import org.qlora4j.tensor.DType;
 import org.qlora4j.tensor.Engine;
@@ -74,9 +75,12 @@ public final class TrainBench {
         OperationTimes times = OperationTimes.ofThisThread();
         Random random = new Random(1);
         long trainable;
-        try (LoraAdapter adapter = LoraAdapter.create(lora, model.linears(), model.compute(), 0);
+        try (LoraAdapter adapter =
+                        LoraAdapter.create(
+                                lora, model.linears(), model.parameters(), model.compute(), 0);
                 TrainableParameters parameters =
-                        new TrainableParameters(adapter.parameters(), p -> true);
+                        new TrainableParameters(
+                                adapter.parameters(), p -> ParameterGroup.of(p, null));
                 AdamW optimizer = new AdamW(parameters, adam, java.nio.file.Path.of("."))) {
             trainable = adapter.parameterCount();
             for (int i = 0; i < warm + steps; i++) {

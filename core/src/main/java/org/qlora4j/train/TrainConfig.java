@@ -30,6 +30,7 @@ import org.qlora4j.optim.OptimType;
  * @param warmupRatio share of the steps in which the learning rate rises from 0, in [0, 1]
  * @param warmupSteps the same as a number of steps; 0 uses {@code warmupRatio}
  * @param optim the optimizer
+ * @param loraplusLrRatio how many times faster B learns than A; null where both learn alike
  * @param weightDecay share of the learning rate by which weights shrink each step; at least 0
  * @param adamBeta1 decay of the mean of gradients, in [0, 1)
  * @param adamBeta2 decay of the mean of squared gradients, in [0, 1)
@@ -90,7 +91,15 @@ public record TrainConfig(
                 @JsonPropertyDescription(
                         "Steps in which the learning rate rises from 0; 0 uses warmup_ratio.")
                 int warmupSteps,
-        @JsonProperty("optim") @JsonPropertyDescription("The optimizer.") OptimType optim,
+        @JsonProperty("optim")
+                @JsonPropertyDescription(
+                        "The optimizer; 8bit holds its state in 8 bits, paged where the system may page it out.")
+                OptimType optim,
+        @JsonProperty("loraplus_lr_ratio")
+                @JsonPropertyDescription(
+                        "LoRA+: the learning rate of B (and of vectors) as a multiple of A's, e.g. 16; null for one"
+                                + " rate.")
+                @Nullable Double loraplusLrRatio,
         @JsonProperty("weight_decay") @JsonPropertyDescription("Weight decay of AdamW.")
                 double weightDecay,
         @JsonProperty("adam_beta1") @JsonPropertyDescription("Decay of AdamW's mean of gradients.")
@@ -155,6 +164,7 @@ public record TrainConfig(
                     0.03,
                     0,
                     OptimConfig.DEFAULT.type(),
+                    null,
                     OptimConfig.DEFAULT.weightDecay(),
                     OptimConfig.DEFAULT.beta1(),
                     OptimConfig.DEFAULT.beta2(),
@@ -208,6 +218,11 @@ public record TrainConfig(
         lrSchedulerKwargs.requireFitting(lrSchedulerType);
         require(warmupSteps >= 0, "train.warmup_steps must be at least 0, got %d", warmupSteps);
         new OptimConfig(optim, adamBeta1, adamBeta2, adamEpsilon, weightDecay); // for its checks
+        require(
+                loraplusLrRatio == null
+                        || (loraplusLrRatio >= 1 && Double.isFinite(loraplusLrRatio)),
+                "train.loraplus_lr_ratio must be at least 1, got %s",
+                String.valueOf(loraplusLrRatio));
         require(
                 maxGradNorm >= 0 && Double.isFinite(maxGradNorm),
                 "train.max_grad_norm must be at least 0, got %s",

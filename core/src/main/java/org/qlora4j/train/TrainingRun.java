@@ -6,6 +6,7 @@ import org.qlora4j.kernel.Kernels;
 import org.qlora4j.model.CausalModel;
 import org.qlora4j.model.Models;
 import org.qlora4j.optim.AdamW;
+import org.qlora4j.optim.ParameterGroup;
 import org.qlora4j.optim.TrainableParameters;
 import org.qlora4j.tensor.DType;
 import org.qlora4j.tensor.Engine;
@@ -78,7 +79,9 @@ public final class TrainingRun {
             TrainerState begin = start == null ? TrainerState.atStart(origin) : start.state();
             try (Learner learner = Learner.create(config, model, start);
                     TrainableParameters parameters =
-                            new TrainableParameters(learner.parameters(), learner::decays);
+                            new TrainableParameters(
+                                    learner.parameters(),
+                                    p -> ParameterGroup.of(p, config.train().loraplusLrRatio()));
                     Teacher teacher = Teacher.load(config, tokenizer, data.set().examples())) {
                 RunFolder folder = folder(old); // only now: bad input leaves nothing behind
                 try (RunLock lock = old == null ? RunLock.take(folder.path()) : null;

@@ -30,7 +30,9 @@ class LoraConfigTest {
                 ranks,
                 alphas,
                 null,
-                LoraInit.GAUSSIAN);
+                LoraInit.GAUSSIAN,
+                false,
+                null);
     }
 
     @Test
@@ -125,7 +127,9 @@ class LoraConfigTest {
                 Map.of(),
                 Map.of(),
                 layers,
-                LoraInit.KAIMING_UNIFORM);
+                LoraInit.KAIMING_UNIFORM,
+                false,
+                null);
     }
 
     private static void fails(Runnable made, String message) {

@@ -23,6 +23,7 @@ import org.qlora4j.model.RopeScaling;
 import org.qlora4j.optim.AdamW;
 import org.qlora4j.optim.OptimConfig;
 import org.qlora4j.optim.OptimType;
+import org.qlora4j.optim.ParameterGroup;
 import org.qlora4j.optim.TrainableParameters;
 import org.qlora4j.tensor.DType;
 import org.qlora4j.tensor.NativeMemory;
@@ -119,7 +120,8 @@ class MemoryPlanTest {
         try (CausalModel model = Models.random(shape, config.quantization(), compute, full, 1);
                 Adapted adapted = Adapted.of(model, config, compute);
                 TrainableParameters parameters =
-                        new TrainableParameters(adapted.parameters, p -> true);
+                        new TrainableParameters(
+                                adapted.parameters, p -> ParameterGroup.of(p, null));
                 AdamW optimizer = new AdamW(parameters, adam, Path.of("."))) {
             long stays = NativeMemory.liveBytes() - before;
             NativeMemory.resetPeak();
@@ -146,7 +148,9 @@ class MemoryPlanTest {
             if (config.train().fullFinetune()) {
                 return new Adapted(model.parameters(), () -> {});
             }
-            LoraAdapter adapter = LoraAdapter.create(config.lora(), model.linears(), compute, 1);
+            LoraAdapter adapter =
+                    LoraAdapter.create(
+                            config.lora(), model.linears(), model.parameters(), compute, 1);
             return new Adapted(adapter.parameters(), adapter);
         }
 

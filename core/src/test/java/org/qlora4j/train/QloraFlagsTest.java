@@ -218,7 +218,7 @@ class QloraFlagsTest {
                         --lora_rr: unknown flag; did you mean --lora_r?
                         --max_steps: needs a value, e.g. --max_steps 10000
                         --fp16: float16 is not offered; use --bf16, or --bf16 False for float32
-                        --adam8bit: the optimizer state is kept in 32 bits; leave the flag out
+                        --adam8bit: qlora.py does not use this flag; choose an 8-bit optimizer with --optim
                         stray: expected a flag such as --max_steps 20, or key=value
                         --zzzzzzzzz: unknown flag
                         --do_train False: this command trains; leave the flag out\
@@ -228,17 +228,12 @@ class QloraFlagsTest {
     @Test
     void badValue_isNamedWithTheFlag() {
         assertThatThrownBy(() ->
-                        read(
-                                "--lora_r",
-                                "eight",
-                                "--double_quant=maybe",
-                                "--optim",
-                                "adamw_bnb_8bit"))
+                        read("--lora_r", "eight", "--double_quant=maybe", "--optim", "adafactor"))
                 .hasMessage(
                         """
                         --double_quant maybe: quantization.bnb_4bit_use_double_quant must be true or false, got "maybe"
                         --lora_r eight: lora.r must be a whole number, got "eight"
-                        --optim adamw_bnb_8bit: train.optim must be paged_adamw_32bit or adamw_torch, got "adamw_bnb_8bit\"\
+                        --optim adafactor: train.optim must be paged_adamw_32bit, paged_adamw_8bit, adamw_torch or adamw_8bit, got "adafactor\"\
                         """);
     }
 }

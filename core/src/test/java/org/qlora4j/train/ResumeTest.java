@@ -57,17 +57,20 @@ class ResumeTest {
         TinyRun.run(TinyRun.config(finished, data, "train.save_steps=1", "train.max_steps=4"));
     }
 
-    @ParameterizedTest(name = "{0}, stopped after {1}, {2}")
+    @ParameterizedTest(name = "{0}, stopped after {1}, {2}, {3}")
     @CsvSource({
-        "float32, 1, paged_adamw_32bit",
-        "float32, 4, adamw_torch",
-        "bfloat16, 3, paged_adamw_32bit"
+        "float32, 1, paged_adamw_32bit, lora.use_dora=false",
+        "float32, 4, adamw_torch, lora.use_dora=true",
+        "bfloat16, 3, paged_adamw_32bit, lora.modules_to_save=embed_tokens",
+        "float32, 5, paged_adamw_8bit, lora.r=80", // large enough for 8 bits
+        "bfloat16, 2, adamw_8bit, lora.use_dora=true"
     })
-    void stoppedAndResumed_givesTheBytesOfTheRunNeverStopped(String dtype, int stop, String optim)
-            throws Exception {
+    void stoppedAndResumed_givesTheBytesOfTheRunNeverStopped(
+            String dtype, int stop, String optim, String adapter) throws Exception {
         String[] settings = {
             "quantization.bnb_4bit_compute_dtype=" + dtype,
             "train.optim=" + optim,
+            adapter,
             "train.weight_decay=0.01",
             "train.lr_scheduler_type=cosine",
             "train.warmup_steps=2",

@@ -90,7 +90,9 @@ class RunConfigReaderTest {
                                 Map.of("v_proj", 4, "layers\\.1\\..*", 2),
                                 Map.of("v_proj", 2.5),
                                 List.of(0, 1),
-                                LoraInit.GAUSSIAN));
+                                LoraInit.GAUSSIAN,
+                                false,
+                                null));
         assertThat(config.lora().rankPattern())
                 .containsExactly(Map.entry("v_proj", 4), Map.entry("layers\\.1\\..*", 2));
         assertThat(config.data().dataset())
@@ -146,6 +148,7 @@ class RunConfigReaderTest {
                                 0.03,
                                 0,
                                 OptimType.PAGED_ADAMW_32BIT,
+                                null,
                                 0,
                                 0.9,
                                 0.999,
@@ -214,7 +217,7 @@ class RunConfigReaderTest {
                           target_modules: []
                           init_lora_weights: pissa
                         train:
-                          optim: adamw_8bit
+                          optim: adafactor
                           max_steps: 1.5
                           seed: "7"
                           output_dir: 5
@@ -232,7 +235,7 @@ class RunConfigReaderTest {
                         "10:3: lora.lora_alpha must be a number, got \"high\"",
                         "11:3: lora.target_modules is an empty list; name at least one layer, e.g. q_proj",
                         "12:3: lora.init_lora_weights must be true or gaussian, got pissa",
-                        "14:3: train.optim must be paged_adamw_32bit or adamw_torch, got \"adamw_8bit\"",
+                        "14:3: train.optim must be paged_adamw_32bit, paged_adamw_8bit, adamw_torch or adamw_8bit, got \"adafactor\"",
                         "15:3: train.max_steps must be a whole number or null, got 1.5",
                         "16:3: train.seed must be a whole number, got \"7\"",
                         "17:3: train.output_dir must be text, got 5; write it in quotes",
@@ -291,8 +294,8 @@ class RunConfigReaderTest {
                             lora: {target_modules: "("}            | 6:8: lora.target_modules is not a regular expression: Unclosed group at index 1 of (
                             lora: {target_modules: [a, 5]}         | 6:8: lora.target_modules must list names of layers, got 5 among them
                             lora: {target_modules: null}           | 6:8: lora.target_modules must be all-linear, list of names or regular expression, got null
-                    train: {optim: 0}                      | 6:9: train.optim must be paged_adamw_32bit or adamw_torch, got 0
-                            train: {optim: ADAMW_TORCH}            | 6:9: train.optim must be paged_adamw_32bit or adamw_torch, got "ADAMW_TORCH"
+                    train: {optim: 0}                      | 6:9: train.optim must be paged_adamw_32bit, paged_adamw_8bit, adamw_torch or adamw_8bit, got 0
+                            train: {optim: ADAMW_TORCH}            | 6:9: train.optim must be paged_adamw_32bit, paged_adamw_8bit, adamw_torch or adamw_8bit, got "ADAMW_TORCH"
                             train: {learning_rate: "2e-4"}         | 6:9: train.learning_rate must be a number or null, got "2e-4"
                             train: {warmup_steps: 5}               | 6:9: train.warmup_steps must be 0 with train.lr_scheduler_type constant, got 5; use constant_with_warmup
                             train: {output_dir: ""}                | 6:9: train.output_dir must name a folder, got an empty text

@@ -18,6 +18,7 @@ import org.qlora4j.model.CausalModel;
 import org.qlora4j.model.Models;
 import org.qlora4j.optim.AdamW;
 import org.qlora4j.optim.OptimConfig;
+import org.qlora4j.optim.ParameterGroup;
 import org.qlora4j.optim.TrainableParameters;
 import org.qlora4j.quant.QuantConfig;
 import org.qlora4j.tensor.DType;
@@ -53,6 +54,7 @@ class SmolLm2GoldenTest {
                         PeftAdapter.load(
                                 golden().resolve("adapter_init"),
                                 model.linears(),
+                                model.parameters(),
                                 DType.F32,
                                 true)) {
             List<Step> steps = run(model, adapter, true);
@@ -88,6 +90,7 @@ class SmolLm2GoldenTest {
                         PeftAdapter.load(
                                 golden().resolve("adapter_init"),
                                 model.linears(),
+                                model.parameters(),
                                 DType.BF16,
                                 true)) {
             List<Step> steps = run(model, adapter, false);
@@ -107,7 +110,8 @@ class SmolLm2GoldenTest {
         List<Step> steps = new ArrayList<>();
         long freed = NativeMemory.freedBySafetyNet();
         try (TrainableParameters parameters =
-                        new TrainableParameters(adapter.parameters(), p -> true);
+                        new TrainableParameters(
+                                adapter.parameters(), p -> ParameterGroup.of(p, null));
                 AdamW optimizer = new AdamW(parameters, OptimConfig.DEFAULT, temporary)) {
             for (int i = 0; i < log.size(); i++) {
                 Batch batch = batch(batches, i);

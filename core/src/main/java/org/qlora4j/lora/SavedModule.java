@@ -1,0 +1,98 @@
+package org.qlora4j.lora;
+
+import java.util.ArrayList;
+import java.util.List;
+import java.util.TreeSet;
+import org.qlora4j.autograd.Parameter;
+import org.qlora4j.autograd.Weight;
+import org.qlora4j.error.ConfigException;
+
+/**
+ * A weight of the model that an adapter brings whole, PEFT's {@code modules_to_save}: embeddings,
+ * head, norms, or a linear layer that is not held in 4 bits.
+ *
+ * @param base the model's own, left unchanged
+ * @param copy what takes its place while the adapter is attached; the adapter's
+ */
+record SavedModule(Parameter base, Parameter copy) {
+    private static final String EMBEDDING = "embed_tokens";
+    private static final String HEAD = "lm_head";
+
+    /** The module that a parameter belongs to, e.g. {@code model.norm}. */
+    private static String module(Parameter parameter) {
+        return parameter.name().substring(0, parameter.name().lastIndexOf('.'));
+    }
+
+    /**
+     * Whether a module with this path is to be brought whole: its path ends in one of the names.
+     */
+    static boolean chooses(LoraConfig config, String path) {
+        List<String> names = config.modulesToSave();
+        return names != null && names.stream().anyMatch(path::endsWith);
+    }
+
+    /**
+     * The weights that the configuration names. Where the head is the embedding table, either name
+     * means both.
+     *
+     * @throws ConfigException if a name fits none
+     */
+    static List<Parameter> chosen(
+            LoraConfig config, List<LoraLinear> linears, List<Parameter> parameters) {
+        List<String> names = config.modulesToSave();
+        if (names == null) {
+            return List.of();
+        }
+        for (LoraLinear linear : linears) {
+            if (chooses(config, linear.path()) && linear.weight() instanceof Weight.Quantized) {
+                throw ConfigException.of(
+                        "lora.modules_to_save %s names %s, which is held in 4 bits and cannot be trained whole; adapt it"
+                                + " by lora.target_modules",
+                        names, linear.path());
+            }
+        }
+        boolean ownHead = hasOwnHead(parameters);
+        List<Parameter> out = new ArrayList<>();
+        List<String> unknown = new ArrayList<>(names);
+        for (Parameter parameter : parameters) {
+            String path = module(parameter);
+            boolean sharedHead =
+                    !ownHead && path.endsWith(EMBEDDING) && names.stream().anyMatch(HEAD::endsWith);
+            if (chooses(config, path) || sharedHead) {
+                out.add(parameter);
+                unknown.removeIf(path::endsWith);
+                unknown.removeIf(name -> sharedHead && HEAD.endsWith(name));
+            }
+        }
+        if (!unknown.isEmpty()) {
+            TreeSet<String> known = new TreeSet<>();
+            for (Parameter parameter : parameters) {
+                String path = module(parameter);
+                known.add(path.substring(path.lastIndexOf('.') + 1));
+            }
+            throw ConfigException.of(
+                    "lora.modules_to_save names %s, which the model does not have; it has %s",
+                    unknown.getFirst(), String.join(", ", known));
+        }
+        return out;
+    }
+
+    /** Whether the head is a table of its own. */
+    private static boolean hasOwnHead(List<Parameter> parameters) {
+        return parameters.stream().anyMatch(p -> module(p).endsWith(HEAD));
+    }
+
+    /** Whether one of them is the one table that serves the model as embedding and as head. */
+    static boolean bringsSharedTable(List<SavedModule> modules, List<Parameter> parameters) {
+        return !hasOwnHead(parameters)
+                && modules.stream().anyMatch(m -> module(m.base).endsWith(EMBEDDING));
+    }
+
+    /** The head's weight in the file of an adapter that brings the shared table. */
+    static final String HEAD_NAME = HEAD + ".weight";
+
+    /** The table's own name. */
+    boolean isTable() {
+        return module(base).endsWith(EMBEDDING);
+    }
+}

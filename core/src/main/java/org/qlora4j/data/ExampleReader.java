@@ -9,6 +9,9 @@ import org.qlora4j.tokenize.Tokenizer;
 
 /** Reads the parts of a data set, file by file, into a store of examples. */
 final class ExampleReader {
+    /** Records made examples at once, by all cores. */
+    private static final int BLOCK = 64;
+
     private final DataConfig config;
     private final Tokenizer tokenizer;
     private final SpecialIds special;
@@ -85,9 +88,21 @@ final class ExampleReader {
             describe(source, encoder.description() + columns.describe());
             int read = 0;
             while (row != null) {
-                encoder.encode(columns.apply(row)).forEach(store::add);
-                read++;
-                row = read < limit ? rows.next() : null;
+                List<Row> block = new ArrayList<>(BLOCK);
+                FormatException broken = null;
+                try {
+                    while (row != null && block.size() < BLOCK) {
+                        block.add(row);
+                        read++;
+                        row = read < limit ? rows.next() : null;
+                    }
+                } catch (FormatException e) { // told after the faults of the records before it
+                    broken = e;
+                }
+                encoder.encode(block.stream().map(columns::apply).toList()).forEach(store::add);
+                if (broken != null) {
+                    throw broken;
+                }
             }
             return read;
         }

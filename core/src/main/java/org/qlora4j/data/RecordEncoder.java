@@ -3,6 +3,7 @@ package org.qlora4j.data;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 import org.qlora4j.tokenize.Tokenizer;
 
@@ -71,13 +72,34 @@ final class RecordEncoder {
     }
 
     /**
-     * The examples of a record that have something to learn, nearly always one; a {@code
-     * FormatException} naming file and line if it has a fault.
+     * The examples of some records that have something to learn, nearly always one of each, in
+     * their order; a {@code FormatException} naming file and line of the first that has a fault.
      */
-    List<Example> encode(Row row) {
-        List<ExampleEncoder.Encoded> encoded = encoder.encode(row);
-        counter.record(encoded.size());
+    List<Example> encode(List<Row> rows) {
+        List<Supplier<List<ExampleEncoder.Encoded>>> encoded =
+                rows.parallelStream().map(this::attempt).toList();
         List<Example> kept = new ArrayList<>();
+        for (Supplier<List<ExampleEncoder.Encoded>> one : encoded) {
+            keep(one.get(), kept);
+        }
+        return kept;
+    }
+
+    /** The examples of a record, or the fault that it has, to be thrown in its turn. */
+    private Supplier<List<ExampleEncoder.Encoded>> attempt(Row row) {
+        try {
+            List<ExampleEncoder.Encoded> encoded = encoder.encode(row);
+            return () -> encoded;
+        } catch (RuntimeException e) {
+            return () -> {
+                throw e;
+            };
+        }
+    }
+
+    /** Counts the examples of a record, and adds those with something to learn. */
+    private void keep(List<ExampleEncoder.Encoded> encoded, List<Example> kept) {
+        counter.record(encoded.size());
         for (ExampleEncoder.Encoded one : encoded) {
             Example example = one.example();
             if (example.labelTokens() == 0) {
@@ -91,7 +113,6 @@ final class RecordEncoder {
                 counter.roundTrip(example, saysWhatItShould(one));
             }
         }
-        return kept;
     }
 
     private boolean saysWhatItShould(ExampleEncoder.Encoded one) {

@@ -13,7 +13,6 @@ import org.qlora4j.model.LlamaConfig;
 import org.qlora4j.model.LlamaConfig.LinearShape;
 import org.qlora4j.model.LlamaShapes;
 import org.qlora4j.model.Models;
-
 import org.qlora4j.quant.ComputeDtype;
 import org.qlora4j.quant.QuantConfig;
 

@@ -1,7 +1,6 @@
 package org.qlora4j.autograd;
 
 import org.qlora4j.kernel.Kernels;
-import org.qlora4j.kernel.RowMask;
 import org.qlora4j.tensor.DType;
 import org.qlora4j.tensor.Tensor;
 import org.qlora4j.tensor.TensorScope;
@@ -11,13 +10,12 @@ import org.qlora4j.tensor.Tensors;
  * {@code softmax(q · kᵀ / sqrt(headDim) + mask) · v} with grouped heads (arXiv 2305.13245), softmax
  * in f32.
  *
- * <p>One sequence at a time, in blocks of queries that skip the keys no query of the block can see.
- * Only q, k and v are saved; the backward pass makes the probabilities of a block again (as
- * FlashAttention does, arXiv 2205.14135). A query that sees no key gets zeros.
+ * <p>In blocks of queries, all sequences that see about the same keys at once; keys that no query
+ * of a block can see are skipped. Only q, k and v are saved; the backward pass makes the
+ * probabilities of a block again (as FlashAttention does, arXiv 2205.14135). A query that sees no
+ * key gets zeros.
  */
 public final class Attention {
-    private static final int BLOCK = 128;
-
     private Attention() {}
 
     /**
@@ -37,17 +35,12 @@ public final class Attention {
                     Tensor ks = call.save(k.value());
                     Tensor vs = call.save(v.value().view(ks.shape()));
                     Tensor out = Tensors.empty(qs.dtype(), qs.shape());
-                    for (int b = 0; b < mask.batch(); b++) {
-                        forward(b, qs, ks, vs, mask, out);
-                    }
+                    forward(qs, ks, vs, mask, out);
                     call.backward(gradient -> {
-                        Tensor dOut = gradient.view(qs.shape());
                         Tensor dq = Tensors.empty(qs.dtype(), qs.shape());
                         Tensor dk = Tensors.empty(ks.dtype(), ks.shape());
                         Tensor dv = Tensors.empty(vs.dtype(), vs.shape());
-                        for (int b = 0; b < mask.batch(); b++) {
-                            backward(b, qs, ks, vs, mask, dOut, dq, dk, dv);
-                        }
+                        backward(qs, ks, vs, mask, gradient.view(qs.shape()), dq, dk, dv);
                         q.accumulate(dq);
                         k.accumulate(dk);
                         v.accumulate(dv.view(v.value().shape()));
@@ -56,41 +49,29 @@ public final class Attention {
                 });
     }
 
-    /**
-     * One sequence: heads of a group stand under each other, so that a group is one matrix product.
-     */
-    private static void forward(
-            int b, Tensor q, Tensor k, Tensor v, AttentionMask mask, Tensor out) {
-        try (TensorScope sequence = TensorScope.open()) {
+    /** Heads of a group stand under each other, so that a group is one matrix product. */
+    private static void forward(Tensor q, Tensor k, Tensor v, AttentionMask mask, Tensor out) {
+        try (TensorScope scope = TensorScope.open()) {
             Shape s = Shape.of(q, k);
-            Tensor queries = grouped(q.select(0, b), s); // [kvHeads, group, queries, headDim]
-            Tensor keys = headsFirst(k.select(0, b));
-            Tensor values = headsFirst(v.select(0, b));
-            Tensor target = out.select(0, b).view(s.queries, s.kvHeads, s.group, s.headDim);
-            for (int from = 0; from < s.queries; from += BLOCK) {
-                try (TensorScope block = TensorScope.open()) {
-                    int to = Math.min(s.queries, from + BLOCK);
-                    int rows = to - from;
-                    int last = mask.lastKey(to);
-                    Tensor rowsOfBlock = rowsOf(queries, from, rows, s);
-                    Tensor p =
-                            probabilities(
-                                    rowsOfBlock,
-                                    keys.narrow(1, 0, last),
-                                    mask.piece(b, from, to),
-                                    s);
-                    Tensor y = p.bmm(values.narrow(1, 0, last)); // [kvHeads, group * rows, headDim]
-                    target.narrow(0, from, rows)
-                            .copyFrom(
-                                    y.view(s.kvHeads, s.group, rows, s.headDim)
-                                            .permute(2, 0, 1, 3));
+            Tensor queries = s.byGroup(q);
+            Tensor keys = s.headsFirst(k);
+            Tensor values = s.headsFirst(v);
+            Tensor target = s.byGroup(out);
+            for (AttentionBlock block : mask.blocks(q.size(2))) {
+                if (block.keys() == 0) {
+                    s.queriesOf(block, target).zero();
+                    continue;
+                }
+                try (TensorScope each = TensorScope.open()) {
+                    Tensor p = probabilities(s.rowsOf(block, queries), keys, block, s);
+                    Tensor y = p.bmm(s.keysOf(block, values));
+                    s.queriesOf(block, target).copyFrom(s.split(block, y));
                 }
             }
         }
     }
 
     private static void backward(
-            int b,
             Tensor q,
             Tensor k,
             Tensor v,
@@ -99,68 +80,95 @@ public final class Attention {
             Tensor dq,
             Tensor dk,
             Tensor dv) {
-        try (TensorScope sequence = TensorScope.open()) {
+        try (TensorScope scope = TensorScope.open()) {
             Shape s = Shape.of(q, k);
-            DType compute = q.dtype();
-            Tensor queries = grouped(q.select(0, b), s);
-            Tensor dQueries = dq.select(0, b).view(s.queries, s.kvHeads, s.group, s.headDim);
-            Tensor dOuts = grouped(dOut.select(0, b), s);
-            Tensor keys = headsFirst(k.select(0, b));
-            Tensor values = headsFirst(v.select(0, b));
-            Tensor dKeys = Tensors.zeros(compute.wide(), keys.shape());
-            Tensor dValues = Tensors.zeros(compute.wide(), values.shape());
-            for (int from = 0; from < s.queries; from += BLOCK) {
-                try (TensorScope block = TensorScope.open()) {
-                    int to = Math.min(s.queries, from + BLOCK);
-                    int rows = to - from;
-                    int last = mask.lastKey(to);
-                    Tensor rowsOfBlock = rowsOf(queries, from, rows, s);
-                    Tensor keysSeen = keys.narrow(1, 0, last);
-                    RowMask seen = mask.piece(b, from, to);
-                    Tensor p = probabilities(rowsOfBlock, keysSeen, seen, s);
-                    Tensor dy = rowsOf(dOuts, from, rows, s);
-                    dValues.narrow(1, 0, last).addInPlace(p.transpose(1, 2).bmm(dy));
-                    Tensor dScores = dy.bmm(values.narrow(1, 0, last).transpose(1, 2));
-                    Kernels.current().attentionSoftmax().backward(p, dScores, s.scale(), seen);
-                    dKeys.narrow(1, 0, last).addInPlace(dScores.transpose(1, 2).bmm(rowsOfBlock));
-                    Tensor dRows = dScores.bmm(keysSeen).view(s.kvHeads, s.group, rows, s.headDim);
-                    dQueries.narrow(0, from, rows).copyFrom(dRows.permute(2, 0, 1, 3));
+            Tensor queries = s.byGroup(q);
+            Tensor keys = s.headsFirst(k);
+            Tensor values = s.headsFirst(v);
+            Tensor dOuts = s.byGroup(dOut);
+            Tensor dQueries = s.byGroup(dq);
+            DType wide = q.dtype().wide();
+            Tensor dKeys = Tensors.zeros(wide, keys.shape());
+            Tensor dValues = Tensors.zeros(wide, values.shape());
+            for (AttentionBlock block : mask.blocks(q.size(2))) {
+                if (block.keys() == 0) {
+                    s.queriesOf(block, dQueries).zero();
+                    continue;
+                }
+                try (TensorScope each = TensorScope.open()) {
+                    Tensor rows = s.rowsOf(block, queries);
+                    Tensor p = probabilities(rows, keys, block, s);
+                    Tensor dy = s.rowsOf(block, dOuts);
+                    s.keysOf(block, dValues).addInPlace(p.transpose(1, 2).bmm(dy));
+                    Tensor dScores = dy.bmm(s.keysOf(block, values).transpose(1, 2));
+                    Kernels.current()
+                            .attentionSoftmax()
+                            .backward(p, dScores, s.scale(), block.mask());
+                    s.keysOf(block, dKeys).addInPlace(dScores.transpose(1, 2).bmm(rows));
+                    Tensor dRows = dScores.bmm(s.keysOf(block, keys));
+                    s.queriesOf(block, dQueries).copyFrom(s.split(block, dRows));
                 }
             }
-            dk.select(0, b).copyFrom(dKeys.transpose(0, 1));
-            dv.select(0, b).copyFrom(dValues.transpose(0, 1));
+            dk.copyFrom(s.timeFirst(dKeys));
+            dv.copyFrom(s.timeFirst(dValues));
         }
     }
 
-    /** [kvHeads, group * rows, keys]. */
-    private static Tensor probabilities(Tensor rowsOfBlock, Tensor keys, RowMask mask, Shape s) {
-        Tensor scores = rowsOfBlock.bmm(keys.transpose(1, 2));
-        Kernels.current().attentionSoftmax().forward(scores, s.scale(), mask);
+    /** [sequences * kvHeads, group * rows, keys]. */
+    private static Tensor probabilities(Tensor rows, Tensor keys, AttentionBlock block, Shape s) {
+        Tensor scores = rows.bmm(s.keysOf(block, keys).transpose(1, 2));
+        Kernels.current().attentionSoftmax().forward(scores, s.scale(), block.mask());
         return scores;
     }
 
-    /** [time, heads, headDim] to [kvHeads, group, time, headDim]. */
-    private static Tensor grouped(Tensor x, Shape s) {
-        return x.view(s.queries, s.kvHeads, s.group, s.headDim).permute(1, 2, 0, 3);
-    }
-
-    /** Some rows as one matrix for each key head: [kvHeads, group * rows, headDim]. */
-    private static Tensor rowsOf(Tensor grouped, int from, int rows, Shape s) {
-        return grouped.narrow(2, from, rows).reshape(s.kvHeads, s.group * rows, s.headDim);
-    }
-
-    /** [time, heads, headDim] to contiguous [heads, time, headDim]. */
-    private static Tensor headsFirst(Tensor x) {
-        return x.transpose(0, 1).contiguous();
-    }
-
-    private record Shape(int queries, long kvHeads, long group, long headDim) {
+    private record Shape(long batch, long kvHeads, long group, long headDim) {
         static Shape of(Tensor q, Tensor k) {
-            return new Shape((int) q.size(1), k.size(2), q.size(2) / k.size(2), q.size(3));
+            return new Shape(q.size(0), k.size(2), q.size(2) / k.size(2), q.size(3));
         }
 
         double scale() {
             return 1 / Math.sqrt(headDim);
+        }
+
+        /** A view [batch, kvHeads, group, time, headDim] of [batch, time, heads, headDim]. */
+        Tensor byGroup(Tensor x) {
+            return x.view(batch, x.size(1), kvHeads, group, headDim).permute(0, 2, 3, 1, 4);
+        }
+
+        /** The block's queries, as a view [sequences, kvHeads, group, rows, headDim]. */
+        Tensor queriesOf(AttentionBlock block, Tensor byGroup) {
+            return byGroup.narrow(0, block.sequence(), block.sequences())
+                    .narrow(3, block.row(), block.rows());
+        }
+
+        /**
+         * The block's queries, one matrix a key head: [sequences * kvHeads, group * rows, headDim].
+         */
+        Tensor rowsOf(AttentionBlock block, Tensor byGroup) {
+            return queriesOf(block, byGroup)
+                    .reshape(block.sequences() * kvHeads, group * block.rows(), headDim);
+        }
+
+        /** What {@link #rowsOf} joined, as {@link #queriesOf} has it. */
+        Tensor split(AttentionBlock block, Tensor rows) {
+            return rows.view(block.sequences(), kvHeads, group, block.rows(), headDim);
+        }
+
+        /** [batch, time, kvHeads, headDim] to [batch * kvHeads, time, headDim]. */
+        Tensor headsFirst(Tensor x) {
+            return x.transpose(1, 2).reshape(batch * kvHeads, x.size(1), headDim);
+        }
+
+        /** A view that turns {@link #headsFirst} back. */
+        Tensor timeFirst(Tensor x) {
+            return x.view(batch, kvHeads, x.size(1), headDim).transpose(1, 2);
+        }
+
+        /** The block's keys, as a view [sequences * kvHeads, keys, headDim]. */
+        Tensor keysOf(AttentionBlock block, Tensor headsFirst) {
+            return headsFirst
+                    .narrow(0, block.sequence() * kvHeads, block.sequences() * kvHeads)
+                    .narrow(1, block.key(), block.keys());
         }
     }
 }

@@ -1,46 +1,114 @@
 package org.qlora4j.autograd;
 
+import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.HashMap;
+import java.util.List;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
 import org.qlora4j.kernel.RowMask;
-import org.qlora4j.tensor.DType;
 import org.qlora4j.tensor.Tensor;
-import org.qlora4j.tensor.TensorScope;
-import org.qlora4j.tensor.Tensors;
 
 /**
- * Which keys a query sees: those at or before its own position that are not padding. Made once for
- * a batch and shared by all layers; it keeps its pieces until it is closed.
+ * Which keys a query sees: those of its own sample, at or before its own position, that are not
+ * padding. Made once for a batch and shared by all layers; it keeps its pieces until it is closed.
  */
 public final class AttentionMask implements AutoCloseable {
+    /** Queries of a block. */
+    public static final int BLOCK = 128;
+
+    /** Scores of a block at most, unless one sequence alone has more: what caches hold. */
+    private static final long MOST_SCORES = 2L << 20;
+
     private final int batch;
     private final int queries;
     private final int keys;
-    private final int past;
+    private final int[] first; // [batch, queries]: the first key a query sees
+    private final int[] end; // [batch, queries]: one past the last
     private final byte @Nullable [] visibleKeys;
-    private final Map<Long, RowMask> pieces = new HashMap<>();
+    private final int @Nullable [] positions;
+    private final Map<Long, List<AttentionBlock>> blocks = new HashMap<>();
 
     /**
+     * Each row of the batch is one sequence.
+     *
      * @param queries query positions, the last ones of the sequence
      * @param keys key positions, {@code queries} or more
      * @param visibleKeys [batch, keys]: 0 for padding; null if there is none
      */
     public AttentionMask(int batch, int queries, int keys, byte @Nullable [] visibleKeys) {
-        this.batch = batch;
-        this.queries = queries;
-        this.keys = keys;
-        this.past = keys - queries;
-        this.visibleKeys = visibleKeys;
         if (visibleKeys != null && visibleKeys.length != batch * keys) {
             throw new IllegalArgumentException(
                     "attention mask of %d entries for %d x %d keys"
                             .formatted(visibleKeys.length, batch, keys));
         }
+        this.batch = batch;
+        this.queries = queries;
+        this.keys = keys;
+        this.first = new int[batch * queries];
+        this.end = new int[batch * queries];
+        this.positions = null;
+        boolean holes = false;
+        for (int b = 0; b < batch; b++) {
+            int from = 0;
+            int to = keys;
+            if (visibleKeys != null) {
+                while (from < keys && visibleKeys[b * keys + from] == 0) {
+                    from++;
+                }
+                while (to > from && visibleKeys[b * keys + to - 1] == 0) {
+                    to--;
+                }
+                for (int key = from; key < to; key++) {
+                    holes |= visibleKeys[b * keys + key] == 0;
+                }
+            }
+            for (int query = 0; query < queries; query++) {
+                int last = Math.min(to, keys - queries + query + 1);
+                first[b * queries + query] = Math.min(from, last);
+                end[b * queries + query] = last;
+            }
+        }
+        this.visibleKeys = holes ? visibleKeys : null;
+    }
+
+    private AttentionMask(int batch, int time, int[] first, int[] end, int[] positions) {
+        this.batch = batch;
+        this.queries = time;
+        this.keys = time;
+        this.first = first;
+        this.end = end;
+        this.visibleKeys = null;
+        this.positions = positions;
+    }
+
+    /**
+     * Rows in which samples stand one after another and see nothing of each other; padding sees
+     * nothing at all.
+     *
+     * @param starts [batch, time]: where in its row the sample of a place begins
+     * @param real [batch, time]: false for padding
+     */
+    public static AttentionMask ofSamples(int batch, int time, int[] starts, boolean[] real) {
+        int[] end = new int[batch * time];
+        int[] positions = new int[batch * time];
+        for (int i = 0; i < end.length; i++) {
+            positions[i] = i % time - starts[i];
+            end[i] = real[i] ? i % time + 1 : starts[i];
+        }
+        return new AttentionMask(batch, time, starts.clone(), end, positions);
     }
 
     public int batch() {
         return batch;
+    }
+
+    /**
+     * [batch, queries]: the place of each query in its sample. Null where rows are one sequence
+     * each, and places are counted on from what went before.
+     */
+    public int @Nullable [] positions() {
+        return positions;
     }
 
     /** Throws unless q [batch, queries, …] and k [batch, keys, …] have the sizes of this mask. */
@@ -52,65 +120,100 @@ public final class AttentionMask implements AutoCloseable {
         }
     }
 
-    /** One past the last key that rows before {@code toRow} can see. */
-    int lastKey(int toRow) {
-        return past + toRow;
+    /** How many sequences a block takes at most, by their scores. */
+    public static long sequencesOfBlock(long heads, int rows, int keys) {
+        return Math.max(1, MOST_SCORES / (heads * rows * Math.max(1, keys)));
     }
 
-    /** The mask of rows [fromRow, toRow) of one sequence over keys [0, lastKey(toRow)). */
-    RowMask piece(int sequence, int fromRow, int toRow) {
-        long key = visibleKeys == null ? fromRow : (long) sequence * queries + fromRow;
-        return pieces.computeIfAbsent(key, k -> make(sequence, fromRow, toRow));
+    /**
+     * All queries in blocks of {@value #BLOCK}; sequences stand together in a block as long as they
+     * see about the same keys and the scores are not too many.
+     *
+     * @param heads query heads of the attention
+     */
+    List<AttentionBlock> blocks(long heads) {
+        return blocks.computeIfAbsent(heads, this::makeBlocks);
     }
 
-    private RowMask make(int sequence, int fromRow, int toRow) {
-        int last = lastKey(toRow);
-        if (visibleKeys == null && toRow - fromRow == 1) { // a step of generation
-            return RowMask.open(1, last);
-        }
-        byte[] hidden = new byte[(toRow - fromRow) * last];
-        int[] visibleOfRow = new int[toRow - fromRow];
-        boolean prefixes = true;
-        boolean any = false;
-        boolean emptyRows = false;
-        for (int row = fromRow; row < toRow; row++) {
-            int seen = 0;
-            for (int key = 0; key < last; key++) {
-                boolean visible =
-                        key <= past + row
-                                && (visibleKeys == null || visibleKeys[sequence * keys + key] != 0);
-                if (visible) {
-                    prefixes &= seen == key;
-                    seen++;
-                } else {
-                    hidden[(row - fromRow) * last + key] = 1;
-                    any = true;
+    private List<AttentionBlock> makeBlocks(long heads) {
+        List<AttentionBlock> out = new ArrayList<>();
+        for (int row = 0; row < queries; row += BLOCK) {
+            int rows = Math.min(BLOCK, queries - row);
+            for (int from = 0, to; from < batch; from = to) {
+                Run run = runOf(from, row, rows);
+                to = from + 1;
+                while (to < batch) {
+                    Run next = runOf(to, row, rows);
+                    Run both = run.with(next);
+                    if (both.keys() > Math.min(run.keys(), next.keys()) + BLOCK / 2
+                            || to - from >= sequencesOfBlock(heads, rows, both.keys())) {
+                        break;
+                    }
+                    run = both;
+                    to++;
                 }
+                out.add(block(from, to - from, row, rows, run));
             }
-            visibleOfRow[row - fromRow] = seen;
-            emptyRows |= seen == 0;
         }
-        if (!any) {
-            return RowMask.open(toRow - fromRow, last);
+        return List.copyOf(out);
+    }
+
+    /** Keys [from, to). */
+    private record Run(int from, int to) {
+        int keys() {
+            return to - from;
         }
-        try (TensorScope scope = TensorScope.open()) {
-            Tensor mask = Tensors.of(hidden, toRow - fromRow, last).to(DType.BOOL);
-            return new RowMask(
-                    toRow - fromRow,
-                    last,
-                    TensorScope.release(mask),
-                    prefixes ? visibleOfRow : null,
-                    emptyRows);
+
+        Run with(Run other) {
+            if (keys() == 0 || other.keys() == 0) {
+                return keys() == 0 ? other : this;
+            }
+            return new Run(Math.min(from, other.from), Math.max(to, other.to));
         }
+    }
+
+    /** The keys that some rows of a sequence see. */
+    private Run runOf(int sequence, int row, int rows) {
+        Run run = new Run(0, 0);
+        for (int i = sequence * queries + row; i < sequence * queries + row + rows; i++) {
+            run = end[i] > first[i] ? run.with(new Run(first[i], end[i])) : run;
+        }
+        return run;
+    }
+
+    private AttentionBlock block(int sequence, int sequences, int row, int rows, Run run) {
+        int[] firstOfRow = new int[sequences * rows];
+        int[] endOfRow = new int[sequences * rows];
+        for (int s = 0; s < sequences; s++) {
+            for (int r = 0; r < rows; r++) {
+                int i = (sequence + s) * queries + row + r;
+                boolean any = end[i] > first[i];
+                firstOfRow[s * rows + r] = any ? first[i] - run.from : 0;
+                endOfRow[s * rows + r] = any ? end[i] - run.from : 0;
+            }
+        }
+        byte[] visible = null;
+        if (visibleKeys != null) {
+            visible = new byte[sequences * run.keys()];
+            for (int s = 0; s < sequences; s++) {
+                int start = (sequence + s) * keys + run.from;
+                byte[] ofSequence = Arrays.copyOfRange(visibleKeys, start, start + run.keys());
+                System.arraycopy(ofSequence, 0, visible, s * run.keys(), run.keys());
+            }
+        }
+        return new AttentionBlock(
+                sequence,
+                sequences,
+                row,
+                rows,
+                run.from,
+                run.keys(),
+                new RowMask(sequences, rows, run.keys(), firstOfRow, endOfRow, visible));
     }
 
     @Override
     public void close() {
-        for (RowMask piece : pieces.values()) {
-            if (piece.hidden() != null) {
-                piece.hidden().close();
-            }
-        }
-        pieces.clear();
+        blocks.values().forEach(list -> list.forEach(block -> block.mask().close()));
+        blocks.clear();
     }
 }

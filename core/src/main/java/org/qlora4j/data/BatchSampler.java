@@ -19,23 +19,44 @@ public final class BatchSampler {
 
     private final int[] lengths;
     private final boolean groupByLength;
+    private final int rowLimit;
+    private final int rows;
     private final int batchSize;
     private final int accumulation;
     private final long seed;
     private volatile Epoch cached;
 
-    private record Epoch(int number, List<int[]> batches) {}
+    private record Epoch(int number, List<int[][]> batches) {}
 
     /**
      * @param lengths tokens of each example, see {@link TrainingSet#lengths()}; at least one
      *     example
      * @param groupByLength whether to batch by similar length; plain random order otherwise
-     * @param batchSize examples in a micro-batch (per_device_train_batch_size), at least 1
+     * @param batchSize rows in a micro-batch (per_device_train_batch_size), at least 1
      * @param accumulation micro-batches in a step (gradient_accumulation_steps), at least 1
      * @param seed data_seed, or the run's seed
      */
     public BatchSampler(
             int[] lengths, boolean groupByLength, int batchSize, int accumulation, long seed) {
+        this(lengths, groupByLength, 0, batchSize, accumulation, seed);
+    }
+
+    /** Examples packed whole into rows, see {@link Packing}; rows come in random order. */
+    public static BatchSampler packing(
+            int[] lengths, int rowLimit, int batchSize, int accumulation, long seed) {
+        if (rowLimit < 1) {
+            throw new IllegalArgumentException("rows of %d tokens".formatted(rowLimit));
+        }
+        return new BatchSampler(lengths, false, rowLimit, batchSize, accumulation, seed);
+    }
+
+    private BatchSampler(
+            int[] lengths,
+            boolean groupByLength,
+            int rowLimit,
+            int batchSize,
+            int accumulation,
+            long seed) {
         if (lengths.length == 0 || batchSize < 1 || accumulation < 1) {
             throw new IllegalArgumentException(
                     "%d examples in batches of %d, %d to a step"
@@ -43,15 +64,18 @@ public final class BatchSampler {
         }
         this.lengths = lengths.clone();
         this.groupByLength = groupByLength;
+        this.rowLimit = rowLimit;
         this.batchSize = batchSize;
         this.accumulation = accumulation;
         this.seed = seed;
-        this.cached = epoch(0);
+        int[][] firstRows = rowsOf(0);
+        this.rows = firstRows.length;
+        this.cached = new Epoch(0, batchesOf(firstRows));
     }
 
     /** Micro-batches in an epoch; the last may be short. */
     public int batchesPerEpoch() {
-        return Math.ceilDiv(lengths.length, batchSize);
+        return Math.ceilDiv(rows, batchSize);
     }
 
     /** Optimizer steps in an epoch; the last may have fewer micro-batches. */
@@ -60,13 +84,13 @@ public final class BatchSampler {
     }
 
     /**
-     * The micro-batches of an epoch, in order: places of examples. Arrays are shared and must not
-     * be changed.
+     * The micro-batches of an epoch, in order: [rows, places of the examples of a row]. Arrays are
+     * shared and must not be changed.
      */
-    public List<int[]> batchesOf(int epoch) {
+    public List<int[][]> batchesOf(int epoch) {
         Epoch known = cached;
         if (known.number != epoch) {
-            known = epoch(epoch);
+            known = new Epoch(epoch, batchesOf(rowsOf(epoch)));
             cached = known;
         }
         return known.batches;
@@ -75,7 +99,7 @@ public final class BatchSampler {
     /** The micro-batches of an optimizer step, counted over all epochs from 0. */
     public StepPlan stepAt(long step) {
         int epoch = Math.toIntExact(Math.floorDiv(step, (long) stepsPerEpoch()));
-        List<int[]> batches = batchesOf(epoch);
+        List<int[][]> batches = batchesOf(epoch);
         int first = (int) (step % stepsPerEpoch()) * accumulation;
         int end = Math.min(batches.size(), first + accumulation);
         return new StepPlan(step, epoch, first, batches.subList(first, end));
@@ -87,16 +111,34 @@ public final class BatchSampler {
                 + (step.firstBatch() + step.batches().size()) / (double) batchesPerEpoch();
     }
 
-    private Epoch epoch(int epoch) {
-        int[] order = new TorchRandom(seed + epoch).permutation(lengths.length);
+    /** Rows of every epoch: one for each example, fewer if they are packed. */
+    public int rows() {
+        return rows;
+    }
+
+    /** The rows of an epoch, in order. */
+    private int[][] rowsOf(int epoch) {
+        TorchRandom random = new TorchRandom(seed + epoch);
+        int[] order = random.permutation(lengths.length);
+        if (rowLimit > 0) {
+            int[][] packed = Packing.rows(lengths, order, rowLimit);
+            int[][] shuffled = new int[packed.length][];
+            int[] orderOfRows = random.permutation(packed.length);
+            Arrays.setAll(shuffled, i -> packed[orderOfRows[i]]);
+            return shuffled;
+        }
         if (groupByLength) {
             groupByLength(order);
         }
-        List<int[]> batches = new ArrayList<>(batchesPerEpoch());
-        for (int at = 0; at < order.length; at += batchSize) {
-            batches.add(Arrays.copyOfRange(order, at, Math.min(order.length, at + batchSize)));
+        return Arrays.stream(order).mapToObj(place -> new int[] {place}).toArray(int[][]::new);
+    }
+
+    private List<int[][]> batchesOf(int[][] ofEpoch) {
+        List<int[][]> batches = new ArrayList<>(batchesPerEpoch());
+        for (int at = 0; at < ofEpoch.length; at += batchSize) {
+            batches.add(Arrays.copyOfRange(ofEpoch, at, Math.min(ofEpoch.length, at + batchSize)));
         }
-        return new Epoch(epoch, List.copyOf(batches));
+        return List.copyOf(batches);
     }
 
     /**

@@ -21,6 +21,9 @@ import org.jspecify.annotations.Nullable;
  *     a whole is cut to {@code sourceMaxLen + targetMaxLen}
  * @param trainOnSource whether prompts are trained as well as answers
  * @param groupByLength whether batches are made of examples of similar length
+ * @param packing whether several examples share a row, see {@link Packing}
+ * @param padToMultipleOf columns of a batch are rounded up to a multiple of this; 0 for the longest
+ *     row as it is
  * @param maxTrainSamples the number of records used, from the first; 0 for all. Of data that is
  *     mixed or split, the number of examples, after that
  * @param chatTemplate a name or file as {@link org.qlora4j.tokenize.Tokenizer#useChatTemplate}
@@ -63,6 +66,17 @@ public record DataConfig(
                 @JsonPropertyDescription(
                         "Batch examples of similar length together: less padding, but a loss that swings more.")
                 boolean groupByLength,
+        @JsonProperty("packing")
+                @JsonPropertyDescription(
+                        "Put several examples into each row of at most source_max_len + target_max_len tokens, whole and"
+                                + " unseen by each other; rows are what per_device_train_batch_size counts, and"
+                                + " group_by_length has no effect.")
+                boolean packing,
+        @JsonProperty("pad_to_multiple_of")
+                @JsonPropertyDescription(
+                        "Pad the rows of a batch to a multiple of this; 0 pads to the longest only.")
+                @JsonSetter(nulls = Nulls.AS_EMPTY)
+                int padToMultipleOf,
         @JsonProperty("max_train_samples")
                 @JsonPropertyDescription("Use only the first so many records; 0 uses all.")
                 @JsonSetter(nulls = Nulls.AS_EMPTY)
@@ -121,6 +135,8 @@ public record DataConfig(
                     256,
                     false,
                     true,
+                    false,
+                    0,
                     0,
                     null,
                     List.of("assistant"),
@@ -157,6 +173,10 @@ public record DataConfig(
                 sourceMaxLen,
                 targetMaxLen);
         require(
+                padToMultipleOf >= 0,
+                "data.pad_to_multiple_of must be 0 (none) or more, got %d",
+                padToMultipleOf);
+        require(
                 maxTrainSamples >= 0,
                 "data.max_train_samples must be 0 (all) or more, got %d",
                 maxTrainSamples);
@@ -178,5 +198,10 @@ public record DataConfig(
     /** Whether there are examples to evaluate on. */
     public boolean holdsOut() {
         return evalDataset != null || evalDatasetSize > 0;
+    }
+
+    /** Tokens of a packed row: as many as the longest example can have. */
+    public int rowLimit() {
+        return sourceMaxLen + targetMaxLen;
     }
 }

@@ -8,7 +8,7 @@ import java.util.List;
  * @param step optimizer steps before it, over all epochs
  * @param epoch the epoch it lies in, from 0
  * @param firstBatch the place of its first micro-batch in the epoch, from 0
- * @param batches its micro-batches, each the places of its examples; fewer than the accumulation at
- *     an epoch's end, where the last micro-batch may be short too
+ * @param batches its micro-batches [rows, places of the examples of a row]; fewer than the
+ *     accumulation at an epoch's end, where the last micro-batch may be short too
  */
-public record StepPlan(long step, int epoch, int firstBatch, List<int[]> batches) {}
+public record StepPlan(long step, int epoch, int firstBatch, List<int[][]> batches) {}

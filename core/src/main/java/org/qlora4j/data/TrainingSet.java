@@ -5,6 +5,7 @@ import java.nio.ByteOrder;
 import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.HexFormat;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
@@ -90,12 +91,22 @@ public record TrainingSet(
         return HexFormat.of().formatHex(digest.digest());
     }
 
-    /** The batch of some examples, by their places here; see {@link Batch#of}. */
+    /** The batch of some examples, one a row, by their places here; see {@link Batch#of}. */
     public Batch batch(int[] places, int padId, int multiple) {
-        List<Example> chosen = new ArrayList<>(places.length);
-        for (int place : places) {
-            chosen.add(examples.get(place));
+        int[][] rows = Arrays.stream(places).mapToObj(i -> new int[] {i}).toArray(int[][]::new);
+        return batch(rows, padId, multiple);
+    }
+
+    /** The batch of some rows of examples, by their places here; see {@link Batch#packed}. */
+    public Batch batch(int[][] rows, int padId, int multiple) {
+        List<List<Example>> chosen = new ArrayList<>(rows.length);
+        for (int[] row : rows) {
+            List<Example> ofRow = new ArrayList<>(row.length);
+            for (int place : row) {
+                ofRow.add(examples.get(place));
+            }
+            chosen.add(ofRow);
         }
-        return Batch.of(chosen, padId, multiple);
+        return Batch.packed(chosen, padId, multiple);
     }
 }

@@ -6,9 +6,9 @@ import org.qlora4j.tensor.Tensor;
  * The softmax between the two products of attention, and its gradient, in place, with sums in f32
  * (f64 for F64).
  *
- * <p>Matrices are [heads, repeats * rows, keys], contiguous, F32, BF16 or F64; every {@code rows}
- * lines the mask begins anew. Where a key is hidden the result is 0, also in a row that sees
- * nothing.
+ * <p>Matrices are [sequences * heads, repeats * rows, keys], contiguous, F32, BF16 or F64; within a
+ * sequence, the mask begins anew every {@code rows} lines. Where a key is hidden the result is 0,
+ * also in a row that sees nothing.
  */
 public sealed interface AttentionSoftmax permits ReferenceAttentionSoftmax, VectorAttentionSoftmax {
     /** Turns scores into {@code softmax(scale * scores)} over the keys a row sees. */

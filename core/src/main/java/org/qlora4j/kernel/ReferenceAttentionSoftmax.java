@@ -12,13 +12,13 @@ record ReferenceAttentionSoftmax() implements AttentionSoftmax {
     @Override
     public void forward(Tensor scores, double scale, RowMask mask) {
         try (TensorScope scope = TensorScope.open()) {
-            Tensor scaled = byRow(scores.to(scores.dtype().wide()).times(scale), mask);
+            Tensor scaled = bySequence(scores.to(scores.dtype().wide()).times(scale), mask);
             Tensor hidden = mask.hidden();
             if (hidden != null) {
                 scaled.maskedFillInPlace(hidden, HIDDEN);
             }
             Tensor p = scaled.softmax(-1);
-            if (hidden != null && mask.emptyRows()) {
+            if (hidden != null && mask.hasEmptyRows()) {
                 p.maskedFillInPlace(hidden, 0);
             }
             scores.copyFrom(p.view(scores.shape()));
@@ -36,8 +36,8 @@ record ReferenceAttentionSoftmax() implements AttentionSoftmax {
         }
     }
 
-    private static Tensor byRow(Tensor matrices, RowMask mask) {
-        return matrices.view(
-                matrices.count() / mask.rows() / mask.keys(), mask.rows(), mask.keys());
+    /** [sequences, matrices, rows, keys]. */
+    private static Tensor bySequence(Tensor matrices, RowMask mask) {
+        return matrices.view(mask.sequences(), -1, mask.rows(), mask.keys());
     }
 }

@@ -1,14 +1,11 @@
 package org.qlora4j.kernel;
 
-import java.lang.foreign.MemorySegment;
-import java.lang.foreign.ValueLayout;
 import jdk.incubator.vector.FloatVector;
-import org.jspecify.annotations.Nullable;
 import org.qlora4j.tensor.Tensor;
 
 /**
- * {@link AttentionSoftmax} with the Vector API: a row is read once, worked on in cache and written
- * once.
+ * {@link AttentionSoftmax} with the Vector API: of a row only the keys it sees are read, once,
+ * worked on in cache and written once.
  */
 record VectorAttentionSoftmax(Workers workers, AttentionSoftmax reference)
         implements AttentionSoftmax {
@@ -21,62 +18,47 @@ record VectorAttentionSoftmax(Workers workers, AttentionSoftmax reference)
             return;
         }
         FloatRows data = FloatRows.of(scores);
-        MemorySegment hidden = hidden(mask);
         forEachRow(
                 scores,
                 mask,
                 (row, start) -> {
-                    int n = visible(mask, row);
-                    float[] e = FloatRows.scratch(mask.keys());
-                    long maskStart = (long) row * mask.keys();
-                    softmax(data, start, n, (float) scale, hidden, maskStart, e);
-                    data.clear(start + n, start + mask.keys());
+                    int first = mask.first(row);
+                    int n = mask.end(row) - first;
+                    data.clear(start, start + first);
+                    if (n > 0) {
+                        softmax(data, start + first, n, (float) scale, mask, row);
+                    }
+                    data.clear(start + first + n, start + mask.keys());
                 });
     }
 
     private static void softmax(
-            FloatRows data,
-            long start,
-            int n,
-            float scale,
-            @Nullable MemorySegment hidden,
-            long maskStart,
-            float[] e) {
-        float max = Float.NEGATIVE_INFINITY;
-        int i = 0;
-        if (hidden == null) {
-            max = data.copyRow(start, n, e);
-        } else {
-            for (; i < n; i++) {
-                boolean seen = hidden.get(ValueLayout.JAVA_BYTE, maskStart + i) == 0;
-                e[i] = seen ? data.get(start + i) : Float.NEGATIVE_INFINITY;
-                max = Math.max(max, e[i]);
+            FloatRows data, long start, int n, float scale, RowMask mask, int row) {
+        float[] e = FloatRows.scratch(n);
+        float max = data.copyRow(start, n, e);
+        if (!mask.runs()) {
+            max = hide(e, n, mask, row);
+            if (max == Float.NEGATIVE_INFINITY) { // nothing is seen
+                data.clear(start, start + n);
+                return;
             }
         }
-        if (max == Float.NEGATIVE_INFINITY) { // nothing is seen
-            data.clear(start, start + n);
-            return;
+        float sum = FloatRows.exponentials(e, n, max, scale);
+        data.storeScaled(e, n, 1 / sum, start);
+    }
+
+    /**
+     * Puts -infinity where a run of keys has holes.
+     *
+     * @return the largest value of the others
+     */
+    private static float hide(float[] e, int n, RowMask mask, int row) {
+        float max = Float.NEGATIVE_INFINITY;
+        for (int i = 0; i < n; i++) {
+            e[i] = mask.sees(row, mask.first(row) + i) ? e[i] : Float.NEGATIVE_INFINITY;
+            max = Math.max(max, e[i]);
         }
-        FloatVector sums = FloatVector.zero(FloatRows.FLOATS);
-        float sum = 0;
-        for (i = 0; i <= n - FloatRows.LANES; i += FloatRows.LANES) {
-            FloatVector y =
-                    FastExp.of(FloatVector.fromArray(FloatRows.FLOATS, e, i).sub(max).mul(scale));
-            y.intoArray(e, i);
-            sums = sums.add(y);
-        }
-        sum = FloatRows.sum(sums);
-        for (; i < n; i++) {
-            e[i] = (float) Math.exp((e[i] - max) * scale);
-            sum += e[i];
-        }
-        float inverse = 1 / sum;
-        for (i = 0; i <= n - FloatRows.LANES; i += FloatRows.LANES) {
-            data.store(FloatVector.fromArray(FloatRows.FLOATS, e, i).mul(inverse), start + i);
-        }
-        for (; i < n; i++) {
-            data.set(start + i, e[i] * inverse);
-        }
+        return max;
     }
 
     @Override
@@ -87,61 +69,57 @@ record VectorAttentionSoftmax(Workers workers, AttentionSoftmax reference)
         }
         FloatRows ps = FloatRows.of(p);
         FloatRows ds = FloatRows.of(dp);
-        float factor = (float) scale;
         forEachRow(
                 p,
                 mask,
                 (row, start) -> {
-                    int n = visible(mask, row);
-                    FloatVector dots = FloatVector.zero(FloatRows.FLOATS);
-                    int i = 0;
-                    for (; i <= n - FloatRows.LANES; i += FloatRows.LANES) {
-                        dots = ps.load(start + i).fma(ds.load(start + i), dots);
-                    }
-                    float dot = FloatRows.sum(dots);
-                    for (; i < n; i++) {
-                        dot += ps.get(start + i) * ds.get(start + i);
-                    }
-                    for (i = 0; i <= n - FloatRows.LANES; i += FloatRows.LANES) {
-                        FloatVector d =
-                                ds.load(start + i).sub(dot).mul(ps.load(start + i)).mul(factor);
-                        ds.store(d, start + i);
-                    }
-                    for (; i < n; i++) {
-                        ds.set(start + i, (ds.get(start + i) - dot) * ps.get(start + i) * factor);
-                    }
-                    ds.clear(start + n, start + mask.keys());
+                    int first = mask.first(row);
+                    int n = mask.end(row) - first;
+                    ds.clear(start, start + first);
+                    gradient(ps, ds, start + first, n, (float) scale);
+                    ds.clear(start + first + n, start + mask.keys());
                 });
+    }
+
+    private static void gradient(FloatRows ps, FloatRows ds, long start, int n, float scale) {
+        FloatVector dots = FloatVector.zero(FloatRows.FLOATS);
+        int i = 0;
+        for (; i <= n - FloatRows.LANES; i += FloatRows.LANES) {
+            dots = ps.load(start + i).fma(ds.load(start + i), dots);
+        }
+        float dot = FloatRows.sum(dots);
+        for (; i < n; i++) {
+            dot += ps.get(start + i) * ds.get(start + i);
+        }
+        for (i = 0; i <= n - FloatRows.LANES; i += FloatRows.LANES) {
+            FloatVector d = ds.load(start + i).sub(dot).mul(ps.load(start + i)).mul(scale);
+            ds.store(d, start + i);
+        }
+        for (; i < n; i++) {
+            ds.set(start + i, (ds.get(start + i) - dot) * ps.get(start + i) * scale);
+        }
     }
 
     private interface RowAction {
         /**
-         * @param row of the mask
+         * @param row of the mask, counted over all sequences
          * @param start first element of the row
          */
         void accept(int row, long start);
     }
 
     private void forEachRow(Tensor matrices, RowMask mask, RowAction action) {
-        int total = Math.toIntExact(matrices.count() / Math.max(1, mask.keys()));
+        int total = Math.toIntExact(matrices.count() / mask.keys());
+        int ofSequence = total / mask.sequences();
         workers.run(
                 (total + ROWS_OF_TASK - 1) / ROWS_OF_TASK,
                 task -> {
                     int end = Math.min(total, (task + 1) * ROWS_OF_TASK);
                     for (int line = task * ROWS_OF_TASK; line < end; line++) {
-                        action.accept(line % mask.rows(), (long) line * mask.keys());
+                        int sequence = line / ofSequence;
+                        int row = sequence * mask.rows() + line % ofSequence % mask.rows();
+                        action.accept(row, (long) line * mask.keys());
                     }
                 });
-    }
-
-    private static int visible(RowMask mask, int row) {
-        int[] visible = mask.visible();
-        return visible == null ? mask.keys() : visible[row];
-    }
-
-    /** The mask's bytes, unless the numbers of visible keys say all. */
-    private static @Nullable MemorySegment hidden(RowMask mask) {
-        Tensor hidden = mask.hidden();
-        return hidden == null || mask.visible() != null ? null : hidden.segment();
     }
 }

@@ -70,26 +70,10 @@ record VectorCrossEntropyRows(Workers workers, CrossEntropyRows reference)
             max = sharpen(e, n, max, head, row, label);
         }
         float atLabel = e[label];
-        FloatVector sums = FloatVector.zero(FloatRows.FLOATS);
-        int i;
-        for (i = 0; i <= n - FloatRows.LANES; i += FloatRows.LANES) {
-            FloatVector y = FastExp.of(FloatVector.fromArray(FloatRows.FLOATS, e, i).sub(max));
-            y.intoArray(e, i);
-            sums = sums.add(y);
-        }
-        double sum = FloatRows.sum(sums);
-        for (; i < n; i++) {
-            e[i] = (float) Math.exp(e[i] - max);
-            sum += e[i];
-        }
+        double sum = FloatRows.exponentials(e, n, max, 1);
         if (gradient) {
             float inverse = (float) (1 / sum);
-            for (i = 0; i <= n - FloatRows.LANES; i += FloatRows.LANES) {
-                data.store(FloatVector.fromArray(FloatRows.FLOATS, e, i).mul(inverse), start + i);
-            }
-            for (; i < n; i++) {
-                data.set(start + i, e[i] * inverse);
-            }
+            data.storeScaled(e, n, inverse, start);
             data.set(start + label, e[label] * inverse - 1);
         }
         return Math.log(sum) + max - atLabel;

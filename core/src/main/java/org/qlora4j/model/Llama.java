@@ -144,8 +144,13 @@ public final class Llama implements CausalModel {
             @Nullable PastKeyValues cache,
             boolean checkpoint) {
         int time = (int) ids.size(1);
+        int[] positions = mask.positions();
         Rotary.Table rope =
-                cache == null ? rotary.at(tape, 0, time) : cache.angles(tape, rotary, time);
+                cache != null
+                        ? cache.angles(tape, rotary, time)
+                        : positions != null
+                                ? rotary.at(tape, positions, time)
+                                : rotary.at(tape, 0, time);
         Var x = Embedding.apply(tape, embedTokens, ids); // [batch, time, hidden]
         for (Layer layer : layers) {
             x = tape.block(x, checkpoint, (t, in) -> decoderLayer(t, layer, in, rope, mask, cache));

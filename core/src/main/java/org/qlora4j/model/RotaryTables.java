@@ -56,20 +56,33 @@ final class RotaryTables implements AutoCloseable {
                     "position %d is beyond the model's context of %d"
                             .formatted(last, maxPositions));
         }
+        return at(tape, positions, 1);
+    }
+
+    /**
+     * Angles of any positions; a negative one gets those of 0. The tape owns the handles.
+     *
+     * @param positions [batch, time]
+     * @return tables of [batch, time, 1, headDim / 2]
+     */
+    Rotary.Table at(Tape tape, int[] positions, int time) {
+        int end = 1 + Math.max(0, Arrays.stream(positions).max().orElse(0));
         long[] index = Arrays.stream(positions).mapToLong(p -> Math.max(0, p)).toArray();
-        Rotary.Table all = upTo(Math.max(0, last) + 1);
         try (TensorScope scope = TensorScope.open()) {
-            Tensor rows = Tensors.of(index, index.length);
+            boolean stretched = scaling instanceof RopeScaling.Dynamic && end > maxPositions;
+            Rotary.Table all = stretched ? make(0, end, end) : upTo(end);
+            Tensor places = Tensors.of(index, index.length);
             return new Rotary.Table(
-                    tape.keep(pick(all.cos(), rows)), tape.keep(pick(all.sin(), rows)));
+                    tape.keep(pick(all.cos(), places, time)),
+                    tape.keep(pick(all.sin(), places, time)));
         }
     }
 
-    private static Tensor pick(Tensor table, Tensor rows) {
-        return table.indexSelect(1, rows).view(rows.count(), 1, 1, table.size(3));
+    private static Tensor pick(Tensor table, Tensor places, int time) {
+        return table.indexSelect(1, places).view(places.count() / time, time, 1, table.size(3));
     }
 
-    /** The tables, of at least so many positions; still owned here. */
+    /** The tables, of at least so many positions; owned here. */
     private Rotary.Table upTo(int end) {
         Tensor allCos = cos;
         Tensor allSin = sin;

@@ -74,16 +74,16 @@ public final class MicroBatch {
         return kind.of(tape, hidden, model.head(), nextLabels(batch));
     }
 
-    /** Without padding every row sees the same, and one mask serves all. */
+    /** Rows that are one whole example each see the same, and one mask serves all. */
     private static AttentionMask mask(Batch batch) {
-        byte[] visible = new byte[batch.attentionMask().length];
-        boolean padded = false;
-        for (int i = 0; i < visible.length; i++) {
-            visible[i] = (byte) (batch.attentionMask()[i] ? 1 : 0);
-            padded |= visible[i] == 0;
+        boolean plain = true;
+        for (int i = 0; i < batch.starts().length && plain; i++) {
+            plain = batch.attentionMask()[i] && batch.starts()[i] == 0;
         }
-        return new AttentionMask(
-                batch.batch(), batch.time(), batch.time(), padded ? visible : null);
+        return plain
+                ? new AttentionMask(batch.batch(), batch.time(), batch.time(), null)
+                : AttentionMask.ofSamples(
+                        batch.batch(), batch.time(), batch.starts(), batch.attentionMask());
     }
 
     /** What each position predicts: the label of the next place in its row. */

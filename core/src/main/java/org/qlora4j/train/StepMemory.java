@@ -3,6 +3,7 @@ package org.qlora4j.train;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import org.qlora4j.autograd.AttentionMask;
 import org.qlora4j.autograd.CrossEntropy;
 import org.qlora4j.autograd.Dropout;
 import org.qlora4j.lora.LoraAdapter;
@@ -17,9 +18,6 @@ import org.qlora4j.model.LlamaConfig;
  * operation saves changes it here, and MemoryPlanTest tells.
  */
 final class StepMemory {
-    /** Rows of queries that attention works on at once. */
-    private static final int ATTENTION_BLOCK = 128;
-
     private static final int F32 = Float.BYTES;
 
     /** What lives now, by name, and the most that ever did. */
@@ -198,7 +196,7 @@ final class StepMemory {
         ledger.hold("k.turned", keys());
         linear("v", "v_proj", keys(), model.hiddenSize());
         ledger.hold("attended", queries());
-        ledger.passing(2 * keysOfOne() + queriesOfOne() + blocks(1) + 2 * queriesOfBlock());
+        ledger.passing(2 * keys() + blocks(1) + 2 * queriesOfBlock());
         linear("o", "o_proj", hidden(), (long) model.heads() * model.headDim());
         ledger.hold("h", hidden());
         ledger.hold("y2", hidden());
@@ -223,21 +221,20 @@ final class StepMemory {
         return Math.max(Dropout.bytes(rows * in, width), 2 * values(in));
     }
 
-    private long keysOfOne() {
-        return time * model.kvHeads() * model.headDim() * width;
-    }
-
-    private long queriesOfOne() {
-        return time * model.heads() * model.headDim() * width;
-    }
-
-    /** Matrices of a block of queries and all keys of a text. */
+    /** Matrices of the queries of a block and their keys. */
     private long blocks(int count) {
-        return count * Math.min(time, ATTENTION_BLOCK) * time * model.heads() * width;
+        return count * rowsOfBlock() * time * model.heads() * width;
     }
 
     private long queriesOfBlock() {
-        return Math.min(time, ATTENTION_BLOCK) * model.heads() * model.headDim() * width;
+        return rowsOfBlock() * model.heads() * model.headDim() * width;
+    }
+
+    /** Rows of queries that attention works on at once, over all sequences of the block. */
+    private long rowsOfBlock() {
+        int ofOne = (int) Math.min(time, AttentionMask.BLOCK);
+        long sequences = AttentionMask.sequencesOfBlock(model.heads(), ofOne, (int) time);
+        return ofOne * Math.min(rows / time, sequences);
     }
 
     private void loss() {
@@ -282,8 +279,8 @@ final class StepMemory {
         ledger.hold("g.q.turned", queries());
         ledger.hold("g.k.turned", keys());
         ledger.hold("g.v", keys());
-        long wide = 2 * keysOfOne() / width * F32; // sums of the gradients of keys and values
-        ledger.passing(2 * keysOfOne() + wide + queriesOfOne() + blocks(2) + 4 * queriesOfBlock());
+        long wide = 2 * keys() / width * F32; // sums of the gradients of keys and values
+        ledger.passing(2 * keys() + wide + blocks(2) + 4 * queriesOfBlock());
         ledger.free("g.attended", "q.turned", "k.turned", "attended");
         linearBackward("v", "v_proj", "g.v", "g.y1", hidden());
         ledger.free("g.v", "v");

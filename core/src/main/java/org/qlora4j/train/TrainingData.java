@@ -3,6 +3,7 @@ package org.qlora4j.train;
 import java.util.Map;
 import java.util.OptionalInt;
 import org.jspecify.annotations.Nullable;
+import org.qlora4j.data.Batch;
 import org.qlora4j.data.BatchSampler;
 import org.qlora4j.data.ChatRenderer;
 import org.qlora4j.data.DataConfig;
@@ -20,16 +21,30 @@ import org.qlora4j.tokenize.Tokenizer;
  *
  * @param eval what is evaluated on; null if the settings ask for none
  * @param padId fills shorter rows
+ * @param padToMultipleOf columns of a batch are rounded up to a multiple of this
  */
-record TrainingData(TrainingSet set, @Nullable TrainingSet eval, int padId) {
+record TrainingData(TrainingSet set, @Nullable TrainingSet eval, int padId, int padToMultipleOf) {
     /** The order in which a run takes the examples. */
     BatchSampler sampler(RunConfig config) {
-        return new BatchSampler(
-                set.lengths(),
-                config.data().groupByLength(),
-                config.train().perDeviceTrainBatchSize(),
-                config.train().gradientAccumulationSteps(),
-                config.train().orderSeed());
+        TrainConfig train = config.train();
+        return config.data().packing()
+                ? BatchSampler.packing(
+                        set.lengths(),
+                        config.data().rowLimit(),
+                        train.perDeviceTrainBatchSize(),
+                        train.gradientAccumulationSteps(),
+                        train.orderSeed())
+                : new BatchSampler(
+                        set.lengths(),
+                        config.data().groupByLength(),
+                        train.perDeviceTrainBatchSize(),
+                        train.gradientAccumulationSteps(),
+                        train.orderSeed());
+    }
+
+    /** The batch of some rows of examples, as a {@link BatchSampler} names them. */
+    Batch batch(int[][] rows) {
+        return set.batch(rows, padId, padToMultipleOf);
     }
 
     /**
@@ -79,7 +94,8 @@ record TrainingData(TrainingSet set, @Nullable TrainingSet eval, int padId) {
         if (splits.eval() != null) {
             requireFit(splits.eval(), vocabularySize, maxPositions);
         }
-        return new TrainingData(splits.train(), splits.eval(), ids.pad());
+        return new TrainingData(
+                splits.train(), splits.eval(), ids.pad(), Math.max(1, config.padToMultipleOf()));
     }
 
     private static void requireFit(TrainingSet set, int vocabularySize, int maxPositions) {

@@ -1,6 +1,5 @@
 package org.qlora4j.train;
 
-import java.util.Arrays;
 import java.util.function.BooleanSupplier;
 import org.jspecify.annotations.Nullable;
 import org.qlora4j.autograd.CrossEntropy;
@@ -44,12 +43,12 @@ record Update(
             if (cancelled.getAsBoolean()) {
                 return null;
             }
-            Batch batch = data.set().batch(plan.batches().get(i), data.padId(), 1);
+            Batch batch = data.batch(plan.batches().get(i));
             long dropoutKey = DropoutKey.of(train.seed(), plan.step(), i);
             MicroBatch.Loss loss =
                     teacher == null
                             ? CrossEntropy::sum
-                            : teacher.loss(rows(plan.batches().get(i)), batch.time());
+                            : teacher.loss(plan.batches().get(i), batch.time());
             lossSum +=
                     MicroBatch.backward(
                             model, batch, train.gradientCheckpointing(), dropoutKey, loss);
@@ -58,10 +57,6 @@ record Update(
         }
         double gradNorm = parameters.divideAndClip(labelTokens, train.maxGradNorm());
         return new Window(lossSum / labelTokens, gradNorm, tokens, labelTokens);
-    }
-
-    private static int[][] rows(int[] places) {
-        return Arrays.stream(places).mapToObj(place -> new int[] {place}).toArray(int[][]::new);
     }
 
     /** Changes the weights by the gradients, and clears those for the next window. */

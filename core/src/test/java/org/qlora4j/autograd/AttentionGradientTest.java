@@ -24,6 +24,8 @@ class AttentionGradientTest implements F64GradientSuite {
     /**
      * @param past keys before the first query
      * @param visible [batch, past + time]: 0 for padding; null if there is none
+     * @param samples lengths of the samples packed into each row, with padding behind them; null
+     *     where a row is one sequence
      */
     record Setup(
             int batch,
@@ -32,7 +34,48 @@ class AttentionGradientTest implements F64GradientSuite {
             int heads,
             int kvHeads,
             int headDim,
-            byte @Nullable [] visible) {
+            byte @Nullable [] visible,
+            int @Nullable [][] samples) {
+        Setup(
+                int batch,
+                int time,
+                int past,
+                int heads,
+                int kvHeads,
+                int headDim,
+                byte @Nullable [] visible) {
+            this(batch, time, past, heads, kvHeads, headDim, visible, null);
+        }
+
+        /** Rows of packed samples. */
+        static Setup packed(int time, int heads, int kvHeads, int headDim, int[]... samples) {
+            return new Setup(samples.length, time, 0, heads, kvHeads, headDim, null, samples);
+        }
+
+        /** [batch, time]: where the sample of a place begins. */
+        int[] starts() {
+            int[] starts = new int[batch * time];
+            for (int b = 0; b < batch; b++) {
+                int at = 0;
+                for (int length : Objects.requireNonNull(samples)[b]) {
+                    Arrays.fill(starts, b * time + at, b * time + at + length, at);
+                    at += length;
+                }
+                Arrays.fill(starts, b * time + at, (b + 1) * time, at);
+            }
+            return starts;
+        }
+
+        /** [batch, time]: whether a place is no padding. */
+        boolean[] real() {
+            boolean[] real = new boolean[batch * time];
+            for (int b = 0; b < batch; b++) {
+                int length = Arrays.stream(Objects.requireNonNull(samples)[b]).sum();
+                Arrays.fill(real, b * time, b * time + length, true);
+            }
+            return real;
+        }
+
         int keys() {
             return past + time;
         }
@@ -62,7 +105,25 @@ class AttentionGradientTest implements F64GradientSuite {
                         new Setup(2, 3, 5, 4, 2, 6, padded(8, true, 8, 4))),
                 attention(
                         "a sequence of nothing but padding",
-                        new Setup(2, 5, 0, 2, 2, 6, padded(5, true, 5, 0))));
+                        new Setup(2, 5, 0, 2, 2, 6, padded(5, true, 5, 0))),
+                attention(
+                        "holes among the keys",
+                        new Setup(
+                                2, 5, 1, 2, 1, 6, new byte[] {1, 0, 1, 1, 0, 1, 0, 1, 0, 1, 1, 1})),
+                attention(
+                        "packed, one row of three samples and padding",
+                        Setup.packed(11, 9, 3, 6, new int[] {4, 1, 3})),
+                attention(
+                        "packed across the block, rows apart",
+                        Setup.packed(
+                                300,
+                                4,
+                                2,
+                                6,
+                                new int[] {130, 1, 169},
+                                new int[] {20, 20, 20, 20, 20, 20, 20, 20, 20, 20, 20},
+                                new int[] {300},
+                                new int[] {3})));
     }
 
     /** For each length a row of so many 1, with 0 before or after them. */
@@ -89,7 +150,11 @@ class AttentionGradientTest implements F64GradientSuite {
     }
 
     private static Var apply(Run run, Setup s) {
-        AttentionMask mask = run.own(new AttentionMask(s.batch, s.time, s.keys(), s.visible));
+        AttentionMask mask =
+                run.own(
+                        s.samples == null
+                                ? new AttentionMask(s.batch, s.time, s.keys(), s.visible)
+                                : AttentionMask.ofSamples(s.batch, s.time, s.starts(), s.real()));
         return Attention.apply(run.tape, run.x(0), run.x(1), run.x(2), mask);
     }
 
@@ -124,7 +189,12 @@ class AttentionGradientTest implements F64GradientSuite {
         for (int b = 0; b < s.batch; b++) {
             for (int row = 0; row < s.time; row++) {
                 for (int key = 0; key <= s.past + row; key++) {
-                    if (s.visible == null || s.visible[b * s.keys() + key] != 0) {
+                    boolean visible = s.visible == null || s.visible[b * s.keys() + key] != 0;
+                    if (s.samples != null) {
+                        int i = b * s.time + row;
+                        visible = s.real()[i] && key >= s.starts()[i];
+                    }
+                    if (visible) {
                         seen[(b * s.time + row) * s.keys() + key] = 1;
                     }
                 }

@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Random;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
@@ -16,7 +17,10 @@ import tools.jackson.databind.JsonNode;
 
 class BatchSamplerTest {
     private static int[] order(BatchSampler sampler, int epoch) {
-        return sampler.batchesOf(epoch).stream().flatMapToInt(Arrays::stream).toArray();
+        return sampler.batchesOf(epoch).stream()
+                .flatMap(Arrays::stream)
+                .flatMapToInt(Arrays::stream)
+                .toArray();
     }
 
     static Stream<Arguments> grouped() {
@@ -71,7 +75,7 @@ class BatchSamplerTest {
         // 12 batches an epoch: 5, 5 and 2 make its 3 steps.
         assertThat(walked.batchesPerEpoch()).isEqualTo(12);
         assertThat(walked.stepsPerEpoch()).isEqualTo(3);
-        List<int[]> batches = new ArrayList<>();
+        List<int[][]> batches = new ArrayList<>();
         for (int epoch = 0; epoch < 4; epoch++) {
             batches.addAll(walked.batchesOf(epoch));
         }
@@ -82,10 +86,10 @@ class BatchSamplerTest {
             int count = step % 3 == 2 ? 2 : 5;
             assertThat(plan.epoch()).isEqualTo(epoch);
             assertThat(plan.firstBatch()).isEqualTo(first);
-            assertThat(plan.batches().toArray(int[][]::new))
+            assertThat(plan.batches().toArray(int[][][]::new))
                     .isDeepEqualTo(
                             batches.subList(epoch * 12 + first, epoch * 12 + first + count)
-                                    .toArray(int[][]::new));
+                                    .toArray(int[][][]::new));
         }
     }
 
@@ -93,8 +97,8 @@ class BatchSamplerTest {
     void accumulationBeyondTheEpoch_givesOneShortStep() {
         BatchSampler sampler = new BatchSampler(new int[] {3, 9, 5}, true, 1, 16, 0);
         assertThat(sampler.stepsPerEpoch()).isEqualTo(1);
-        assertThat(sampler.stepAt(4).batches().toArray(int[][]::new))
-                .isDeepEqualTo(new int[][] {{1}, {2}, {0}});
+        assertThat(sampler.stepAt(4).batches().toArray(int[][][]::new))
+                .isDeepEqualTo(new int[][][] {{{1}}, {{2}}, {{0}}});
         assertThat(sampler.stepAt(4).epoch()).isEqualTo(4);
     }
 
@@ -104,5 +108,28 @@ class BatchSamplerTest {
                 .isInstanceOf(IllegalArgumentException.class);
         assertThatThrownBy(() -> new BatchSampler(new int[1], true, 0, 1, 0))
                 .isInstanceOf(IllegalArgumentException.class);
+    }
+
+    @Test
+    void packedRows_holdEveryExampleOnceInEveryEpochAndNoMoreThanTheLimit() {
+        int[] lengths = new Random(3).ints(200, 1, 65).toArray();
+        BatchSampler sampler = BatchSampler.packing(lengths, 64, 4, 2, 9);
+        assertThat(sampler.rows()).isLessThan(120);
+        assertThat(sampler.batchesPerEpoch()).isEqualTo(Math.ceilDiv(sampler.rows(), 4));
+        for (int epoch : new int[] {0, 1, 5}) {
+            assertThat(order(sampler, epoch))
+                    .containsExactlyInAnyOrder(IntStream.range(0, 200).toArray());
+            assertThat(sampler.batchesOf(epoch)).hasSize(sampler.batchesPerEpoch());
+            assertThat(sampler.batchesOf(epoch).stream().flatMap(Arrays::stream))
+                    .hasSize(sampler.rows())
+                    .allSatisfy(row ->
+                            assertThat(Arrays.stream(row).map(i -> lengths[i]).sum())
+                                    .isBetween(1, 64));
+        }
+        assertThat(order(sampler, 0)).isNotEqualTo(order(sampler, 1));
+        long steps = sampler.stepsPerEpoch();
+        assertThat(BatchSampler.packing(lengths, 64, 4, 2, 9).stepAt(3 * steps + 1).batches())
+                .usingRecursiveComparison()
+                .isEqualTo(sampler.stepAt(3 * steps + 1).batches());
     }
 }

@@ -49,4 +49,23 @@ class BatchTest {
                 .isInstanceOf(IllegalArgumentException.class)
                 .hasMessage("batch [2, 2] with 4 ids, 3 labels and 4 mask values");
     }
+
+    @Test
+    void packedRow_restartsAtEachExampleAndLearnsNoFirstToken() {
+        Batch batch =
+                Batch.packed(
+                        List.of(
+                                List.of(example(0, 5, 6, 7), example(0, 8, 9)),
+                                List.of(example(1, 3, 4))),
+                        2,
+                        6);
+        assertThat(batch.batch()).isEqualTo(2);
+        assertThat(batch.inputIds()).containsExactly(5, 6, 7, 8, 9, 2, 3, 4, 2, 2, 2, 2);
+        assertThat(batch.starts()).containsExactly(0, 0, 0, 3, 3, 5, 0, 0, 2, 2, 2, 2);
+        assertThat(batch.labels())
+                .containsExactly(5, 6, 7, -100, 9, -100, -100, 4, -100, -100, -100, -100);
+        // as many as of the examples by themselves
+        assertThat(batch.labelTokens()).isEqualTo(2 + 1 + 1);
+        assertThat(batch.realTokens()).isEqualTo(7);
+    }
 }

@@ -35,7 +35,8 @@ class RowKernelsTest {
         OPEN,
         CAUSAL,
         PADDED_RIGHT,
-        PADDED_LEFT
+        PADDED_LEFT,
+        HOLES
     }
 
     static Stream<Arguments> attentionCases() {
@@ -59,13 +60,13 @@ class RowKernelsTest {
             AttentionSoftmax vector =
                     new VectorAttentionSoftmax(workers, reference.attentionSoftmax());
             Tensor scores =
-                    Samples.normal(DType.F32, 7, 2, 3L * rows, keys).mulInPlace(4).to(dtype);
+                    Samples.normal(DType.F32, 7, 4, 3L * rows, keys).mulInPlace(4).to(dtype);
             Tensor expected = scores.copy();
             reference.attentionSoftmax().forward(expected, 0.3, mask);
             vector.forward(scores, 0.3, mask);
             Close.assertClose("probabilities", scores, expected, tolerance, 0);
 
-            Tensor dp = Samples.normal(DType.F32, 8, 2, 3L * rows, keys).to(dtype);
+            Tensor dp = Samples.normal(DType.F32, 8, 4, 3L * rows, keys).to(dtype);
             Tensor dExpected = dp.copy();
             reference.attentionSoftmax().backward(expected, dExpected, 0.3, mask);
             vector.backward(expected, dp, 0.3, mask);
@@ -73,26 +74,29 @@ class RowKernelsTest {
         }
     }
 
+    /** Two sequences, the second of which sees one key less at either end. */
     private static RowMask mask(Kind kind, int rows, int keys) {
         if (kind == Kind.OPEN) {
             return RowMask.open(rows, keys);
         }
-        byte[] hidden = new byte[rows * keys];
-        int[] visible = new int[rows];
-        boolean empty = false;
-        for (int r = 0; r < rows; r++) {
-            for (int k = 0; k < keys; k++) {
-                boolean seen =
-                        k <= keys - rows + r
-                                && (kind != Kind.PADDED_RIGHT || k < (keys + 1) / 2)
-                                && (kind != Kind.PADDED_LEFT || k >= keys / 2);
-                hidden[r * keys + k] = (byte) (seen ? 0 : 1);
-                visible[r] += seen ? 1 : 0;
-            }
-            empty |= visible[r] == 0;
+        int[] first = new int[2 * rows];
+        int[] end = new int[2 * rows];
+        for (int i = 0; i < 2 * rows; i++) {
+            int less = i / rows;
+            int last = Math.max(0, keys - rows + i % rows + 1 - less);
+            int from = less + (kind == Kind.PADDED_LEFT ? keys / 2 : 0);
+            int to = kind == Kind.PADDED_RIGHT ? Math.min(last, (keys + 1) / 2) : last;
+            first[i] = Math.min(from, to);
+            end[i] = to;
         }
-        Tensor bool = Tensors.of(hidden, rows, keys).to(DType.BOOL);
-        return new RowMask(rows, keys, bool, kind == Kind.PADDED_LEFT ? null : visible, empty);
+        byte[] visible = null;
+        if (kind == Kind.HOLES) {
+            visible = new byte[2 * keys];
+            for (int i = 0; i < visible.length; i++) {
+                visible[i] = (byte) (i % 3 == 1 ? 0 : 1);
+            }
+        }
+        return new RowMask(2, rows, keys, first, end, visible);
     }
 
     static Stream<Arguments> rowCases() {

@@ -63,7 +63,8 @@ class ResumeTest {
         "float32, 4, adamw_torch, lora.use_dora=true",
         "bfloat16, 3, paged_adamw_32bit, lora.modules_to_save=embed_tokens",
         "float32, 5, paged_adamw_8bit, lora.r=80", // large enough for 8 bits
-        "bfloat16, 2, adamw_8bit, lora.use_dora=true"
+        "bfloat16, 2, adamw_8bit, lora.use_dora=true",
+        "bfloat16, 3, adamw_torch, data.packing=true"
     })
     void stoppedAndResumed_givesTheBytesOfTheRunNeverStopped(
             String dtype, int stop, String optim, String adapter) throws Exception {
@@ -76,7 +77,9 @@ class ResumeTest {
             "train.warmup_steps=2",
             "train.max_steps=9", // into the second epoch
             "lora.lora_dropout=0.1",
-            "data.group_by_length=true"
+            "data.group_by_length=true",
+            "data.source_max_len=64", // rows of 100 tokens, if packed
+            "data.target_max_len=36"
         };
         Path whole = folder.resolve("whole");
         Path halves = folder.resolve("halves");

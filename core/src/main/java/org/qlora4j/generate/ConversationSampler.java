@@ -2,6 +2,7 @@ package org.qlora4j.generate;
 
 import java.util.ArrayDeque;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.Collection;
 import java.util.HashSet;
 import java.util.List;
@@ -170,9 +171,11 @@ public final class ConversationSampler {
                 return all.substring(0, end).strip();
             }
         }
-        return generation.stopReason() == StopReason.END_OF_TEXT
-                ? tokenizer.decode(ids, true).strip()
-                : null;
+        if (generation.stopReason() != StopReason.END_OF_TEXT) {
+            return null;
+        }
+        // without the token that ended it, which not every tokenizer marks as special
+        return tokenizer.decode(Arrays.copyOf(ids, ids.length - 1), true).strip();
     }
 
     private void report() {

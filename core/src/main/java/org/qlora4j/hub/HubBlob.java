@@ -14,6 +14,7 @@ import java.nio.file.StandardOpenOption;
 import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
 import java.util.HexFormat;
+import java.util.Objects;
 import java.util.function.Consumer;
 import org.qlora4j.error.FormatException;
 
@@ -139,13 +140,16 @@ final class HubBlob {
 
     /** A relative link, as huggingface_hub makes it; a copy where the system has no links. */
     private static void link(Path blob, Path target) throws IOException {
-        Files.createDirectories(target.getParent());
+        Path folder =
+                Objects.requireNonNull(target.getParent(), "a file of a snapshot has a folder");
+        Path relative = folder.relativize(blob);
+        Files.createDirectories(folder);
         try {
-            Files.createSymbolicLink(target, target.getParent().relativize(blob));
+            Files.createSymbolicLink(target, relative);
         } catch (FileAlreadyExistsException e) {
             if (!Files.exists(target)) { // a link to what is gone
                 Files.delete(target);
-                Files.createSymbolicLink(target, target.getParent().relativize(blob));
+                Files.createSymbolicLink(target, relative);
             }
         } catch (UnsupportedOperationException | IOException e) {
             Files.copy(blob, target, StandardCopyOption.REPLACE_EXISTING);

@@ -63,7 +63,8 @@ record VectorFourBitProduct(Workers workers) implements FourBitProduct {
         float[] levels = table.levels();
         FloatRows target = FloatRows.of(y);
         MemorySegment packed = codes.segment();
-        MemorySegment lastLine = in % GROUP == 0 ? packed : padded(packed, in, out);
+        boolean overreads = in % GROUP != 0;
+        MemorySegment lastLine = overreads ? padded(packed, in, out) : packed;
         Absmax absmax = Absmax.of(scales, blockSize);
         int linesOfTask = Math.max(1, TASK / in);
         workers.run(
@@ -77,7 +78,7 @@ record VectorFourBitProduct(Workers workers) implements FourBitProduct {
                     absmax.decode((long) first * halves, room - 1, scratch);
                     scratch[room - 1] = 0; // met by the zeros behind x
                     for (int i = first; i < end; i++) {
-                        boolean last = lastLine != packed && i == out - 1;
+                        boolean last = overreads && i == out - 1;
                         MemorySegment source = last ? lastLine : packed;
                         long at = last ? 0 : (long) i * in / 2;
                         int scale = (i - first) * halves;

@@ -28,13 +28,13 @@ class BadDataTest {
     @Test
     void missingFile() throws IOException {
         Files.delete(bed.data());
-        refused(bed.data(), "does not exist", "data.dataset must name a .jsonl file");
+        refused(bed.data(), "does not exist", "give a file that ends in .jsonl");
     }
 
     @Test
     void emptyFile() {
         TrainBed.write(bed.data(), "");
-        refused(bed.data(), "holds no records", "write one JSON object a line");
+        refused(bed.data(), "holds no records", "must have one at least");
     }
 
     @Test
@@ -63,8 +63,8 @@ class BadDataTest {
 
     @Test
     void unknownFields() {
-        TrainBed.write(bed.data(), "{\"question\": \"a\", \"answer\": \"b\"}\n");
-        refused(bed.data() + ":1", "question");
+        TrainBed.write(bed.data(), "{\"left\": \"a\", \"right\": \"b\"}\n");
+        refused(bed.data() + ":1", "left");
     }
 
     @Test
@@ -96,7 +96,11 @@ class BadDataTest {
 
     @Test
     void folderInsteadOfAFile() {
-        bed.assertRefused(List.of("--data", bed.model().toString()), bed.model(), "is a folder");
+        bed.assertRefused(
+                List.of("--data", bed.model().toString()),
+                bed.model(),
+                "is a folder of a model",
+                "give a file or folder of data");
     }
 
     /** Counted and told, and the run goes on. */

@@ -14,7 +14,7 @@ import tools.jackson.databind.json.JsonMapper;
  * A checked chat: of format {@code messages} (OpenAI's chat finetuning format) or {@code sharegpt},
  * or made of prompt and answer. What older layouts say otherwise has its newer form: {@code
  * function_call} is a tool call, {@code functions} are tools, and arguments that hold JSON as a
- * text are what the text says, for that is what chat templates print.
+ * text are what the text says, for that is what most chat templates print ({@link ToolArguments}).
  *
  * @param messages at least one; each has a role, and a content or tool calls, and whatever else the
  *     record holds

@@ -172,10 +172,18 @@ final class ChatEncoder implements ExampleEncoder {
     }
 
     private String render(Row row, Chat chat, int count, boolean addGenerationPrompt) {
+        List<Map<String, Object>> messages = chat.messages().subList(0, count);
         try {
-            return template.render(
-                    chat.messages().subList(0, count), chat.tools(), addGenerationPrompt);
+            return template.render(messages, chat.tools(), addGenerationPrompt);
         } catch (UserException e) {
+            List<Map<String, Object>> written = ToolArguments.asText(messages);
+            if (written != messages) {
+                try {
+                    return template.render(written, chat.tools(), addGenerationPrompt);
+                } catch (UserException other) {
+                    e.addSuppressed(other);
+                }
+            }
             throw row.error(
                     "the chat template refuses the first %d messages: %s", count, e.getMessage());
         }

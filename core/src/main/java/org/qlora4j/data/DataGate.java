@@ -26,11 +26,11 @@ public final class DataGate {
         }
         if (stats.dropped() > stats.examples()) {
             findings.add(
-                    "%d of %d examples are left out, the first at line %d; see qlora data inspect for why"
+                    "%d of %d examples are left out, the first at %s; see qlora data inspect for why"
                             .formatted(
                                     stats.dropped(),
                                     stats.dropped() + stats.examples(),
-                                    stats.droppedLine()));
+                                    stats.droppedAt()));
         }
         return List.copyOf(findings);
     }

@@ -2,9 +2,11 @@ package org.qlora4j.data;
 
 import java.util.ArrayList;
 import java.util.List;
+import org.jspecify.annotations.Nullable;
 
 /**
- * What became of the records of the data. Lines are those of the first case, 0 if there is none.
+ * What became of the records of the data. Places are those of the first case: {@code line 7}, with
+ * several files {@code b.jsonl:7}; empty if there is none.
  *
  * @param records records read
  * @param examples examples kept
@@ -12,16 +14,16 @@ import java.util.List;
  * @param labelTokens labels of these that enter the loss
  * @param longest tokens of the longest example before anything was cut
  * @param truncated examples kept that were cut
- * @param truncatedLine the line of the first that was cut
+ * @param truncatedAt the place of the first that was cut
  * @param endsCut examples kept that lost the end of what is learnt, and the end-of-text token with
  *     it
  * @param dropped examples left out because no token to learn was left in them
- * @param droppedLine the line of the first left out
+ * @param droppedAt the place of the first left out
  * @param droppedTooLong those of them that the limits left nothing of
  * @param split records that became several examples
  * @param roundTrips examples whose tokens were decoded again
  * @param roundTripsFailed those of them that did not say what they should
- * @param roundTripLine the line of the first of these
+ * @param roundTripAt the place of the first of these
  */
 public record DataStats(
         int records,
@@ -30,15 +32,15 @@ public record DataStats(
         long labelTokens,
         int longest,
         int truncated,
-        int truncatedLine,
+        String truncatedAt,
         int endsCut,
         int dropped,
-        int droppedLine,
+        String droppedAt,
         int droppedTooLong,
         int split,
         int roundTrips,
         int roundTripsFailed,
-        int roundTripLine) {
+        String roundTripAt) {
 
     /**
      * Everything a user should hear before training, one fact a line; the first line has the sizes.
@@ -50,18 +52,18 @@ public record DataStats(
                         .formatted(examples, records, tokens, labelTokens, longest));
         if (truncated > 0) {
             lines.add(
-                    "%d examples are cut to source_max_len %d and target_max_len %d, the first at line %d; %d of them lose the end of the answer"
+                    "%d examples are cut to source_max_len %d and target_max_len %d, the first at %s; %d of them lose the end of the answer"
                             .formatted(
                                     truncated,
                                     config.sourceMaxLen(),
                                     config.targetMaxLen(),
-                                    truncatedLine,
+                                    truncatedAt,
                                     endsCut));
         }
         if (dropped > 0) {
             lines.add(
-                    "%d examples are left out, the first at line %d: %s"
-                            .formatted(dropped, droppedLine, reasonOfDrops(config)));
+                    "%d examples are left out, the first at %s: %s"
+                            .formatted(dropped, droppedAt, reasonOfDrops(config)));
         }
         if (split > 0) {
             lines.add(
@@ -70,8 +72,8 @@ public record DataStats(
         }
         if (roundTripsFailed > 0) {
             lines.add(
-                    "%d of the first %d examples decode to another text than was encoded, the first at line %d; see qlora data inspect"
-                            .formatted(roundTripsFailed, roundTrips, roundTripLine));
+                    "%d of the first %d examples decode to another text than was encoded, the first at %s; see qlora data inspect"
+                            .formatted(roundTripsFailed, roundTrips, roundTripAt));
         }
         return List.copyOf(lines);
     }
@@ -91,21 +93,27 @@ public record DataStats(
 
     /** Sums up records as they are read. */
     static final class Counter {
+        private int files;
         private int records;
         private int examples;
         private long tokens;
         private long labelTokens;
         private int longest;
         private int truncated;
-        private int truncatedLine;
+        private @Nullable Example firstTruncated;
         private int endsCut;
         private int dropped;
-        private int droppedLine;
+        private @Nullable Example firstDropped;
         private int droppedTooLong;
         private int split;
         private int roundTrips;
         private int roundTripsFailed;
-        private int roundTripLine;
+        private @Nullable Example firstFailed;
+
+        /** Another file is read. */
+        void file() {
+            files++;
+        }
 
         void record(int examplesOfRecord) {
             records++;
@@ -113,7 +121,7 @@ public record DataStats(
         }
 
         void drop(Example example) {
-            droppedLine = dropped++ == 0 ? example.line() : droppedLine;
+            firstDropped = dropped++ == 0 ? example : firstDropped;
             droppedTooLong += example.truncated() ? 1 : 0;
             longest = Math.max(longest, example.fullLength());
         }
@@ -125,14 +133,14 @@ public record DataStats(
             longest = Math.max(longest, example.fullLength());
             endsCut += example.endCut() ? 1 : 0;
             if (example.truncated()) {
-                truncatedLine = truncated++ == 0 ? example.line() : truncatedLine;
+                firstTruncated = truncated++ == 0 ? example : firstTruncated;
             }
         }
 
         void roundTrip(Example example, boolean same) {
             roundTrips++;
             if (!same) {
-                roundTripLine = roundTripsFailed++ == 0 ? example.line() : roundTripLine;
+                firstFailed = roundTripsFailed++ == 0 ? example : firstFailed;
             }
         }
 
@@ -144,15 +152,22 @@ public record DataStats(
                     labelTokens,
                     longest,
                     truncated,
-                    truncatedLine,
+                    place(firstTruncated),
                     endsCut,
                     dropped,
-                    droppedLine,
+                    place(firstDropped),
                     droppedTooLong,
                     split,
                     roundTrips,
                     roundTripsFailed,
-                    roundTripLine);
+                    place(firstFailed));
+        }
+
+        private String place(@Nullable Example example) {
+            if (example == null) {
+                return "";
+            }
+            return files > 1 ? example.file() + ":" + example.line() : "line " + example.line();
         }
     }
 }

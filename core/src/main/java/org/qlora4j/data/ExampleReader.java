@@ -64,9 +64,11 @@ final class ExampleReader {
 
     private int read(Source source, DatasetPart part, int limit) {
         try (Source.Rows rows = source.open()) {
+            counter.file();
             Row row = rows.next();
             if (row == null) {
-                throw new FormatException(source.file() + " holds no records");
+                throw new FormatException(
+                        source.file() + " holds no records; it must have one at least");
             }
             Map<String, String> given =
                     part.columns().isEmpty() ? config.columns() : part.columns();

@@ -27,7 +27,8 @@ public sealed interface Source permits JsonLines, JsonArray, Csv, Parquet {
      */
     static Source of(Path file) {
         if (!Files.exists(file)) {
-            throw new FormatException(file + " does not exist; data.dataset must name " + ENDINGS);
+            throw new FormatException(
+                    file + " does not exist; give a file that ends in " + ENDINGS);
         }
         if (Files.isDirectory(file)) {
             throw new FormatException(file + " is a folder, not a file of records");

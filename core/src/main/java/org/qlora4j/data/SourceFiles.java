@@ -28,6 +28,7 @@ final class SourceFiles {
         String wanted = part.split().isEmpty() ? split : part.split();
         Path path = local(part.path());
         if (path != null && Files.isDirectory(path)) {
+            requireData(path);
             List<String> names =
                     inFolder(path, path).stream()
                             .map(file -> path.relativize(file).toString().replace('\\', '/'))
@@ -98,6 +99,29 @@ final class SourceFiles {
                     glob, root.toAbsolutePath(), Source.ENDINGS);
         }
         return files.stream().map(Source::of).toList();
+    }
+
+    /** A model's folder holds .json files too, which would be read as records. */
+    private static void requireData(Path folder) {
+        try (Stream<Path> files = Files.list(folder)) {
+            files.map(file -> file.getFileName().toString())
+                    .filter(SourceFiles::isOfModel)
+                    .sorted()
+                    .findFirst()
+                    .ifPresent(name -> {
+                        throw FormatException.of(
+                                "%s is a folder of a model (it holds %s), not of records; give a file or folder of data",
+                                folder, name);
+                    });
+        } catch (IOException e) {
+            throw new FormatException(folder + " cannot be read: " + e.getMessage(), e);
+        }
+    }
+
+    private static boolean isOfModel(String name) {
+        return name.equals("tokenizer.json")
+                || name.endsWith(".safetensors")
+                || name.endsWith(".gguf");
     }
 
     /** Files that can be read, hidden ones left out, sorted. */

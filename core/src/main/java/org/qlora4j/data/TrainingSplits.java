@@ -107,9 +107,9 @@ public record TrainingSplits(TrainingSet train, @Nullable TrainingSet eval) {
             DataStats stats = reader.stats();
             if (store.size() == 0) {
                 throw FormatException.of(
-                        "%s: none of the %d records has a token to train on (the first is at line %d); chats need an answer of the"
+                        "%s: none of the %d records has a token to train on (the first is at %s); chats need an answer of the"
                                 + " assistant, and limits that reach it: see data.source_max_len and data.target_max_len",
-                        datasets, stats.records(), stats.droppedLine());
+                        datasets, stats.records(), stats.droppedAt());
             }
             if (!datasets.isMixed()) {
                 int[] order = IntStream.range(0, store.size()).toArray();

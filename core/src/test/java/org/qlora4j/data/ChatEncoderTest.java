@@ -19,6 +19,7 @@ import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.MethodSource;
 import org.qlora4j.error.ConfigException;
 import org.qlora4j.error.FormatException;
+import org.qlora4j.tokenize.ChatTemplate;
 import org.qlora4j.tokenize.Tokenizer;
 import tools.jackson.databind.JsonNode;
 
@@ -210,15 +211,15 @@ class ChatEncoderTest {
                                 cutExample.labelTokens(),
                                 example.length(),
                                 1,
+                                "line 1",
                                 1,
                                 1,
-                                1,
-                                3,
+                                "line 3",
                                 0,
                                 0,
                                 1,
                                 0,
-                                0));
+                                ""));
         assertThat(cut.stats().report(DataConfig.DEFAULT))
                 .anyMatch(l -> l.startsWith("1 examples are left out, the first at line 3"));
     }
@@ -283,5 +284,60 @@ class ChatEncoderTest {
                 .isNotInstanceOf(ConfigException.class)
                 .hasMessageContaining(
                         "train.jsonl:1: records are chats, but the model has no chat template; name one with data.chat_template");
+    }
+
+    /** The part of DeepSeek-V3's template that writes a call: it joins texts. */
+    private static final String JOINS_ARGUMENTS =
+            """
+            {%- for m in messages -%}
+            {%- if m.role == 'user' -%}<|im_start|>{{ m.content }}<|im_end|>
+            {%- elif m.tool_calls -%}
+            {%- for tool in m.tool_calls -%}
+            {{- tool['type'] + ' ' + tool['function']['name'] + '\n```json\n' + tool['function']['arguments'] + '\n```' -}}
+            {%- endfor -%}<|im_end|>
+            {%- else -%}{{ m.content }}<|im_end|>
+            {%- endif -%}
+            {%- endfor -%}\
+            """;
+
+    /** Expected texts: Jinja2 3.1.6 with the arguments given as text. */
+    @ParameterizedTest
+    @CsvSource(
+            delimiter = '|',
+            value = {
+                "{\"city\": \"K\u00f6ln\", \"days\": [1, 2.5]}",
+                "\"{\\\"city\\\": \\\"K\u00f6ln\\\", \\\"days\\\": [1, 2.5]}\""
+            })
+    void templateThatJoinsArguments_getsThemAsText(String arguments) {
+        ChatTemplate template = ChatTemplate.of(JOINS_ARGUMENTS, "deepseek");
+        String call =
+                "{\"type\": \"function\", \"function\": {\"name\": \"f\", \"arguments\": %s}}";
+        TrainingSet set =
+                load(
+                        (messages, tools, prompt) ->
+                                template.render(messages, tools, prompt, Map.of()),
+                        1000,
+                        "{\"messages\": [{\"role\": \"user\", \"content\": \"a\"}, {\"role\": \"assistant\", \"content\": null, \"tool_calls\": [%s]}]}"
+                                .formatted(call.formatted(arguments)));
+        assertThat(learnt(set.examples().getFirst(), chatml))
+                .isEqualTo(
+                        "function f\n```json\n{\"city\": \"K\u00f6ln\", \"days\": [1, 2.5]}\n```<|im_end|>");
+    }
+
+    @Test
+    void templateThatTakesNeitherFormOfArguments_isTheOneError() {
+        ChatTemplate template =
+                ChatTemplate.of(
+                        "{% if messages[1].tool_calls %}{{ raise_exception('no tools') }}{% endif %}",
+                        "none");
+        assertThatThrownBy(() ->
+                        load(
+                                (messages, tools, prompt) ->
+                                        template.render(messages, tools, prompt, Map.of()),
+                                1000,
+                                "{\"messages\": [{\"role\": \"user\", \"content\": \"a\"}, {\"role\": \"assistant\", \"content\": null, \"tool_calls\": [{\"function\": {\"name\": \"f\", \"arguments\": {}}}]}]}"))
+                .isInstanceOf(FormatException.class)
+                .hasMessageContaining("train.jsonl:1")
+                .hasMessageContaining("the template refuses this chat: no tools");
     }
 }

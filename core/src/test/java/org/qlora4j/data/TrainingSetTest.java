@@ -3,6 +3,8 @@ package org.qlora4j.data;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import java.io.IOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.OptionalInt;
 import org.junit.jupiter.api.AfterEach;
@@ -86,7 +88,7 @@ class TrainingSetTest {
                 .containsExactly(false, true, true);
         assertThat(set.examples()).extracting(Example::endCut).containsExactly(false, false, true);
         assertThat(set.examples().get(1).ids()).endsWith(2);
-        assertThat(set.stats().truncatedLine()).isEqualTo(2);
+        assertThat(set.stats().truncatedAt()).isEqualTo("line 2");
         assertThat(set.stats().endsCut()).isEqualTo(1);
         assertThat(set.stats().tokens())
                 .isEqualTo(set.lengths()[0] + set.lengths()[1] + set.lengths()[2]);
@@ -96,6 +98,31 @@ class TrainingSetTest {
                 .asString()
                 .isEqualTo(
                         "2 examples are cut to source_max_len 10 and target_max_len 10, the first at line 2; 1 of them lose the end of the answer");
+    }
+
+    @Test
+    void severalFiles_areNamedWhereAPlaceIsTold() throws IOException {
+        Path data = Files.createDirectory(folder.resolve("data"));
+        Files.writeString(data.resolve("a.jsonl"), "{\"input\": \"a\", \"output\": \"b\"}\n");
+        Path second = data.resolve("b.jsonl");
+        Files.writeString(
+                second, "{\"input\": \"%s\", \"output\": \"b\"}\n".formatted("x".repeat(40)));
+        DataConfig config =
+                References.settings(
+                        "dataset", data.toString(), "source_max_len", 10, "target_max_len", 10);
+        assertThat(load(config).stats().truncatedAt()).isEqualTo(second + ":1");
+    }
+
+    @Test
+    void folderOfAModel_isRefused() throws IOException {
+        Path model = Files.createDirectory(folder.resolve("model"));
+        Files.writeString(model.resolve("config.json"), "{\"model_type\": \"llama\"}");
+        Files.createFile(model.resolve("model.safetensors"));
+        assertThatThrownBy(() -> load(References.settings("dataset", model.toString())))
+                .isInstanceOf(FormatException.class)
+                .hasMessage(
+                        model
+                                + " is a folder of a model (it holds model.safetensors), not of records; give a file or folder of data");
     }
 
     @Test

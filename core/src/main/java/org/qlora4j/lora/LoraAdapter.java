@@ -53,7 +53,8 @@ public final class LoraAdapter implements AutoCloseable {
 
     /**
      * New trainable updates on the layers that the configuration chooses, attached to them: A
-     * random, B zero, so that the model computes what it did before.
+     * random and B zero, or both the principal part of the weight, so that the model computes what
+     * it did before.
      *
      * @param linears the linear layers of the model but its head
      * @param parameters its weights that are not in 4 bits
@@ -113,22 +114,33 @@ public final class LoraAdapter implements AutoCloseable {
 
     private static LinearUpdate start(
             LoraConfig config, LoraLinear linear, DType compute, long seed) {
+        LoraFactors principal = linear.principal();
+        if (principal != null) { // PiSSA
+            try (TensorScope scope = TensorScope.open()) {
+                Tensor a = principal.a().value().to(DType.F32).copy();
+                Tensor b = principal.b().value().to(DType.F32).copy();
+                return update(config, linear, a, b, null, compute, true);
+            }
+        }
         int rank = config.rankOf(linear.path());
         long in = linear.weight().in();
         Random random = new Random(seed * 0x9E3779B97F4A7C15L + linear.path().hashCode());
         float[] a = new float[Math.toIntExact(rank * in)];
         switch (config.initLoraWeights()) {
-            case KAIMING_UNIFORM -> {
+            case LoraInit.KaimingUniform uniform -> {
                 float bound = (float) (1 / Math.sqrt(in)); // Kaiming uniform with a = sqrt(5)
                 for (int i = 0; i < a.length; i++) {
                     a[i] = (2 * random.nextFloat() - 1) * bound;
                 }
             }
-            case GAUSSIAN -> {
+            case LoraInit.Gaussian gaussian -> {
                 for (int i = 0; i < a.length; i++) {
                     a[i] = (float) (random.nextGaussian() / rank);
                 }
             }
+            case LoraInit.Pissa pissa ->
+                    throw new IllegalStateException(
+                            linear.path() + " was loaded whole; PiSSA needs it in two parts");
         }
         try (TensorScope scope = TensorScope.open()) {
             // B is 0, so that the rows of the sum are as long as those of the weight
@@ -208,8 +220,13 @@ public final class LoraAdapter implements AutoCloseable {
     public List<Parameter> parameters() {
         List<Parameter> out = new ArrayList<>();
         updates.values().forEach(update -> out.addAll(update.parameters()));
-        modules.forEach(module -> out.add(module.copy()));
+        out.addAll(wholeParameters());
         return out;
+    }
+
+    /** Those that stand in the place of the model's own. */
+    List<Parameter> wholeParameters() {
+        return modules.stream().map(SavedModule::copy).toList();
     }
 
     /** Number of its weights. */

@@ -29,7 +29,7 @@ import org.qlora4j.error.ConfigException;
  *     first hit wins
  * @param alphaPattern other lora_alpha of some layers, likewise
  * @param layersToTransform numbers of the blocks to adapt, counted from 0; null for all
- * @param initLoraWeights start values of A
+ * @param initLoraWeights start values of A and B
  * @param useDora learn the length of each row of the weight besides (arXiv 2402.09353)
  * @param modulesToSave modules that learn whole and are saved with the adapter, by the end of their
  *     path; null for none
@@ -71,7 +71,9 @@ public record LoraConfig(
                 @Nullable List<Integer> layersToTransform,
         @JsonProperty("init_lora_weights")
                 @JsonPropertyDescription(
-                        "Start values of A: true for Kaiming uniform, or gaussian; B starts at 0.")
+                        "Start values: true (A Kaiming uniform, B 0), gaussian (A normal, B 0), pissa (A and B the"
+                                + " principal part of the weight, the base its rest), or pissa_niter_16 (the same,"
+                                + " nearly, much faster). With pissa, lora_dropout should be 0.")
                 LoraInit initLoraWeights,
         @JsonProperty("use_dora")
                 @JsonPropertyDescription(
@@ -151,6 +153,11 @@ public record LoraConfig(
             }
             modulesToSave = List.copyOf(modulesToSave);
         }
+        require(
+                !(useDora && initLoraWeights instanceof LoraInit.Pissa),
+                "lora.use_dora cannot be combined with lora.init_lora_weights %s, whose base is not the checkpoint's;"
+                        + " choose one",
+                initLoraWeights.json());
         rankPattern = inOrder(rankPattern);
         alphaPattern = inOrder(alphaPattern);
     }
@@ -168,6 +175,31 @@ public record LoraConfig(
                 alphaPattern,
                 layersToTransform,
                 initLoraWeights,
+                useDora,
+                modulesToSave);
+    }
+
+    /**
+     * The settings of the plain adapter that holds an update and a start to subtract side by side:
+     * every rank twice as large, at the same scales.
+     */
+    LoraConfig doubled() {
+        double factor = useRslora ? Math.sqrt(2) : 2;
+        Map<String, Integer> ranks = new LinkedHashMap<>();
+        rankPattern.forEach((pattern, rank) -> ranks.put(pattern, 2 * rank));
+        Map<String, Double> alphas = new LinkedHashMap<>();
+        alphaPattern.forEach((pattern, alpha) -> alphas.put(pattern, factor * alpha));
+        return new LoraConfig(
+                2 * r,
+                factor * loraAlpha,
+                loraDropout,
+                targetModules,
+                excludeModules,
+                useRslora,
+                ranks,
+                alphas,
+                layersToTransform,
+                LoraInit.KAIMING_UNIFORM,
                 useDora,
                 modulesToSave);
     }

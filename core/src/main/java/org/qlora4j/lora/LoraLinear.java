@@ -14,11 +14,16 @@ import org.qlora4j.autograd.Weight;
 /**
  * A linear layer of a model, on which an update may sit. It owns its weight and bias, not the
  * update.
+ *
+ * <p>Its weight may be in two parts: one that is stored, perhaps in 4 bits, and a principal part of
+ * low rank (PiSSA, {@link PrincipalParts}). An update then stands in the place of the principal
+ * part; without one the layer computes with both, as the checkpoint's does.
  */
 public final class LoraLinear implements AutoCloseable {
     private final String path;
     private final @Nullable Parameter bias;
     private Weight weight;
+    private @Nullable LoraFactors principal;
     private @Nullable LinearUpdate update;
 
     /**
@@ -26,14 +31,27 @@ public final class LoraLinear implements AutoCloseable {
      * @param bias [out] or null
      */
     public LoraLinear(String path, Weight weight, @Nullable Parameter bias) {
+        this(path, weight, null, bias);
+    }
+
+    /**
+     * A layer whose weight is in two parts.
+     *
+     * @param weight what the principal part leaves
+     * @param principal frozen; null if {@code weight} is all
+     * @param bias [out] or null
+     */
+    public LoraLinear(
+            String path, Weight weight, @Nullable LoraFactors principal, @Nullable Parameter bias) {
         this.path = path;
         this.weight = weight;
+        this.principal = principal;
         this.bias = bias;
     }
 
     /** x [..., in] to [..., out]. */
     public Var forward(Tape tape, Var x) {
-        return switch (update) {
+        return switch (update == null ? principal : update) {
             case null -> Linear.apply(tape, x, weight, bias, null);
             case LoraFactors lora -> Linear.apply(tape, x, weight, bias, lora);
             case DoraFactors dora -> DoraLinear.apply(tape, x, weight, bias, dora);
@@ -44,8 +62,14 @@ public final class LoraLinear implements AutoCloseable {
         return path;
     }
 
+    /** The weight, or what of it the principal part leaves. */
     public Weight weight() {
         return weight;
+    }
+
+    /** The principal part of the weight, which an update replaces; null if there is none. */
+    public @Nullable LoraFactors principal() {
+        return principal;
     }
 
     public @Nullable Parameter bias() {
@@ -62,20 +86,30 @@ public final class LoraLinear implements AutoCloseable {
         update = newUpdate;
     }
 
-    /** Puts another weight of the same shape in place of this one, which is freed. */
+    /**
+     * Puts another weight of the same shape in place of this one and all its parts; they are freed.
+     */
     public void replaceWeight(Weight other) {
         if (other.out() != weight.out() || other.in() != weight.in()) {
             throw new IllegalArgumentException(
                     "%s: a weight [%d, %d] cannot replace one of [%d, %d]"
                             .formatted(path, other.out(), other.in(), weight.out(), weight.in()));
         }
-        weight.close();
+        closeWeight();
         weight = other;
+        principal = null;
+    }
+
+    private void closeWeight() {
+        weight.close();
+        if (principal != null) {
+            principal.close();
+        }
     }
 
     @Override
     public void close() {
-        weight.close();
+        closeWeight();
         if (bias != null) {
             bias.close();
         }

@@ -11,6 +11,7 @@ import java.util.Map;
 import java.util.TreeSet;
 import org.jspecify.annotations.Nullable;
 import org.qlora4j.autograd.LinearUpdate;
+import org.qlora4j.autograd.LoraFactors;
 import org.qlora4j.autograd.Parameter;
 import org.qlora4j.checkpoint.AtomicFiles;
 import org.qlora4j.checkpoint.Checkpoint;
@@ -22,6 +23,7 @@ import org.qlora4j.error.FormatException;
 import org.qlora4j.tensor.DType;
 import org.qlora4j.tensor.Tensor;
 import org.qlora4j.tensor.TensorScope;
+import org.qlora4j.tensor.Tensors;
 
 /**
  * A LoRA adapter in the files of PEFT: {@code adapter_config.json} and {@code
@@ -40,12 +42,30 @@ public final class PeftAdapter {
     /**
      * Writes an adapter's files, all weights in f32, into an existing folder; each is whole or not
      * there.
+     *
+     * <p>An update in the place of a principal part P = scale * B₀A₀ (PiSSA) is written as the
+     * plain one of twice the rank that gives the same on the base model as it was, [A; A₀] and [B,
+     * -B₀].
      */
     public static void save(LoraAdapter adapter, Path folder, @Nullable String baseModel) {
+        boolean inPlaceOfParts = false;
         try (Arena arena = Arena.ofConfined();
                 TensorScope scope = TensorScope.open()) {
             SafetensorsWriter writer = new SafetensorsWriter(Map.of("format", "pt"));
-            for (Parameter p : adapter.parameters()) {
+            for (Map.Entry<LoraLinear, LinearUpdate> entry : adapter.updates().entrySet()) {
+                LoraFactors principal = entry.getKey().principal();
+                inPlaceOfParts |= principal != null;
+                for (Parameter p : entry.getValue().parameters()) {
+                    try (TensorScope each = TensorScope.open()) {
+                        Tensor value = p.finest().to(DType.F32);
+                        if (principal != null) {
+                            value = beside(value, p == entry.getValue().lora().a(), principal);
+                        }
+                        TensorBytes.add(writer, PREFIX + p.name(), value, arena);
+                    }
+                }
+            }
+            for (Parameter p : adapter.wholeParameters()) {
                 TensorBytes.add(writer, PREFIX + p.name(), p.finest().to(DType.F32), arena);
             }
             Parameter table = adapter.sharedTable();
@@ -59,10 +79,37 @@ public final class PeftAdapter {
             writer.write(folder.resolve(Checkpoint.ADAPTER_FILE));
         }
         List<String> paths = adapter.updates().keySet().stream().map(LoraLinear::path).toList();
+        LoraConfig config = inPlaceOfParts ? adapter.config().doubled() : adapter.config();
         AtomicFiles.writeText(
                 folder.resolve(PeftConfigFile.NAME),
-                PeftConfigFile.text(
-                        adapter.config(), paths, baseModel, adapter.sharedTable() != null));
+                PeftConfigFile.text(config, paths, baseModel, adapter.sharedTable() != null));
+    }
+
+    /** A factor with that of the principal part, which is to be subtracted, in PEFT's order. */
+    private static Tensor beside(Tensor factor, boolean isA, LoraFactors principal) {
+        return isA
+                ? Tensors.cat(List.of(factor, principal.a().value().to(DType.F32)), 0)
+                : Tensors.cat(List.of(factor, principal.b().value().to(DType.F32).neg()), 1);
+    }
+
+    /**
+     * A and B of the principal part of a layer's weight, F32, as an adapter's files keep them.
+     *
+     * @param config of the run that wrote them
+     * @param shape of the weight
+     */
+    static Tensor[] startOf(Path folder, LoraConfig config, String path, long[] shape) {
+        int rank = config.rankOf(path);
+        try (SafetensorsFile stored = SafetensorsFile.open(file(folder));
+                TensorScope scope = TensorScope.open()) {
+            String key = PREFIX + path + ".lora_";
+            Tensor a = read(stored, key + "A.weight", 2L * rank, shape[1]);
+            Tensor b = read(stored, key + "B.weight", shape[0], 2L * rank);
+            return new Tensor[] {
+                scope.promote(a.narrow(0, rank, rank).copy()),
+                scope.promote(b.narrow(1, rank, rank).neg())
+            };
+        }
     }
 
     /** Reads an adapter to compute with and attaches it to its layers; the caller closes it. */
@@ -85,22 +132,45 @@ public final class PeftAdapter {
             List<Parameter> parameters,
             DType compute,
             boolean trainable) {
+        LoraConfig config = PeftConfigFile.read(folder.resolve(PeftConfigFile.NAME));
+        return load(folder, config, linears, parameters, compute, trainable);
+    }
+
+    /**
+     * Reads an adapter that goes on learning, and attaches it to its layers, whose weights may be
+     * in two parts; the caller closes it.
+     *
+     * @param config of the run that wrote it
+     * @param linears the linear layers of the model but its head
+     * @param parameters its weights that are not in 4 bits
+     * @throws FormatException if files are missing or damaged, or belong to a model of other shape
+     */
+    public static LoraAdapter resume(
+            Path folder,
+            LoraConfig config,
+            List<LoraLinear> linears,
+            List<Parameter> parameters,
+            DType compute) {
+        return load(folder, config, linears, parameters, compute, true);
+    }
+
+    private static LoraAdapter load(
+            Path folder,
+            LoraConfig config,
+            List<LoraLinear> linears,
+            List<Parameter> parameters,
+            DType compute,
+            boolean trainable) {
         Path configFile = folder.resolve(PeftConfigFile.NAME);
-        LoraConfig config = PeftConfigFile.read(configFile);
         List<Parameter> whole;
         try {
             whole = SavedModule.chosen(config, linears, parameters);
         } catch (ConfigException e) {
             throw FormatException.of("%s: %s", configFile, e.getMessage());
         }
-        Path file = folder.resolve(Checkpoint.ADAPTER_FILE);
-        if (!Files.isRegularFile(file)) {
-            throw new FormatException(
-                    file + " is missing; it lies beside adapter_config.json in a PEFT adapter");
-        }
         Map<LoraLinear, LinearUpdate> updates = new LinkedHashMap<>();
         List<SavedModule> modules = new ArrayList<>();
-        try (SafetensorsFile stored = SafetensorsFile.open(file);
+        try (SafetensorsFile stored = SafetensorsFile.open(file(folder));
                 TensorScope scope = TensorScope.open()) {
             Map<String, String> keys = keysByPath(stored);
             readUpdates(stored, keys, config, linears, compute, trainable, updates);
@@ -146,6 +216,15 @@ public final class PeftAdapter {
         }
     }
 
+    private static Path file(Path folder) {
+        Path file = folder.resolve(Checkpoint.ADAPTER_FILE);
+        if (!Files.isRegularFile(file)) {
+            throw new FormatException(
+                    file + " is missing; it lies beside adapter_config.json in a PEFT adapter");
+        }
+        return file;
+    }
+
     private static void readUpdates(
             SafetensorsFile stored,
             Map<String, String> keys,
@@ -166,8 +245,14 @@ public final class PeftAdapter {
                         stored.path(), keyA == null ? keyB : keyA);
             }
             int rank = config.rankOf(linear.path());
-            Tensor a = read(stored, keyA, rank, linear.weight().in());
-            Tensor b = read(stored, keyB, linear.weight().out(), rank);
+            boolean inPlaceOfPart = linear.principal() != null; // then its own come first
+            int stores = inPlaceOfPart ? 2 * rank : rank;
+            Tensor a = read(stored, keyA, stores, linear.weight().in());
+            Tensor b = read(stored, keyB, linear.weight().out(), stores);
+            if (inPlaceOfPart) {
+                a = a.narrow(0, 0, rank).copy();
+                b = b.narrow(1, 0, rank).copy();
+            }
             Tensor m = null;
             if (config.useDora()) {
                 String keyM = keys.remove(linear.path() + LoraAdapter.MAGNITUDE);

@@ -7,6 +7,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
+import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 import org.qlora4j.error.ConfigException;
 import org.qlora4j.error.FormatException;
@@ -28,6 +29,7 @@ final class PeftConfigFile {
     private static final String PEFT_VERSION = "0.21.2";
 
     private static final String TYING = "ensure_weight_tying";
+    private static final Pattern CHANGE_THE_BASE = Pattern.compile("pissa.*|olora|corda|loftq");
     private static final Logger LOG = LoggerFactory.getLogger(PeftConfigFile.class);
     private static final JsonMapper JSON =
             JsonMapper.builder().enable(StreamReadFeature.STRICT_DUPLICATE_DETECTION).build();
@@ -117,9 +119,7 @@ final class PeftConfigFile {
         config.alphaPattern().forEach((pattern, alpha) -> alphas.put(pattern, plain(alpha)));
         keys.put("alpha_pattern", alphas);
         keys.put("layers_to_transform", config.layersToTransform());
-        keys.put(
-                "init_lora_weights",
-                config.initLoraWeights() == LoraInit.GAUSSIAN ? "gaussian" : true);
+        keys.put("init_lora_weights", config.initLoraWeights().json());
         DefaultIndenter indent = new DefaultIndenter("  ", "\n");
         DefaultPrettyPrinter printer =
                 new DefaultPrettyPrinter(
@@ -224,9 +224,7 @@ final class PeftConfigFile {
                         : layers.isArray()
                                 ? layers.valueStream().map(JsonNode::asInt).toList()
                                 : List.of(layers.asInt()),
-                json.path("init_lora_weights").asString("").equals("gaussian")
-                        ? LoraInit.GAUSSIAN
-                        : LoraInit.KAIMING_UNIFORM,
+                init(file, json.path("init_lora_weights").asString("")),
                 json.path("use_dora").asBoolean(false),
                 !json.path("modules_to_save").isArray() || json.path("modules_to_save").isEmpty()
                         ? null
@@ -234,6 +232,17 @@ final class PeftConfigFile {
                                 .valueStream()
                                 .map(JsonNode::asString)
                                 .toList());
+    }
+
+    /** How the factors began, which matters only where they stand on a base that was changed. */
+    private static LoraInit init(Path file, String name) {
+        if (CHANGE_THE_BASE.matcher(name).matches()) {
+            throw FormatException.of(
+                    "%s: init_lora_weights is %s, so its factors belong to a base that was changed at the start; save it"
+                            + " from PEFT with path_initial_model_for_weight_conversion",
+                    file, name);
+        }
+        return name.equals(LoraInit.GAUSSIAN.json()) ? LoraInit.GAUSSIAN : LoraInit.KAIMING_UNIFORM;
     }
 
     /** Whether an adapter that brings the embedding table of a model with tied head brings both. */

@@ -2,8 +2,10 @@ package org.qlora4j.model;
 
 import java.nio.file.Files;
 import java.nio.file.Path;
+import org.jspecify.annotations.Nullable;
 import org.qlora4j.checkpoint.Checkpoint;
 import org.qlora4j.error.FormatException;
+import org.qlora4j.lora.PrincipalParts;
 import org.qlora4j.quant.QuantConfig;
 import org.qlora4j.tensor.DType;
 
@@ -57,12 +59,30 @@ public final class Models {
      */
     public static CausalModel load(
             Path path, QuantConfig quantization, DType compute, boolean trainable) {
+        return load(path, quantization, compute, trainable, null);
+    }
+
+    /**
+     * As {@link #load(Path, QuantConfig, DType, boolean)}, with weights of linears taken apart.
+     *
+     * @param principals what takes them apart; null to leave them whole
+     */
+    public static CausalModel load(
+            Path path,
+            QuantConfig quantization,
+            DType compute,
+            boolean trainable,
+            @Nullable PrincipalParts principals) {
         try (Checkpoint checkpoint = Checkpoint.open(locate(path))) {
             LlamaConfig config = LlamaConfig.read(checkpoint.folder());
             return build(
                     config,
                     new WeightLoader(
-                            new WeightSource.Stored(checkpoint), quantization, compute, trainable));
+                            new WeightSource.Stored(checkpoint),
+                            quantization,
+                            compute,
+                            trainable,
+                            principals));
         }
     }
 
@@ -71,14 +91,20 @@ public final class Models {
      * closes it.
      *
      * @param seed weights are a function of it
+     * @param principals what takes weights of linears apart; null to leave them whole
      */
     public static CausalModel random(
-            Path folder, QuantConfig quantization, DType compute, boolean trainable, long seed) {
+            Path folder,
+            QuantConfig quantization,
+            DType compute,
+            boolean trainable,
+            long seed,
+            @Nullable PrincipalParts principals) {
         double std = ModelFolder.readConfig(folder).path("initializer_range").asDouble(INIT_STD);
         WeightSource source = new WeightSource.Random(seed, std);
         return build(
                 LlamaConfig.read(folder),
-                new WeightLoader(source, quantization, compute, trainable));
+                new WeightLoader(source, quantization, compute, trainable, principals));
     }
 
     /**
@@ -93,7 +119,7 @@ public final class Models {
             boolean trainable,
             long seed) {
         WeightSource source = new WeightSource.Random(seed, INIT_STD);
-        return build(config, new WeightLoader(source, quantization, compute, trainable));
+        return build(config, new WeightLoader(source, quantization, compute, trainable, null));
     }
 
     private static CausalModel build(LlamaConfig config, WeightLoader loader) {

@@ -2,11 +2,15 @@ package org.qlora4j.model;
 
 import java.util.ArrayList;
 import java.util.List;
+import org.jspecify.annotations.Nullable;
 import org.qlora4j.autograd.DequantizationBuffer;
+import org.qlora4j.autograd.LoraFactors;
 import org.qlora4j.autograd.Parameter;
 import org.qlora4j.autograd.Weight;
+import org.qlora4j.error.ConfigException;
 import org.qlora4j.error.FormatException;
 import org.qlora4j.lora.LoraLinear;
+import org.qlora4j.lora.PrincipalParts;
 import org.qlora4j.quant.QuantConfig;
 import org.qlora4j.quant.QuantizedMatrix;
 import org.qlora4j.tensor.DType;
@@ -24,6 +28,7 @@ final class WeightLoader {
     private final QuantConfig quantization;
     private final DType compute;
     private final boolean trainable;
+    private final @Nullable PrincipalParts principals;
     private final Shared shared = new Shared(new DequantizationBuffer(), new InferenceHead());
 
     /** What all layers of a model share. */
@@ -37,12 +42,19 @@ final class WeightLoader {
 
     /**
      * @param trainable whether the weights learn; they must then not be quantized
+     * @param principals what takes weights of linears apart; null to leave them whole
      */
-    WeightLoader(WeightSource source, QuantConfig quantization, DType compute, boolean trainable) {
+    WeightLoader(
+            WeightSource source,
+            QuantConfig quantization,
+            DType compute,
+            boolean trainable,
+            @Nullable PrincipalParts principals) {
         this.source = source;
         this.quantization = quantization;
         this.compute = compute;
         this.trainable = trainable;
+        this.principals = principals;
         if (trainable && quantization.load4bit()) {
             throw new IllegalArgumentException("weights in 4 bits cannot learn");
         }
@@ -63,24 +75,55 @@ final class WeightLoader {
     /** A weight that is never quantized. */
     Parameter parameter(String name, long... shape) {
         try (TensorScope scope = TensorScope.open()) {
-            Tensor value = source.read(name, shape);
-            if (!value.allFinite()) {
-                throw notFinite(name);
-            }
-            return keep(
-                    trainable
-                            ? Parameter.trainable(name, value.to(compute.wide()), compute)
-                            : Parameter.frozen(name, value.to(compute)));
+            return parameter(name, finite(name, shape));
         }
     }
 
+    private Parameter parameter(String name, Tensor value) {
+        return keep(
+                trainable
+                        ? Parameter.trainable(name, value.to(compute.wide()), compute)
+                        : Parameter.frozen(name, value.to(compute)));
+    }
+
+    private Tensor finite(String name, long... shape) {
+        Tensor value = source.read(name, shape);
+        if (!value.allFinite()) {
+            throw notFinite(name);
+        }
+        return value;
+    }
+
     /**
-     * A linear layer: its weight {@code path.weight} [out, in], in 4 bits if so configured, and
-     * perhaps {@code path.bias}.
+     * A linear layer: its weight {@code path.weight} [out, in], taken apart and in 4 bits if so
+     * configured, and perhaps {@code path.bias}.
      */
     LoraLinear linear(String path, int out, int in, boolean bias) {
-        Weight weight = weight(path + ".weight", out, in);
-        return new LoraLinear(path, weight, bias ? parameter(path + ".bias", out) : null);
+        String name = path + ".weight";
+        Weight weight;
+        LoraFactors principal = null;
+        PrincipalParts parts = principals != null && principals.chooses(path) ? principals : null;
+        if (parts == null) {
+            weight = weight(name, out, in);
+        } else {
+            if (source.isQuantized(name)) {
+                throw ConfigException.of(
+                        "lora.init_lora_weights is %s, but %s holds %s in 4 bits already; name the checkpoint it was"
+                                + " quantized from",
+                        parts.config().initLoraWeights().json(), source.origin(), name);
+            }
+            try (TensorScope scope = TensorScope.open()) {
+                Tensor whole = finite(name, out, in);
+                principal = keep(parts.take(path, whole));
+                Tensor residual = PrincipalParts.residual(whole, principal);
+                weight =
+                        quantization.load4bit()
+                                ? quantized(residual)
+                                : new Weight.Dense(parameter(name, residual));
+            }
+        }
+        return new LoraLinear(
+                path, weight, principal, bias ? parameter(path + ".bias", out) : null);
     }
 
     private Weight weight(String name, long out, long in) {
@@ -92,13 +135,16 @@ final class WeightLoader {
             return new Weight.Dense(parameter(name, out, in));
         }
         try (TensorScope scope = TensorScope.open()) {
-            Tensor weight = source.read(name, out, in);
-            return keep(
-                    new Weight.Quantized(
-                            QuantizedMatrix.quantize(weight, quantization), shared.buffer));
+            return quantized(source.read(name, out, in));
         } catch (ArithmeticException e) { // the quantizer sees each value anyway
             throw notFinite(name);
         }
+    }
+
+    private Weight quantized(Tensor weight) {
+        return keep(
+                new Weight.Quantized(
+                        QuantizedMatrix.quantize(weight, quantization), shared.buffer));
     }
 
     private FormatException notFinite(String name) {

@@ -24,6 +24,9 @@ interface WeightSource {
     /** The weight, of this shape, in the innermost scope. Its values may be anything. */
     Tensor read(String name, long... shape);
 
+    /** Whether the weight is stored in 4 bits. */
+    boolean isQuantized(String name);
+
     /** The weight if it is stored in 4 bits, else null. The caller owns it. */
     @Nullable QuantizedMatrix readQuantized(String name, long... shape);
 
@@ -60,6 +63,11 @@ interface WeightSource {
                 }
                 return tensor;
             }
+        }
+
+        @Override
+        public boolean isQuantized(String name) {
+            return in4bits.has(name);
         }
 
         @Override
@@ -112,6 +120,11 @@ interface WeightSource {
             return name.endsWith(".bias")
                     ? Tensors.zeros(DType.F32, shape)
                     : Tensors.normal(seed * 31 + name.hashCode(), std, shape);
+        }
+
+        @Override
+        public boolean isQuantized(String name) {
+            return false;
         }
 
         @Override

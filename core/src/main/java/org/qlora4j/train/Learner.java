@@ -62,8 +62,12 @@ sealed interface Learner extends AutoCloseable permits Learner.Adapter, Learner.
                         model.parameters(),
                         model.compute(),
                         config.train().seed())
-                : PeftAdapter.load(
-                        start.folder(), model.linears(), model.parameters(), model.compute(), true);
+                : PeftAdapter.resume(
+                        start.folder(),
+                        config.lora(),
+                        model.linears(),
+                        model.parameters(),
+                        model.compute());
     }
 
     /**
@@ -85,8 +89,12 @@ sealed interface Learner extends AutoCloseable permits Learner.Adapter, Learner.
         @Override
         public void restore(Path folder) {
             try (LoraAdapter stored =
-                    PeftAdapter.load(
-                            folder, model.linears(), model.parameters(), model.compute(), true)) {
+                    PeftAdapter.resume(
+                            folder,
+                            adapter.config(),
+                            model.linears(),
+                            model.parameters(),
+                            model.compute())) {
                 List<Parameter> from = stored.parameters();
                 List<Parameter> to = adapter.parameters();
                 for (int i = 0; i < to.size(); i++) {

@@ -9,6 +9,7 @@ import org.qlora4j.error.FormatException;
 import org.qlora4j.kernel.BlockScales;
 import org.qlora4j.lora.LoraAdapter;
 import org.qlora4j.lora.LoraConfig;
+import org.qlora4j.lora.LoraInit;
 import org.qlora4j.model.LlamaConfig;
 import org.qlora4j.model.LlamaConfig.LinearShape;
 import org.qlora4j.model.LlamaShapes;
@@ -25,7 +26,8 @@ import org.qlora4j.quant.QuantConfig;
  *     {@code full_finetune} 32-bit masters and gradients of all weights too
  * @param scales of the blocks of 4-bit weights
  * @param others embeddings, norms, biases and head
- * @param adapters factors in 32 bits and in the compute dtype, and their gradients
+ * @param adapters factors in 32 bits and in the compute dtype, and their gradients; with PiSSA what
+ *     they began with too
  * @param optimizer state of AdamW; 0 where it is paged, for it can leave memory
  * @param activations what the backward pass needs of the forward pass
  * @param loss logits and gradients of one chunk of positions
@@ -132,6 +134,7 @@ public record MemoryPlan(
         }
         long linearCount = model.linears().stream().mapToLong(l -> l.out() * l.in()).sum();
         long otherCount = model.parameterCount() - linearCount + biases;
+        boolean pissa = !full && lora.initLoraWeights() instanceof LoraInit.Pissa;
         long learning = full ? model.parameterCount() + biases : factors;
         long copies = 2 * F32 + (width == F32 ? 0 : width); // master, gradient, compute copy
         StepMemory.Parts step =
@@ -142,7 +145,7 @@ public record MemoryPlan(
                 full ? linearCount * copies : linears,
                 scales,
                 otherCount * (full ? copies : width),
-                factors * copies,
+                factors * copies + (pissa ? factors * width : 0),
                 load.paged() ? 0 : 2 * F32 * learning,
                 step.activations(),
                 step.loss(),

@@ -22,9 +22,13 @@ final class ResumeCheck {
 
     private ResumeCheck() {}
 
+    /** Refuses settings other than the run began with; asked before the model is loaded. */
+    static void requireSameSettings(RunFolder folder, RunConfig config) {
+        requireSame(folder, fixed(RunConfigReader.read(folder.configFile())), fixed(config));
+    }
+
     /** The newest whole checkpoint of the run; empty if it was ended before its first. */
     static Optional<RunCheckpoint> newest(RunFolder folder, RunConfig config, Fingerprints now) {
-        requireSame(folder, fixed(RunConfigReader.read(folder.configFile())), fixed(config));
         Optional<RunCheckpoint> newest = folder.newestWhole();
         if (newest.isEmpty() && folder.hasCheckpoints()) {
             throw ConfigException.of(

@@ -3,6 +3,8 @@ package org.qlora4j.train;
 import java.nio.file.Path;
 import org.jspecify.annotations.Nullable;
 import org.qlora4j.kernel.Kernels;
+import org.qlora4j.lora.LoraInit;
+import org.qlora4j.lora.PrincipalParts;
 import org.qlora4j.model.CausalModel;
 import org.qlora4j.model.Models;
 import org.qlora4j.optim.AdamW;
@@ -53,7 +55,9 @@ public final class TrainingRun {
         }
         RunFolder.requireRun(folder);
         try (RunLock lock = RunLock.take(folder)) {
-            return run(RunFolder.reopen(folder));
+            RunFolder old = RunFolder.reopen(folder);
+            ResumeCheck.requireSameSettings(old, config);
+            return run(old);
         }
     }
 
@@ -65,7 +69,7 @@ public final class TrainingRun {
     private TrainResult run(@Nullable RunFolder old) {
         Path path = Path.of(config.model().modelNameOrPath());
         try (Tokenizer tokenizer = Tokenizer.load(Models.folder(path));
-                CausalModel model = load(config, config.train().fullFinetune())) {
+                CausalModel model = load(old)) {
             TrainingData data =
                     TrainingData.load(
                             config.data(),
@@ -167,19 +171,54 @@ public final class TrainingRun {
         }
     }
 
+    private CausalModel load(@Nullable RunFolder old) {
+        boolean full = config.train().fullFinetune();
+        if (full || !(config.lora().initLoraWeights() instanceof LoraInit.Pissa pissa)) {
+            return load(config, full);
+        }
+        RunCheckpoint start = old == null ? null : old.newestWhole().orElse(null);
+        if (start == null) {
+            listener.notice(
+                    "taking the weights of the adapted layers apart (%s)%s"
+                            .formatted(
+                                    pissa.json(),
+                                    pissa.iterations() == null
+                                            ? "; pissa_niter_16 is much faster on large models"
+                                            : ""));
+        }
+        return load(config, false, start == null ? null : start.folder());
+    }
+
     /** The base model of a run, its weights as the settings say. */
     static CausalModel load(RunConfig config, boolean trainable) {
+        return load(config, trainable, null);
+    }
+
+    /**
+     * The base model of a run that goes on from a checkpoint.
+     *
+     * @param checkpoint its folder, which keeps what was taken from the weights; or null
+     */
+    private static CausalModel load(
+            RunConfig config, boolean trainable, @Nullable Path checkpoint) {
         Path path = Path.of(config.model().modelNameOrPath());
         DType compute = config.quantization().computeDtype().onThisMachine();
+        PrincipalParts principals =
+                config.train().fullFinetune()
+                        ? null
+                        : PrincipalParts.of(
+                                config.lora(), compute, config.train().seed(), checkpoint);
         return switch (config.model().init()) {
-            case CHECKPOINT -> Models.load(path, config.quantization(), compute, trainable);
+            case CHECKPOINT ->
+                    Models.load(path, config.quantization(), compute, trainable, principals);
             case RANDOM ->
                     Models.random(
                             Models.folder(path),
                             config.quantization(),
                             compute,
                             trainable,
-                            config.train().seed());
+                            config.train().seed(),
+                            principals);
         };
     }
 }

@@ -34,7 +34,7 @@ class ConfigKeysTest {
         assertThat(rate.defaultValue()).isEqualTo("null");
         assertThat(rate.nullable()).isTrue();
         assertThat(Objects.requireNonNull(ConfigKeys.find("lora.init_lora_weights")).type())
-                .isEqualTo("true|gaussian");
+                .isEqualTo("true, gaussian, pissa or pissa_niter_N");
         assertThat(Objects.requireNonNull(ConfigKeys.find("lora.alpha_pattern")).type())
                 .isEqualTo("map of text to number");
         assertThat(

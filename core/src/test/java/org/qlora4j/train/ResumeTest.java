@@ -64,7 +64,9 @@ class ResumeTest {
         "bfloat16, 3, paged_adamw_32bit, lora.modules_to_save=embed_tokens",
         "float32, 5, paged_adamw_8bit, lora.r=80", // large enough for 8 bits
         "bfloat16, 2, adamw_8bit, lora.use_dora=true",
-        "bfloat16, 3, adamw_torch, data.packing=true"
+        "bfloat16, 3, adamw_torch, data.packing=true",
+        "float32, 3, paged_adamw_32bit, lora.init_lora_weights=pissa",
+        "bfloat16, 2, adamw_torch, lora.init_lora_weights=pissa_niter_4"
     })
     void stoppedAndResumed_givesTheBytesOfTheRunNeverStopped(
             String dtype, int stop, String optim, String adapter) throws Exception {

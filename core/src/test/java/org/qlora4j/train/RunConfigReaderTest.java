@@ -215,7 +215,7 @@ class RunConfigReaderTest {
                           lora_dropout: 1.5
                           lora_alpha: high
                           target_modules: []
-                          init_lora_weights: pissa
+                          init_lora_weights: pizza
                         train:
                           optim: adafactor
                           max_steps: 1.5
@@ -234,7 +234,7 @@ class RunConfigReaderTest {
                         "9:3: lora.lora_dropout must be in [0, 1), got 1.5",
                         "10:3: lora.lora_alpha must be a number, got \"high\"",
                         "11:3: lora.target_modules is an empty list; name at least one layer, e.g. q_proj",
-                        "12:3: lora.init_lora_weights must be true or gaussian, got pissa",
+                        "12:3: lora.init_lora_weights must be true, gaussian, pissa or pissa_niter_N, got pizza",
                         "14:3: train.optim must be paged_adamw_32bit, paged_adamw_8bit, adamw_torch or adamw_8bit, got \"adafactor\"",
                         "15:3: train.max_steps must be a whole number or null, got 1.5",
                         "16:3: train.seed must be a whole number, got \"7\"",

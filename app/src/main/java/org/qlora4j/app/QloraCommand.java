@@ -32,6 +32,7 @@ import picocli.CommandLine.Spec;
             ShrinkCommand.class,
             QuantizeCommand.class,
             PlanCommand.class,
+            PerplexityCommand.class,
             DoctorCommand.class
         })
 final class QloraCommand implements Runnable {

@@ -85,7 +85,7 @@ public final class Shrinker {
             throw ConfigException.of("%s exists; name a new folder for the smaller model", target);
         }
         return Engine.call(() -> {
-            try (Checkpoint checkpoint = Checkpoint.open(source);
+            try (Checkpoint checkpoint = Checkpoint.open(Models.locate(source));
                     TensorScope scope = TensorScope.open()) {
                 Path folder = checkpoint.folder();
                 LlamaConfig config = LlamaConfig.read(folder);

@@ -91,7 +91,7 @@ final class PlanCommand implements Callable<Integer> {
                 load.full() ? "all weights learn" : "rank " + config.lora().r(),
                 load.checkpointing() ? "checkpointing" : "no checkpointing");
         plan.parts().forEach((name, bytes) -> out.printf("  %-26s%10s%n", name, text(bytes)));
-        if (load.paged()) {
+        if (load.optim().paged()) {
             out.println("  (the optimizer's state is paged: the system may move it out of memory)");
         }
         out.printf("  %-26s%10s%n", "tensors in all", text(plan.total()));

@@ -112,6 +112,7 @@ final class TrainReport implements RunListener {
             println("nothing left to do: the run has its %d steps".formatted(result.steps()));
         } else {
             println(summary(result));
+            println(memory(result));
         }
         Path adapter = result.adapter();
         if (adapter == null) {
@@ -161,6 +162,24 @@ final class TrainReport implements RunListener {
                 time(result.seconds()),
                 result.tokens() / result.seconds(),
                 ByteSize.text(ResidentMemory.peak().orElse(result.peakNativeBytes())));
+    }
+
+    /** The plan beside what was measured, and where the rest of the process's memory is. */
+    private static String memory(TrainResult result) {
+        JvmMemory jvm = JvmMemory.now();
+        String process =
+                ResidentMemory.peak().isEmpty()
+                        ? ""
+                        : "the process at most %s, "
+                                .formatted(ByteSize.text(ResidentMemory.peak().getAsLong()));
+        return "memory:  tensors at most %s, planned %s; %sJava heap %s (%s used), classes and code %s"
+                .formatted(
+                        ByteSize.text(result.peakNativeBytes()),
+                        ByteSize.text(result.plan().total()),
+                        process,
+                        ByteSize.text(jvm.heap()),
+                        ByteSize.text(jvm.heapUsed()),
+                        ByteSize.text(jvm.code()));
     }
 
     void interrupted() {

@@ -112,6 +112,16 @@ public final class LoraAdapter implements AutoCloseable {
                 && config.layersToTransform().contains(Integer.valueOf(block.group(1)));
     }
 
+    /**
+     * Whether the configuration has a whole module learn besides.
+     *
+     * @param path e.g. {@code model.embed_tokens}
+     * @param ownHead whether the head is another table than the embeddings
+     */
+    public static boolean bringsWhole(LoraConfig config, String path, boolean ownHead) {
+        return SavedModule.chooses(config, path, ownHead);
+    }
+
     private static LinearUpdate start(
             LoraConfig config, LoraLinear linear, DType compute, long seed) {
         LoraFactors principal = linear.principal();

@@ -32,6 +32,19 @@ record SavedModule(Parameter base, Parameter copy) {
     }
 
     /**
+     * As {@link #chooses(LoraConfig, String)}; where the head is the embedding table, the head's
+     * name means the table too.
+     */
+    static boolean chooses(LoraConfig config, String path, boolean ownHead) {
+        List<String> names = config.modulesToSave();
+        return chooses(config, path)
+                || (names != null
+                        && !ownHead
+                        && path.endsWith(EMBEDDING)
+                        && names.stream().anyMatch(HEAD::endsWith));
+    }
+
+    /**
      * The weights that the configuration names. Where the head is the embedding table, either name
      * means both.
      *
@@ -58,7 +71,7 @@ record SavedModule(Parameter base, Parameter copy) {
             String path = module(parameter);
             boolean sharedHead =
                     !ownHead && path.endsWith(EMBEDDING) && names.stream().anyMatch(HEAD::endsWith);
-            if (chooses(config, path) || sharedHead) {
+            if (chooses(config, path, ownHead)) {
                 out.add(parameter);
                 unknown.removeIf(path::endsWith);
                 unknown.removeIf(name -> sharedHead && HEAD.endsWith(name));

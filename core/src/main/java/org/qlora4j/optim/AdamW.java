@@ -62,9 +62,30 @@ public final class AdamW implements AutoCloseable {
     }
 
     private boolean inBlocks(TrainableParameters.Slot slot) {
-        return config.type().eightBit()
-                && slot.count() >= BlockMoments.LEAST_ELEMENTS
-                && !slot.group().fullState();
+        return inBlocks(config.type(), slot.count(), slot.group().fullState());
+    }
+
+    private static boolean inBlocks(OptimType type, long count, boolean fullState) {
+        return type.eightBit() && count >= BlockMoments.LEAST_ELEMENTS && !fullState;
+    }
+
+    /** Whether the state of a parameter has 32 bits for each value. */
+    public static boolean isIn32Bits(OptimType type, String name, long count) {
+        return !inBlocks(type, count, ParameterGroup.keepsFullState(name));
+    }
+
+    /**
+     * Bytes that the state of a parameter takes of memory; what may be paged out is not counted.
+     *
+     * @param name as {@link ParameterGroup#of} takes it
+     * @param count its elements
+     */
+    public static long stateBytes(OptimType type, String name, long count) {
+        if (isIn32Bits(type, name, count)) {
+            return type.paged() ? 0 : 2 * count * Float.BYTES;
+        }
+        long scales = 2 * EightBitMoments.blocks(count) * Float.BYTES; // never paged
+        return scales + (type.paged() ? 0 : 2 * count);
     }
 
     private Tensor zeros(DType dtype, long byteOffset, long count) {

@@ -32,6 +32,11 @@ public record ParameterGroup(boolean decays, double rateFactor, boolean fullStat
         return new ParameterGroup(
                 !NOT_DECAYED.matcher(name).find(),
                 fast && loraPlusRatio != null ? loraPlusRatio : 1,
-                EMBEDDING.matcher(name).find());
+                keepsFullState(name));
+    }
+
+    /** Whether a weight of this name keeps its moments in 32 bits whatever the optimizer. */
+    static boolean keepsFullState(String name) {
+        return EMBEDDING.matcher(name).find();
     }
 }

@@ -2,6 +2,7 @@ package org.qlora4j.train;
 
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
 import org.qlora4j.model.LlamaConfig;
 import org.qlora4j.train.MemoryPlan.Load;
 
@@ -31,20 +32,20 @@ public record MemoryAdvice(List<String> settings, MemoryPlan plan, boolean fits)
         List<String> settings = new ArrayList<>();
         MemoryPlan plan = plan(config, model, load);
         if (plan.total() > bytes && !load.checkpointing()) {
-            load = new Load(load.full(), true, load.paged(), load.batch(), load.time());
+            load = load.withCheckpointing();
             settings.add("train.gradient_checkpointing=true");
             plan = plan(config, model, load);
         }
-        if (plan.total() > bytes && !load.paged()) {
-            load = new Load(load.full(), load.checkpointing(), true, load.batch(), load.time());
-            settings.add("train.optim=paged_adamw_32bit");
+        if (plan.total() > bytes && !load.optim().paged()) {
+            load = load.withPaging();
+            settings.add("train.optim=" + load.optim().name().toLowerCase(Locale.ROOT));
             plan = plan(config, model, load);
         }
         int batch = load.batch();
         while (plan.total() > bytes && batch % 2 == 0) { // odd ones would change the step's size
             batch /= 2;
             accumulation *= 2;
-            plan = plan(config, model, withBatch(load, batch));
+            plan = plan(config, model, load.withBatch(batch));
         }
         if (batch != load.batch()) {
             settings.add("train.per_device_train_batch_size=" + batch);
@@ -59,17 +60,13 @@ public record MemoryAdvice(List<String> settings, MemoryPlan plan, boolean fits)
         int fits = 0;
         int step = 1 << 12;
         while (step > 0) {
-            if (plan(config, model, withBatch(load, fits + step)).total() <= bytes) {
+            if (plan(config, model, load.withBatch(fits + step)).total() <= bytes) {
                 fits += step;
             } else {
                 step /= 2;
             }
         }
         return fits;
-    }
-
-    private static Load withBatch(Load load, int batch) {
-        return new Load(load.full(), load.checkpointing(), load.paged(), batch, load.time());
     }
 
     private static MemoryPlan plan(RunConfig config, LlamaConfig model, Load load) {

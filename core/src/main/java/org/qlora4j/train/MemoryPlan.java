@@ -14,6 +14,7 @@ import org.qlora4j.model.LlamaConfig;
 import org.qlora4j.model.LlamaConfig.LinearShape;
 import org.qlora4j.model.LlamaShapes;
 import org.qlora4j.model.Models;
+import org.qlora4j.optim.OptimType;
 import org.qlora4j.quant.ComputeDtype;
 import org.qlora4j.quant.QuantConfig;
 
@@ -26,13 +27,13 @@ import org.qlora4j.quant.QuantConfig;
  *     {@code full_finetune} 32-bit masters and gradients of all weights too
  * @param scales of the blocks of 4-bit weights
  * @param others embeddings, norms, biases and head
- * @param adapters factors in 32 bits and in the compute dtype, and their gradients; with PiSSA what
- *     they began with too
- * @param optimizer state of AdamW; 0 where it is paged, for it can leave memory
+ * @param adapters what learns beside the model's weights, in 32 bits and in the compute dtype, and
+ *     its gradients; with PiSSA what factors began with too
+ * @param optimizer state of AdamW but for what is paged, which can leave memory
  * @param activations what the backward pass needs of the forward pass
  * @param loss logits and gradients of one chunk of positions
  * @param working the rest of the worst moment of a step
- * @param workspace the buffer into which 4-bit weights are decoded, and rotary tables
+ * @param workspace the buffer into which 4-bit weights are decoded, rotary tables, DoRA's norms
  */
 public record MemoryPlan(
         long weights,
@@ -58,6 +59,12 @@ public record MemoryPlan(
         return of(config, shape(config));
     }
 
+    /** The plan of a run whose micro-batches are known. */
+    static MemoryPlan of(RunConfig config, QuantConfig quantization, int batch, int time) {
+        Load load = Load.of(config, batch, time);
+        return of(shape(config), quantization, config.lora(), load);
+    }
+
     /** The plan of a run on a model of another shape than its settings name. */
     public static MemoryPlan of(RunConfig config, LlamaConfig model) {
         return of(model, config.quantization(), config.lora(), Load.of(config, model));
@@ -68,26 +75,46 @@ public record MemoryPlan(
      *
      * @param full whether all weights learn, instead of adapters
      * @param checkpointing whether activations are computed again in the backward pass
-     * @param paged whether the optimizer's state may leave memory
+     * @param optim the optimizer; a paged one's state may leave memory
      * @param batch rows of a micro-batch
      * @param time tokens of each, padding included
      */
-    public record Load(boolean full, boolean checkpointing, boolean paged, int batch, int time) {
-        /** That of a run, with examples as long as its settings allow. */
+    public record Load(boolean full, boolean checkpointing, OptimType optim, int batch, int time) {
+        /** That of a run, with rows as long as its settings allow. */
         public static Load of(RunConfig config, LlamaConfig model) {
+            int longest = config.data().sourceMaxLen() + config.data().targetMaxLen();
+            if (!config.data().packing()) { // rows of several examples may exceed the context
+                longest = Math.min(longest, model.maxPositions());
+            }
+            int multiple = Math.max(1, config.data().padToMultipleOf());
+            int time = Math.ceilDiv(longest, multiple) * multiple;
+            return of(config, config.train().perDeviceTrainBatchSize(), time);
+        }
+
+        static Load of(RunConfig config, int batch, int time) {
             TrainConfig train = config.train();
             return new Load(
                     train.fullFinetune(),
                     train.gradientCheckpointing(),
-                    train.optim().paged(),
-                    train.perDeviceTrainBatchSize(),
-                    Math.min(longest(config), model.maxPositions()));
+                    train.optim(),
+                    batch,
+                    time);
         }
-    }
 
-    /** Most tokens of an example. */
-    static int longest(RunConfig config) {
-        return config.data().sourceMaxLen() + config.data().targetMaxLen();
+        Load withCheckpointing() {
+            return new Load(full, true, optim, batch, time);
+        }
+
+        /** With the optimizer's twin whose state may leave memory. */
+        Load withPaging() {
+            OptimType twin =
+                    optim.eightBit() ? OptimType.PAGED_ADAMW_8BIT : OptimType.PAGED_ADAMW_32BIT;
+            return new Load(full, checkpointing, twin, batch, time);
+        }
+
+        Load withBatch(int rows) {
+            return new Load(full, checkpointing, optim, rows, time);
+        }
     }
 
     /** The shape of the model that the settings name: a checkpoint, or one of the named shapes. */
@@ -115,42 +142,38 @@ public record MemoryPlan(
         int time = load.time();
         int width = quantization.computeDtype() == ComputeDtype.FLOAT32 ? F32 : 2;
         boolean quantized = quantization.load4bit() && !full;
+        long linearCount = 0;
         long linears = 0;
         long scales = 0;
         long largest = 0;
-        long biases = 0;
-        long factors = 0;
+        long norms = 0;
         for (LinearShape linear : model.linears()) {
             long n = linear.out() * linear.in();
+            linearCount += n;
             linears += quantized ? (n + 1) / 2 : n * width;
             scales += quantized ? scales(n, quantization) : 0;
             largest = Math.max(largest, n);
-            boolean mlp = linear.path().contains(".mlp.");
-            biases += (mlp ? model.mlpBias() : model.attentionBias()) ? linear.out() : 0;
-            if (!full && LoraAdapter.chooses(lora, linear.path())) {
-                factors += lora.rankOf(linear.path()) * (linear.out() + linear.in());
-                factors += lora.useDora() ? linear.out() : 0; // magnitudes
-            }
+            boolean isDora = !full && lora.useDora() && LoraAdapter.chooses(lora, linear.path());
+            norms += isDora ? 2 * linear.out() * F32 : 0; // of the weight, and with the update
         }
-        long linearCount = model.linears().stream().mapToLong(l -> l.out() * l.in()).sum();
-        long otherCount = model.parameterCount() - linearCount + biases;
         boolean pissa = !full && lora.initLoraWeights() instanceof LoraInit.Pissa;
-        long learning = full ? model.parameterCount() + biases : factors;
+        long otherCount = LearntWeights.of(model, lora, true).count() - linearCount;
+        LearntWeights learnt = LearntWeights.of(model, lora, full);
         long copies = 2 * F32 + (width == F32 ? 0 : width); // master, gradient, compute copy
         StepMemory.Parts step =
                 StepMemory.of(model, lora, full, width, load.batch(), time, load.checkpointing());
-        long optimizerWork = Math.min(learning, OPTIMIZER_CHUNK) * F32;
+        long optimizerWork = learnt.stepBytes(load.optim(), OPTIMIZER_CHUNK);
         long beyond = Math.max(0, optimizerWork - step.total());
         return new MemoryPlan(
                 full ? linearCount * copies : linears,
                 scales,
                 otherCount * (full ? copies : width),
-                factors * copies + (pissa ? factors * width : 0),
-                load.paged() ? 0 : 2 * F32 * learning,
+                full ? 0 : learnt.bytes(width) + (pissa ? learnt.factorCount() * width : 0),
+                learnt.optimizerBytes(load.optim()),
                 step.activations(),
                 step.loss(),
                 step.working() + beyond,
-                (quantized ? largest * width : 0) + rotary(model, time));
+                norms + (quantized ? largest * width : 0) + rotary(model, time));
     }
 
     private static long scales(long n, QuantConfig quantization) {

@@ -20,6 +20,9 @@ import org.qlora4j.model.LlamaConfig;
 final class StepMemory {
     private static final int F32 = Float.BYTES;
 
+    /** Linears of a layer. */
+    private static final int LINEARS = 7;
+
     /** What lives now, by name, and the most that ever did. */
     private static final class Ledger {
         private final Map<String, Long> live = new LinkedHashMap<>();
@@ -52,6 +55,8 @@ final class StepMemory {
     private final boolean full; // all weights learn, no adapters
     private final Map<String, Integer> ranks = new LinkedHashMap<>(); // of the last layer's linears
     private final boolean drops;
+    private final boolean dora;
+    private final boolean trainsHead;
     private final int width; // bytes of a value
     private final long rows;
     private final long time;
@@ -67,13 +72,16 @@ final class StepMemory {
         this.rows = (long) batch * time;
         this.time = time;
         this.drops = lora.loraDropout() > 0;
+        this.dora = lora.useDora();
+        LearntWeights learnt = LearntWeights.of(model, lora, full);
+        this.trainsHead =
+                learnt.has(model.tieEmbeddings() ? "model.embed_tokens.weight" : "lm_head.weight");
         String last = "model.layers." + (model.layers() - 1) + ".";
         for (LlamaConfig.LinearShape linear : model.linears()) {
             if (!full
                     && linear.path().startsWith(last)
                     && LoraAdapter.chooses(lora, linear.path())) {
-                String name = linear.path().substring(linear.path().lastIndexOf('.') + 1);
-                ranks.put(name, lora.rankOf(linear.path()));
+                ranks.put(name(linear), lora.rankOf(linear.path()));
             }
         }
     }
@@ -149,6 +157,10 @@ final class StepMemory {
         }
     }
 
+    private static String name(LlamaConfig.LinearShape linear) {
+        return linear.path().substring(linear.path().lastIndexOf('.') + 1);
+    }
+
     /** A value [rows, size]. */
     private long values(long size) {
         return rows * size * width;
@@ -177,6 +189,12 @@ final class StepMemory {
     /** What a layer keeps for its backward pass. */
     private long saved() {
         long adapters = ranks.keySet().stream().mapToLong(this::downProjected).sum();
+        if (dora) {
+            for (LlamaConfig.LinearShape linear : model.linears().subList(0, LINEARS)) {
+                boolean has = ranks.containsKey(name(linear));
+                adapters += has ? values(linear.out()) + linear.out() * width : 0;
+            }
+        }
         return 2 * rows * F32 // inverse norms
                 + 2 * hidden() // both normed inputs
                 + 2 * queries() // queries and what attention gives
@@ -211,6 +229,9 @@ final class StepMemory {
     private void linear(String name, String module, long size, long in) {
         ledger.hold(name, size);
         ledger.hold(name + ".a", downProjected(module));
+        if (dora && ranks.containsKey(module)) { // the layer's product, and how rows are stretched
+            ledger.hold(name + ".dora", size + size / rows);
+        }
         if (drops && ranks.containsKey(module)) {
             ledger.passing(dropping(in));
         }
@@ -248,7 +269,7 @@ final class StepMemory {
 
     /** The product that is added to a trained head's gradient. */
     private long headGradient() {
-        return full ? product(model.vocabularySize(), model.hiddenSize()) : 0;
+        return trainsHead ? product(model.vocabularySize(), model.hiddenSize()) : 0;
     }
 
     /** A gradient of a weight before it is added to the f32 sum. */
@@ -296,6 +317,15 @@ final class StepMemory {
         ledger.hold("g.in", hidden());
     }
 
+    /** What DoRA adds: two gradients of the product, in 32 bits too for that of the magnitudes. */
+    private long stretching(int rank, long in, long out) {
+        if (!dora || rank == 0) {
+            return 0;
+        }
+        long wide = rows * out * F32 * (width == F32 ? 1 : 2);
+        return 2 * values(out) + wide + (drops ? values(in) : 0);
+    }
+
     /** The gradient of the input, and in passing the products added to those of the factors. */
     private void linearBackward(
             String name, String module, String gradient, String result, long size) {
@@ -308,7 +338,8 @@ final class StepMemory {
         int rank = ranks.getOrDefault(module, 0);
         long factors = rank == 0 ? 0 : values(rank) + product(out, rank) + product(rank, in);
         long dropped = drops && rank > 0 ? dropping(in) : 0;
-        ledger.passing(factors + dropped + (full ? product(out, in) : 0));
-        ledger.free(name + ".a");
+        ledger.passing(
+                factors + dropped + (full ? product(out, in) : 0) + stretching(rank, in, out));
+        ledger.free(name + ".a", name + ".dora");
     }
 }

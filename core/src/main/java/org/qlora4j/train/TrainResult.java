@@ -19,7 +19,8 @@ import org.jspecify.annotations.Nullable;
  * @param cancelled whether it ended early because {@link TrainingRun#cancel} was called
  * @param seconds time of training and saving
  * @param tokens tokens trained on by this process, without padding
- * @param peakNativeBytes most bytes that tensors held at once
+ * @param plan what its tensors were to take, by the longest rows of its data
+ * @param peakNativeBytes most bytes that tensors held at once, those of loading the model too
  */
 public record TrainResult(
         @Nullable Path adapter,
@@ -32,4 +33,5 @@ public record TrainResult(
         boolean cancelled,
         double seconds,
         long tokens,
+        MemoryPlan plan,
         long peakNativeBytes) {}

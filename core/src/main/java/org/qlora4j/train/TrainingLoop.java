@@ -13,8 +13,9 @@ import org.qlora4j.optim.TrainableParameters;
 import org.qlora4j.tensor.NativeMemory;
 
 /**
- * The course of a run: plan a step, add up gradients, change the weights, report, evaluate, save.
- * Use it once. It owns nothing; what it works on is {@link TrainingRun}'s.
+ * The course of a run: try the longest micro-batch, then plan a step, add up gradients, change the
+ * weights, report, evaluate, save. Use it once. It owns nothing; what it works on is {@link
+ * TrainingRun}'s.
  */
 final class TrainingLoop {
     private final RunConfig config;
@@ -32,6 +33,8 @@ final class TrainingLoop {
 
     private final MetricsFile metrics;
     private final BatchSampler sampler;
+    private final LongestBatch longest;
+    private final MemoryPlan plan;
     private final @Nullable Evaluation evaluation;
     private final int total;
     private TrainerState state;
@@ -69,6 +72,8 @@ final class TrainingLoop {
         this.cancelled = cancelled;
         metrics = new MetricsFile(folder.metricsFile());
         sampler = data.sampler(config);
+        longest = LongestBatch.of(data, sampler);
+        plan = longest.plan(config, model.compute());
         evaluation = Evaluation.of(config.eval(), model, data);
         total = train.totalSteps(sampler.stepsPerEpoch());
         state = begin.withMaxSteps(total);
@@ -83,6 +88,11 @@ final class TrainingLoop {
         metrics.keepUpTo(state);
         samples.keepUpTo(state.step());
         listener.started(info());
+        if (state.step() < total
+                && !longest.comesFirst(sampler.stepAt(state.step()), data)
+                && !cancelled.getAsBoolean()) {
+            update.tryOut(longest.rows());
+        }
 
         long began = System.nanoTime();
         double firstLoss = Double.NaN;
@@ -137,6 +147,7 @@ final class TrainingLoop {
                 cancelled.getAsBoolean() && state.step() < total,
                 (System.nanoTime() - began) / 1e9,
                 state.tokensSeen() - first.tokensSeen(),
+                plan,
                 NativeMemory.peakBytes());
     }
 

@@ -43,20 +43,30 @@ record Update(
             if (cancelled.getAsBoolean()) {
                 return null;
             }
-            Batch batch = data.batch(plan.batches().get(i));
-            long dropoutKey = DropoutKey.of(train.seed(), plan.step(), i);
-            MicroBatch.Loss loss =
-                    teacher == null
-                            ? CrossEntropy::sum
-                            : teacher.loss(plan.batches().get(i), batch.time());
-            lossSum +=
-                    MicroBatch.backward(
-                            model, batch, train.gradientCheckpointing(), dropoutKey, loss);
+            int[][] rows = plan.batches().get(i);
+            Batch batch = data.batch(rows);
+            lossSum += backward(rows, batch, DropoutKey.of(train.seed(), plan.step(), i));
             labelTokens += batch.labelTokens();
             tokens += batch.realTokens();
         }
         double gradNorm = parameters.divideAndClip(labelTokens, train.maxGradNorm());
         return new Window(lossSum / labelTokens, gradNorm, tokens, labelTokens);
+    }
+
+    /** Adds the gradients of a micro-batch to the others; returns its summed loss. */
+    private double backward(int[][] rows, Batch batch, long dropoutKey) {
+        MicroBatch.Loss loss =
+                teacher == null ? CrossEntropy::sum : teacher.loss(rows, batch.time());
+        return MicroBatch.backward(model, batch, train.gradientCheckpointing(), dropoutKey, loss);
+    }
+
+    /**
+     * Computes a micro-batch's gradients and throws them away, between two windows. No step sees
+     * that it was done.
+     */
+    void tryOut(int[][] rows) {
+        backward(rows, data.batch(rows), DropoutKey.of(train.seed(), 0, 0));
+        parameters.zeroGradients();
     }
 
     /** Changes the weights by the gradients, and clears those for the next window. */

@@ -3,6 +3,7 @@ package org.qlora4j.train;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Random;
@@ -22,7 +23,6 @@ import org.qlora4j.model.Models;
 import org.qlora4j.model.RopeScaling;
 import org.qlora4j.optim.AdamW;
 import org.qlora4j.optim.OptimConfig;
-import org.qlora4j.optim.OptimType;
 import org.qlora4j.optim.ParameterGroup;
 import org.qlora4j.optim.TrainableParameters;
 import org.qlora4j.tensor.DType;
@@ -53,12 +53,12 @@ class MemoryPlanTest {
     /** Each is dominated by another part: MLP, attention and dropout, logits, f32, all weights. */
     @ParameterizedTest(name = "{0}, checkpointing {12}")
     @CsvSource({
-        "wide MLP, 1000, 128, 6, 512, 8, 2, true, bfloat16, 0, false, 2x96, false",
-        "wide MLP, 1000, 128, 6, 512, 8, 2, true, bfloat16, 0, false, 2x96, true",
-        "long text, 500, 128, 4, 256, 8, 8, true, bfloat16, 0.1, false, 1x384, false",
-        "long text, 500, 128, 4, 256, 8, 8, true, bfloat16, 0.1, false, 1x384, true",
-        "vocabulary, 20000, 64, 3, 160, 4, 4, true, bfloat16, 0, false, 4x64, false",
-        "vocabulary, 20000, 64, 3, 160, 4, 4, true, bfloat16, 0, false, 4x64, true",
+        "wide MLP, 1000, 128, 4, 512, 8, 2, true, bfloat16, 0, false, 2x64, false",
+        "wide MLP, 1000, 128, 4, 512, 8, 2, true, bfloat16, 0, false, 2x64, true",
+        "long text, 500, 128, 3, 256, 8, 8, true, bfloat16, 0.1, false, 1x288, false",
+        "long text, 500, 128, 3, 256, 8, 8, true, bfloat16, 0.1, false, 1x288, true",
+        "vocabulary, 10000, 64, 3, 160, 4, 4, true, bfloat16, 0, false, 4x64, false",
+        "vocabulary, 10000, 64, 3, 160, 4, 4, true, bfloat16, 0, false, 4x64, true",
         "f32, 1000, 96, 5, 256, 6, 2, false, float32, 0, false, 3x80, false",
         "f32, 1000, 96, 5, 256, 6, 2, false, float32, 0, false, 3x80, true",
         "full, 1000, 96, 5, 256, 6, 2, false, bfloat16, 0, true, 3x80, false",
@@ -93,14 +93,93 @@ class MemoryPlanTest {
                         "quantization.bnb_4bit_compute_dtype=" + dtype);
         int batch = Integer.parseInt(size.substring(0, size.indexOf('x')));
         int time = Integer.parseInt(size.substring(size.indexOf('x') + 1));
+        assertPlanned(name, shape, config, filled(shape, batch, time));
+    }
+
+    /** What learns besides the factors, and how the optimizer holds its state. */
+    @ParameterizedTest
+    @ValueSource(
+            strings = {
+                "train.optim=adamw_8bit",
+                "train.optim=paged_adamw_8bit",
+                "train.optim=adamw_8bit train.full_finetune=true quantization.load_in_4bit=false",
+                "lora.use_dora=true train.gradient_checkpointing=false",
+                "lora.use_dora=true train.gradient_checkpointing=true",
+                "lora.use_dora=true lora.lora_dropout=0.1 train.gradient_checkpointing=false",
+                "lora.modules_to_save=[embed_tokens,lm_head] train.optim=adamw_torch",
+                "lora.modules_to_save=[norm] train.optim=adamw_8bit",
+            })
+    void plan_knowsWhatLearnsAndItsState(String settings) {
+        LlamaConfig shape = shape(1000, 96, 4, 256, 6, 2);
+        List<String> words = new ArrayList<>(List.of(settings.split(" ", -1)));
+        words.addAll(
+                List.of(
+                        "model.model_name_or_path=llama-7b",
+                        "data.dataset=none.jsonl",
+                        "train.output_dir=none",
+                        "lora.r=16"));
+        RunConfig config = RunConfig.of(words.toArray(String[]::new));
+        assertPlanned(settings, shape, config, filled(shape, 2, 80));
+    }
+
+    /** Rows of four examples each, as packing fills them. */
+    @ParameterizedTest
+    @ValueSource(booleans = {true, false})
+    void plan_holdsForPackedRows(boolean checkpointing) {
+        LlamaConfig shape = shape(1000, 96, 4, 256, 6, 2);
+        RunConfig config =
+                RunConfig.of(
+                        "model.model_name_or_path=llama-7b",
+                        "data.dataset=none.jsonl",
+                        "data.packing=true",
+                        "data.source_max_len=32",
+                        "data.target_max_len=128",
+                        "train.output_dir=none",
+                        "train.per_device_train_batch_size=2",
+                        "train.gradient_checkpointing=" + checkpointing);
+        Batch filled = filled(shape, 2, 160);
+        int[] starts = new int[filled.inputIds().length];
+        Arrays.setAll(starts, i -> i % 160 / 40 * 40);
+        assertThat(MemoryPlan.Load.of(config, shape).time()).isEqualTo(160);
+        assertPlanned(
+                "packed",
+                shape,
+                config,
+                new Batch(
+                        2,
+                        160,
+                        filled.inputIds(),
+                        filled.labels(),
+                        filled.attentionMask(),
+                        starts));
+    }
+
+    private static Batch filled(LlamaConfig shape, int batch, int time) {
+        int[] ids = new Random(1).ints((long) batch * time, 0, shape.vocabularySize()).toArray();
+        boolean[] mask = new boolean[ids.length];
+        Arrays.fill(mask, true);
+        return new Batch(batch, time, ids, ids.clone(), mask);
+    }
+
+    private static void assertPlanned(
+            String name, LlamaConfig shape, RunConfig config, Batch batch) {
         MemoryPlan plan =
                 MemoryPlan.of(
                         shape,
                         config.quantization(),
                         config.lora(),
-                        new MemoryPlan.Load(full, checkpointing, false, batch, time));
-        long[] measured = measure(shape, config, batch, time);
-        assertThat(plan.fixed() - plan.workspace())
+                        MemoryPlan.Load.of(config, batch.batch(), batch.time()));
+        long[] measured = measure(shape, config, batch);
+        // DoRA's start decodes every weight, so that the buffer is there from then on
+        long buffer =
+                config.lora().useDora()
+                        ? 2
+                                * shape.linears().stream()
+                                        .mapToLong(l -> l.in() * l.out())
+                                        .max()
+                                        .orElse(0)
+                        : 0;
+        assertThat(plan.fixed() - plan.workspace() + buffer)
                 .as("%s: what stays", name)
                 .isEqualTo(measured[0]);
         assertThat(plan.total())
@@ -109,13 +188,13 @@ class MemoryPlanTest {
     }
 
     /** Bytes before the first step, and the most in two steps. */
-    private static long[] measure(LlamaConfig shape, RunConfig config, int batch, int time) {
+    private static long[] measure(LlamaConfig shape, RunConfig config, Batch batch) {
         boolean full = config.train().fullFinetune();
         DType compute =
                 "FLOAT32".equals(config.quantization().computeDtype().name())
                         ? DType.F32
                         : DType.BF16;
-        OptimConfig adam = new OptimConfig(OptimType.ADAMW_TORCH, 0.9, 0.999, 1e-8, 0);
+        OptimConfig adam = new OptimConfig(config.train().optim(), 0.9, 0.999, 1e-8, 0);
         long before = NativeMemory.liveBytes();
         try (CausalModel model = Models.random(shape, config.quantization(), compute, full, 1);
                 Adapted adapted = Adapted.of(model, config, compute);
@@ -125,14 +204,9 @@ class MemoryPlanTest {
                 AdamW optimizer = new AdamW(parameters, adam, Path.of("."))) {
             long stays = NativeMemory.liveBytes() - before;
             NativeMemory.resetPeak();
-            Random random = new Random(1);
             for (int step = 0; step < 2; step++) {
-                int[] ids = random.ints((long) batch * time, 0, shape.vocabularySize()).toArray();
-                boolean[] mask = new boolean[ids.length];
-                Arrays.fill(mask, true);
-                Batch made = new Batch(batch, time, ids, ids.clone(), mask);
-                MicroBatch.backward(model, made, config.train().gradientCheckpointing(), step);
-                parameters.divideAndClip(made.labelTokens(), 0.3);
+                MicroBatch.backward(model, batch, config.train().gradientCheckpointing(), step);
+                parameters.divideAndClip(batch.labelTokens(), 0.3);
                 optimizer.step(1e-4);
                 parameters.refresh();
                 parameters.zeroGradients();

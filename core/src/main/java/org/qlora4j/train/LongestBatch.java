@@ -1,0 +1,62 @@
+package org.qlora4j.train;
+
+import java.util.Arrays;
+import java.util.List;
+import org.qlora4j.data.Batch;
+import org.qlora4j.data.BatchSampler;
+import org.qlora4j.data.StepPlan;
+import org.qlora4j.quant.ComputeDtype;
+import org.qlora4j.quant.QuantConfig;
+import org.qlora4j.tensor.DType;
+
+/**
+ * The longest rows of a run in one micro-batch: no other takes more memory. A run tries it before
+ * its first step, so that memory runs out at once or never.
+ *
+ * @param rows [rows, places of the examples of a row], the longest first
+ * @param time columns of the batch, padding included
+ */
+@SuppressWarnings("ArrayRecordComponent") // never compared
+record LongestBatch(int[][] rows, int time) {
+    /** Rows of the first epoch; later ones only pack and order the same examples anew. */
+    static LongestBatch of(TrainingData data, BatchSampler sampler) {
+        List<int[][]> batches = sampler.batchesOf(0);
+        int[][] all = batches.stream().flatMap(Arrays::stream).toArray(int[][]::new);
+        int[] lengths = data.set().lengths();
+        long[] keys = new long[all.length];
+        for (int i = 0; i < all.length; i++) {
+            long tokens = 0;
+            for (int place : all[i]) {
+                tokens += lengths[place];
+            }
+            keys[i] = -tokens << 32 | i;
+        }
+        Arrays.sort(keys);
+        int[][] rows = new int[batches.getFirst().length][]; // the first batch is never short
+        Arrays.setAll(rows, i -> all[(int) keys[i]]);
+        return new LongestBatch(rows, data.batch(rows).time());
+    }
+
+    /** Whether the first micro-batch of a step has this size already. */
+    boolean comesFirst(StepPlan step, TrainingData data) {
+        Batch first = data.batch(step.batches().getFirst());
+        return first.batch() == rows.length && first.time() == time;
+    }
+
+    /**
+     * What a run with such batches takes of memory.
+     *
+     * @param compute dtype between layers: machines without bfloat16 take another than was set
+     */
+    MemoryPlan plan(RunConfig config, DType compute) {
+        QuantConfig set = config.quantization();
+        QuantConfig used =
+                new QuantConfig(
+                        set.load4bit(),
+                        set.type(),
+                        set.doubleQuant(),
+                        set.blockSize(),
+                        compute == DType.F32 ? ComputeDtype.FLOAT32 : set.computeDtype());
+        return MemoryPlan.of(config, used, rows.length, time);
+    }
+}

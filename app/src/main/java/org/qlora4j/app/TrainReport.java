@@ -164,19 +164,13 @@ final class TrainReport implements RunListener {
                 ByteSize.text(ResidentMemory.peak().orElse(result.peakNativeBytes())));
     }
 
-    /** The plan beside what was measured, and where the rest of the process's memory is. */
+    /** The plan beside what was measured, and the JVM's part of what the process takes besides. */
     private static String memory(TrainResult result) {
         JvmMemory jvm = JvmMemory.now();
-        String process =
-                ResidentMemory.peak().isEmpty()
-                        ? ""
-                        : "the process at most %s, "
-                                .formatted(ByteSize.text(ResidentMemory.peak().getAsLong()));
-        return "memory:  tensors at most %s, planned %s; %sJava heap %s (%s used), classes and code %s"
+        return "memory:  tensors at most %s, planned %s; Java heap %s (%s used), classes and code %s"
                 .formatted(
                         ByteSize.text(result.peakNativeBytes()),
                         ByteSize.text(result.plan().total()),
-                        process,
                         ByteSize.text(jvm.heap()),
                         ByteSize.text(jvm.heapUsed()),
                         ByteSize.text(jvm.code()));

@@ -50,7 +50,9 @@ import org.qlora4j.train.RunFolder;
 public final class LanguageModel implements AutoCloseable {
     private final Path path;
     private final CausalModel model;
-    private final Tokenizer tokenizer;
+    private final int checkpointRows; // of its tables, before an adapter brings more
+    private final Tokenizer baseTokenizer;
+    private Tokenizer tokenizer; // the base model's, or the adapter's
     private @Nullable LoraAdapter adapter;
     // changed and read on the engine thread alone
     private boolean generating;
@@ -59,6 +61,8 @@ public final class LanguageModel implements AutoCloseable {
     private LanguageModel(Path path, CausalModel model, Tokenizer tokenizer) {
         this.path = path;
         this.model = model;
+        this.checkpointRows = model.vocabularySize();
+        this.baseTokenizer = tokenizer;
         this.tokenizer = tokenizer;
     }
 
@@ -121,15 +125,47 @@ public final class LanguageModel implements AutoCloseable {
         return onEngine(() -> {
             requireNotGenerating("change the adapter");
             Path files = adapterFiles(folder);
-            LoraAdapter before = adapter;
-            adapter = PeftAdapter.load(files, model.linears(), model.parameters(), model.compute());
-            if (before != null) {
-                before.close(); // which takes the new one off the layers that both have
-                adapter.attach();
-            }
+            changeAdapter(files);
             tokenizer.useChatTemplate(chatTemplate(files));
             return this;
         });
+    }
+
+    private void changeAdapter(Path files) {
+        LoraAdapter before = adapter;
+        int rowsBefore = model.vocabularySize();
+        // new tokens come with a tokenizer and with tables of more rows
+        Tokenizer itsTokenizer =
+                Files.isRegularFile(files.resolve("tokenizer.json"))
+                        ? Tokenizer.load(files)
+                        : baseTokenizer;
+        if (before != null) {
+            before.detach();
+        }
+        try {
+            int rows = PeftAdapter.tableRows(files).orElse(checkpointRows);
+            model.resizeVocabulary(Math.max(rows, checkpointRows));
+            adapter = PeftAdapter.load(files, model.linears(), model.parameters(), model.compute());
+        } catch (RuntimeException | Error e) {
+            model.resizeVocabulary(rowsBefore);
+            if (before != null) {
+                before.attach();
+            }
+            closeUnlessBase(itsTokenizer);
+            throw e;
+        }
+        if (before != null) {
+            before.close(); // which takes the new one off the layers that both have
+            adapter.attach();
+        }
+        closeUnlessBase(tokenizer);
+        tokenizer = itsTokenizer;
+    }
+
+    private void closeUnlessBase(Tokenizer other) {
+        if (other != baseTokenizer) {
+            other.close();
+        }
     }
 
     /**
@@ -360,7 +396,8 @@ public final class LanguageModel implements AutoCloseable {
                 adapter.close();
             }
             model.close();
-            tokenizer.close();
+            closeUnlessBase(tokenizer);
+            baseTokenizer.close();
         });
     }
 }

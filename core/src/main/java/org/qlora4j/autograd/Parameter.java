@@ -72,6 +72,19 @@ public final class Parameter implements AutoCloseable {
         standIn = other;
     }
 
+    /**
+     * Puts another value in the place of a frozen one, which is freed. The tensor is owned by the
+     * parameter from now on.
+     */
+    public void replaceValue(Tensor newValue) {
+        if (master != null) {
+            throw new IllegalStateException(name + " learns; its value follows its master copy");
+        }
+        value.close();
+        value = TensorScope.release(newValue);
+        version++;
+    }
+
     /** Grows whenever the value may have changed. */
     public int version() {
         return version;

@@ -4,6 +4,7 @@ import static org.qlora4j.error.Require.require;
 
 import com.fasterxml.jackson.annotation.JsonProperty;
 import com.fasterxml.jackson.annotation.JsonPropertyDescription;
+import java.util.ArrayList;
 import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -202,6 +203,29 @@ public record LoraConfig(
                 LoraInit.KAIMING_UNIFORM,
                 useDora,
                 modulesToSave);
+    }
+
+    /** The same with embeddings and head among the modules that learn whole. */
+    public LoraConfig savingTables() {
+        List<String> names = new ArrayList<>(modulesToSave == null ? List.of() : modulesToSave);
+        for (String table : SavedModule.TABLES) {
+            if (names.stream().noneMatch(table::endsWith)) {
+                names.add(table);
+            }
+        }
+        return new LoraConfig(
+                r,
+                loraAlpha,
+                loraDropout,
+                targetModules,
+                excludeModules,
+                useRslora,
+                rankPattern,
+                alphaPattern,
+                layersToTransform,
+                initLoraWeights,
+                useDora,
+                names);
     }
 
     /**

@@ -8,7 +8,9 @@ import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.OptionalInt;
 import java.util.TreeSet;
+import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 import org.qlora4j.autograd.LinearUpdate;
 import org.qlora4j.autograd.LoraFactors;
@@ -35,6 +37,8 @@ public final class PeftAdapter {
     /** The file that says what the adapter is. */
     public static final String CONFIG_FILE = PeftConfigFile.NAME;
 
+    private static final Pattern TWICE =
+            Pattern.compile("\\.(original_module|modules_to_save)\\.weight$");
     private static final String PREFIX = "base_model.model.";
 
     private PeftAdapter() {}
@@ -216,6 +220,19 @@ public final class PeftAdapter {
         }
     }
 
+    /** Rows of the embedding table or head that an adapter brings; empty if it brings neither. */
+    public static OptionalInt tableRows(Path folder) {
+        try (SafetensorsFile stored = SafetensorsFile.open(file(folder))) {
+            for (Map.Entry<String, String> key : keysByPath(stored).entrySet()) {
+                long[] shape = stored.info(key.getValue()).shape();
+                if (SavedModule.isTable(key.getKey()) && shape.length == 2) {
+                    return OptionalInt.of(Math.toIntExact(shape[0]));
+                }
+            }
+            return OptionalInt.empty();
+        }
+    }
+
     private static Path file(Path folder) {
         Path file = folder.resolve(Checkpoint.ADAPTER_FILE);
         if (!Files.isRegularFile(file)) {
@@ -279,6 +296,12 @@ public final class PeftAdapter {
             plain = plain.replaceFirst("(\\.lora_magnitude_vector)(\\.[^.]+)?\\.weight$", "$1");
             out.put(plain, key);
         }
+        // of tables that grew PEFT keeps the old and the new once more under names of its modules
+        out.keySet()
+                .removeIf(plain -> {
+                    String named = TWICE.matcher(plain).replaceFirst(".weight");
+                    return !named.equals(plain) && out.containsKey(named);
+                });
         return out;
     }
 

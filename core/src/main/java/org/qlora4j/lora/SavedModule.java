@@ -18,6 +18,14 @@ record SavedModule(Parameter base, Parameter copy) {
     private static final String EMBEDDING = "embed_tokens";
     private static final String HEAD = "lm_head";
 
+    /** Modules with a row for each token. */
+    static final List<String> TABLES = List.of(EMBEDDING, HEAD);
+
+    /** Whether a weight of this name has a row for each token. */
+    static boolean isTable(String name) {
+        return TABLES.stream().anyMatch(table -> name.endsWith(table + ".weight"));
+    }
+
     /** The module that a parameter belongs to, e.g. {@code model.norm}. */
     private static String module(Parameter parameter) {
         return parameter.name().substring(0, parameter.name().lastIndexOf('.'));

@@ -54,6 +54,14 @@ public sealed interface CausalModel extends AutoCloseable permits Llama {
     /** Rows of the embedding table. */
     int vocabularySize();
 
+    /**
+     * Gives embeddings and head more rows, each the mean of the checkpoint's own, or takes such
+     * rows away. The tables must be frozen, with no adapter's in their place.
+     *
+     * @param rows at least as many as the checkpoint has
+     */
+    void resizeVocabulary(int rows);
+
     /** The trained context length. */
     int maxPositions();
 

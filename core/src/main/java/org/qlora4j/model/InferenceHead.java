@@ -30,6 +30,7 @@ public final class InferenceHead implements AutoCloseable {
     private boolean judged;
     private double divergence = Double.NaN;
     private @Nullable EightBitMatrix eightBit;
+    private @Nullable Tensor judgedOf; // an adapter may bring another head
 
     /** Says whether 8 bits may be used at all. */
     public void allowEightBits(boolean allowed) {
@@ -57,7 +58,7 @@ public final class InferenceHead implements AutoCloseable {
      * @param model whose head this is
      */
     public Tensor logits(CausalModel model, Tensor hidden) {
-        EightBitMatrix matrix = eightBit;
+        EightBitMatrix matrix = judgedOf == headOf(model) ? eightBit : null;
         long rows = hidden.count() / hidden.size(-1);
         if (!wanted || matrix == null || !EightBitMatrix.multipliesFewRows(hidden.dtype(), rows)) {
             return model.logits(hidden);
@@ -71,10 +72,13 @@ public final class InferenceHead implements AutoCloseable {
      * @param hidden of a text, [1, time, hidden]
      */
     public void judge(CausalModel model, Tensor hidden) {
-        if (judged || !wanted) {
+        Tensor head = headOf(model);
+        if (!wanted || (judged && head == judgedOf)) {
             return;
         }
+        close(); // of another head
         judged = true;
+        judgedOf = head;
         boolean canHold =
                 model.compute() == DType.BF16
                         && model.head() instanceof Weight.Dense(Parameter p)
@@ -102,6 +106,10 @@ public final class InferenceHead implements AutoCloseable {
                 "head in {} bits: 8 bits change the next token's probabilities by {} nats",
                 bits(model),
                 String.format(Locale.ROOT, "%.1e", divergence));
+    }
+
+    private static @Nullable Tensor headOf(CausalModel model) {
+        return model.head() instanceof Weight.Dense(Parameter p) ? p.value() : null;
     }
 
     /** KL(p, q), p and q the softmax of logits [1, vocabulary]. */

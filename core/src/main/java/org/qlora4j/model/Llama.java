@@ -18,6 +18,8 @@ import org.qlora4j.autograd.Weight;
 import org.qlora4j.lora.LoraLinear;
 import org.qlora4j.tensor.DType;
 import org.qlora4j.tensor.Tensor;
+import org.qlora4j.tensor.TensorScope;
+import org.qlora4j.tensor.Tensors;
 
 /**
  * LLaMA (arXiv 2302.13971; transformers {@code modeling_llama.py}), versions 1 to 3 and models of
@@ -33,6 +35,7 @@ public final class Llama implements CausalModel {
             head; // [vocabulary, hidden]; the embedding table itself where they are tied
     private final WeightLoader.Shared shared;
     private final RotaryTables rotary;
+    private int vocabularySize;
 
     /** One decoder layer, its parts named as in the checkpoint. */
     private record Layer(
@@ -66,6 +69,7 @@ public final class Llama implements CausalModel {
         this.norm = norm;
         this.head = head;
         this.shared = shared;
+        this.vocabularySize = config.vocabularySize();
         this.rotary =
                 new RotaryTables(
                         config.ropeScaling(),
@@ -253,7 +257,35 @@ public final class Llama implements CausalModel {
 
     @Override
     public int vocabularySize() {
-        return config.vocabularySize();
+        return vocabularySize;
+    }
+
+    @Override
+    public void resizeVocabulary(int rows) {
+        if (rows < config.vocabularySize()) {
+            throw new IllegalArgumentException(
+                    "%d rows are fewer than the checkpoint's %d"
+                            .formatted(rows, config.vocabularySize()));
+        }
+        if (rows == vocabularySize) {
+            return;
+        }
+        resize(embedTokens, rows);
+        if (head instanceof Weight.Dense(Parameter p) && p != embedTokens) {
+            resize(p, rows);
+        }
+        vocabularySize = rows;
+    }
+
+    private void resize(Parameter table, int rows) {
+        try (TensorScope scope = TensorScope.open()) {
+            Tensor own = table.value().narrow(0, 0, config.vocabularySize());
+            Tensor grown = Tensors.empty(compute, rows, config.hiddenSize());
+            grown.narrow(0, 0, own.size(0)).copyFrom(own);
+            Tensor mean = own.to(compute.wide()).mean(0, true);
+            grown.narrow(0, own.size(0), rows - own.size(0)).copyFrom(mean);
+            table.replaceValue(grown);
+        }
     }
 
     @Override

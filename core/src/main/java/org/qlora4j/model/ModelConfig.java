@@ -4,6 +4,8 @@ import static org.qlora4j.error.Require.require;
 
 import com.fasterxml.jackson.annotation.JsonProperty;
 import com.fasterxml.jackson.annotation.JsonPropertyDescription;
+import java.util.HashSet;
+import java.util.List;
 import org.qlora4j.kernel.DeviceChoice;
 
 /**
@@ -13,6 +15,7 @@ import org.qlora4j.kernel.DeviceChoice;
  *     given
  * @param init where its weights come from
  * @param device where it runs
+ * @param newTokens tokens that are added to its tokenizer and to its tables
  */
 public record ModelConfig(
         @JsonProperty("model_name_or_path")
@@ -27,14 +30,30 @@ public record ModelConfig(
         @JsonProperty("device")
                 @JsonPropertyDescription(
                         "Where the model runs; auto takes the fastest device found.")
-                DeviceChoice device) {
+                DeviceChoice device,
+        @JsonProperty("new_tokens")
+                @JsonPropertyDescription(
+                        "Tokens to add to the tokenizer, such as [<call>, </call>]. Embeddings and head get a row for"
+                                + " each, the mean of the others, learn whole, and are saved with the adapter, as is the"
+                                + " tokenizer.")
+                List<String> newTokens) {
     /** No model yet: the one thing besides the data that must be given. */
     public static final ModelConfig DEFAULT =
-            new ModelConfig("", ModelInit.CHECKPOINT, DeviceChoice.AUTO);
+            new ModelConfig("", ModelInit.CHECKPOINT, DeviceChoice.AUTO, List.of());
 
     public ModelConfig {
         require(
                 modelNameOrPath.isEmpty() || !modelNameOrPath.isBlank(),
                 "model.model_name_or_path must name a model, got only blanks");
+        for (String token : newTokens) {
+            require(
+                    !token.isBlank(),
+                    "model.new_tokens has an empty token; write its text, e.g. <call>");
+        }
+        require(
+                newTokens.size() == new HashSet<>(newTokens).size(),
+                "model.new_tokens names a token twice: %s",
+                newTokens);
+        newTokens = List.copyOf(newTokens);
     }
 }

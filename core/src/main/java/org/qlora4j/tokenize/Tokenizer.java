@@ -1,10 +1,13 @@
 package org.qlora4j.tokenize;
 
 import ai.djl.huggingface.tokenizers.HuggingFaceTokenizer;
+import java.io.ByteArrayInputStream;
 import java.io.IOException;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalInt;
@@ -64,25 +67,46 @@ public final class Tokenizer implements AutoCloseable {
      * @throws FormatException if the first is missing or one of them is damaged
      */
     public static Tokenizer load(Path folder) {
+        return load(folder, List.of());
+    }
+
+    /**
+     * Reads a tokenizer and adds tokens behind its own ({@link NewTokens}).
+     *
+     * @throws FormatException as {@link #load(Path)} does
+     * @throws org.qlora4j.error.ConfigException if it has one of the tokens already
+     */
+    public static Tokenizer load(Path folder, List<String> newTokens) {
         Path file = folder.resolve("tokenizer.json");
         if (!Files.isRegularFile(file)) {
             throw new FormatException(file + " is missing; it comes with the model's checkpoint");
         }
-        Vocabulary vocabulary = Vocabulary.read(file);
+        String grown = newTokens.isEmpty() ? null : NewTokens.added(file, newTokens);
+        Vocabulary vocabulary =
+                grown == null ? Vocabulary.read(file) : Vocabulary.read(grown, file);
         TokenizerFiles files = TokenizerFiles.read(folder);
         try {
             HuggingFaceTokenizer tokenizer =
-                    HuggingFaceTokenizer.builder()
-                            .optTokenizerPath(file)
-                            .optAddSpecialTokens(false)
-                            .optTruncation(false)
-                            .optPadding(false)
-                            .build();
+                    grown != null
+                            ? ofText(grown)
+                            : HuggingFaceTokenizer.builder()
+                                    .optTokenizerPath(file)
+                                    .optAddSpecialTokens(false)
+                                    .optTruncation(false)
+                                    .optPadding(false)
+                                    .build();
             return new Tokenizer(tokenizer, vocabulary, files);
         } catch (IOException | RuntimeException e) {
             String reason = String.valueOf(e.getMessage()).replaceAll("\\R", " ");
             throw new FormatException(file + " cannot be read: " + reason, e);
         }
+    }
+
+    /** Of the text of a {@code tokenizer.json}, set up as the one from a file. */
+    private static HuggingFaceTokenizer ofText(String json) throws IOException {
+        return HuggingFaceTokenizer.newInstance(
+                new ByteArrayInputStream(json.getBytes(StandardCharsets.UTF_8)),
+                Map.of("addSpecialTokens", "false", "truncation", "false", "padding", "false"));
     }
 
     /** Ids of a text; special tokens written in the text are found, none is added. */
@@ -117,6 +141,11 @@ public final class Tokenizer implements AutoCloseable {
     /** Number of tokens, added ones included; the model's embedding may have more rows. */
     public int vocabSize() {
         return vocabulary.size();
+    }
+
+    /** Rows that an embedding table needs for them: one more than the largest id. */
+    public int idLimit() {
+        return vocabulary.largestId() + 1;
     }
 
     /**

@@ -29,21 +29,32 @@ final class Vocabulary {
      * @throws FormatException if it is not JSON, or lists no token
      */
     static Vocabulary read(Path file) {
-        Vocabulary vocabulary = new Vocabulary();
-        Map<String, Integer> added = new HashMap<>();
         try (JsonParser parser = JSON.createParser(file.toFile())) {
-            parser.nextToken();
-            while (parser.nextToken() == JsonToken.PROPERTY_NAME) {
-                String name = parser.currentName();
-                parser.nextToken();
-                switch (name) {
-                    case "added_tokens" -> added(parser, added);
-                    case "model" -> vocabulary.model(parser);
-                    default -> parser.skipChildren();
-                }
-            }
+            return read(parser, file);
         } catch (JacksonException e) {
             throw TokenizerFiles.malformed(file, e);
+        }
+    }
+
+    /** Reads the text of one, which came from a file. */
+    static Vocabulary read(String json, Path file) {
+        try (JsonParser parser = JSON.createParser(json)) {
+            return read(parser, file);
+        }
+    }
+
+    private static Vocabulary read(JsonParser parser, Path file) {
+        Vocabulary vocabulary = new Vocabulary();
+        Map<String, Integer> added = new HashMap<>();
+        parser.nextToken();
+        while (parser.nextToken() == JsonToken.PROPERTY_NAME) {
+            String name = parser.currentName();
+            parser.nextToken();
+            switch (name) {
+                case "added_tokens" -> added(parser, added);
+                case "model" -> vocabulary.model(parser);
+                default -> parser.skipChildren();
+            }
         }
         added.forEach(vocabulary::put);
         if (vocabulary.ids.isEmpty()) {

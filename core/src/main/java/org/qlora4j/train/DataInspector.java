@@ -42,13 +42,13 @@ public final class DataInspector {
     public static Result inspect(RunConfig config, int first) {
         Path folder = Models.folder(Path.of(config.model().modelNameOrPath()));
         LlamaConfig model = LlamaConfig.read(folder);
-        try (Tokenizer tokenizer = Tokenizer.load(folder)) {
+        try (Tokenizer tokenizer = TrainingRun.tokenizer(config)) {
             TrainingData data =
                     TrainingData.read(
                             config.data(),
                             tokenizer,
                             model.eosIds(),
-                            model.vocabularySize(),
+                            TrainingRun.rows(config, tokenizer, model.vocabularySize()),
                             model.maxPositions());
             Set<Integer> stops = new HashSet<>(model.eosIds());
             tokenizer.eosId().ifPresent(stops::add);

@@ -42,13 +42,13 @@ public final class DryRun {
         if (config.train().fullFinetune()) {
             trainable = model.parameterCount();
         }
-        try (Tokenizer tokenizer = Tokenizer.load(folder)) {
+        try (Tokenizer tokenizer = TrainingRun.tokenizer(config)) {
             TrainingData data =
                     TrainingData.load(
                             config.data(),
                             tokenizer,
                             model.eosIds(),
-                            model.vocabularySize(),
+                            TrainingRun.rows(config, tokenizer, model.vocabularySize()),
                             model.maxPositions());
             TrainConfig train = config.train();
             int stepsPerEpoch = data.sampler(config).stepsPerEpoch();

@@ -10,6 +10,7 @@ import org.qlora4j.lora.PeftAdapter;
 import org.qlora4j.model.CausalModel;
 import org.qlora4j.model.ModelFolder;
 import org.qlora4j.model.Models;
+import org.qlora4j.tokenize.NewTokens;
 
 /**
  * What a run changes: an adapter on a model, or the model itself. It says which weights learn and
@@ -44,8 +45,7 @@ sealed interface Learner extends AutoCloseable permits Learner.Adapter, Learner.
      */
     static Learner create(RunConfig config, CausalModel model, @Nullable RunCheckpoint start) {
         if (!config.train().fullFinetune()) {
-            String base = config.model().modelNameOrPath();
-            return new Adapter(model, adapter(config, model, start), base);
+            return new Adapter(model, adapter(config, model, start), config);
         }
         if (start != null) {
             ModelFolder.restore(model, start.folder());
@@ -73,9 +73,9 @@ sealed interface Learner extends AutoCloseable permits Learner.Adapter, Learner.
     /**
      * Low-rank factors on frozen layers, kept in PEFT's files.
      *
-     * @param base name of the model they belong to, for those files
+     * @param config of the run, for the name of their model and its tokenizer's new tokens
      */
-    record Adapter(CausalModel model, LoraAdapter adapter, String base) implements Learner {
+    record Adapter(CausalModel model, LoraAdapter adapter, RunConfig config) implements Learner {
         @Override
         public List<Parameter> parameters() {
             return adapter.parameters();
@@ -83,7 +83,13 @@ sealed interface Learner extends AutoCloseable permits Learner.Adapter, Learner.
 
         @Override
         public void save(Path folder) {
+            String base = config.model().modelNameOrPath();
             PeftAdapter.save(adapter, folder, base);
+            List<String> newTokens = config.model().newTokens();
+            if (!newTokens.isEmpty()) {
+                boolean ownTemplate = config.data().chatTemplate() == null;
+                NewTokens.write(Models.folder(Path.of(base)), newTokens, folder, ownTemplate);
+            }
         }
 
         @Override

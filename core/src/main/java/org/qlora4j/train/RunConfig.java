@@ -79,6 +79,12 @@ public record RunConfig(
                 model.init() != ModelInit.RANDOM || train.fullFinetune(),
                 "model.init must not be random where train.full_finetune is false: an adapter belongs to weights that"
                         + " are kept");
+        if (!model.newTokens().isEmpty()) {
+            require(
+                    !train.fullFinetune(),
+                    "model.new_tokens must be empty where train.full_finetune is true: they are saved with an adapter");
+            lora = lora.savingTables();
+        }
         require(
                 !eval.enabled() || data.holdsOut(),
                 "eval.%s needs held-out examples; name a file as data.eval_dataset, or a number of examples as"

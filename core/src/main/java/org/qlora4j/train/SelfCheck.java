@@ -13,7 +13,6 @@ import org.qlora4j.data.Batch;
 import org.qlora4j.data.Example;
 import org.qlora4j.kernel.Kernels;
 import org.qlora4j.model.CausalModel;
-import org.qlora4j.model.Models;
 import org.qlora4j.optim.AdamW;
 import org.qlora4j.optim.OptimConfig;
 import org.qlora4j.optim.OptimType;
@@ -116,11 +115,12 @@ public final class SelfCheck {
         dtypes.add(ComputeDtype.FLOAT32);
         dtypes.add(config.quantization().computeDtype());
         List<Row> rows = new ArrayList<>();
-        Path folder = Models.folder(Path.of(config.model().modelNameOrPath()));
-        try (Tokenizer tokenizer = Tokenizer.load(folder)) {
+        try (Tokenizer tokenizer = TrainingRun.tokenizer(config)) {
             for (ComputeDtype dtype : dtypes) {
                 RunConfig changed = changed(config, dtype);
                 try (CausalModel model = TrainingRun.load(changed, config.train().fullFinetune())) {
+                    model.resizeVocabulary(
+                            TrainingRun.rows(config, tokenizer, model.vocabularySize()));
                     TrainingData data =
                             TrainingData.load(
                                     changed.data(),

@@ -67,9 +67,9 @@ public final class TrainingRun {
      * @param old the folder of the run to go on with, locked; null for a new run
      */
     private TrainResult run(@Nullable RunFolder old) {
-        Path path = Path.of(config.model().modelNameOrPath());
-        try (Tokenizer tokenizer = Tokenizer.load(Models.folder(path));
+        try (Tokenizer tokenizer = tokenizer(config);
                 CausalModel model = load(old)) {
+            model.resizeVocabulary(rows(config, tokenizer, model.vocabularySize()));
             TrainingData data =
                     TrainingData.load(
                             config.data(),
@@ -187,6 +187,19 @@ public final class TrainingRun {
                                             : ""));
         }
         return load(config, false, start == null ? null : start.folder());
+    }
+
+    /** The tokenizer of a run. */
+    static Tokenizer tokenizer(RunConfig config) {
+        Path folder = Models.folder(Path.of(config.model().modelNameOrPath()));
+        return Tokenizer.load(folder, config.model().newTokens());
+    }
+
+    /** Rows of the tables of a run: those of its model, and what new tokens need beyond them. */
+    static int rows(RunConfig config, Tokenizer tokenizer, int ofModel) {
+        return config.model().newTokens().isEmpty()
+                ? ofModel
+                : Math.max(ofModel, tokenizer.idLimit());
     }
 
     /** The base model of a run, its weights as the settings say. */

@@ -66,7 +66,8 @@ class ResumeTest {
         "bfloat16, 2, adamw_8bit, lora.use_dora=true",
         "bfloat16, 3, adamw_torch, data.packing=true",
         "float32, 3, paged_adamw_32bit, lora.init_lora_weights=pissa",
-        "bfloat16, 2, adamw_torch, lora.init_lora_weights=pissa_niter_4"
+        "bfloat16, 2, adamw_torch, lora.init_lora_weights=pissa_niter_4",
+        "bfloat16, 3, adamw_torch, model.new_tokens=xy"
     })
     void stoppedAndResumed_givesTheBytesOfTheRunNeverStopped(
             String dtype, int stop, String optim, String adapter) throws Exception {

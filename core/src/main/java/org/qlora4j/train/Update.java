@@ -5,6 +5,7 @@ import org.jspecify.annotations.Nullable;
 import org.qlora4j.autograd.CrossEntropy;
 import org.qlora4j.data.Batch;
 import org.qlora4j.data.StepPlan;
+import org.qlora4j.error.DeviceException;
 import org.qlora4j.model.CausalModel;
 import org.qlora4j.optim.AdamW;
 import org.qlora4j.optim.TrainableParameters;
@@ -63,9 +64,19 @@ record Update(
     /**
      * Computes a micro-batch's gradients and throws them away, between two windows. No step sees
      * that it was done.
+     *
+     * @throws DeviceException with the size of the batch, if memory runs out
      */
     void tryOut(int[][] rows) {
-        backward(rows, data.batch(rows), DropoutKey.of(train.seed(), 0, 0));
+        Batch batch = data.batch(rows);
+        try {
+            backward(rows, batch, DropoutKey.of(train.seed(), 0, 0));
+        } catch (DeviceException e) {
+            throw new DeviceException(
+                    "the longest micro-batch, %d x %d tokens: %s"
+                            .formatted(batch.batch(), batch.time(), e.getMessage()),
+                    e);
+        }
         parameters.zeroGradients();
     }
 

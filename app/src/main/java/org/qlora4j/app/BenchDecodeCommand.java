@@ -18,6 +18,7 @@ import org.qlora4j.model.Models;
 import org.qlora4j.quant.QuantConfig;
 import org.qlora4j.tensor.DType;
 import org.qlora4j.tensor.Engine;
+import org.qlora4j.tensor.ResidentMemory;
 import org.qlora4j.tensor.TensorScope;
 import org.qlora4j.train.TrainBench;
 import picocli.CommandLine.Command;

@@ -22,7 +22,8 @@ import picocli.CommandLine.Spec;
         name = "check",
         description = {
             "Show that loss and gradients are the same however a step is cut into batches, with",
-            "activations kept or recomputed, and with the optimizer's state in memory or paged.",
+            "examples packed into a row or not, with activations kept or recomputed, and with the",
+            "optimizer's state in memory or paged.",
             "Uses the model and the first examples of the settings; exit code 1 if a difference",
             "is beyond its tolerance."
         })

@@ -5,6 +5,7 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.Locale;
 import org.jspecify.annotations.Nullable;
+import org.qlora4j.tensor.ResidentMemory;
 import org.qlora4j.train.BestEval;
 import org.qlora4j.train.EvalMetrics;
 import org.qlora4j.train.RunConfig;

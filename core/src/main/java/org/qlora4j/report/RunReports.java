@@ -7,6 +7,7 @@ import java.util.Locale;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
 import org.qlora4j.checkpoint.AtomicFiles;
+import org.qlora4j.tensor.ResidentMemory;
 import org.qlora4j.train.EvalMetrics;
 import org.qlora4j.train.ReportKind;
 import org.qlora4j.train.RunConfig;
@@ -144,11 +145,15 @@ public final class RunReports implements RunListener, AutoCloseable {
         Map<String, String> figures = new LinkedHashMap<>();
         figures.put(
                 "minutes of training", String.format(Locale.ROOT, "%.1f", result.seconds() / 60));
-        figures.put(
-                "GiB of tensors at most",
-                String.format(Locale.ROOT, "%.2f", result.peakNativeBytes() / (double) (1 << 30)));
+        figures.put("GiB of tensors at most", gib(result.peakNativeBytes()));
+        ResidentMemory.peak()
+                .ifPresent(bytes -> figures.put("GiB of memory at most, the process", gib(bytes)));
         write(figures);
         next.finished(result);
+    }
+
+    private static String gib(long bytes) {
+        return String.format(Locale.ROOT, "%.2f", bytes / 0x1p30);
     }
 
     /** Ends TensorBoard's file; the run may have ended by a failure. */

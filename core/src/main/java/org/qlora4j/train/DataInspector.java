@@ -1,13 +1,10 @@
 package org.qlora4j.train;
 
-import java.nio.file.Path;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Set;
 import org.qlora4j.data.Inspection;
 import org.qlora4j.data.InspectionPage;
-import org.qlora4j.model.LlamaConfig;
-import org.qlora4j.model.Models;
 import org.qlora4j.tokenize.Tokenizer;
 
 /** The data of a run as the run would see it, before any weight is loaded. */
@@ -40,20 +37,12 @@ public final class DataInspector {
      * @param first how many of the first examples the page shows
      */
     public static Result inspect(RunConfig config, int first) {
-        Path folder = Models.folder(Path.of(config.model().modelNameOrPath()));
-        LlamaConfig model = LlamaConfig.read(folder);
-        try (Tokenizer tokenizer = TrainingRun.tokenizer(config)) {
-            TrainingData data =
-                    TrainingData.read(
-                            config.data(),
-                            tokenizer,
-                            model.eosIds(),
-                            TrainingRun.rows(config, tokenizer, model.vocabularySize()),
-                            model.maxPositions());
-            Set<Integer> stops = new HashSet<>(model.eosIds());
+        try (RunInputs inputs = RunInputs.read(config)) {
+            Tokenizer tokenizer = inputs.tokenizer();
+            Set<Integer> stops = new HashSet<>(inputs.shape().eosIds());
             tokenizer.eosId().ifPresent(stops::add);
             Inspection inspection =
-                    Inspection.of(data.set(), config.data(), tokenizer, stops, first);
+                    Inspection.of(inputs.data().set(), config.data(), tokenizer, stops, first);
             return new Result(inspection, InspectionPage.html(inspection, tokenizer));
         }
     }

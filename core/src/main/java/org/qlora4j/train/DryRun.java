@@ -1,14 +1,11 @@
 package org.qlora4j.train;
 
-import java.nio.file.Path;
 import java.util.Locale;
 import org.qlora4j.data.ExampleView;
 import org.qlora4j.error.ConfigException;
 import org.qlora4j.lora.LoraAdapter;
 import org.qlora4j.model.LlamaConfig;
 import org.qlora4j.model.LlamaConfig.LinearShape;
-import org.qlora4j.model.Models;
-import org.qlora4j.tokenize.Tokenizer;
 
 /** What a run would do, found out without loading weights. */
 public final class DryRun {
@@ -21,9 +18,13 @@ public final class DryRun {
      * @param ansi mark by colour instead of brackets
      */
     public static String describe(RunConfig config, boolean ansi) {
-        Path path = Path.of(config.model().modelNameOrPath());
-        Path folder = Models.folder(path);
-        LlamaConfig model = LlamaConfig.read(folder);
+        try (RunInputs inputs = RunInputs.load(config)) {
+            return describe(config, inputs, ansi);
+        }
+    }
+
+    private static String describe(RunConfig config, RunInputs inputs, boolean ansi) {
+        LlamaConfig model = inputs.shape();
         long trainable = 0;
         int layers = 0;
         for (LinearShape shape : model.linears()) {
@@ -42,38 +43,32 @@ public final class DryRun {
         if (config.train().fullFinetune()) {
             trainable = model.parameterCount();
         }
-        try (Tokenizer tokenizer = TrainingRun.tokenizer(config)) {
-            TrainingData data =
-                    TrainingData.load(
-                            config.data(),
-                            tokenizer,
-                            model.eosIds(),
-                            TrainingRun.rows(config, tokenizer, model.vocabularySize()),
-                            model.maxPositions());
-            TrainConfig train = config.train();
-            int stepsPerEpoch = data.sampler(config).stepsPerEpoch();
-            StringBuilder out = new StringBuilder(RunConfigWriter.toYaml(config));
-            out.append(
-                    String.format(
-                            Locale.ROOT,
-                            "\nmodel: %,d weights; %,d would learn (%.2f%%), in %d of %d linear layers\n",
-                            model.parameterCount(),
-                            trainable,
-                            100.0 * trainable / model.parameterCount(),
-                            layers,
-                            model.linears().size()));
-            data.set()
-                    .report(config.data())
-                    .forEach(line -> out.append("data: ").append(line).append('\n'));
-            out.append(
-                    "run: %d steps, %d steps an epoch, learning rate %s\n"
-                            .formatted(
-                                    train.totalSteps(stepsPerEpoch),
-                                    stepsPerEpoch,
-                                    train.learningRateFor(model.parameterCount())));
-            out.append("\nfirst example:\n")
-                    .append(ExampleView.show(data.set().examples().getFirst(), tokenizer, ansi));
-            return out.toString();
-        }
+        TrainingData data = inputs.data();
+        TrainConfig train = config.train();
+        int stepsPerEpoch = data.sampler(config).stepsPerEpoch();
+        StringBuilder out = new StringBuilder(RunConfigWriter.toYaml(config));
+        out.append(
+                String.format(
+                        Locale.ROOT,
+                        "\nmodel: %,d weights; %,d would learn (%.2f%%), in %d of %d linear layers\n",
+                        model.parameterCount(),
+                        trainable,
+                        100.0 * trainable / model.parameterCount(),
+                        layers,
+                        model.linears().size()));
+        data.set()
+                .report(config.data())
+                .forEach(line -> out.append("data: ").append(line).append('\n'));
+        out.append(
+                "run: %d steps, %d steps an epoch, learning rate %s\n"
+                        .formatted(
+                                train.totalSteps(stepsPerEpoch),
+                                stepsPerEpoch,
+                                train.learningRateFor(model.parameterCount())));
+        out.append("\nfirst example:\n")
+                .append(
+                        ExampleView.show(
+                                data.set().examples().getFirst(), inputs.tokenizer(), ansi));
+        return out.toString();
     }
 }

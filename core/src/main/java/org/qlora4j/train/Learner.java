@@ -6,6 +6,7 @@ import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
 import org.qlora4j.autograd.Parameter;
 import org.qlora4j.lora.LoraAdapter;
+import org.qlora4j.lora.LoraInit;
 import org.qlora4j.lora.PeftAdapter;
 import org.qlora4j.model.CausalModel;
 import org.qlora4j.model.ModelFolder;
@@ -30,6 +31,9 @@ sealed interface Learner extends AutoCloseable permits Learner.Adapter, Learner.
 
     /** Takes the weights back to those of a checkpoint of this run. */
     void restore(Path folder);
+
+    /** Whether the weights from before the run are still there once they have learnt. */
+    boolean keepsBase();
 
     /** Asks the model as it was before the run. */
     <T> T withBase(Function<CausalModel, T> question);
@@ -68,6 +72,14 @@ sealed interface Learner extends AutoCloseable permits Learner.Adapter, Learner.
                         model.linears(),
                         model.parameters(),
                         model.compute());
+    }
+
+    private static <T> T withLoadedBase(
+            RunConfig config, int rows, Function<CausalModel, T> question) {
+        try (CausalModel base = TrainingRun.loadBase(config)) {
+            base.resizeVocabulary(rows);
+            return question.apply(base);
+        }
     }
 
     /**
@@ -112,8 +124,17 @@ sealed interface Learner extends AutoCloseable permits Learner.Adapter, Learner.
             }
         }
 
+        /** PiSSA leaves in the weights only what its factors did not take. */
+        @Override
+        public boolean keepsBase() {
+            return !(config.lora().initLoraWeights() instanceof LoraInit.Pissa);
+        }
+
         @Override
         public <T> T withBase(Function<CausalModel, T> question) {
+            if (!keepsBase()) {
+                return withLoadedBase(config, model.vocabularySize(), question);
+            }
             adapter.detach();
             try {
                 return question.apply(model);
@@ -146,12 +167,15 @@ sealed interface Learner extends AutoCloseable permits Learner.Adapter, Learner.
             ModelFolder.restore(model, folder);
         }
 
+        @Override
+        public boolean keepsBase() {
+            return false;
+        }
+
         /** Loads it once more: its weights are not kept beside those that learn. */
         @Override
         public <T> T withBase(Function<CausalModel, T> question) {
-            try (CausalModel base = TrainingRun.load(config, false)) {
-                return question.apply(base);
-            }
+            return withLoadedBase(config, model.vocabularySize(), question);
         }
 
         /** Does nothing: who loaded the model closes it. */

@@ -51,16 +51,9 @@ public final class Perplexity {
         return Engine.call(() -> {
             Kernels.select(device);
             DType compute = quantization.computeDtype().onThisMachine();
-            try (Tokenizer tokenizer = Tokenizer.load(Models.folder(path));
+            try (RunInputs inputs = RunInputs.load(path, data);
                     CausalModel model = Models.load(path, quantization, compute)) {
-                TrainingData examples =
-                        TrainingData.load(
-                                data,
-                                tokenizer,
-                                model.eosIds(),
-                                model.vocabularySize(),
-                                model.maxPositions());
-                return measure(model, tokenizer, examples);
+                return measure(model, inputs.tokenizer(), inputs.data());
             }
         });
     }

@@ -4,6 +4,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.function.BooleanSupplier;
+import org.jspecify.annotations.Nullable;
 import org.qlora4j.generate.Generation;
 import org.qlora4j.generate.GenerationConfig;
 import org.qlora4j.generate.Generator;
@@ -22,6 +23,7 @@ final class SampleAnswers {
     private final MetricsFile file;
     private final RunListener listener;
     private final BooleanSupplier cancelled;
+    private @Nullable List<String> ofBase;
 
     SampleAnswers(
             TrainConfig train,
@@ -45,6 +47,20 @@ final class SampleAnswers {
         file.keep(line -> line.path("step").asLong(Long.MAX_VALUE) <= step);
     }
 
+    /**
+     * Before the first step, of a run that is new: what the model says, if it could only be loaded
+     * once more to be asked later.
+     */
+    void askBase() {
+        if (!learner.keepsBase()) {
+            ofBase = answers(model);
+        }
+    }
+
+    private List<String> answers(CausalModel asked) {
+        return train.samplePrompt().stream().map(prompt -> answer(asked, prompt)).toList();
+    }
+
     /** While the run goes on: answers where they are due after so many steps. */
     void giveIfDue(long step) {
         if (train.sampleSteps() > 0 && step % train.sampleSteps() == 0) {
@@ -64,9 +80,7 @@ final class SampleAnswers {
         if (prompts.isEmpty()) {
             return;
         }
-        List<String> before =
-                learner.withBase(
-                        base -> prompts.stream().map(prompt -> answer(base, prompt)).toList());
+        List<String> before = ofBase == null ? learner.withBase(this::answers) : ofBase;
         file.keep(line -> line.path("step").asLong(Long.MAX_VALUE) < step);
         for (int i = 0; i < prompts.size(); i++) {
             String after = answer(model, prompts.get(i));

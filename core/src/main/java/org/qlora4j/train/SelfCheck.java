@@ -22,14 +22,14 @@ import org.qlora4j.quant.ComputeDtype;
 import org.qlora4j.tensor.Engine;
 import org.qlora4j.tensor.Tensor;
 import org.qlora4j.tensor.TensorScope;
-import org.qlora4j.tokenize.Tokenizer;
 import tools.jackson.databind.node.ObjectNode;
 
 /**
  * Shows on this machine, with a run's own model and data, that what must not matter does not: how a
- * step is cut into micro-batches, whether activations are kept or computed again, where the
- * optimizer's state lies. In f32, where differences are rounding of sums alone, and in the dtype
- * that the run computes in. Without dropout, whose masks follow the micro-batches.
+ * step is cut into micro-batches, whether examples are packed into a row, whether activations are
+ * kept or computed again, where the optimizer's state lies. In f32, where differences are rounding
+ * of sums alone, and in the dtype that the run computes in. Without dropout, whose masks follow the
+ * micro-batches.
  */
 public final class SelfCheck {
     /** Examples of the step that is taken apart: the first of the data. */
@@ -115,42 +115,30 @@ public final class SelfCheck {
         dtypes.add(ComputeDtype.FLOAT32);
         dtypes.add(config.quantization().computeDtype());
         List<Row> rows = new ArrayList<>();
-        try (Tokenizer tokenizer = TrainingRun.tokenizer(config)) {
+        try (RunInputs inputs = RunInputs.load(changed(config, ComputeDtype.FLOAT32))) {
             for (ComputeDtype dtype : dtypes) {
                 RunConfig changed = changed(config, dtype);
                 try (CausalModel model = TrainingRun.load(changed, config.train().fullFinetune())) {
-                    model.resizeVocabulary(
-                            TrainingRun.rows(config, tokenizer, model.vocabularySize()));
-                    TrainingData data =
-                            TrainingData.load(
-                                    changed.data(),
-                                    tokenizer,
-                                    model.eosIds(),
-                                    model.vocabularySize(),
-                                    model.maxPositions());
-                    try (Learner learner = Learner.create(changed, model, null);
-                            TrainableParameters parameters =
-                                    new TrainableParameters(
-                                            learner.parameters(),
-                                            p ->
-                                                    ParameterGroup.of(
-                                                            p,
-                                                            changed.train().loraplusLrRatio()))) {
-                        SelfCheck check =
-                                new SelfCheck(
-                                        changed,
-                                        model,
-                                        learner,
-                                        parameters,
-                                        firstOf(data),
-                                        data.padId());
-                        check.compareAll(dtype);
-                        rows.addAll(check.rows);
-                    }
+                    model.resizeVocabulary(inputs.rows());
+                    rows.addAll(rows(changed, model, inputs.data(), dtype));
                 }
             }
         }
         return rows;
+    }
+
+    private static List<Row> rows(
+            RunConfig config, CausalModel model, TrainingData data, ComputeDtype dtype) {
+        try (Learner learner = Learner.create(config, model, null);
+                TrainableParameters parameters =
+                        new TrainableParameters(
+                                learner.parameters(),
+                                p -> ParameterGroup.of(p, config.train().loraplusLrRatio()))) {
+            SelfCheck check =
+                    new SelfCheck(config, model, learner, parameters, firstOf(data), data.padId());
+            check.compareAll(dtype);
+            return check.rows;
+        }
     }
 
     /** The settings with another dtype, without dropout, and of the data only what is needed. */
@@ -183,12 +171,15 @@ public final class SelfCheck {
 
     private void compareAll(ComputeDtype dtype) {
         List<Batch> together = List.of(Batch.of(examples, padId, 1));
+        List<Batch> packed = List.of(Batch.packed(List.of(examples), padId, 1));
         List<Batch> apart = examples.stream().map(e -> Batch.of(List.of(e), padId, 1)).toList();
         warmUp(together);
         try (TensorScope scope = TensorScope.open()) {
             Gradient kept = gradient(together, false);
             String split = "1 batch of %d, %d of 1".formatted(examples.size(), examples.size());
             add(split, dtype, kept, gradient(apart, false), Tolerance.reordered(dtype));
+            String row = "%d rows of 1, 1 row of %d".formatted(examples.size(), examples.size());
+            add(row, dtype, kept, gradient(packed, false), Tolerance.reordered(dtype));
             add(
                     "activations kept, recomputed",
                     dtype,

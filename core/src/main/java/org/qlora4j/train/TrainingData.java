@@ -7,7 +7,6 @@ import org.qlora4j.data.Batch;
 import org.qlora4j.data.BatchSampler;
 import org.qlora4j.data.ChatRenderer;
 import org.qlora4j.data.DataConfig;
-import org.qlora4j.data.DataGate;
 import org.qlora4j.data.Example;
 import org.qlora4j.data.SpecialIds;
 import org.qlora4j.data.TrainingSet;
@@ -48,28 +47,12 @@ record TrainingData(TrainingSet set, @Nullable TrainingSet eval, int padId, int 
     }
 
     /**
-     * Reads and checks the data, and lets only that pass which a run can learn from ({@link
-     * DataGate}).
-     *
-     * @param eos as in {@link #read}
-     */
-    static TrainingData load(
-            DataConfig config,
-            Tokenizer tokenizer,
-            Iterable<Integer> eos,
-            int vocabularySize,
-            int maxPositions) {
-        TrainingData data = read(config, tokenizer, eos, vocabularySize, maxPositions);
-        DataGate.pass(data.set.stats(), config);
-        return data;
-    }
-
-    /**
      * Reads the data and checks that the model can take it.
      *
+     * @param tokenizer gets the chat template that the settings name
      * @param eos ids that end a text, from the model's config
-     * @param vocabularySize the model's: larger ids mean that tokenizer and model do not belong
-     *     together
+     * @param vocabularySize rows of the model's tables: larger ids mean that tokenizer and model do
+     *     not belong together
      * @param maxPositions the longest example the model can take
      */
     static TrainingData read(

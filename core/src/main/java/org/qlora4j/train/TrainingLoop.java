@@ -93,6 +93,9 @@ final class TrainingLoop {
                 && !cancelled.getAsBoolean()) {
             update.tryOut(longest.rows());
         }
+        if (state.step() == 0) {
+            samples.askBase();
+        }
 
         long began = System.nanoTime();
         double firstLoss = Double.NaN;

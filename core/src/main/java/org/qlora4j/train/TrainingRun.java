@@ -67,16 +67,11 @@ public final class TrainingRun {
      * @param old the folder of the run to go on with, locked; null for a new run
      */
     private TrainResult run(@Nullable RunFolder old) {
-        try (Tokenizer tokenizer = tokenizer(config);
+        try (RunInputs inputs = RunInputs.load(config);
                 CausalModel model = load(old)) {
-            model.resizeVocabulary(rows(config, tokenizer, model.vocabularySize()));
-            TrainingData data =
-                    TrainingData.load(
-                            config.data(),
-                            tokenizer,
-                            model.eosIds(),
-                            model.vocabularySize(),
-                            model.maxPositions());
+            model.resizeVocabulary(inputs.rows());
+            Tokenizer tokenizer = inputs.tokenizer();
+            TrainingData data = inputs.data();
             data.set().report(config.data()).forEach(listener::notice);
             Fingerprints origin = Fingerprints.of(config, data);
             RunCheckpoint start = old == null ? null : checkpoint(old, origin);
@@ -186,25 +181,17 @@ public final class TrainingRun {
                                             ? "; pissa_niter_16 is much faster on large models"
                                             : ""));
         }
-        return load(config, false, start == null ? null : start.folder());
-    }
-
-    /** The tokenizer of a run. */
-    static Tokenizer tokenizer(RunConfig config) {
-        Path folder = Models.folder(Path.of(config.model().modelNameOrPath()));
-        return Tokenizer.load(folder, config.model().newTokens());
-    }
-
-    /** Rows of the tables of a run: those of its model, and what new tokens need beyond them. */
-    static int rows(RunConfig config, Tokenizer tokenizer, int ofModel) {
-        return config.model().newTokens().isEmpty()
-                ? ofModel
-                : Math.max(ofModel, tokenizer.idLimit());
+        return loadFrom(config, false, start == null ? null : start.folder());
     }
 
     /** The base model of a run, its weights as the settings say. */
     static CausalModel load(RunConfig config, boolean trainable) {
-        return load(config, trainable, null);
+        return loadFrom(config, trainable, null);
+    }
+
+    /** The model as it was before the run, with nothing taken from its weights. */
+    static CausalModel loadBase(RunConfig config) {
+        return loadWith(config, false, null);
     }
 
     /**
@@ -212,15 +199,22 @@ public final class TrainingRun {
      *
      * @param checkpoint its folder, which keeps what was taken from the weights; or null
      */
-    private static CausalModel load(
+    private static CausalModel loadFrom(
             RunConfig config, boolean trainable, @Nullable Path checkpoint) {
-        Path path = Path.of(config.model().modelNameOrPath());
         DType compute = config.quantization().computeDtype().onThisMachine();
-        PrincipalParts principals =
+        return loadWith(
+                config,
+                trainable,
                 config.train().fullFinetune()
                         ? null
                         : PrincipalParts.of(
-                                config.lora(), compute, config.train().seed(), checkpoint);
+                                config.lora(), compute, config.train().seed(), checkpoint));
+    }
+
+    private static CausalModel loadWith(
+            RunConfig config, boolean trainable, @Nullable PrincipalParts principals) {
+        Path path = Path.of(config.model().modelNameOrPath());
+        DType compute = config.quantization().computeDtype().onThisMachine();
         return switch (config.model().init()) {
             case CHECKPOINT ->
                     Models.load(path, config.quantization(), compute, trainable, principals);

@@ -5,6 +5,7 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Random;
+import org.qlora4j.tensor.ResidentMemory;
 
 /**
  * Makes a JSON Lines file of a given size, reads it as training data, then reads every example once
@@ -43,7 +44,7 @@ final class StreamProcess {
                     set.examples().size(),
                     set.stats().tokens(),
                     tokens,
-                    peakKib());
+                    (ResidentMemory.peak().orElse(-1024) >> 10));
             System.out.printf(
                     "seconds: write %.1f, load %.1f, read %.1f%n",
                     (written - began) / 1e9,
@@ -73,18 +74,5 @@ final class StreamProcess {
         for (int n = random.nextInt(1, most); n > 0; n--) {
             out.append(WORDS[random.nextInt(WORDS.length)]).append(n == 1 ? "" : " ");
         }
-    }
-
-    /** VmHWM of Linux; -1 elsewhere. */
-    private static String peakKib() throws IOException {
-        Path status = Path.of("/proc/self/status");
-        if (!Files.exists(status)) {
-            return "-1";
-        }
-        return Files.readAllLines(status).stream()
-                .filter(line -> line.startsWith("VmHWM:"))
-                .map(line -> line.replaceAll("\\D", ""))
-                .findFirst()
-                .orElse("-1");
     }
 }

@@ -16,8 +16,6 @@ import org.qlora4j.optim.AdamW;
 import org.qlora4j.optim.ParameterGroup;
 import org.qlora4j.optim.TrainableParameters;
 import org.qlora4j.tensor.NativeMemory;
-import org.qlora4j.testing.TinyLlama;
-import org.qlora4j.tokenize.Tokenizer;
 
 class LongestBatchTest {
     @TempDir Path folder;
@@ -33,8 +31,8 @@ class LongestBatchTest {
     }
 
     private static TrainingData load(RunConfig config) {
-        try (Tokenizer tokenizer = Tokenizer.load(TinyLlama.folder())) {
-            return TrainingData.load(config.data(), tokenizer, List.of(2), 160, 64);
+        try (RunInputs inputs = RunInputs.load(config)) {
+            return inputs.data();
         }
     }
 

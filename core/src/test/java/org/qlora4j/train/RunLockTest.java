@@ -46,7 +46,7 @@ class RunLockTest {
     void runOfAnotherProcess_keepsItsFolder() throws Exception {
         Path data = TinyRun.data(folder);
         Path run = folder.resolve("run");
-        List<String> arguments = new ArrayList<>(KillTest.settings(run, data));
+        List<String> arguments = new ArrayList<>(KillTest.settings("adamw_torch", run, data));
         arguments.addFirst("new");
         arguments.add("train.max_steps=1000000");
         Process process =

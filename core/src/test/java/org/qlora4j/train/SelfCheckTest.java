@@ -24,7 +24,7 @@ class SelfCheckTest {
                                 TinyRun.data(folder),
                                 "quantization.bnb_4bit_compute_dtype=" + dtype,
                                 "lora.lora_dropout=0.1"));
-        assertThat(rows).hasSize(dtype.equals("float32") ? 3 : 6);
+        assertThat(rows).hasSize(dtype.equals("float32") ? 4 : 8);
         assertThat(rows).allMatch(SelfCheck.Row::holds);
         assertThat(rows).extracting(SelfCheck.Row::dtype).contains("float32", dtype);
         assertThat(rows)

@@ -1,4 +1,4 @@
-package org.qlora4j.app;
+package org.qlora4j.tensor;
 
 import java.io.IOException;
 import java.nio.file.Files;
@@ -10,18 +10,18 @@ import java.util.OptionalLong;
  * {@code /proc/self/status}. Empty where there is no such file: the JDK's own beans know the
  * virtual size only, which for a program that maps its weights says nothing.
  */
-final class ResidentMemory {
+public final class ResidentMemory {
     private static final Path STATUS = Path.of("/proc/self/status");
 
     private ResidentMemory() {}
 
     /** Bytes resident now. */
-    static OptionalLong current() {
+    public static OptionalLong current() {
         return parse(status(), "VmRSS");
     }
 
     /** Most bytes that were resident at once since the process began. */
-    static OptionalLong peak() {
+    public static OptionalLong peak() {
         return parse(status(), "VmHWM");
     }
 

@@ -1,4 +1,4 @@
-package org.qlora4j.app;
+package org.qlora4j.tensor;
 
 import static org.assertj.core.api.Assertions.assertThat;
 

@@ -1,0 +1,76 @@
+package org.qlora4j.train;
+
+import java.nio.file.Path;
+import java.util.List;
+import org.qlora4j.data.DataConfig;
+import org.qlora4j.data.DataGate;
+import org.qlora4j.model.LlamaConfig;
+import org.qlora4j.model.Models;
+import org.qlora4j.tokenize.Tokenizer;
+
+/**
+ * What a run reads besides weights, so that a mistake in it is found before these are loaded. Who
+ * opens it closes it.
+ *
+ * @param shape of the model
+ * @param rows of the tables of the run: those of the model, and what new tokens need beyond them
+ * @param tokenizer of the model, with the new tokens and the chat template that the settings name
+ * @param data in tokens of the model
+ */
+record RunInputs(LlamaConfig shape, int rows, Tokenizer tokenizer, TrainingData data)
+        implements AutoCloseable {
+    /**
+     * Reads and checks all of it, and lets only data pass that a run can learn from ({@link
+     * DataGate}).
+     */
+    static RunInputs load(RunConfig config) {
+        return passed(read(config), config.data());
+    }
+
+    /** As {@link #load(RunConfig)}, of a model as it is. */
+    static RunInputs load(Path model, DataConfig data) {
+        return passed(read(model, List.of(), data), data);
+    }
+
+    /** Reads all of it and checks that the model can take the data. */
+    static RunInputs read(RunConfig config) {
+        return read(
+                Path.of(config.model().modelNameOrPath()),
+                config.model().newTokens(),
+                config.data());
+    }
+
+    private static RunInputs passed(RunInputs inputs, DataConfig config) {
+        try {
+            DataGate.pass(inputs.data.set().stats(), config);
+            return inputs;
+        } catch (RuntimeException e) {
+            inputs.close();
+            throw e;
+        }
+    }
+
+    private static RunInputs read(Path model, List<String> newTokens, DataConfig config) {
+        Path folder = Models.folder(model);
+        LlamaConfig shape = LlamaConfig.read(folder);
+        Tokenizer tokenizer = Tokenizer.load(folder, newTokens);
+        try {
+            int rows =
+                    newTokens.isEmpty()
+                            ? shape.vocabularySize()
+                            : Math.max(shape.vocabularySize(), tokenizer.idLimit());
+            TrainingData data =
+                    TrainingData.read(
+                            config, tokenizer, shape.eosIds(), rows, shape.maxPositions());
+            return new RunInputs(shape, rows, tokenizer, data);
+        } catch (RuntimeException e) {
+            tokenizer.close();
+            throw e;
+        }
+    }
+
+    @Override
+    public void close() {
+        tokenizer.close();
+    }
+}

@@ -20,6 +20,7 @@ import org.qlora4j.tensor.Engine;
 import org.qlora4j.tensor.NativeMemory;
 import org.qlora4j.tensor.ResidentMemory;
 import org.qlora4j.tensor.TensorScope;
+import org.qlora4j.train.PackingBench;
 import org.qlora4j.train.TrainBench;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -96,6 +97,12 @@ final class BenchCommand implements Runnable {
                 description = "Recompute activations in the backward pass.")
         boolean checkpointing;
 
+        @Option(
+                names = "--packing",
+                description =
+                        "Time short examples packed into such rows instead, beside full rows and padded batches.")
+        boolean packing;
+
         @Option(names = "--steps", description = "Timed steps (${DEFAULT-VALUE}).")
         int steps = 6;
 
@@ -122,6 +129,26 @@ final class BenchCommand implements Runnable {
             return ExitCode.OK;
         }
 
+        private Map<String, Object> packing(CausalModel loaded) {
+            Map<String, PackingBench.Rate> rates =
+                    PackingBench.run(loaded, batch, seq, rank, checkpointing, warm, steps);
+            Map<String, Object> line = new LinkedHashMap<>();
+            line.put("model", String.valueOf(Path.of(model).getFileName()));
+            line.put("batch", batch);
+            line.put("seq", seq);
+            line.put("ckpt", checkpointing);
+            rates.forEach((kind, rate) -> {
+                line.put(kind + "_real_tok_s", round(rate.realTokensPerSecond(), 1));
+                line.put(kind + "_filled", round(rate.filled(), 3));
+            });
+            double packed = rates.get("packed").realTokensPerSecond();
+            line.put("packed_to_full", round(packed / rates.get("full").realTokensPerSecond(), 3));
+            line.put(
+                    "packed_to_padded",
+                    round(packed / rates.get("padded").realTokensPerSecond(), 3));
+            return line;
+        }
+
         private Map<String, Object> measure() {
             Kernels kernels = Kernels.select(device.choice());
             long start = System.nanoTime();
@@ -142,6 +169,9 @@ final class BenchCommand implements Runnable {
                 double loadSeconds = (System.nanoTime() - start) / 1e9;
                 Path path = Path.of(model);
                 LlamaConfig config = shape != null ? shape : LlamaConfig.read(Models.folder(path));
+                if (packing) {
+                    return packing(loaded);
+                }
                 TrainBench.Result result =
                         TrainBench.run(
                                 loaded, config, batch, seq, rank, checkpointing, warm, steps);

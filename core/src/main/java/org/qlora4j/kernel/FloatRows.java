@@ -3,6 +3,7 @@ package org.qlora4j.kernel;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.ByteOrder;
+import java.util.Arrays;
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.IntVector;
 import jdk.incubator.vector.ShortVector;
@@ -77,8 +78,14 @@ record FloatRows(MemorySegment memory, boolean bf16) {
 
     /** Sets elements to 0. */
     void clear(long from, long to) {
-        int width = bf16 ? 2 : 4;
-        memory.asSlice(from * width, (to - from) * width).fill((byte) 0);
+        FloatVector zero = FloatVector.zero(FLOATS);
+        long at = from;
+        for (; at <= to - LANES; at += LANES) {
+            store(zero, at);
+        }
+        for (; at < to; at++) {
+            set(at, 0);
+        }
     }
 
     /** The bits of the nearest bf16 value, as a float's. */
@@ -124,26 +131,27 @@ record FloatRows(MemorySegment memory, boolean bf16) {
         return max;
     }
 
+    /** A length rounded up to whole vectors. */
+    static int wholeVectors(int length) {
+        return (length + LANES - 1) / LANES * LANES;
+    }
+
     /**
-     * Turns each x of a row into {@code exp((x - max) * scale)}. A method by itself, as is {@link
-     * #storeScaled}: in a longer one the JVM leaves vectors as objects, at a third of the speed.
+     * Turns each x of a row in {@link #scratch} into {@code exp((x - max) * scale)}. A method by
+     * itself, as is {@link #storeScaled}: in a longer one the JVM leaves vectors as objects, at a
+     * third of the speed.
      *
      * @return their sum
      */
     static float exponentials(float[] row, int length, float max, float scale) {
+        Arrays.fill(row, length, wholeVectors(length), Float.NEGATIVE_INFINITY); // 0 in the sum
         FloatVector sums = FloatVector.zero(FLOATS);
-        int i = 0;
-        for (; i <= length - LANES; i += LANES) {
+        for (int i = 0; i < length; i += LANES) {
             FloatVector y = FastExp.of(FloatVector.fromArray(FLOATS, row, i).sub(max).mul(scale));
             y.intoArray(row, i);
             sums = sums.add(y);
         }
-        float sum = sum(sums);
-        for (; i < length; i++) {
-            row[i] = (float) Math.exp((row[i] - max) * scale);
-            sum += row[i];
-        }
-        return sum;
+        return sum(sums);
     }
 
     /** Writes a row, each value times a factor. */
@@ -157,10 +165,13 @@ record FloatRows(MemorySegment memory, boolean bf16) {
         }
     }
 
-    /** This thread's room for a row of so many floats; its content is whatever was there. */
+    /**
+     * This thread's room for a row of so many floats and its padding to whole vectors; its content
+     * is whatever was there.
+     */
     static float[] scratch(int length) {
         float[] scratch = SCRATCH.get();
-        if (scratch.length < length) {
+        if (scratch.length < length + LANES) {
             scratch = new float[length + LANES];
             SCRATCH.set(scratch);
         }

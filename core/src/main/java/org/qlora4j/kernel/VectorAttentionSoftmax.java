@@ -74,7 +74,9 @@ record VectorAttentionSoftmax(Workers workers, AttentionSoftmax reference)
                 mask,
                 (row, start) -> {
                     int first = mask.first(row);
-                    int n = mask.end(row) - first;
+                    int seen = mask.end(row) - first;
+                    // p is 0 beyond, and so is what comes of it: whole vectors need no tail
+                    int n = Math.min(FloatRows.wholeVectors(seen), mask.keys() - first);
                     ds.clear(start, start + first);
                     gradient(ps, ds, start + first, n, (float) scale);
                     ds.clear(start + first + n, start + mask.keys());

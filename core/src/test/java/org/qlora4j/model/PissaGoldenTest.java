@@ -144,7 +144,7 @@ class PissaGoldenTest {
             assertThat(saved.config().scalingOf(PATHS.getFirst()))
                     .isCloseTo(lora.scalingOf(PATHS.getFirst()), Offset.offset(1e-12));
             for (String path : PATHS) {
-                LoraFactors update = linear(plain, path).update().lora();
+                LoraFactors update = Objects.requireNonNull(linear(plain, path).update()).lora();
                 Tensor delta = update.b().value().mm(update.a().value()).times(update.scale());
                 Close.assertClose(path, delta, peft.tensor(name + ".delta." + path), 1e-3, 0);
             }

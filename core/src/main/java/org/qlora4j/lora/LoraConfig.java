@@ -74,7 +74,7 @@ public record LoraConfig(
                 @JsonPropertyDescription(
                         "Start values: true (A Kaiming uniform, B 0), gaussian (A normal, B 0), pissa (A and B the"
                                 + " principal part of the weight, the base its rest), or pissa_niter_16 (the same,"
-                                + " nearly, much faster). With pissa, lora_dropout should be 0.")
+                                + " nearly, by randomized iterations). With pissa, lora_dropout should be 0.")
                 LoraInit initLoraWeights,
         @JsonProperty("use_dora")
                 @JsonPropertyDescription(

@@ -178,7 +178,7 @@ public final class TrainingRun {
                             .formatted(
                                     pissa.json(),
                                     pissa.iterations() == null
-                                            ? "; pissa_niter_16 is much faster on large models"
+                                            ? "; on large models try pissa_niter_16, which only approximates them"
                                             : ""));
         }
         return loadFrom(config, false, start == null ? null : start.folder());

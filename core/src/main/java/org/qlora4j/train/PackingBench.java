@@ -64,17 +64,19 @@ public final class PackingBench {
                 LoraAdapter.create(lora, model.linears(), model.parameters(), model.compute(), 0)) {
             Map<String, Double> seconds = new LinkedHashMap<>();
             for (int i = 0; i < count; i++) {
-                for (String kind : batches.keySet()) {
+                for (Map.Entry<String, List<Batch>> kind : batches.entrySet()) {
                     long start = System.nanoTime();
-                    MicroBatch.backward(model, batches.get(kind).get(i), checkpointing, i);
+                    MicroBatch.backward(model, kind.getValue().get(i), checkpointing, i);
                     Engine.synchronize();
                     if (i >= warm) {
-                        seconds.merge(kind, (System.nanoTime() - start) / 1e9, Double::sum);
+                        seconds.merge(
+                                kind.getKey(), (System.nanoTime() - start) / 1e9, Double::sum);
                     }
                 }
             }
-            seconds.forEach((kind, spent) ->
-                    rates.put(kind, rate(batches.get(kind).subList(warm, count), spent)));
+            batches.forEach((kind, all) ->
+                    rates.put(
+                            kind, rate(all.subList(warm, count), seconds.getOrDefault(kind, 0.0))));
         }
         return rates;
     }

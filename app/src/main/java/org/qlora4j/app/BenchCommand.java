@@ -141,11 +141,12 @@ final class BenchCommand implements Runnable {
                 line.put(kind + "_real_tok_s", round(rate.realTokensPerSecond(), 1));
                 line.put(kind + "_filled", round(rate.filled(), 3));
             });
-            double packed = rates.get("packed").realTokensPerSecond();
-            line.put("packed_to_full", round(packed / rates.get("full").realTokensPerSecond(), 3));
-            line.put(
-                    "packed_to_padded",
-                    round(packed / rates.get("padded").realTokensPerSecond(), 3));
+            rates.forEach((kind, rate) -> {
+                if (!kind.equals("packed")) {
+                    double packed = rates.getOrDefault("packed", rate).realTokensPerSecond();
+                    line.put("packed_to_" + kind, round(packed / rate.realTokensPerSecond(), 3));
+                }
+            });
             return line;
         }
 

@@ -18,7 +18,7 @@ import picocli.CommandLine.Spec;
         name = "shrink",
         description =
                 "Make a smaller model out of a larger one's tensors. It must be trained afterwards: qlora train with"
-                        + " full_finetune, best with the larger one as train.distill_teacher.")
+                        + " full_finetune, best with the larger one as distill.teacher.")
 final class ShrinkCommand implements Callable<Integer> {
     @Option(
             names = "--model",

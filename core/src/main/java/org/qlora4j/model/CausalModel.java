@@ -77,9 +77,6 @@ public sealed interface CausalModel extends AutoCloseable permits Llama {
     /** Dtype of the values between layers. */
     DType compute();
 
-    /** An empty cache with room for some positions of each sequence. */
-    KeyValueCache newCache(int batch, int capacity);
-
     /** An empty cache of texts that are continued together, whatever their lengths. */
     StreamCache newStreamCache(int rows);
 

@@ -321,12 +321,6 @@ public final class Llama implements CausalModel {
     }
 
     @Override
-    public KeyValueCache newCache(int batch, int capacity) {
-        return new KeyValueCache(
-                config.layers(), batch, capacity, config.kvHeads(), config.headDim(), compute);
-    }
-
-    @Override
     public StreamCache newStreamCache(int rows) {
         return new StreamCache(config.layers(), rows, config.kvHeads(), config.headDim(), compute);
     }

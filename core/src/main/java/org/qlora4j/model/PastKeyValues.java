@@ -6,8 +6,7 @@ import org.qlora4j.autograd.Tape;
 import org.qlora4j.autograd.Var;
 
 /** What a model has seen before the positions it is given, when it generates. */
-public sealed interface PastKeyValues
-        permits KeyValueCache, StreamCache, StreamCache.FirstPositions {
+public sealed interface PastKeyValues permits StreamCache, StreamCache.FirstPositions {
     /** Rotary angles of the next {@code time} positions; the tape owns the handles. */
     Rotary.Table angles(Tape tape, RotaryTables rotary, int time);
 

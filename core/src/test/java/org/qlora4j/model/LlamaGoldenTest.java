@@ -96,13 +96,15 @@ class LlamaGoldenTest {
         Golden golden = Golden.open(folder.resolve("expected.safetensors"));
         try (TensorScope scope = TensorScope.open();
                 CausalModel model = Models.load(folder, NOT_QUANTIZED, DType.F32);
-                KeyValueCache cache = model.newCache(1, 24)) {
+                StreamCache cache = model.newStreamCache(1)) {
             Tensor ids = golden.tensor("input_ids").narrow(0, 0, 1);
             Tensor expected = golden.tensor("logits").select(0, 0);
             for (int t = 0; t < 24; t++) {
+                cache.reserve(t + 1);
+                PastKeyValues past = t == 0 ? cache.fill(0, 1) : cache;
                 try (Tape tape = Tape.inference();
                         AttentionMask mask = new AttentionMask(1, 1, t + 1, null)) {
-                    Var hidden = model.hidden(tape, ids.narrow(1, t, 1), mask, cache, false);
+                    Var hidden = model.hidden(tape, ids.narrow(1, t, 1), mask, past, false);
                     Close.assertClose(
                             "logits " + t,
                             model.logits(hidden.value()),

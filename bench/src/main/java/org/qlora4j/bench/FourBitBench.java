@@ -1,94 +1,79 @@
 package org.qlora4j.bench;
 
-import java.util.Locale;
-import org.qlora4j.kernel.Kernels;
+import org.openjdk.jmh.annotations.Benchmark;
+import org.openjdk.jmh.annotations.Param;
+import org.qlora4j.kernel.BlockScales;
+import org.qlora4j.kernel.CodeTable;
+import org.qlora4j.kernel.FourBit;
 import org.qlora4j.quant.QuantConfig;
 import org.qlora4j.quant.QuantizedMatrix;
 import org.qlora4j.tensor.DType;
-import org.qlora4j.tensor.Engine;
 import org.qlora4j.tensor.Tensor;
-import org.qlora4j.tensor.TensorScope;
 import org.qlora4j.tensor.Tensors;
 
 /**
- * Times what is done with 4-bit weights at the shapes of two models: decoding to bf16, and the
- * product with one row beside libtorch's product with the decoded weight. Run it by {@code
- * bench/kernels.sh}.
+ * {@link FourBit}: a weight to NF4 and, with double quantization, back to the compute dtype.
+ * Elements are weights.
  */
-public final class FourBitBench {
-    private static final int[][] SHAPES = {
-        {576, 576}, {1536, 576}, {576, 1536}, {2048, 2048}, {5632, 2048}
-    };
-    private static final double SECONDS = 0.3;
+public class FourBitBench extends TwinBench {
+    private static final QuantConfig CONFIG = QuantConfig.DEFAULT;
+    private static final CodeTable TABLE = CONFIG.type().table();
 
-    private FourBitBench() {}
+    @Param({"q_proj", "gate_proj"})
+    public String linear = "q_proj";
 
-    public static void main(String[] args) {
-        Engine.run(() -> {
-            System.out.printf(
-                    "kernels: %s (%s)%n", Kernels.current().name(), Kernels.current().reason());
-            System.out.printf(
-                    "%-12s %14s %14s %14s%n",
-                    "out x in", "decode Gw/s", "4-bit row Gw/s", "bf16 row Gw/s");
-            for (int[] shape : SHAPES) {
-                measure(shape[0], shape[1]);
-            }
-        });
+    private FourBit kernel;
+    private QuantizedMatrix matrix;
+    private Tensor weight;
+    private Tensor codes;
+    private Tensor absmax;
+    private Tensor decoded;
+
+    @Override
+    void prepare() {
+        kernel = timed.fourBit();
+        int[] features = shape.linear(linear);
+        weight = normal(1, 0.02, features[0], features[1]);
+        matrix = QuantizedMatrix.quantize(weight, CONFIG);
+        codes = Tensors.empty(DType.U8, weight.count() / 2);
+        absmax = Tensors.full(Double.NaN, DType.F32, weight.count() / CONFIG.blockSize());
+        decoded = unwritten(features[0], features[1]);
+
+        Tensor expectedCodes = Tensors.empty(DType.U8, codes.shape());
+        Tensor expectedAbsmax = Tensors.empty(DType.F32, absmax.shape());
+        Tensor expected = Tensors.empty(dtype, decoded.shape());
+        quantize(kernel, codes, absmax);
+        quantize(reference.fourBit(), expectedCodes, expectedAbsmax);
+        Answer.requireSame("codes", codes, expectedCodes);
+        Answer.requireSame("absmax", absmax, expectedAbsmax);
+        dequantize(kernel, decoded);
+        dequantize(reference.fourBit(), expected);
+        Answer.requireSame("weights", decoded, expected);
     }
 
-    private static void measure(int out, int in) {
-        try (TensorScope scope = TensorScope.open();
-                QuantizedMatrix weight =
-                        QuantizedMatrix.quantize(
-                                Tensors.normal(1, 0.02, out, in), QuantConfig.DEFAULT)) {
-            Tensor decoded = weight.dequantize(DType.BF16);
-            Tensor x = Tensors.normal(2, 1, 1, in).to(DType.BF16);
-            double fused = Double.NaN;
-            if (weight.multipliesFewRows(x.dtype(), 1)) {
-                Tensor product = Tensors.empty(x.dtype(), 1, out);
-                weight.multiplyInto(x, product);
-                check(product, x.linear(decoded, null));
-                fused = rate(out, in, () -> weight.multiplyInto(x, product));
-            }
-            System.out.printf(
-                    Locale.ROOT,
-                    "%-12s %14.1f %14.1f %14.1f%n",
-                    out + " x " + in,
-                    rate(out, in, () -> weight.dequantizeInto(decoded)),
-                    fused,
-                    rate(out, in, () -> x.linear(decoded, null)));
-        }
+    @Override
+    void free() {
+        matrix.close();
     }
 
-    private static void check(Tensor actual, Tensor expected) {
-        float[] a = actual.toFloats();
-        float[] e = expected.toFloats();
-        double largest = 0;
-        double worst = 0;
-        for (int i = 0; i < e.length; i++) {
-            largest = Math.max(largest, Math.abs(e[i]));
-            worst = Math.max(worst, Math.abs(a[i] - e[i]));
-        }
-        if (!(worst <= 0.02 * largest)) { // both round to bf16
-            throw new IllegalStateException("wrong product: off by " + worst + " of " + largest);
-        }
+    private void quantize(FourBit by, Tensor codesOut, Tensor absmaxOut) {
+        by.quantize(weight, TABLE, CONFIG.blockSize(), codesOut, absmaxOut);
     }
 
-    /** Billions of weights a second, the median of runs of some milliseconds each. */
-    private static double rate(int out, int in, Runnable action) {
-        double[] seconds = new double[9];
-        for (int run = 0; run < seconds.length; run++) {
-            long start = System.nanoTime();
-            int calls = 0;
-            while (System.nanoTime() - start < SECONDS * 1e9) {
-                try (TensorScope scope = TensorScope.open()) {
-                    action.run();
-                }
-                calls++;
-            }
-            seconds[run] = (System.nanoTime() - start) / 1e9 / calls;
-        }
-        java.util.Arrays.sort(seconds);
-        return (double) out * in / seconds[seconds.length / 2] / 1e9;
+    private void dequantize(FourBit by, Tensor out) {
+        BlockScales scales = matrix.scales();
+        by.dequantize(matrix.codes(), scales, TABLE, CONFIG.blockSize(), out);
+    }
+
+    @Benchmark
+    public void quantize(Work work) {
+        quantize(kernel, codes, absmax);
+        work.add(weight.count(), bytes(weight, codes, absmax));
+    }
+
+    @Benchmark
+    public void dequantize(Work work) {
+        dequantize(kernel, decoded);
+        work.add(weight.count(), matrix.byteSize() + bytes(decoded));
     }
 }

@@ -146,7 +146,15 @@ public record Kernels(
         return withFourBit(device, "reference", reason, new ReferenceFourBit());
     }
 
-    static Kernels choose(Device device, String wanted) {
+    /**
+     * The set of that name, to be compared or timed beside another; what this process computes with
+     * stays {@link #current}.
+     *
+     * @param wanted auto, reference, vector or cuda
+     * @throws ConfigException if there is no such set, or not for this device
+     * @throws DeviceException if it cannot run here: what is missing
+     */
+    public static Kernels choose(Device device, String wanted) {
         return switch (wanted) {
             case "auto" -> device.cuda() ? fastestOnCuda(device) : fastestOnCpu();
             case "reference" -> reference(device, "asked for by qlora.kernels");

@@ -48,7 +48,8 @@ public enum QuantType {
         this.table = new CodeTable(levels, thresholds, codeOfPosition);
     }
 
-    CodeTable table() {
+    /** Levels, thresholds and codes as kernels take them. */
+    public CodeTable table() {
         return table;
     }
 

@@ -13,7 +13,6 @@ import org.qlora4j.error.ConfigException;
 import org.qlora4j.generate.GenerationConfig;
 import org.qlora4j.generate.SampleConfig;
 import org.qlora4j.generate.SampleProgress;
-import org.qlora4j.quant.QuantConfig;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
@@ -28,18 +27,7 @@ import picocli.CommandLine.Spec;
 final class DataSampleCommand implements Callable<Integer> {
     private static final SampleConfig DEFAULT = SampleConfig.DEFAULT;
 
-    @Option(
-            names = "--model",
-            required = true,
-            paramLabel = "DIR|FILE.gguf",
-            description = "The model, with tokenizer.json and its chat template beside it.")
-    Path model = Path.of("");
-
-    @Option(
-            names = "--adapter",
-            paramLabel = "DIR",
-            description = "A PEFT adapter to put on it, or a run folder of qlora train.")
-    @Nullable Path adapter;
+    @Mixin WriterOptions writer = new WriterOptions();
 
     @Option(
             names = "--out",
@@ -97,8 +85,6 @@ final class DataSampleCommand implements Callable<Integer> {
             description = "Hold the weights in 4 bits: less memory, fewer tokens a second.")
     boolean quantize;
 
-    @Mixin DeviceOption device = new DeviceOption();
-
     @Spec @Nullable CommandSpec spec;
 
     @Override
@@ -116,21 +102,10 @@ final class DataSampleCommand implements Callable<Integer> {
                                 .withMaxNewTokens(maxNewTokens)
                                 .sampling(temperature, topP, seed));
         OutputFile.require(out, overwrite);
-        QuantConfig paper = QuantConfig.DEFAULT;
-        QuantConfig weights =
-                new QuantConfig(
-                        quantize,
-                        paper.type(),
-                        paper.doubleQuant(),
-                        paper.blockSize(),
-                        paper.computeDtype());
         SampleProgress[] last = new SampleProgress[1];
         List<List<Map<String, String>>> written;
-        try (LanguageModel loaded = LanguageModel.load(model, weights, device.choice());
+        try (LanguageModel loaded = writer.load(quantize);
                 StatusLine status = new StatusLine(commandLine.getErr(), Terminal.current())) {
-            if (adapter != null) {
-                loaded.withAdapter(adapter);
-            }
             written =
                     loaded.sampleConversations(
                             config,
@@ -144,7 +119,9 @@ final class DataSampleCommand implements Callable<Integer> {
             throw ConfigException.of(
                     "%s wrote no whole conversation in %d attempts (%s); raise --max-new-tokens,"
                             + " lower --temperature, or use a model that was trained to chat",
-                    model, end == null ? 0 : end.begun(), end == null ? "" : dropped(end));
+                    writer.model.path,
+                    end == null ? 0 : end.begun(),
+                    end == null ? "" : dropped(end));
         }
         OutputFile.write(
                 out, written.stream().map(messages -> Map.of("messages", messages)).toList());

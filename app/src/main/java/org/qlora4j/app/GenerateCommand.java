@@ -19,7 +19,6 @@ import org.qlora4j.data.Row;
 import org.qlora4j.error.ConfigException;
 import org.qlora4j.generate.GenerationConfig;
 import org.qlora4j.generate.StopReason;
-import org.qlora4j.quant.QuantConfig;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
@@ -38,18 +37,7 @@ import picocli.CommandLine.Spec;
 final class GenerateCommand implements Callable<Integer> {
     private static final GenerationConfig DEFAULT = GenerationConfig.DEFAULT;
 
-    @Option(
-            names = "--model",
-            required = true,
-            paramLabel = "DIR|FILE.gguf",
-            description = "The model, with tokenizer.json beside it.")
-    Path model = Path.of("");
-
-    @Option(
-            names = "--adapter",
-            paramLabel = "DIR",
-            description = "A PEFT adapter to put on it, or a run folder of qlora train.")
-    @Nullable Path adapter;
+    @Mixin WriterOptions writer = new WriterOptions();
 
     @Option(
             names = "--prompt",
@@ -128,8 +116,6 @@ final class GenerateCommand implements Callable<Integer> {
             description = "Keep the weights as in the checkpoint instead of 4 bits.")
     boolean noQuantize;
 
-    @Mixin DeviceOption device = new DeviceOption();
-
     @ParentCommand @Nullable QloraCommand qlora;
     @Spec @Nullable CommandSpec spec;
 
@@ -150,10 +136,7 @@ final class GenerateCommand implements Callable<Integer> {
             return ExitCode.OK;
         }
         String text = "-".equals(prompt) ? read(System.in) : String.valueOf(prompt);
-        try (LanguageModel loaded = LanguageModel.load(model, quantization(), device.choice())) {
-            if (adapter != null) {
-                loaded.withAdapter(adapter);
-            }
+        try (LanguageModel loaded = writer.load(!noQuantize)) {
             if (exactHead) {
                 loaded.withExactHead();
             }
@@ -189,10 +172,7 @@ final class GenerateCommand implements Callable<Integer> {
     private void answerAll(PromptFile file, GenerationConfig config, PrintWriter out) {
         List<Row> rows = file.read();
         PrintWriter err = Objects.requireNonNull(spec, "picocli sets it").commandLine().getErr();
-        try (LanguageModel loaded = LanguageModel.load(model, quantization(), device.choice())) {
-            if (adapter != null) {
-                loaded.withAdapter(adapter);
-            }
+        try (LanguageModel loaded = writer.load(!noQuantize)) {
             out.println(file.answer(loaded, rows, system, raw, config, err));
         }
     }
@@ -240,16 +220,6 @@ final class GenerateCommand implements Callable<Integer> {
                         temperature == null ? DEFAULT.temperature() : temperature,
                         topP == null ? DEFAULT.topP() : topP,
                         seed == null ? DEFAULT.seed() : seed);
-    }
-
-    private QuantConfig quantization() {
-        QuantConfig paper = QuantConfig.DEFAULT;
-        return new QuantConfig(
-                !noQuantize,
-                paper.type(),
-                paper.doubleQuant(),
-                paper.blockSize(),
-                paper.computeDtype());
     }
 
     /** Everything on standard input, without the line end that shells put behind it. */

@@ -1,6 +1,5 @@
 package org.qlora4j.app;
 
-import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
@@ -24,12 +23,7 @@ import picocli.CommandLine.Spec;
                 "Measure how well a model predicts the answers in a file: perplexity per token, and bits per byte, which"
                         + " compare models of different vocabularies too.")
 final class PerplexityCommand implements Callable<Integer> {
-    @Option(
-            names = "--model",
-            required = true,
-            paramLabel = "DIR|FILE.gguf",
-            description = "The model.")
-    Path model = Path.of("");
+    @Mixin ModelOption model = new ModelOption();
 
     @Option(
             names = "--data",
@@ -56,14 +50,15 @@ final class PerplexityCommand implements Callable<Integer> {
     @Override
     public Integer call() {
         List<String> settings = new ArrayList<>(words);
-        settings.add("model.model_name_or_path=" + model);
+        settings.add("model.model_name_or_path=" + model.path);
         settings.add("model.device=" + device.choice().key());
         settings.add("data.dataset=" + data);
         settings.add("quantization.load_in_4bit=" + !noQuantize);
         RunConfig config = RunConfig.of(settings.toArray(String[]::new));
         QuantConfig quantization = config.quantization();
         Perplexity.Result result =
-                Perplexity.measure(model, quantization, config.data(), config.model().device());
+                Perplexity.measure(
+                        model.path, quantization, config.data(), config.model().device());
         Objects.requireNonNull(spec, "picocli sets it")
                 .commandLine()
                 .getOut()
@@ -71,7 +66,7 @@ final class PerplexityCommand implements Callable<Integer> {
                         String.format(
                                 Locale.ROOT,
                                 "%s: perplexity %.3f per token, %.4f bits per byte (%d examples, %d tokens, %d bytes)",
-                                model,
+                                model.path,
                                 result.perToken(),
                                 result.bitsPerByte(),
                                 result.examples(),

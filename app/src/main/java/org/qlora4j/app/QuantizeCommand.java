@@ -9,6 +9,7 @@ import org.qlora4j.model.ModelFolder;
 import org.qlora4j.quant.QuantConfig;
 import org.qlora4j.quant.QuantType;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Spec;
@@ -21,12 +22,7 @@ import picocli.CommandLine.Spec;
 final class QuantizeCommand implements Callable<Integer> {
     private static final QuantConfig PAPER = QuantConfig.DEFAULT;
 
-    @Option(
-            names = "--model",
-            required = true,
-            paramLabel = "DIR|FILE.gguf",
-            description = "The model.")
-    Path model = Path.of("");
+    @Mixin ModelOption model = new ModelOption();
 
     @Option(
             names = "--out",
@@ -61,7 +57,7 @@ final class QuantizeCommand implements Callable<Integer> {
                         !noDoubleQuant,
                         blockSize == null ? PAPER.blockSize() : blockSize,
                         PAPER.computeDtype());
-        long bytes = ModelFolder.quantize(model, config, out);
+        long bytes = ModelFolder.quantize(model.path, config, out);
         Objects.requireNonNull(spec, "picocli sets it")
                 .commandLine()
                 .getOut()

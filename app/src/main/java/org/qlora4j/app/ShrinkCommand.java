@@ -9,6 +9,7 @@ import org.jspecify.annotations.Nullable;
 import org.qlora4j.model.ShrinkConfig;
 import org.qlora4j.model.Shrinker;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Spec;
@@ -20,12 +21,7 @@ import picocli.CommandLine.Spec;
                 "Make a smaller model out of a larger one's tensors. It must be trained afterwards: qlora train with"
                         + " full_finetune, best with the larger one as distill.teacher.")
 final class ShrinkCommand implements Callable<Integer> {
-    @Option(
-            names = "--model",
-            required = true,
-            paramLabel = "DIR|FILE.gguf",
-            description = "The larger model.")
-    Path model = Path.of("");
+    @Mixin ModelOption model = new ModelOption();
 
     @Option(
             names = "--out",
@@ -65,7 +61,7 @@ final class ShrinkCommand implements Callable<Integer> {
     public Integer call() {
         Shrinker.Result result =
                 Shrinker.shrink(
-                        model,
+                        model.path,
                         new ShrinkConfig(vocabularySize, layers, hiddenSize, intermediateSize),
                         out);
         Objects.requireNonNull(spec, "picocli sets it")

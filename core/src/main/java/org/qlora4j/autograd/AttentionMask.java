@@ -15,7 +15,7 @@ import org.qlora4j.tensor.Tensor;
  */
 public final class AttentionMask implements AutoCloseable {
     /** Queries of a block. */
-    public static final int BLOCK = 128;
+    static final int BLOCK = 128;
 
     /** Scores of a block at most, unless one sequence alone has more: what caches hold. */
     private static final long MOST_SCORES = 2L << 20;
@@ -121,7 +121,7 @@ public final class AttentionMask implements AutoCloseable {
     }
 
     /** How many sequences a block takes at most, by their scores. */
-    public static long sequencesOfBlock(long heads, int rows, int keys) {
+    static long sequencesOfBlock(long heads, int rows, int keys) {
         return Math.max(1, MOST_SCORES / (heads * rows * Math.max(1, keys)));
     }
 

@@ -3,7 +3,7 @@ package org.qlora4j.train;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import org.qlora4j.autograd.AttentionMask;
+import org.qlora4j.autograd.AttentionMemory;
 import org.qlora4j.autograd.CrossEntropy;
 import org.qlora4j.autograd.Dropout;
 import org.qlora4j.lora.LoraAdapter;
@@ -214,7 +214,7 @@ final class StepMemory {
         ledger.hold("k.turned", keys());
         linear("v", "v_proj", keys(), model.hiddenSize());
         ledger.hold("attended", queries());
-        ledger.passing(2 * keys() + blocks(1) + 2 * queriesOfBlock());
+        ledger.passing(attention().forward());
         linear("o", "o_proj", hidden(), (long) model.heads() * model.headDim());
         ledger.hold("h", hidden());
         ledger.hold("y2", hidden());
@@ -242,20 +242,9 @@ final class StepMemory {
         return Math.max(Dropout.bytes(rows * in, width), 2 * values(in));
     }
 
-    /** Matrices of the queries of a block and their keys. */
-    private long blocks(int count) {
-        return count * rowsOfBlock() * time * model.heads() * width;
-    }
-
-    private long queriesOfBlock() {
-        return rowsOfBlock() * model.heads() * model.headDim() * width;
-    }
-
-    /** Rows of queries that attention works on at once, over all sequences of the block. */
-    private long rowsOfBlock() {
-        int ofOne = (int) Math.min(time, AttentionMask.BLOCK);
-        long sequences = AttentionMask.sequencesOfBlock(model.heads(), ofOne, (int) time);
-        return ofOne * Math.min(rows / time, sequences);
+    private AttentionMemory attention() {
+        return new AttentionMemory(
+                rows / time, time, model.heads(), model.kvHeads(), model.headDim(), width);
     }
 
     private void loss() {
@@ -300,8 +289,7 @@ final class StepMemory {
         ledger.hold("g.q.turned", queries());
         ledger.hold("g.k.turned", keys());
         ledger.hold("g.v", keys());
-        long wide = 2 * keys() / width * F32; // sums of the gradients of keys and values
-        ledger.passing(2 * keys() + wide + blocks(2) + 4 * queriesOfBlock());
+        ledger.passing(attention().backward());
         ledger.free("g.attended", "q.turned", "k.turned", "attended");
         linearBackward("v", "v_proj", "g.v", "g.y1", hidden());
         ledger.free("g.v", "v");

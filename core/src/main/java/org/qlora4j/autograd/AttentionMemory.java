@@ -1,0 +1,48 @@
+package org.qlora4j.autograd;
+
+/**
+ * Bytes that {@link Attention} holds at its worst while it runs, beside its arguments and results:
+ * for plans of memory. Who changes what attention makes changes it here.
+ *
+ * @param batch sequences
+ * @param time queries, and keys, of each
+ * @param heads query heads
+ * @param kvHeads key heads
+ * @param headDim width of a head
+ * @param width bytes of a value, 2 or 4
+ */
+public record AttentionMemory(
+        long batch, long time, long heads, long kvHeads, long headDim, int width) {
+    /** Keys and values, heads first; of a block the scores, the queries and what they get. */
+    public long forward() {
+        return 2 * keys() + scoresOfBlock() + 2 * queriesOfBlock();
+    }
+
+    /**
+     * Keys and values, heads first, and the sums of their gradients in f32; of a block the
+     * probabilities and their gradient, and queries, results and the gradients of both.
+     */
+    public long backward() {
+        long sums = 2 * keys() / width * Float.BYTES;
+        return 2 * keys() + sums + 2 * scoresOfBlock() + 4 * queriesOfBlock();
+    }
+
+    private long keys() {
+        return batch * time * kvHeads * headDim * width;
+    }
+
+    private long scoresOfBlock() {
+        return rowsOfBlock() * time * heads * width;
+    }
+
+    private long queriesOfBlock() {
+        return rowsOfBlock() * heads * headDim * width;
+    }
+
+    /** Queries that are worked on at once, over all sequences of the block. */
+    private long rowsOfBlock() {
+        int ofOne = (int) Math.min(time, AttentionMask.BLOCK);
+        long sequences = AttentionMask.sequencesOfBlock(heads, ofOne, (int) time);
+        return ofOne * Math.min(batch, sequences);
+    }
+}

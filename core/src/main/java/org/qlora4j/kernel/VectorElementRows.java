@@ -9,6 +9,9 @@ record VectorElementRows(Workers workers, ElementRows reference) implements Elem
     /** Elements of one task: a step of generation is one, and stays on the thread that asks. */
     private static final int TASK = 1 << 14;
 
+    /** Elements whose exponentials are made at once; they stay in the nearest cache. */
+    private static final int PIECE = 1 << 10;
+
     @Override
     public void add(Tensor a, Tensor b, Tensor out) {
         if (!FloatRows.reads(out.dtype())) {
@@ -47,24 +50,44 @@ record VectorElementRows(Workers workers, ElementRows reference) implements Elem
                 tasks(n),
                 task -> {
                     long end = Math.min(n, (task + 1L) * TASK);
-                    long i = (long) task * TASK;
-                    for (; i <= end - FloatRows.LANES; i += FloatRows.LANES) {
-                        FloatVector silu = silu(gates.load(i));
-                        target.store(target.round(silu).mul(ups.load(i)), i);
-                    }
-                    for (; i < end; i++) {
-                        float x = gates.get(i);
-                        float silu = silu(FloatVector.broadcast(FloatRows.FLOATS, x)).lane(0);
-                        target.set(i, target.round(silu) * ups.get(i));
+                    for (long i = (long) task * TASK; i < end; i += PIECE) {
+                        int length = (int) Math.min(PIECE, end - i);
+                        float[] e = FloatRows.scratch(length);
+                        gates.copyRow(i, length, e);
+                        exponentials(e, length);
+                        gate(gates, e, ups, target, i, length);
                     }
                 });
     }
 
-    /** {@code x / (1 + exp(-x))}, by the exponential of a value of at most 0. */
-    private static FloatVector silu(FloatVector x) {
-        FloatVector e = FastExp.of(x.abs().neg());
-        FloatVector above = x.mul(e).blend(x, x.compare(VectorOperators.GE, 0f));
-        return above.div(e.add(1f));
+    /**
+     * Turns each x into {@code exp(-|x|)}, and what is behind them up to a whole vector too. A
+     * method by itself, as is {@link #gate(FloatRows, float[], FloatRows, FloatRows, long, int)}:
+     * in a longer one the JVM leaves vectors as objects, at a third of the speed.
+     */
+    private static void exponentials(float[] row, int length) {
+        for (int i = 0; i < length; i += FloatRows.LANES) {
+            FloatVector x = FloatVector.fromArray(FloatRows.FLOATS, row, i);
+            FastExp.of(x.abs().neg()).intoArray(row, i);
+        }
+    }
+
+    /** {@code x / (1 + exp(-x))} times up, by the exponential of a value of at most 0. */
+    private static void gate(
+            FloatRows gates, float[] e, FloatRows ups, FloatRows target, long start, int length) {
+        int i = 0;
+        for (; i <= length - FloatRows.LANES; i += FloatRows.LANES) {
+            FloatVector x = gates.load(start + i);
+            FloatVector y = FloatVector.fromArray(FloatRows.FLOATS, e, i);
+            FloatVector above = x.mul(y).blend(x, x.compare(VectorOperators.GE, 0f));
+            FloatVector silu = target.round(above.div(y.add(1f)));
+            target.store(silu.mul(ups.load(start + i)), start + i);
+        }
+        for (; i < length; i++) {
+            float x = gates.get(start + i);
+            float silu = (x >= 0 ? x : x * e[i]) / (e[i] + 1);
+            target.set(start + i, target.round(silu) * ups.get(start + i));
+        }
     }
 
     private static int tasks(long n) {

@@ -68,27 +68,44 @@ record VectorNormRows(Workers workers, NormRows reference) implements NormRows {
                 row -> {
                     long start = (long) row * n;
                     float scale = scales.getAtIndex(FLOAT, row);
-                    FloatVector dots = FloatVector.zero(FloatRows.FLOATS);
-                    int i = 0;
-                    for (; i <= n - FloatRows.LANES; i += FloatRows.LANES) {
-                        dots = dOut.load(start + i).mul(w.load(i)).fma(in.load(start + i), dots);
-                    }
-                    float dot = FloatRows.sum(dots);
-                    for (; i < n; i++) {
-                        dot += dOut.get(start + i) * w.get(i) * in.get(start + i);
-                    }
+                    float dot = dot(dOut, w, in, start, n);
                     float pull = dot * scale * scale / n; // of the mean, per unit of x
-                    for (i = 0; i <= n - FloatRows.LANES; i += FloatRows.LANES) {
-                        FloatVector d = dOut.load(start + i).mul(w.load(i));
-                        dIn.store(d.sub(in.load(start + i).mul(pull)).mul(scale), start + i);
-                    }
-                    for (; i < n; i++) {
-                        dIn.set(
-                                start + i,
-                                (dOut.get(start + i) * w.get(i) - in.get(start + i) * pull)
-                                        * scale);
-                    }
+                    gradient(dOut, w, in, dIn, start, n, scale, pull);
                 });
+    }
+
+    /** {@code sum(dy * weight * x)} of a row. */
+    private static float dot(FloatRows dy, FloatRows w, FloatRows x, long start, int n) {
+        FloatVector dots = FloatVector.zero(FloatRows.FLOATS);
+        int i = 0;
+        for (; i <= n - FloatRows.LANES; i += FloatRows.LANES) {
+            dots = dy.load(start + i).mul(w.load(i)).fma(x.load(start + i), dots);
+        }
+        float dot = FloatRows.sum(dots);
+        for (; i < n; i++) {
+            dot += dy.get(start + i) * w.get(i) * x.get(start + i);
+        }
+        return dot;
+    }
+
+    /** {@code (dy * weight - x * pull) * scale}. */
+    private static void gradient(
+            FloatRows dy,
+            FloatRows w,
+            FloatRows x,
+            FloatRows dx,
+            long start,
+            int n,
+            float scale,
+            float pull) {
+        int i = 0;
+        for (; i <= n - FloatRows.LANES; i += FloatRows.LANES) {
+            FloatVector d = dy.load(start + i).mul(w.load(i));
+            dx.store(d.sub(x.load(start + i).mul(pull)).mul(scale), start + i);
+        }
+        for (; i < n; i++) {
+            dx.set(start + i, (dy.get(start + i) * w.get(i) - x.get(start + i) * pull) * scale);
+        }
     }
 
     private void forEachRow(long rows, IntConsumer action) {

@@ -26,7 +26,7 @@ export LD_LIBRARY_PATH=$libraries${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
 export OMP_WAIT_POLICY=passive MALLOC_ARENA_MAX=2 LC_ALL=C.UTF-8
 
 java() {
-    "$work/jre/bin/java" --add-modules=jdk.incubator.vector --enable-native-access=ALL-UNNAMED -Xmx2g \
+    "$work/jre/bin/java" --add-modules=jdk.incubator.vector --enable-native-access=ALL-UNNAMED -XX:-UseProfiledLoopPredicate -Xmx2g \
         -Djava.awt.headless=true "-Dorg.bytedeco.javacpp.cachedir=$work/cache" "$@"
 }
 qlora() { java -cp "$work/lib/*" org.qlora4j.app.Main "$@"; }

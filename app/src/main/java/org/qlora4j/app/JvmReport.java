@@ -1,10 +1,11 @@
 package org.qlora4j.app;
 
+import com.sun.management.HotSpotDiagnosticMXBean;
 import java.lang.management.ManagementFactory;
 import java.util.List;
 import jdk.incubator.vector.FloatVector;
 
-/** The JVM of {@code qlora doctor}: version, flags, vector width, native access. */
+/** The JVM of {@code qlora doctor}: version, flags, vector width, native access, JIT. */
 final class JvmReport {
     private JvmReport() {}
 
@@ -24,7 +25,22 @@ final class JvmReport {
                 new Report("Vector API", vectorApi()),
                 new Report(
                         "native access",
-                        nativeAccess ? "on" : "off; add --enable-native-access=ALL-UNNAMED"));
+                        nativeAccess ? "on" : "off; add --enable-native-access=ALL-UNNAMED"),
+                new Report("loop predicates", loopPredicates()));
+    }
+
+    /** Profiled ones make C2 compile the vector kernels again and again. */
+    private static String loopPredicates() {
+        String option = "UseProfiledLoopPredicate";
+        try {
+            String value =
+                    ManagementFactory.getPlatformMXBean(HotSpotDiagnosticMXBean.class)
+                            .getVMOption(option)
+                            .getValue();
+            return Boolean.parseBoolean(value) ? "profiled; add -XX:-" + option : "plain";
+        } catch (IllegalArgumentException e) {
+            return "unknown: this JVM has no " + option;
+        }
     }
 
     private static String vectorApi() {

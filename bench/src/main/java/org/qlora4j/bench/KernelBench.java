@@ -7,6 +7,7 @@ import java.util.Locale;
 import org.openjdk.jmh.infra.BenchmarkParams;
 import org.openjdk.jmh.results.Result;
 import org.openjdk.jmh.results.RunResult;
+import org.openjdk.jmh.runner.NoBenchmarksException;
 import org.openjdk.jmh.runner.Runner;
 import org.openjdk.jmh.runner.RunnerException;
 import org.openjdk.jmh.runner.options.CommandLineOptionException;
@@ -49,7 +50,9 @@ public final class KernelBench {
     }
 
     private static IllegalStateException fail(Exception e) {
-        System.err.println("kernels: " + e.getMessage());
+        boolean unknown = e instanceof NoBenchmarksException; // which says nothing itself
+        String message = unknown ? "no benchmark has that name; -l lists them" : e.getMessage();
+        System.err.println("kernels: " + message);
         System.exit(2);
         return new IllegalStateException(e); // not reached
     }

@@ -23,13 +23,18 @@ import org.qlora4j.tokenize.TokenRefinement;
 import org.qlora4j.tokenize.Tokenizer;
 
 /**
- * The model that a run learns from. It is asked about each example once, alone and without padding,
- * so that its answer is a function of the example; answers are kept for later epochs, 8 bytes for
- * each of {@code top_k} at each trained token.
+ * The model that a run learns from. It is asked about each example once and alone, so that its
+ * answer is a function of the example; answers are kept for later epochs, 8 bytes for each of
+ * {@code top_k} at each trained token.
  */
 final class Teacher implements AutoCloseable {
-    /** Rows of logits at once. */
+    /** Rows of logits at once, a multiple of the padding. */
     private static final int CHUNK = 128;
+
+    /**
+     * Texts are made as long as a multiple of it: libtorch prepares a product anew for each length.
+     */
+    private static final int PADDING = 32;
 
     private final DistillConfig config;
     private final CausalModel model;
@@ -125,12 +130,13 @@ final class Teacher implements AutoCloseable {
                     example.file(), example.line(), ids.length, model.maxPositions());
         }
         TeacherTargets.Builder builder = new TeacherTargets.Builder(refinement);
+        int padded = Math.min((ids.length + PADDING - 1) / PADDING * PADDING, model.maxPositions());
         try (TensorScope scope = TensorScope.open();
-                AttentionMask mask = new AttentionMask(1, ids.length, ids.length, null);
+                AttentionMask mask = new AttentionMask(1, padded, padded, null);
                 Tape tape = Tape.inference()) {
-            Tensor input = Tensors.of(wide(ids), 1, ids.length);
+            Tensor input = Tensors.of(wide(ids, padded), 1, padded);
             Tensor hidden = model.hidden(tape, input, mask, null, false).value();
-            Tensor rows = hidden.view(ids.length, hidden.size(-1));
+            Tensor rows = hidden.view(padded, hidden.size(-1));
             Likely likely = new Likely(0, new float[0], new long[0], 1);
             int done = 0; // tokens of the example
             for (int t = 0; t < ids.length; t++) {
@@ -145,7 +151,7 @@ final class Teacher implements AutoCloseable {
                     }
                 } else {
                     if (likely.end() <= t - 1) {
-                        likely = likely(rows, t - 1, ids.length);
+                        likely = likely(rows, (t - 1) / PADDING * PADDING, padded);
                     }
                     builder.token(pieces, likely.ids(t - 1), likely.probabilities(t - 1));
                 }
@@ -201,8 +207,9 @@ final class Teacher implements AutoCloseable {
         }
     }
 
-    private static long[] wide(int[] ids) {
-        return Arrays.stream(ids).asLongStream().toArray();
+    /** Ids and what nothing before it sees, up to a length. */
+    private static long[] wide(int[] ids, int length) {
+        return Arrays.copyOf(Arrays.stream(ids).asLongStream().toArray(), length);
     }
 
     @Override

@@ -8,34 +8,45 @@ here=$(cd "$(dirname "$0")" && pwd)
 cd "$here/../.."
 teacher=$(cd "$1" && pwd)
 runs=runs/embedded-model
+system="You answer simple everyday questions in one short sentence."
 mkdir -p "$runs"
 
-# 1. Text: the teacher writes both sides of short conversations; the first file of 200 is held out.
+# 1. Text: the teacher writes both sides of short conversations. What two of them begin with counts once; every 20th is held out.
+sample() { # NAME SEED CONVERSATIONS BATCH TOKENS TEMPERATURE SYSTEM
+    ./qlora data sample --model "$teacher" --seed "$2" --conversations "$3" --batch "$4" --max-new-tokens "$5" \
+        --temperature "$6" --top-p 0.95 --system "$7" --out "$runs/part-$1.jsonl"
+}
 if [ "${2:-}" = sample ]; then
-    for seed in 1 2 3 4; do
-        ./qlora data sample --model "$teacher" --conversations 200 --batch 64 --max-new-tokens 96 --temperature 0.9 \
-            --top-p 0.95 --seed "$seed" --out "$runs/part-$seed.jsonl" \
-            --system "You are a helpful AI assistant. Answer in one or two short sentences."
+    for i in 1 2; do
+        about=; if [ "$i" = 2 ]; then about=" about animals and nature"; fi
+        sample "short-$i" "$i" 1000 128 64 0.75 "You answer simple everyday questions$about in one short sentence."
     done
-    gzip -9nc "$runs/part-1.jsonl" > "$here/held-out.jsonl.gz"
-    cat "$runs"/part-[2-4].jsonl | gzip -9nc > "$here/conversations.jsonl.gz"
+    for seed in 1 2 3 4; do
+        sample "longer-$seed" "$seed" 200 64 96 0.9 "You are a helpful AI assistant. Answer in one or two short sentences."
+    done
+    cat "$runs"/part-short-[12].jsonl "$runs"/part-longer-[1-4].jsonl |
+        awk '{ first = $0; sub(/.*"role":"system"\},/, "", first); sub(/,"role":"user".*/, "", first) }
+             !seen[tolower(first)]++' > "$runs/all.jsonl"
+    awk 'NR % 20 == 0' "$runs/all.jsonl" | gzip -9nc > "$here/held-out.jsonl.gz"
+    awk 'NR % 20 != 0' "$runs/all.jsonl" | gzip -9nc > "$here/conversations.jsonl.gz"
 fi
 
 # 2. A smaller model out of the teacher's tensors, which says what it is by its own system message.
 ./qlora shrink --model "$teacher" --out "$runs/pruned" --vocab-size 3072 --layers 0,1,8,15,22,29 --intermediate-size 640
-sed -i.old 's/You are a helpful AI assistant named SmolLM, trained by Hugging Face/You are a helpful AI assistant. Answer in one or two short sentences./' \
+sed -i.old "s/You are a helpful AI assistant named SmolLM, trained by Hugging Face/$system/" \
     "$runs/pruned/chat_template.jinja"
 rm "$runs/pruned/chat_template.jinja.old"
 
-# 3. Healed by the teacher's logits.
-./qlora train "$here/train.yaml" model.model_name_or_path="$runs/pruned" distill.teacher="$teacher" \
-    train.output_dir="$runs/healed"
+# 3. Healed: by the teacher's texts, then by its logits on them; QLORA_HEAP holds what it said.
+./qlora train "$here/train.yaml" model.model_name_or_path="$runs/pruned" train.output_dir="$runs/taught"
+QLORA_HEAP=${QLORA_HEAP:-2g} ./qlora train "$here/distill.yaml" model.model_name_or_path="$runs/taught/checkpoint-600" \
+    distill.teacher="$teacher" train.output_dir="$runs/healed"
 healed=$(ls -d "$runs"/healed/checkpoint-* | sort -V | tail -1)
 
 # 4. In 4 bits, as it ships.
 ./qlora quantize --model "$healed" --out "$runs/nf4"
 
-# 5. What a model card must report.
+# 5. What the model card reports.
 for model in "$teacher" "$runs/pruned" "$healed"; do
     ./qlora perplexity --model "$model" --data "$here/held-out.jsonl.gz" --no-quantize
 done

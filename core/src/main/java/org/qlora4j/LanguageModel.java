@@ -22,6 +22,7 @@ import org.qlora4j.kernel.Kernels;
 import org.qlora4j.lora.LoraAdapter;
 import org.qlora4j.lora.PeftAdapter;
 import org.qlora4j.model.CausalModel;
+import org.qlora4j.model.EmbeddedModel;
 import org.qlora4j.model.Models;
 import org.qlora4j.quant.QuantConfig;
 import org.qlora4j.tensor.DType;
@@ -64,6 +65,14 @@ public final class LanguageModel implements AutoCloseable {
         this.checkpointRows = model.vocabularySize();
         this.baseTokenizer = tokenizer;
         this.tokenizer = tokenizer;
+    }
+
+    /**
+     * The small chat model that comes with this library ({@link EmbeddedModel}); it needs no
+     * download and knows little.
+     */
+    public static LanguageModel embedded() {
+        return load(Path.of(EmbeddedModel.NAME));
     }
 
     /**

@@ -11,8 +11,8 @@ import org.qlora4j.kernel.DeviceChoice;
 /**
  * Which model is finetuned, and where it runs: section {@code model} of the settings.
  *
- * @param modelNameOrPath a checkpoint folder or a {@code .gguf} file; empty as long as it was not
- *     given
+ * @param modelNameOrPath a checkpoint folder, a {@code .gguf} file, a name on the hub or {@link
+ *     EmbeddedModel#NAME}; empty as long as it was not given
  * @param init where its weights come from
  * @param device where it runs
  * @param newTokens tokens that are added to its tokenizer and to its tables
@@ -20,7 +20,8 @@ import org.qlora4j.kernel.DeviceChoice;
 public record ModelConfig(
         @JsonProperty("model_name_or_path")
                 @JsonPropertyDescription(
-                        "The base model: a folder with config.json and *.safetensors, or a .gguf file.")
+                        "The base model: a folder with config.json and *.safetensors, a .gguf file, org/name on the Hugging"
+                                + " Face hub, or embedded, the small one that comes with qlora4j.")
                 String modelNameOrPath,
         @JsonProperty("init")
                 @JsonPropertyDescription(

@@ -17,11 +17,13 @@ public final class Models {
     private Models() {}
 
     /**
-     * The path itself where something stands there; else, for a name {@code org/name} of the hub,
-     * the folder it was downloaded to.
+     * Where a model lies: a path that exists, the {@linkplain EmbeddedModel model in this library}
+     * by its name, or a model of the hub by its. Other paths come back as they are.
      */
     public static Path locate(Path model) {
-        return HubModels.locate(model);
+        return !Files.exists(model) && model.toString().equals(EmbeddedModel.NAME)
+                ? EmbeddedModel.folder()
+                : HubModels.locate(model);
     }
 
     /**

@@ -35,6 +35,7 @@ class ExamplesTest {
         assertThat(configs())
                 .map(Path::toString)
                 .containsExactly(
+                        "embedded-model/distill.yaml",
                         "embedded-model/train.yaml",
                         "first-run/train.yaml",
                         "guanaco/13b.yaml",

@@ -57,7 +57,7 @@ final class BenchDecodeCommand implements Callable<Integer> {
             names = "--warm",
             paramLabel = "N",
             description = "Tokens generated before them (${DEFAULT-VALUE}).")
-    int warm = 128;
+    int warm = 256;
 
     @Option(
             names = "--exact-head",

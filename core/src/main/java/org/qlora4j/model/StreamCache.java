@@ -171,12 +171,12 @@ public final class StreamCache implements PastKeyValues, AutoCloseable {
         public Var attend(Tape tape, int layer, Var q, Var k, Var v, AttentionMask mask) {
             int past = cache.held(row);
             if (past == 0) {
-                cache.write(layer, row, k.value(), v.value(), positions);
+                cache.write(layer, row, k.value(), v.value(), 0, positions);
                 return Attention.apply(tape, q, k, v, mask);
             }
             Tensor keys = tape.keep(cache.withKeys(layer, row, past, k.value()));
             Tensor values = tape.keep(cache.withValues(layer, row, past, v.value()));
-            cache.write(layer, row, keys, values, past + positions);
+            cache.write(layer, row, keys, values, past, past + positions);
             return Attention.apply(tape, q, tape.constant(keys), tape.constant(values), mask);
         }
 
@@ -218,31 +218,41 @@ public final class StreamCache implements PastKeyValues, AutoCloseable {
         return all.view(1, all.size(0), kvHeads, headDim);
     }
 
-    /** Writes the first {@code time} keys and values of [1, …, kvHeads, headDim] to a row. */
-    private void write(int layer, int row, Tensor k, Tensor v, int time) {
+    /**
+     * Writes keys and values of [1, …, kvHeads, headDim] to a row.
+     *
+     * @param held how many of the first the row has already; those of a block begun are written
+     *     again
+     * @param time where to stop
+     */
+    private void write(int layer, int row, Tensor k, Tensor v, int held, int time) {
         int block = StreamAttention.BLOCK;
-        int whole = time / block;
+        int first = held / block;
+        int whole = time / block - first;
+        int rest = time % block;
         reserve(time);
         try (TensorScope scope = TensorScope.open()) {
             Tensor rowKeys = keys[layer].select(0, row); // [kvHeads, blocks, headDim, 16]
-            Tensor added = k.view(-1, kvHeads, headDim);
+            Tensor all = k.view(-1, kvHeads, headDim);
             if (whole > 0) {
-                rowKeys.narrow(1, 0, whole)
+                rowKeys.narrow(1, first, whole)
                         .copyFrom(
-                                added.narrow(0, 0, (long) whole * block)
+                                all.narrow(0, (long) first * block, (long) whole * block)
                                         .view(whole, block, kvHeads, headDim)
                                         .permute(2, 0, 3, 1));
             }
-            int rest = time - whole * block;
             if (rest > 0) {
-                rowKeys.select(1, whole)
+                rowKeys.select(1, first + whole)
                         .narrow(2, 0, rest)
-                        .copyFrom(added.narrow(0, (long) whole * block, rest).permute(1, 2, 0));
+                        .copyFrom(all.narrow(0, time - rest, rest).permute(1, 2, 0));
             }
             values[layer]
                     .select(0, row)
-                    .narrow(1, 0, time)
-                    .copyFrom(v.view(-1, kvHeads, headDim).narrow(0, 0, time).transpose(0, 1));
+                    .narrow(1, held, time - held)
+                    .copyFrom(
+                            v.view(-1, kvHeads, headDim)
+                                    .narrow(0, held, time - held)
+                                    .transpose(0, 1));
         }
     }
 }

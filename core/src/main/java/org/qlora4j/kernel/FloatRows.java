@@ -165,6 +165,18 @@ record FloatRows(MemorySegment memory, boolean bf16) {
         }
     }
 
+    /** Adds a row, each value times a factor, to what is there. */
+    void addScaled(float[] row, int length, float factor, long start) {
+        int i = 0;
+        for (; i <= length - LANES; i += LANES) {
+            FloatVector added = FloatVector.fromArray(FLOATS, row, i).mul(factor);
+            store(load(start + i).add(added), start + i);
+        }
+        for (; i < length; i++) {
+            set(start + i, get(start + i) + row[i] * factor);
+        }
+    }
+
     /**
      * This thread's room for a row of so many floats and its padding to whole vectors; its content
      * is whatever was there.

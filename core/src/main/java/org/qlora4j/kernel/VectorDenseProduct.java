@@ -39,12 +39,18 @@ record VectorDenseProduct(Workers workers) implements DenseProduct {
         workers.run(
                 (out + linesOfTask - 1) / linesOfTask,
                 task -> {
-                    int end = Math.min(out, (task + 1) * linesOfTask);
-                    for (int line = task * linesOfTask; line < end; line++) {
-                        for (int row = 0; row < rows; row++) {
-                            float dot = dot(w, (long) line * in, wide, row * in, in) * scale;
-                            long at = (long) row * out + line;
-                            target.set(at, add ? target.get(at) + dot : dot);
+                    int first = task * linesOfTask;
+                    int lines = Math.min(out - first, linesOfTask);
+                    float[] dots = FloatRows.scratch(lines);
+                    for (int row = 0; row < rows; row++) {
+                        for (int i = 0; i < lines; i++) {
+                            dots[i] = dot(w, (long) (first + i) * in, wide, row * in, in);
+                        }
+                        long start = (long) row * out + first;
+                        if (add) {
+                            target.addScaled(dots, lines, scale, start);
+                        } else {
+                            target.storeScaled(dots, lines, scale, start);
                         }
                     }
                 });

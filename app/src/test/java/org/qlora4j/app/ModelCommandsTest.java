@@ -1,0 +1,107 @@
+package org.qlora4j.app;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.within;
+
+import java.nio.file.Path;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import tools.jackson.databind.JsonNode;
+import tools.jackson.databind.json.JsonMapper;
+
+/** {@code shrink}, {@code quantize} and {@code perplexity}, each on what the one before made. */
+class ModelCommandsTest {
+    private static final Pattern MEASURED =
+            Pattern.compile(
+                    "perplexity ([\\d.]+) per token, ([\\d.]+) bits per byte \\((\\d+) examples, (\\d+) tokens, (\\d+) bytes\\)");
+
+    @TempDir Path folder;
+    private TrainBed bed;
+
+    @BeforeEach
+    void layOut() {
+        bed = new TrainBed(folder);
+    }
+
+    @Test
+    void shrunkAndQuantizedModel_isReadByTheNextCommand() {
+        Path small = folder.resolve("small");
+        Path packed = folder.resolve("packed");
+        ok("shrink", "--model", bed.model(), "--out", small, "--layers", "0");
+        assertThat(bed.out()).startsWith(small + ": ").contains("M weights, of ");
+        assertThat(config(small).get("num_hidden_layers").asInt()).isEqualTo(1);
+
+        ok("quantize", "--model", small, "--out", packed, "--blocksize", "32");
+        assertThat(bed.out()).startsWith(packed + ": weights in ");
+        JsonNode quantization = config(packed).get("quantization_config");
+        assertThat(quantization.get("bnb_4bit_quant_type").asString()).isEqualTo("nf4");
+        assertThat(quantization.get("bnb_4bit_use_double_quant").asBoolean()).isTrue();
+
+        ok("perplexity", "--model", packed, "--data", bed.data());
+        assertThat(bed.out()).startsWith(packed + ": ");
+    }
+
+    /** Both figures are of one sum: bits per byte is tokens · log2(perplexity) / bytes. */
+    @Test
+    void perplexityAndBitsPerByte_agree() {
+        ok("perplexity", "--model", bed.model(), "--data", bed.data(), "--no-quantize");
+        Matcher measured = MEASURED.matcher(bed.out());
+        assertThat(measured.find()).as(bed.out()).isTrue();
+        double perplexity = Double.parseDouble(measured.group(1));
+        double tokens = Double.parseDouble(measured.group(4));
+        double bytes = Double.parseDouble(measured.group(5));
+        assertThat(measured.group(3)).isEqualTo("8");
+        assertThat(bytes).as("of 8 answers xyxy").isEqualTo(32);
+        assertThat(Double.parseDouble(measured.group(2)))
+                .isCloseTo(tokens * Math.log(perplexity) / Math.log(2) / bytes, within(1e-3));
+    }
+
+    @Test
+    void existingFolder_isRefused() {
+        for (String command : new String[] {"shrink", "quantize"}) {
+            int code = run(command, "--model", bed.model(), "--out", bed.model());
+            bed.assertOneLine(code, bed.model(), "exists");
+        }
+    }
+
+    @Test
+    void layerThatIsNotThere_isOneLine() {
+        Path out = folder.resolve("small");
+        int code = run("shrink", "--model", bed.model(), "--out", out, "--layers", "0,99");
+        bed.assertOneLine(code, "99");
+        assertThat(out).doesNotExist();
+    }
+
+    @Test
+    void unknownQuantType_isOneLine() {
+        Path out = folder.resolve("packed");
+        int code = run("quantize", "--model", bed.model(), "--out", out, "--quant-type", "int4");
+        bed.assertOneLine(code, "int4", "nf4");
+        assertThat(out).doesNotExist();
+    }
+
+    @Test
+    void absentData_isOneLine() {
+        Path absent = folder.resolve("absent.jsonl");
+        bed.assertOneLine(run("perplexity", "--model", bed.model(), "--data", absent), absent);
+    }
+
+    private void ok(Object... arguments) {
+        assertThat(run(arguments)).as("%s", bed.err()).isEqualTo(ExitCode.OK);
+    }
+
+    private int run(Object... arguments) {
+        String[] words = new String[arguments.length];
+        for (int i = 0; i < words.length; i++) {
+            words[i] = arguments[i].toString();
+        }
+        return bed.command(words);
+    }
+
+    private static JsonNode config(Path model) {
+        return new JsonMapper().readTree(TrainBed.read(model.resolve("config.json")));
+    }
+}

@@ -64,10 +64,7 @@ final class BenchDecodeCommand implements Callable<Integer> {
             description = "Keep the head as in the checkpoint; else in 8 bits where that is close.")
     boolean exactHead;
 
-    @Option(
-            names = "--no-quantize",
-            description = "Keep the weights as in the checkpoint instead of 4 bits.")
-    boolean noQuantize;
+    @Mixin NoQuantizeOption noQuantize = new NoQuantizeOption();
 
     @Mixin DeviceOption device = new DeviceOption();
 
@@ -91,9 +88,7 @@ final class BenchDecodeCommand implements Callable<Integer> {
     private Map<String, Object> measure() {
         Kernels kernels = Kernels.select(device.choice());
         DType compute = kernels.defaultCompute();
-        QuantConfig paper = QuantConfig.DEFAULT;
-        QuantConfig quantization =
-                new QuantConfig(!noQuantize, paper.type(), paper.doubleQuant(), paper.blockSize());
+        QuantConfig quantization = QuantConfig.DEFAULT.withLoad4bit(!noQuantize.given);
         LlamaConfig shape = BenchCommand.SHAPES.get(model);
         Path path = Path.of(model);
         try (TensorScope scope = TensorScope.open();

@@ -111,10 +111,7 @@ final class GenerateCommand implements Callable<Integer> {
                     "Keep the head as in the checkpoint; else it is read in 8 bits where that costs less than 0.001 nats.")
     boolean exactHead;
 
-    @Option(
-            names = "--no-quantize",
-            description = "Keep the weights as in the checkpoint instead of 4 bits.")
-    boolean noQuantize;
+    @Mixin NoQuantizeOption noQuantize = new NoQuantizeOption();
 
     @ParentCommand @Nullable QloraCommand qlora;
     @Spec @Nullable CommandSpec spec;
@@ -136,7 +133,7 @@ final class GenerateCommand implements Callable<Integer> {
             return ExitCode.OK;
         }
         String text = "-".equals(prompt) ? read(System.in) : String.valueOf(prompt);
-        try (LanguageModel loaded = writer.load(!noQuantize)) {
+        try (LanguageModel loaded = writer.load(!noQuantize.given)) {
             if (exactHead) {
                 loaded.withExactHead();
             }
@@ -172,7 +169,7 @@ final class GenerateCommand implements Callable<Integer> {
     private void answerAll(PromptFile file, GenerationConfig config, PrintWriter out) {
         List<Row> rows = file.read();
         PrintWriter err = Objects.requireNonNull(spec, "picocli sets it").commandLine().getErr();
-        try (LanguageModel loaded = writer.load(!noQuantize)) {
+        try (LanguageModel loaded = writer.load(!noQuantize.given)) {
             out.println(file.answer(loaded, rows, system, raw, config, err));
         }
     }

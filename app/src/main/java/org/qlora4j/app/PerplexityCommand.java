@@ -32,10 +32,7 @@ final class PerplexityCommand implements Callable<Integer> {
             description = "Texts it was not trained on, in any format that qlora train reads.")
     String data = "";
 
-    @Option(
-            names = "--no-quantize",
-            description = "Keep the weights as in the checkpoint instead of 4 bits.")
-    boolean noQuantize;
+    @Mixin NoQuantizeOption noQuantize = new NoQuantizeOption();
 
     @Parameters(
             paramLabel = "key=value",
@@ -53,7 +50,7 @@ final class PerplexityCommand implements Callable<Integer> {
         settings.add("model.model_name_or_path=" + model.path);
         settings.add("model.device=" + device.choice().key());
         settings.add("data.dataset=" + data);
-        settings.add("quantization.load_in_4bit=" + !noQuantize);
+        settings.add("quantization.load_in_4bit=" + !noQuantize.given);
         RunConfig config = RunConfig.of(settings.toArray(String[]::new));
         QuantConfig quantization = config.quantization();
         Perplexity.Result result =

@@ -29,14 +29,7 @@ final class WriterOptions {
      *     checkpoint
      */
     LanguageModel load(boolean quantized) {
-        QuantConfig paper = QuantConfig.DEFAULT;
-        QuantConfig weights =
-                new QuantConfig(
-                        quantized,
-                        paper.type(),
-                        paper.doubleQuant(),
-                        paper.blockSize(),
-                        paper.computeDtype());
+        QuantConfig weights = QuantConfig.DEFAULT.withLoad4bit(quantized);
         LanguageModel loaded = LanguageModel.load(model.path, weights, device.choice());
         if (adapter != null) {
             try {

@@ -54,4 +54,9 @@ public record QuantConfig(
     public QuantConfig(boolean load4bit, QuantType type, boolean doubleQuant, int blockSize) {
         this(load4bit, type, doubleQuant, blockSize, ComputeDtype.BFLOAT16);
     }
+
+    /** The same with weights in 4 bits, or as they are in the checkpoint. */
+    public QuantConfig withLoad4bit(boolean wanted) {
+        return new QuantConfig(wanted, type, doubleQuant, blockSize, computeDtype);
+    }
 }

@@ -76,9 +76,7 @@ final class Teacher implements AutoCloseable {
                 TokenRefinement.of(
                         folder, Models.folder(Path.of(config.model().modelNameOrPath())));
         DType compute = config.quantization().computeDtype().onThisMachine();
-        QuantConfig paper = QuantConfig.DEFAULT;
-        QuantConfig asStored =
-                new QuantConfig(false, paper.type(), paper.doubleQuant(), paper.blockSize());
+        QuantConfig asStored = QuantConfig.DEFAULT.withLoad4bit(false);
         Tokenizer tokenizer = Tokenizer.load(folder);
         try {
             CausalModel model = Models.load(path, asStored, compute);

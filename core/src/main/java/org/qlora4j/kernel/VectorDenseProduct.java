@@ -35,12 +35,11 @@ record VectorDenseProduct(Workers workers) implements DenseProduct {
         source.copyRow(0, rows * in, wide);
         FloatRows w = FloatRows.of(weight);
         FloatRows target = FloatRows.of(y);
-        int linesOfTask = Math.max(1, TASK / in);
-        workers.run(
-                (out + linesOfTask - 1) / linesOfTask,
-                task -> {
-                    int first = task * linesOfTask;
-                    int lines = Math.min(out - first, linesOfTask);
+        workers.runLines(
+                out,
+                TASK / in,
+                (first, end) -> {
+                    int lines = end - first;
                     float[] dots = FloatRows.scratch(lines);
                     for (int row = 0; row < rows; row++) {
                         for (int i = 0; i < lines; i++) {

@@ -35,12 +35,11 @@ record VectorEightBitProduct(Workers workers) implements EightBitProduct {
         MemorySegment packed = codes.segment();
         MemorySegment scale = scales.segment();
         FloatRows target = FloatRows.of(y);
-        int linesOfTask = Math.max(1, TASK / in);
-        workers.run(
-                (out + linesOfTask - 1) / linesOfTask,
-                task -> {
-                    int end = Math.min(out, (task + 1) * linesOfTask);
-                    for (int line = task * linesOfTask; line < end; line++) {
+        workers.runLines(
+                out,
+                TASK / in,
+                (first, end) -> {
+                    for (int line = first; line < end; line++) {
                         long at = (long) line * in;
                         for (int row = 0; row < rows; row++) {
                             float dot = dot(packed, at, scale, wide, row * in, in);

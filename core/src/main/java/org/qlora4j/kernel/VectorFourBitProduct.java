@@ -41,9 +41,6 @@ record VectorFourBitProduct(Workers workers) implements FourBitProduct {
     /** Weights of one task, about 2 us of work. */
     private static final int TASK = 1 << 15;
 
-    /** A task has more weights rather than that there are more tasks: each costs two atomics. */
-    private static final int MOST_TASKS = 64;
-
     private static final ThreadLocal<MemorySegment> LAST_LINE =
             ThreadLocal.withInitial(() -> MemorySegment.NULL);
 
@@ -70,12 +67,10 @@ record VectorFourBitProduct(Workers workers) implements FourBitProduct {
         boolean overreads = in % GROUP != 0;
         MemorySegment lastLine = overreads ? padded(packed, in, out) : packed;
         Absmax absmax = Absmax.of(scales, blockSize);
-        int linesOfTask = Math.max(Math.max(1, TASK / in), out / MOST_TASKS);
-        workers.run(
-                (out + linesOfTask - 1) / linesOfTask,
-                task -> {
-                    int first = task * linesOfTask;
-                    int end = Math.min(out, first + linesOfTask);
+        workers.runLines(
+                out,
+                TASK / in,
+                (first, end) -> {
                     int halves = in / HALF;
                     int room = (end - first) * halves + 1;
                     float[] scratch = FloatRows.scratch(room + (rows > 1 ? groups * GROUP : 0));

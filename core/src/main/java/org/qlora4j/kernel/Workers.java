@@ -16,6 +16,9 @@ final class Workers {
     private static final int SPINS =
             2_000; // about 50 us: shorter than a futex wake-up, so that runs of kernels stay hot
 
+    /** {@link #runLines} makes tasks larger rather than more: each costs two atomics. */
+    private static final int MOST_TASKS = 64;
+
     private final Thread[] helpers;
     private volatile @Nullable Job job;
 
@@ -87,6 +90,23 @@ final class Workers {
 
     int threads() {
         return helpers.length + 1;
+    }
+
+    /** Work on neighbouring lines. */
+    interface Lines {
+        void accept(int first, int end);
+    }
+
+    /**
+     * Runs lines 0 … count-1 in tasks of neighbours, which follow from the arguments alone.
+     *
+     * @param fewest lines of a task, but for the last
+     */
+    void runLines(int count, int fewest, Lines lines) {
+        int ofTask = Math.max(Math.max(1, fewest), count / MOST_TASKS);
+        run(
+                (count + ofTask - 1) / ofTask,
+                task -> lines.accept(task * ofTask, Math.min(count, (task + 1) * ofTask)));
     }
 
     /**

@@ -63,12 +63,12 @@ class KernelBenchTest {
     @MethodSource("contracts")
     void vectorKernel_answersAsItsReferenceInEverySetting(String contract) throws Exception {
         Assumptions.assumeTrue(
-                Kernels.current().name().equals("vector"), "needs the vector kernels");
+                !Kernels.current().name().equals("reference"), "needs the vector kernels");
         Collection<RunResult> results =
                 new Runner(
                                 new OptionsBuilder()
                                         .include("\\." + contract + "Bench\\.")
-                                        .param("kernels", "vector")
+                                        .param("kernels", Kernels.current().name())
                                         .mode(Mode.SingleShotTime)
                                         .forks(0)
                                         .warmupIterations(0)

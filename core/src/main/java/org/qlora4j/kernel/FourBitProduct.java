@@ -8,7 +8,8 @@ import org.qlora4j.tensor.Tensor;
  * is read once and never written decoded. Products and sums are f32; a row's result does not depend
  * on the other rows, to the bit.
  */
-public sealed interface FourBitProduct permits ReferenceFourBitProduct, VectorFourBitProduct {
+public sealed interface FourBitProduct
+        permits ReferenceFourBitProduct, VectorFourBitProduct, Avx512FourBitProduct {
     /** Rows beyond which decoding the weight for one large matrix product is faster. */
     int MOST_ROWS = 16;
 

@@ -15,10 +15,11 @@ import org.slf4j.LoggerFactory;
 /**
  * Device and kernels of this process, chosen once at start: where all tensors lie, and the fastest
  * set of kernels that the device, the machine and the JVM's flags allow, or the one named by the
- * system property {@code qlora.kernels} (reference, vector, cuda).
+ * system property {@code qlora.kernels} (reference, vector, avx512, cuda).
  *
  * @param device where all tensors are made
- * @param name the set: reference, vector or cuda
+ * @param name the set: reference, vector, avx512 (vector, with machine code where the Vector API
+ *     falls short) or cuda
  * @param reason why it was chosen, for {@code qlora doctor}
  * @param fourBit 4-bit blocks
  * @param fourBitProduct few rows times a 4-bit weight
@@ -150,7 +151,7 @@ public record Kernels(
      * The set of that name, to be compared or timed beside another; what this process computes with
      * stays {@link #current}.
      *
-     * @param wanted auto, reference, vector or cuda
+     * @param wanted auto, reference, vector, avx512 or cuda
      * @throws ConfigException if there is no such set, or not for this device
      * @throws DeviceException if it cannot run here: what is missing
      */
@@ -159,13 +160,12 @@ public record Kernels(
             case "auto" -> device.cuda() ? fastestOnCuda(device) : fastestOnCpu();
             case "reference" -> reference(device, "asked for by qlora.kernels");
             case "vector" -> {
-                if (device.cuda()) {
-                    throw ConfigException.of(
-                            "qlora.kernels=vector runs on device cpu, not %s; leave it out",
-                            device);
-                }
-                requireVectors();
+                requireVectors(device, wanted);
                 yield vector("asked for by qlora.kernels");
+            }
+            case "avx512" -> {
+                requireVectors(device, wanted);
+                yield avx512("asked for by qlora.kernels");
             }
             case "cuda" -> {
                 if (!device.cuda()) {
@@ -176,7 +176,7 @@ public record Kernels(
             }
             default ->
                     throw ConfigException.of(
-                            "qlora.kernels must be auto, reference, vector or cuda, got %s",
+                            "qlora.kernels must be auto, reference, vector, avx512 or cuda, got %s",
                             wanted);
         };
     }
@@ -198,26 +198,36 @@ public record Kernels(
             return reference(Device.CPU, "the JVM runs without " + VECTOR_FLAG);
         }
         int floats = VectorWidth.floats();
-        return floats >= 16
-                ? vector("vectors of " + floats + " floats")
-                : reference(
-                        Device.CPU,
-                        "vectors of " + floats + " floats; the vector kernels need 16 (AVX-512)");
+        String reason = "vectors of " + floats + " floats";
+        if (floats < 16) {
+            return reference(Device.CPU, reason + "; the vector kernels need 16 (AVX-512)");
+        }
+        try {
+            return avx512(reason + ", x86-64 Linux");
+        } catch (DeviceException e) {
+            LOG.info("kernels vector: {}", e.getMessage());
+            return vector(reason + "; " + e.getMessage());
+        }
     }
 
     private static boolean hasVectorModule() {
         return ModuleLayer.boot().findModule("jdk.incubator.vector").isPresent();
     }
 
-    private static void requireVectors() {
+    private static void requireVectors(Device device, String wanted) {
+        if (device.cuda()) {
+            throw ConfigException.of(
+                    "qlora.kernels=%s runs on device cpu, not %s; leave it out", wanted, device);
+        }
         if (!hasVectorModule()) {
-            throw new DeviceException("qlora.kernels=vector: start the JVM with " + VECTOR_FLAG);
+            throw DeviceException.of(
+                    "qlora.kernels=%s: start the JVM with %s", wanted, VECTOR_FLAG);
         }
         if (VectorWidth.floats() < 16) {
             throw DeviceException.of(
-                    "qlora.kernels=vector: this CPU offers vectors of %d floats, 16 (AVX-512) are needed; use"
+                    "qlora.kernels=%s: this CPU offers vectors of %d floats, 16 (AVX-512) are needed; use"
                             + " qlora.kernels=reference",
-                    VectorWidth.floats());
+                    wanted, VectorWidth.floats());
         }
     }
 
@@ -227,13 +237,23 @@ public record Kernels(
 
     private static Kernels vector(String reason) {
         Workers workers = new Workers(Engine.threads());
+        return vector("vector", reason, workers, new VectorFourBitProduct(workers));
+    }
+
+    private static Kernels avx512(String reason) {
+        Workers workers = new Workers(Engine.threads());
+        return vector("avx512", reason, workers, Avx512FourBitProduct.of(workers));
+    }
+
+    private static Kernels vector(
+            String name, String reason, Workers workers, FourBitProduct fourBitProduct) {
         Kernels plain = reference(Device.CPU, reason);
         return new Kernels(
                 Device.CPU,
-                "vector",
+                name,
                 reason,
                 new VectorFourBit(workers),
-                new VectorFourBitProduct(workers),
+                fourBitProduct,
                 new VectorAttentionSoftmax(workers, plain.attentionSoftmax),
                 new VectorStreamAttention(workers, plain.streamAttention),
                 new VectorCrossEntropyRows(workers, plain.crossEntropy),

@@ -33,13 +33,13 @@ record VectorFourBitProduct(Workers workers) implements FourBitProduct {
     private static final int LANES = FLOATS.length();
 
     /** Weights of one load. */
-    private static final int GROUP = 128;
+    static final int GROUP = 128;
 
     /** Weights of half a load, which must have one scale. */
-    private static final int HALF = GROUP / 2;
+    static final int HALF = GROUP / 2;
 
     /** Weights of one task, about 2 us of work. */
-    private static final int TASK = 1 << 15;
+    static final int TASK = 1 << 15;
 
     private static final ThreadLocal<MemorySegment> LAST_LINE =
             ThreadLocal.withInitial(() -> MemorySegment.NULL);
@@ -233,7 +233,7 @@ record VectorFourBitProduct(Workers workers) implements FourBitProduct {
      * low half, and lane l bytes 4l to 4l + 3. Where a line ends with half a load, zeros follow x:
      * the weights of the next line, which that load brings too, then count nothing.
      */
-    private static float[] layOut(FloatRows x, int rows, int in, int groups) {
+    static float[] layOut(FloatRows x, int rows, int in, int groups) {
         float[] plain = FloatRows.scratch(in);
         float[] laid = new float[rows * groups * GROUP];
         for (int row = 0; row < rows; row++) {

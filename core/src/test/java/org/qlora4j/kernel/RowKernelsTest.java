@@ -225,6 +225,46 @@ class RowKernelsTest {
         }
     }
 
+    @ParameterizedTest(name = "{0}, {1} rows, {2} x {3}, blocks of {4}, double quantization {5}")
+    @CsvSource({
+        "F32, 1, 1, 128, 64, true",
+        "F32, 1, 5, 192, 64, false",
+        "F32, 1, 999, 192, 64, true",
+        "BF16, 1, 576, 576, 64, true",
+        "F32, 1, 130, 2048, 64, false",
+        "F32, 1, 301, 1536, 128, true",
+        "F32, 1, 70, 1024, 1024, false",
+        "BF16, 1, 300, 4096, 4096, true",
+        "F32, 1, 12, 384, 192, true",
+        "F32, 3, 70, 1536, 64, true"
+    })
+    void fourBitProduct_ofMachineCodeHasTheBitsOfTheVectorApi(
+            DType dtype, int rows, int out, int in, int blockSize, boolean nested) {
+        assumeTrue(machineCode(), "machine code is for x86-64 Linux");
+        try (TensorScope scope = TensorScope.open()) {
+            CodeTable table = new CodeTable(LEVELS, thresholds(), POSITIONS);
+            Tensor weight = Samples.normal(DType.F32, 7, out, in);
+            Tensor codes = Tensors.empty(DType.U8, (long) out * in / 2);
+            Tensor absmax = Tensors.empty(DType.F32, (long) out * in / blockSize);
+            new ReferenceFourBit().quantize(weight, table, blockSize, codes, absmax);
+            BlockScales scales = nested ? nested(absmax) : BlockScales.plain(absmax);
+            Tensor x = Samples.normal(DType.F32, 8, rows, in).to(dtype);
+            Tensor expected = Tensors.empty(dtype, rows, out);
+            Tensor actual = Tensors.full(Double.NaN, dtype, rows, out);
+            new VectorFourBitProduct(workers)
+                    .multiply(x, codes, scales, table, blockSize, expected);
+            FourBitProduct machine = Avx512FourBitProduct.of(workers);
+            assertThat(machine.takes(dtype, rows, in, blockSize)).isTrue();
+            machine.multiply(x, codes, scales, table, blockSize, actual);
+            assertThat(actual.toFloats()).isEqualTo(expected.toFloats());
+        }
+    }
+
+    private static boolean machineCode() {
+        return System.getProperty("os.name").equals("Linux")
+                && System.getProperty("os.arch").equals("amd64");
+    }
+
     @Test
     void fourBitProduct_takesNeitherManyRowsNorSmallBlocks() {
         FourBitProduct vector = new VectorFourBitProduct(workers);

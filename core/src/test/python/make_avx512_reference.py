@@ -39,6 +39,7 @@ vfmadd231ps zmm16, zmm1, [r9+rbx*8-64]
 vbroadcastss zmm1, dword ptr [rdx+1088]
 vbroadcastss zmm4{k1}, dword ptr [rdx+rbp*4+64]
 vbroadcastss zmm20{k7}, dword ptr [r10+rbx*4]
+vbroadcastss zmm4{k1}, dword ptr [r12+rbx*4]
 vbroadcastss zmm12, dword ptr [rsi+r11*2+3]
 vshuff32x4 zmm3, zmm2, zmm2, 0x4e
 vshuff32x4 zmm27, zmm11, zmm17, 0xb1
@@ -55,10 +56,12 @@ mov r11d, 16
 mov r10, rbx
 mov rax, r9
 mov r10, [rdx+1096]
+mov r12, [rsi+1096]
 mov rbp, [r9+rax*8-8]
 lea rax, [rdx+1152]
 lea rbx, [rcx+1]
 movzx rbp, byte ptr [rsi+rbx]
+movzx rbp, byte ptr [r12+rbx]
 movzx r8, byte ptr [r11+r10*4+7]
 add rbx, 512
 add r8, -1024
@@ -68,8 +71,10 @@ dec r11
 dec rcx
 push rbx
 push r10
+push r12
 pop rbp
 pop r9
+pop r12
 prefetchnta [rdi+2048]
 prefetchnta [r8+rcx+64]
 ret

@@ -22,13 +22,14 @@ final class Avx512Assembler {
         R8,
         R9,
         R10,
-        R11
+        R11,
+        R12
     }
 
     /**
      * An operand in memory.
      *
-     * @param base not {@code RSP}
+     * @param base not {@code RSP}; {@code R12} only with an index
      * @param index added to the base {@code scale} times, not {@code RSP}
      * @param scale 1, 2, 4 or 8
      * @param offset added, in bytes

@@ -5,6 +5,7 @@ import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
 import static java.lang.foreign.ValueLayout.JAVA_LONG;
 import static org.qlora4j.kernel.Avx512Assembler.Register.R10;
 import static org.qlora4j.kernel.Avx512Assembler.Register.R11;
+import static org.qlora4j.kernel.Avx512Assembler.Register.R12;
 import static org.qlora4j.kernel.Avx512Assembler.Register.R8;
 import static org.qlora4j.kernel.Avx512Assembler.Register.R9;
 import static org.qlora4j.kernel.Avx512Assembler.Register.RAX;
@@ -29,17 +30,25 @@ import org.qlora4j.tensor.Tensor;
 
 /**
  * {@link FourBitProduct} in machine code for AVX-512, on Linux. It computes what {@link
- * VectorFourBitProduct} does, to the bit, which it leaves more than one row to. What the Vector API
- * cannot say makes it fast: indices of a lookup without a mask, x at addresses that are multiples
- * of 64, an absmax decoded beside the products it scales, weights asked for ahead.
+ * VectorFourBitProduct} does, to the bit. What the Vector API cannot say makes it fast: indices of
+ * a lookup without a mask, x at addresses that are multiples of 64, an absmax decoded beside the
+ * products it scales, weights asked for ahead, a level used for eight rows while it is in a
+ * register.
  *
- * @param rows more than one row, and blocks whose size is no power of 2
+ * @param others blocks whose size is no power of 2
  */
-record Avx512FourBitProduct(Workers workers, VectorFourBitProduct rows) implements FourBitProduct {
-    /** Codes, absmax, constants, first half group, sums, lines. */
+record Avx512FourBitProduct(Workers workers, VectorFourBitProduct others)
+        implements FourBitProduct {
+    /** Codes, constants, x, first half group, sums, lines. */
     private static final FunctionDescriptor LINES =
             FunctionDescriptor.ofVoid(
                     JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, ADDRESS, JAVA_LONG);
+
+    /** Most rows of x at once: each keeps three vectors in registers. */
+    private static final int ROWS = 8;
+
+    /** Bytes of x at once: what the first cache holds of CPUs with AVX-512 bf16. */
+    private static final int CACHE = 48 << 10;
 
     private static final Map<Shape, MethodHandle> CODE = new ConcurrentHashMap<>();
 
@@ -48,7 +57,8 @@ record Avx512FourBitProduct(Workers workers, VectorFourBitProduct rows) implemen
 
     private static final int MAP_AT = 64;
     private static final int OFFSET_AT = MAP_AT + 256 * Float.BYTES;
-    private static final int NESTED_AT = OFFSET_AT + Long.BYTES;
+    private static final int ABSMAX_AT = OFFSET_AT + Long.BYTES;
+    private static final int NESTED_AT = ABSMAX_AT + Long.BYTES;
     private static final int X_AT = OFFSET_AT + 64;
 
     /** Bytes of codes from a load to what is asked for with it. */
@@ -61,10 +71,17 @@ record Avx512FourBitProduct(Workers workers, VectorFourBitProduct rows) implemen
      * What the code depends on.
      *
      * @param in input features, a multiple of 64
+     * @param rows of x, 1 to 8
      * @param nested whether an absmax is a code itself
      * @param blockShift blocks are of 64 weights, shifted left by this
      */
-    record Shape(int in, boolean nested, int blockShift) {}
+    record Shape(int in, int rows, boolean nested, int blockShift) {}
+
+    /** Bytes of a row of x with the zeros behind it. */
+    private static int rowBytes(int in) {
+        int group = VectorFourBitProduct.GROUP;
+        return (in + group - 1) / group * group * Float.BYTES;
+    }
 
     /**
      * Assembles and loads code once, to see whether the system lets it run.
@@ -76,71 +93,76 @@ record Avx512FourBitProduct(Workers workers, VectorFourBitProduct rows) implemen
         if (!system.equals("Linux on amd64")) {
             throw new DeviceException("the avx512 kernels are for x86-64 Linux, not " + system);
         }
-        code(new Shape(VectorFourBitProduct.GROUP, true, 0));
+        code(new Shape(VectorFourBitProduct.GROUP, 1, true, 0));
         return new Avx512FourBitProduct(workers, new VectorFourBitProduct(workers));
     }
 
     @Override
-    public boolean takes(DType dtype, long rowCount, long in, int blockSize) {
-        return rows.takes(dtype, rowCount, in, blockSize);
+    public boolean takes(DType dtype, long rows, long in, int blockSize) {
+        return others.takes(dtype, rows, in, blockSize);
     }
 
     @Override
     public void multiply(
             Tensor x, Tensor codes, BlockScales scales, CodeTable table, int blockSize, Tensor y) {
-        int in = Math.toIntExact(x.size(-1));
-        if (x.count() > in || Integer.bitCount(blockSize) != 1) {
-            rows.multiply(x, codes, scales, table, blockSize, y);
+        if (Integer.bitCount(blockSize) != 1) {
+            others.multiply(x, codes, scales, table, blockSize, y);
             return;
         }
+        int in = Math.toIntExact(x.size(-1));
         int out = Math.toIntExact(y.size(-1));
+        int rows = Math.toIntExact(x.count() / in);
         int halves = in / VectorFourBitProduct.HALF;
         int blockShift = Integer.numberOfTrailingZeros(blockSize / VectorFourBitProduct.HALF);
-        MethodHandle code = code(new Shape(in, scales.nestedAbsmax() != null, blockShift));
-        long constants = constants(x, in, scales, table).address();
+        boolean nested = scales.nestedAbsmax() != null;
+        long constants = constants(x, rows, in, scales, table).address();
         long packed = codes.segment().address();
-        long absmax = scales.absmax().segment().address();
         FloatRows target = FloatRows.of(y);
-        workers.runLines(
-                out,
-                VectorFourBitProduct.TASK / in,
-                (first, end) -> {
-                    int lines = end - first;
-                    float[] sums = FloatRows.scratch(lines);
-                    call(
-                            code,
-                            packed + (long) first * in / 2,
-                            absmax,
-                            constants,
-                            (long) first * halves,
-                            sums,
-                            lines);
-                    for (int i = 0; i < lines; i++) {
-                        target.set(first + i, sums[i]);
-                    }
-                });
+        int atOnce = Math.clamp(CACHE / rowBytes(in), 1, ROWS);
+        for (int row = 0; row < rows; row += atOnce) {
+            Shape shape = new Shape(in, Math.min(atOnce, rows - row), nested, blockShift);
+            MethodHandle code = code(shape);
+            long laid = constants + X_AT + (long) row * rowBytes(in);
+            long start = (long) row * out;
+            workers.runLines(
+                    out,
+                    VectorFourBitProduct.TASK / in,
+                    (first, end) -> {
+                        float[] sums = FloatRows.scratch((end - first) * shape.rows);
+                        long codesAt = packed + (long) first * in / 2;
+                        long half = (long) first * halves;
+                        call(code, codesAt, constants, laid, half, sums, end - first);
+                        for (int i = 0; i < shape.rows; i++) {
+                            for (int line = first; line < end; line++) {
+                                float sum = sums[(line - first) * shape.rows + i];
+                                target.set(start + (long) i * out + line, sum);
+                            }
+                        }
+                    });
+        }
     }
 
     private static void call(
             MethodHandle code,
             long codes,
-            long absmax,
             long constants,
+            long x,
             long half,
             float[] sums,
             long lines) {
         try {
-            code.invokeExact(codes, absmax, constants, half, MemorySegment.ofArray(sums), lines);
+            code.invokeExact(codes, constants, x, half, MemorySegment.ofArray(sums), lines);
         } catch (Throwable e) { // machine code throws nothing
             throw new IllegalStateException(e);
         }
     }
 
-    /** Levels, what decodes an absmax, and x in the order of the weights, zeros behind it. */
-    private static MemorySegment constants(Tensor x, int in, BlockScales scales, CodeTable table) {
+    /** Levels, what decodes an absmax, and x in the order of the weights, zeros behind each row. */
+    private static MemorySegment constants(
+            Tensor x, int rows, int in, BlockScales scales, CodeTable table) {
         int group = VectorFourBitProduct.GROUP;
         float[] laid =
-                VectorFourBitProduct.layOut(FloatRows.of(x), 1, in, (in + group - 1) / group);
+                VectorFourBitProduct.layOut(FloatRows.of(x), rows, in, (in + group - 1) / group);
         MemorySegment room = CONSTANTS.get();
         long bytes = X_AT + (long) laid.length * Float.BYTES;
         if (room.byteSize() < bytes) {
@@ -150,6 +172,7 @@ record Avx512FourBitProduct(Workers workers, VectorFourBitProduct rows) implemen
         MemorySegment.copy(table.levels(), 0, room, JAVA_FLOAT, LEVELS_AT, 16);
         MemorySegment.copy(scales.map(), 0, room, JAVA_FLOAT, MAP_AT, scales.map().length);
         room.set(JAVA_FLOAT, OFFSET_AT, scales.offset());
+        room.set(JAVA_LONG, ABSMAX_AT, scales.absmax().segment().address());
         Tensor nested = scales.nestedAbsmax();
         room.set(JAVA_LONG, NESTED_AT, nested == null ? 0 : nested.segment().address());
         MemorySegment.copy(laid, 0, room, JAVA_FLOAT, X_AT, laid.length);
@@ -165,22 +188,24 @@ record Avx512FourBitProduct(Workers workers, VectorFourBitProduct rows) implemen
     // vectors
     private static final int LEVELS = 0;
     private static final int OFFSET = 1;
-    private static final int SUM = 2;
-    private static final int PART = 3;
+    private static final int CODES = 2;
+    private static final int LEVEL = 3;
     private static final int SCALE = 4;
     private static final int NESTED = 5;
+
+    /** Of each row of x, three: even and odd products of a group, and the sum of its line. */
     private static final int EVEN = 6;
-    private static final int ODD = 7;
-    private static final int CODES = 16;
-    private static final int LEVEL = 17;
+
+    private static final int ODD = EVEN + ROWS;
+    private static final int SUM = ODD + ROWS;
 
     /** Lanes 8 … 15 hold the second half of a group. */
     private static final int UPPER = 1;
 
     // arguments, as the calling convention hands them over
     private static final Register CODES_AT = RDI;
-    private static final Register ABSMAX = RSI;
-    private static final Register CONSTANT = RDX;
+    private static final Register CONSTANT = RSI;
+    private static final Register X_OF_LINE = RDX;
     private static final Register HALF = RCX;
     private static final Register SUMS = R8;
     private static final Register LINES_LEFT = R9;
@@ -188,22 +213,29 @@ record Avx512FourBitProduct(Workers workers, VectorFourBitProduct rows) implemen
     private static final Register NESTED_ABSMAX = R10;
     private static final Register GROUPS_LEFT = R11;
     private static final Register X = RAX;
+
+    // whose values the caller wants back
     private static final Register BLOCK = RBX;
     private static final Register CODE_OF_ABSMAX = RBP;
+    private static final Register ABSMAX = R12;
 
-    /** Sums of neighbouring lines of W. */
+    /** Sums of neighbouring lines of W, each of all rows of x. */
     static byte[] assemble(Shape shape) {
         var a = new Avx512Assembler();
         a.push(BLOCK);
         a.push(CODE_OF_ABSMAX);
+        a.push(ABSMAX);
         a.mov(RAX, 0xFF00);
         a.kmovw(UPPER, RAX);
         a.vmovups(LEVELS, new Memory(CONSTANT, LEVELS_AT));
         a.vbroadcastss(OFFSET, 0, new Memory(CONSTANT, OFFSET_AT));
+        a.mov(ABSMAX, new Memory(CONSTANT, ABSMAX_AT));
         a.mov(NESTED_ABSMAX, new Memory(CONSTANT, NESTED_AT));
         int line = a.here();
-        a.vpxord(SUM, SUM, SUM);
-        a.lea(X, new Memory(CONSTANT, X_AT));
+        for (int row = 0; row < shape.rows; row++) {
+            a.vpxord(SUM + row, SUM + row, SUM + row);
+        }
+        a.mov(X, X_OF_LINE);
         a.mov(GROUPS_LEFT, shape.in / VectorFourBitProduct.GROUP);
         int group = a.here();
         a.vmovdqu32(CODES, new Memory(CODES_AT, 0));
@@ -223,12 +255,15 @@ record Avx512FourBitProduct(Workers workers, VectorFourBitProduct rows) implemen
             a.add(CODES_AT, VectorFourBitProduct.HALF / 2);
             a.add(HALF, 1);
         }
-        sumOfLanes(a);
-        a.vmovss(new Memory(SUMS, 0), SUM);
-        a.add(SUMS, Float.BYTES);
+        for (int row = 0; row < shape.rows; row++) {
+            sumOfLanes(a, SUM + row, EVEN + row);
+            a.vmovss(new Memory(SUMS, row * Float.BYTES), SUM + row);
+        }
+        a.add(SUMS, shape.rows * Float.BYTES);
         a.dec(LINES_LEFT);
         a.jnz(line);
         a.vzeroupper();
+        a.pop(ABSMAX);
         a.pop(CODE_OF_ABSMAX);
         a.pop(BLOCK);
         a.ret();
@@ -256,41 +291,44 @@ record Avx512FourBitProduct(Workers workers, VectorFourBitProduct rows) implemen
         a.vbroadcastss(NESTED, mask, new Memory(NESTED_ABSMAX, BLOCK, Float.BYTES, 0));
     }
 
-    /** Eight lookups and products; then their sum, scaled, to the sum of the line. */
+    /** Eight lookups and their products; then those of a row, scaled, to the sum of its line. */
     private static void addProducts(Avx512Assembler a, Shape shape) {
         if (shape.nested) {
             a.vmulps(SCALE, SCALE, NESTED);
             a.vaddps(SCALE, SCALE, OFFSET);
         }
         for (int k = 0; k < 8; k++) {
-            int level = LEVEL + k;
             if (k == 0) {
-                a.vpermps(level, CODES, LEVELS);
+                a.vpermps(LEVEL, CODES, LEVELS);
             } else {
-                a.vpsrld(level, CODES, 4 * k);
-                a.vpermps(level, level, LEVELS);
+                a.vpsrld(LEVEL, CODES, 4 * k);
+                a.vpermps(LEVEL, LEVEL, LEVELS);
             }
-            Memory x = new Memory(X, 64 * k);
-            int part = k % 2 == 0 ? EVEN : ODD;
-            if (k < 2) {
-                a.vmulps(part, level, x);
-            } else {
-                a.vfmadd231ps(part, level, x);
+            for (int row = 0; row < shape.rows; row++) {
+                Memory x = new Memory(X, row * rowBytes(shape.in) + 64 * k);
+                int part = row + (k % 2 == 0 ? EVEN : ODD);
+                if (k < 2) {
+                    a.vmulps(part, LEVEL, x);
+                } else {
+                    a.vfmadd231ps(part, LEVEL, x);
+                }
             }
         }
-        a.vaddps(EVEN, EVEN, ODD);
-        a.vfmadd231ps(SUM, EVEN, SCALE);
+        for (int row = 0; row < shape.rows; row++) {
+            a.vaddps(EVEN + row, EVEN + row, ODD + row);
+            a.vfmadd231ps(SUM + row, EVEN + row, SCALE);
+        }
     }
 
     /** In the order of {@link FloatRows#sum}. */
-    private static void sumOfLanes(Avx512Assembler a) {
-        a.vshuff32x4(PART, SUM, SUM, 0b01_00_11_10);
-        a.vaddps(SUM, SUM, PART);
-        a.vshuff32x4(PART, SUM, SUM, 0b10_11_00_01);
-        a.vaddps(SUM, SUM, PART);
-        a.vpermilps(PART, SUM, 0b01_00_11_10);
-        a.vaddps(SUM, SUM, PART);
-        a.vpermilps(PART, SUM, 0b10_11_00_01);
-        a.vaddps(SUM, SUM, PART);
+    private static void sumOfLanes(Avx512Assembler a, int sum, int other) {
+        a.vshuff32x4(other, sum, sum, 0b01_00_11_10);
+        a.vaddps(sum, sum, other);
+        a.vshuff32x4(other, sum, sum, 0b10_11_00_01);
+        a.vaddps(sum, sum, other);
+        a.vpermilps(other, sum, 0b01_00_11_10);
+        a.vaddps(sum, sum, other);
+        a.vpermilps(other, sum, 0b10_11_00_01);
+        a.vaddps(sum, sum, other);
     }
 }

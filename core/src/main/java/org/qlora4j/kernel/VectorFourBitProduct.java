@@ -171,21 +171,41 @@ record VectorFourBitProduct(Workers workers) implements FourBitProduct {
         return FloatRows.sum(sum);
     }
 
-    /** Writes the levels of a line of W behind the scales. */
+    /** Writes the levels of a line of W behind the scales. Written out as the one above. */
     private static void decode(
             MemorySegment packed, long at, float[] levels, float[] out, int from, int groups) {
         IntVector table = FloatVector.fromArray(FLOATS, levels, 0).reinterpretAsInts();
-        for (int g = 0; g < groups; g++) {
-            int i = g * GROUP;
-            IntVector codes = IntVector.fromMemorySegment(INTS, packed, at + i / 2, LE);
-            level(codes, table).intoArray(out, from + i);
-            level(codes, 4, table).intoArray(out, from + i + 16);
-            level(codes, 8, table).intoArray(out, from + i + 32);
-            level(codes, 12, table).intoArray(out, from + i + 48);
-            level(codes, 16, table).intoArray(out, from + i + 64);
-            level(codes, 20, table).intoArray(out, from + i + 80);
-            level(codes, 24, table).intoArray(out, from + i + 96);
-            level(codes, 28, table).intoArray(out, from + i + 112);
+        for (int i = 0; i < groups * GROUP; i += GROUP) {
+            IntVector codes = IntVector.fromMemorySegment(INTS, packed, at + (i >> 1), LE);
+            codes.selectFrom(table).reinterpretAsFloats().intoArray(out, from + i);
+            codes.lanewise(VectorOperators.LSHR, 4)
+                    .selectFrom(table)
+                    .reinterpretAsFloats()
+                    .intoArray(out, from + i + 16);
+            codes.lanewise(VectorOperators.LSHR, 8)
+                    .selectFrom(table)
+                    .reinterpretAsFloats()
+                    .intoArray(out, from + i + 32);
+            codes.lanewise(VectorOperators.LSHR, 12)
+                    .selectFrom(table)
+                    .reinterpretAsFloats()
+                    .intoArray(out, from + i + 48);
+            codes.lanewise(VectorOperators.LSHR, 16)
+                    .selectFrom(table)
+                    .reinterpretAsFloats()
+                    .intoArray(out, from + i + 64);
+            codes.lanewise(VectorOperators.LSHR, 20)
+                    .selectFrom(table)
+                    .reinterpretAsFloats()
+                    .intoArray(out, from + i + 80);
+            codes.lanewise(VectorOperators.LSHR, 24)
+                    .selectFrom(table)
+                    .reinterpretAsFloats()
+                    .intoArray(out, from + i + 96);
+            codes.lanewise(VectorOperators.LSHR, 28)
+                    .selectFrom(table)
+                    .reinterpretAsFloats()
+                    .intoArray(out, from + i + 112);
         }
     }
 
@@ -194,38 +214,40 @@ record VectorFourBitProduct(Workers workers) implements FourBitProduct {
             float[] scratch, int decoded, int scale, float[] x, int row, int groups) {
         int start = row * groups * GROUP;
         FloatVector sum = FloatVector.zero(FLOATS);
-        for (int g = 0; g < groups; g++) {
-            int w = decoded + g * GROUP;
-            int i = start + g * GROUP;
-            FloatVector even = load(scratch, w).mul(load(x, i));
-            FloatVector odd = load(scratch, w + 16).mul(load(x, i + 16));
-            even = load(scratch, w + 32).fma(load(x, i + 32), even);
-            odd = load(scratch, w + 48).fma(load(x, i + 48), odd);
-            even = load(scratch, w + 64).fma(load(x, i + 64), even);
-            odd = load(scratch, w + 80).fma(load(x, i + 80), odd);
-            even = load(scratch, w + 96).fma(load(x, i + 96), even);
-            odd = load(scratch, w + 112).fma(load(x, i + 112), odd);
-            sum = even.add(odd).fma(scalesOf(scratch, scale + 2 * g), sum);
+        for (int i = 0; i < groups * GROUP; i += GROUP) {
+            int w = decoded + i;
+            int at = start + i;
+            FloatVector even =
+                    FloatVector.fromArray(FLOATS, scratch, w)
+                            .mul(FloatVector.fromArray(FLOATS, x, at));
+            FloatVector odd =
+                    FloatVector.fromArray(FLOATS, scratch, w + 16)
+                            .mul(FloatVector.fromArray(FLOATS, x, at + 16));
+            even =
+                    FloatVector.fromArray(FLOATS, scratch, w + 32)
+                            .fma(FloatVector.fromArray(FLOATS, x, at + 32), even);
+            odd =
+                    FloatVector.fromArray(FLOATS, scratch, w + 48)
+                            .fma(FloatVector.fromArray(FLOATS, x, at + 48), odd);
+            even =
+                    FloatVector.fromArray(FLOATS, scratch, w + 64)
+                            .fma(FloatVector.fromArray(FLOATS, x, at + 64), even);
+            odd =
+                    FloatVector.fromArray(FLOATS, scratch, w + 80)
+                            .fma(FloatVector.fromArray(FLOATS, x, at + 80), odd);
+            even =
+                    FloatVector.fromArray(FLOATS, scratch, w + 96)
+                            .fma(FloatVector.fromArray(FLOATS, x, at + 96), even);
+            odd =
+                    FloatVector.fromArray(FLOATS, scratch, w + 112)
+                            .fma(FloatVector.fromArray(FLOATS, x, at + 112), odd);
+            int half = scale + (i >> 6);
+            FloatVector scaleOfHalves =
+                    FloatVector.broadcast(FLOATS, scratch[half])
+                            .blend(FloatVector.broadcast(FLOATS, scratch[half + 1]), UPPER);
+            sum = even.add(odd).fma(scaleOfHalves, sum);
         }
         return FloatRows.sum(sum);
-    }
-
-    private static FloatVector load(float[] array, int at) {
-        return FloatVector.fromArray(FLOATS, array, at);
-    }
-
-    private static FloatVector level(IntVector codes, IntVector table) {
-        return codes.selectFrom(table).reinterpretAsFloats(); // by the low 4 bits
-    }
-
-    private static FloatVector level(IntVector codes, int shift, IntVector table) {
-        return level(codes.lanewise(VectorOperators.LSHR, shift), table);
-    }
-
-    /** The scales of the two halves of a load. */
-    private static FloatVector scalesOf(float[] scales, int at) {
-        return FloatVector.broadcast(FLOATS, scales[at])
-                .blend(FloatVector.broadcast(FLOATS, scales[at + 1]), UPPER);
     }
 
     /**

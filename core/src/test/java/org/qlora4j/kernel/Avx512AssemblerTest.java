@@ -94,6 +94,9 @@ class Avx512AssemblerTest {
                         "vbroadcastss zmm20{k7}, dword ptr [r10+rbx*4]",
                         a -> a.vbroadcastss(20, 7, new Memory(R10, RBX, 4, 0))),
                 of(
+                        "vbroadcastss zmm4{k1}, dword ptr [r12+rbx*4]",
+                        a -> a.vbroadcastss(4, 1, new Memory(R12, RBX, 4, 0))),
+                of(
                         "vbroadcastss zmm12, dword ptr [rsi+r11*2+3]",
                         a -> a.vbroadcastss(12, 0, new Memory(RSI, R11, 2, 3))),
                 of("vshuff32x4 zmm3, zmm2, zmm2, 0x4e", a -> a.vshuff32x4(3, 2, 2, 0x4e)),
@@ -113,10 +116,12 @@ class Avx512AssemblerTest {
                 of("mov r10, rbx", a -> a.mov(R10, RBX)),
                 of("mov rax, r9", a -> a.mov(RAX, R9)),
                 of("mov r10, [rdx+1096]", a -> a.mov(R10, new Memory(RDX, 1096))),
+                of("mov r12, [rsi+1096]", a -> a.mov(R12, new Memory(RSI, 1096))),
                 of("mov rbp, [r9+rax*8-8]", a -> a.mov(RBP, new Memory(R9, RAX, 8, -8))),
                 of("lea rax, [rdx+1152]", a -> a.lea(RAX, new Memory(RDX, 1152))),
                 of("lea rbx, [rcx+1]", a -> a.lea(RBX, new Memory(RCX, 1))),
                 of("movzx rbp, byte ptr [rsi+rbx]", a -> a.movzx(RBP, new Memory(RSI, RBX, 1, 0))),
+                of("movzx rbp, byte ptr [r12+rbx]", a -> a.movzx(RBP, new Memory(R12, RBX, 1, 0))),
                 of(
                         "movzx r8, byte ptr [r11+r10*4+7]",
                         a -> a.movzx(R8, new Memory(R11, R10, 4, 7))),
@@ -128,7 +133,9 @@ class Avx512AssemblerTest {
                 of("dec rcx", a -> a.dec(RCX)),
                 of("push rbx", a -> a.push(RBX)),
                 of("push r10", a -> a.push(R10)),
+                of("push r12", a -> a.push(R12)),
                 of("pop rbp", a -> a.pop(RBP)),
+                of("pop r12", a -> a.pop(R12)),
                 of("pop r9", a -> a.pop(R9)),
                 of("prefetchnta [rdi+2048]", a -> a.prefetchnta(new Memory(RDI, 2048))),
                 of("prefetchnta [r8+rcx+64]", a -> a.prefetchnta(new Memory(R8, RCX, 1, 64))),

@@ -236,7 +236,10 @@ class RowKernelsTest {
         "F32, 1, 70, 1024, 1024, false",
         "BF16, 1, 300, 4096, 4096, true",
         "F32, 1, 12, 384, 192, true",
-        "F32, 3, 70, 1536, 64, true"
+        "F32, 3, 70, 1536, 64, true",
+        "BF16, 8, 99, 576, 64, true",
+        "F32, 9, 70, 192, 64, true",
+        "BF16, 16, 33, 2048, 128, false"
     })
     void fourBitProduct_ofMachineCodeHasTheBitsOfTheVectorApi(
             DType dtype, int rows, int out, int in, int blockSize, boolean nested) {

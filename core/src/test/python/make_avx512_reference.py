@@ -20,6 +20,11 @@ vmovups zmm25, [rdx+8128]
 vmovups zmm25, [rdx+8192]
 vmovups zmm9, [rdx-8192]
 vmovups zmm9, [rdx+68]
+vpmovsxbd zmm1, xmmword ptr [rdi]
+vpmovsxbd zmm18, xmmword ptr [rdi+48]
+vpmovsxbd zmm9, xmmword ptr [r9+20]
+vcvtdq2ps zmm1, zmm1
+vcvtdq2ps zmm30, zmm13
 vpxord zmm2, zmm2, zmm2
 vpxord zmm30, zmm14, zmm21
 vpsrld zmm18, zmm16, 4

@@ -61,6 +61,7 @@ class DataSampleCommandTest {
             JsonNode messages = new JsonMapper().readTree(line).get("messages");
             List<String> roles = new ArrayList<>();
             for (JsonNode message : messages) {
+                assertThat(message.propertyNames()).containsExactly("role", "content");
                 roles.add(message.get("role").asString());
                 assertThat(message.get("content").asString()).isNotBlank().doesNotContain("<|");
             }

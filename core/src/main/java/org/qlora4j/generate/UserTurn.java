@@ -1,6 +1,8 @@
 package org.qlora4j.generate;
 
 import java.util.ArrayList;
+import java.util.Collections;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import org.qlora4j.error.FormatException;
@@ -48,7 +50,10 @@ final class UserTurn {
     }
 
     static Map<String, String> message(String role, String content) {
-        return Map.of("role", role, "content", content);
+        Map<String, String> message = new LinkedHashMap<>(); // files have the role first
+        message.put("role", role);
+        message.put("content", content);
+        return Collections.unmodifiableMap(message);
     }
 
     /** The prompt behind which the user's next message follows. */

@@ -4,9 +4,9 @@ import java.io.ByteArrayOutputStream;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Writes x86-64 machine code: the few instructions that {@link Avx512FourBitProduct} is made of, by
- * their names in Intel's manual (Software Developer's Manual, volume 2). Vectors are {@code zmm}
- * registers 0 … 31, of 16 floats.
+ * Writes x86-64 machine code: the few instructions that {@link Avx512FourBitProduct} and {@link
+ * Avx512EightBitProduct} are made of, by their names in Intel's manual (Software Developer's
+ * Manual, volume 2). Vectors are {@code zmm} registers 0 … 31, of 16 floats.
  */
 final class Avx512Assembler {
     /** General registers, in the order of their numbers. */
@@ -81,6 +81,17 @@ final class Avx512Assembler {
         memory(0x10, to, from, VECTOR);
     }
 
+    /** 16 bytes with signs to 32-bit lanes. */
+    void vpmovsxbd(int to, Memory from) {
+        evex(MAP_0F38, PREFIX_66, to, 0, 0, from);
+        memory(0x21, to, from, VECTOR / 4);
+    }
+
+    /** Whole numbers to floats. */
+    void vcvtdq2ps(int to, int from) {
+        registers(MAP_0F, NO_PREFIX, 0x5B, to, 0, from);
+    }
+
     void vpxord(int to, int a, int b) {
         registers(MAP_0F, PREFIX_66, 0xEF, to, a, b);
     }
@@ -139,6 +150,18 @@ final class Avx512Assembler {
     void vpermilps(int to, int from, int order) {
         registers(MAP_0F3A, PREFIX_66, 0x04, to, 0, from);
         code.write(order);
+    }
+
+    /** All lanes get the sum of all, added in the order of {@link FloatRows#sum}. */
+    void sumOfLanes(int sum, int other) {
+        vshuff32x4(other, sum, sum, 0b01_00_11_10);
+        vaddps(sum, sum, other);
+        vshuff32x4(other, sum, sum, 0b10_11_00_01);
+        vaddps(sum, sum, other);
+        vpermilps(other, sum, 0b01_00_11_10);
+        vaddps(sum, sum, other);
+        vpermilps(other, sum, 0b10_11_00_01);
+        vaddps(sum, sum, other);
     }
 
     /** Stores the lowest lane. */

@@ -22,7 +22,6 @@ import java.lang.foreign.MemorySegment;
 import java.lang.invoke.MethodHandle;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
-import org.qlora4j.error.DeviceException;
 import org.qlora4j.kernel.Avx512Assembler.Memory;
 import org.qlora4j.kernel.Avx512Assembler.Register;
 import org.qlora4j.tensor.DType;
@@ -47,9 +46,6 @@ record Avx512FourBitProduct(Workers workers, VectorFourBitProduct others)
     /** Most rows of x at once: each keeps three vectors in registers. */
     private static final int ROWS = 8;
 
-    /** Bytes of x at once: what the first cache holds of CPUs with AVX-512 bf16. */
-    private static final int CACHE = 48 << 10;
-
     private static final Map<Shape, MethodHandle> CODE = new ConcurrentHashMap<>();
 
     /** Where things lie in the memory that {@link #constants} fills. */
@@ -60,9 +56,6 @@ record Avx512FourBitProduct(Workers workers, VectorFourBitProduct others)
     private static final int ABSMAX_AT = OFFSET_AT + Long.BYTES;
     private static final int NESTED_AT = ABSMAX_AT + Long.BYTES;
     private static final int X_AT = OFFSET_AT + 64;
-
-    /** Bytes of codes from a load to what is asked for with it. */
-    private static final int AHEAD = 4096;
 
     private static final ThreadLocal<MemorySegment> CONSTANTS =
             ThreadLocal.withInitial(() -> MemorySegment.NULL);
@@ -86,13 +79,10 @@ record Avx512FourBitProduct(Workers workers, VectorFourBitProduct others)
     /**
      * Assembles and loads code once, to see whether the system lets it run.
      *
-     * @throws DeviceException if not
+     * @throws org.qlora4j.error.DeviceException if not
      */
     static Avx512FourBitProduct of(Workers workers) {
-        String system = System.getProperty("os.name") + " on " + System.getProperty("os.arch");
-        if (!system.equals("Linux on amd64")) {
-            throw new DeviceException("the avx512 kernels are for x86-64 Linux, not " + system);
-        }
+        MachineCode.requireAvx512();
         code(new Shape(VectorFourBitProduct.GROUP, 1, true, 0));
         return new Avx512FourBitProduct(workers, new VectorFourBitProduct(workers));
     }
@@ -118,7 +108,7 @@ record Avx512FourBitProduct(Workers workers, VectorFourBitProduct others)
         long constants = constants(x, rows, in, scales, table).address();
         long packed = codes.segment().address();
         FloatRows target = FloatRows.of(y);
-        int atOnce = Math.clamp(CACHE / rowBytes(in), 1, ROWS);
+        int atOnce = Math.clamp(MachineCode.CACHE / rowBytes(in), 1, ROWS);
         for (int row = 0; row < rows; row += atOnce) {
             Shape shape = new Shape(in, Math.min(atOnce, rows - row), nested, blockShift);
             MethodHandle code = code(shape);
@@ -239,7 +229,7 @@ record Avx512FourBitProduct(Workers workers, VectorFourBitProduct others)
         a.mov(GROUPS_LEFT, shape.in / VectorFourBitProduct.GROUP);
         int group = a.here();
         a.vmovdqu32(CODES, new Memory(CODES_AT, 0));
-        a.prefetchnta(new Memory(CODES_AT, AHEAD));
+        a.prefetchnta(new Memory(CODES_AT, MachineCode.AHEAD));
         scale(a, shape, 0);
         scale(a, shape, 1);
         addProducts(a, shape);
@@ -256,7 +246,7 @@ record Avx512FourBitProduct(Workers workers, VectorFourBitProduct others)
             a.add(HALF, 1);
         }
         for (int row = 0; row < shape.rows; row++) {
-            sumOfLanes(a, SUM + row, EVEN + row);
+            a.sumOfLanes(SUM + row, EVEN + row);
             a.vmovss(new Memory(SUMS, row * Float.BYTES), SUM + row);
         }
         a.add(SUMS, shape.rows * Float.BYTES);
@@ -318,17 +308,5 @@ record Avx512FourBitProduct(Workers workers, VectorFourBitProduct others)
             a.vaddps(EVEN + row, EVEN + row, ODD + row);
             a.vfmadd231ps(SUM + row, EVEN + row, SCALE);
         }
-    }
-
-    /** In the order of {@link FloatRows#sum}. */
-    private static void sumOfLanes(Avx512Assembler a, int sum, int other) {
-        a.vshuff32x4(other, sum, sum, 0b01_00_11_10);
-        a.vaddps(sum, sum, other);
-        a.vshuff32x4(other, sum, sum, 0b10_11_00_01);
-        a.vaddps(sum, sum, other);
-        a.vpermilps(other, sum, 0b01_00_11_10);
-        a.vaddps(sum, sum, other);
-        a.vpermilps(other, sum, 0b10_11_00_01);
-        a.vaddps(sum, sum, other);
     }
 }

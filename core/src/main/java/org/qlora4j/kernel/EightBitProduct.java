@@ -8,7 +8,8 @@ import org.qlora4j.tensor.Tensor;
  * weight j of a line is {@code codes[j] * scales[j / 32]}. Products and sums are f32; a row's
  * result does not depend on the other rows, to the bit.
  */
-public sealed interface EightBitProduct permits ReferenceEightBitProduct, VectorEightBitProduct {
+public sealed interface EightBitProduct
+        permits ReferenceEightBitProduct, VectorEightBitProduct, Avx512EightBitProduct {
     /** Weights of a line that share a scale. */
     int BLOCK = 32;
 

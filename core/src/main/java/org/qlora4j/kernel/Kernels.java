@@ -237,16 +237,30 @@ public record Kernels(
 
     private static Kernels vector(String reason) {
         Workers workers = new Workers(Engine.threads());
-        return vector("vector", reason, workers, new VectorFourBitProduct(workers));
+        return vector(
+                "vector",
+                reason,
+                workers,
+                new VectorFourBitProduct(workers),
+                new VectorEightBitProduct(workers));
     }
 
     private static Kernels avx512(String reason) {
         Workers workers = new Workers(Engine.threads());
-        return vector("avx512", reason, workers, Avx512FourBitProduct.of(workers));
+        return vector(
+                "avx512",
+                reason,
+                workers,
+                Avx512FourBitProduct.of(workers),
+                Avx512EightBitProduct.of(workers));
     }
 
     private static Kernels vector(
-            String name, String reason, Workers workers, FourBitProduct fourBitProduct) {
+            String name,
+            String reason,
+            Workers workers,
+            FourBitProduct fourBitProduct,
+            EightBitProduct eightBitProduct) {
         Kernels plain = reference(Device.CPU, reason);
         return new Kernels(
                 Device.CPU,
@@ -261,7 +275,7 @@ public record Kernels(
                 new VectorRotaryRows(workers, plain.rotary),
                 new VectorElementRows(workers, plain.elements),
                 new VectorDenseProduct(workers),
-                new VectorEightBitProduct(workers),
+                eightBitProduct,
                 new VectorEightBitAdam(workers));
     }
 

@@ -23,7 +23,26 @@ final class MachineCode {
     private static final int MAP_ANONYMOUS = 0x20;
     private static final long MAP_FAILED = -1;
 
+    /** Bytes from a load of weights to what is asked for with it. */
+    static final int AHEAD = 4096;
+
+    /** Bytes of x to read again and again: what the first cache holds, of most such CPUs. */
+    static final int CACHE = 48 << 10;
+
     private MachineCode() {}
+
+    /**
+     * Whether this is the system that the code is written for; that the CPU has AVX-512 is known
+     * from the width of vectors.
+     *
+     * @throws DeviceException if not
+     */
+    static void requireAvx512() {
+        String system = System.getProperty("os.name") + " on " + System.getProperty("os.arch");
+        if (!system.equals("Linux on amd64")) {
+            throw new DeviceException("the avx512 kernels are for x86-64 Linux, not " + system);
+        }
+    }
 
     /**
      * A function that calls the code by the C calling convention.

@@ -64,6 +64,13 @@ class Avx512AssemblerTest {
                 of("vmovups zmm25, [rdx+8192]", a -> a.vmovups(25, new Memory(RDX, 8192))),
                 of("vmovups zmm9, [rdx-8192]", a -> a.vmovups(9, new Memory(RDX, -8192))),
                 of("vmovups zmm9, [rdx+68]", a -> a.vmovups(9, new Memory(RDX, 68))),
+                of("vpmovsxbd zmm1, xmmword ptr [rdi]", a -> a.vpmovsxbd(1, new Memory(RDI, 0))),
+                of(
+                        "vpmovsxbd zmm18, xmmword ptr [rdi+48]",
+                        a -> a.vpmovsxbd(18, new Memory(RDI, 48))),
+                of("vpmovsxbd zmm9, xmmword ptr [r9+20]", a -> a.vpmovsxbd(9, new Memory(R9, 20))),
+                of("vcvtdq2ps zmm1, zmm1", a -> a.vcvtdq2ps(1, 1)),
+                of("vcvtdq2ps zmm30, zmm13", a -> a.vcvtdq2ps(30, 13)),
                 of("vpxord zmm2, zmm2, zmm2", a -> a.vpxord(2, 2, 2)),
                 of("vpxord zmm30, zmm14, zmm21", a -> a.vpxord(30, 14, 21)),
                 of("vpsrld zmm18, zmm16, 4", a -> a.vpsrld(18, 16, 4)),

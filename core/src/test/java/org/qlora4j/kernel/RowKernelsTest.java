@@ -339,7 +339,13 @@ class RowKernelsTest {
     }
 
     @ParameterizedTest(name = "{0}, {1} rows, {2} x {3}")
-    @CsvSource({"F32, 1, 1, 32", "BF16, 16, 33, 576", "BF16, 1, 700, 96"})
+    @CsvSource({
+        "F32, 1, 1, 32",
+        "BF16, 16, 33, 576",
+        "BF16, 1, 700, 96",
+        "F32, 9, 40, 2048",
+        "BF16, 3, 50, 128"
+    })
     void eightBitProduct_vectorEqualsReferenceAndRowsDoNotMix(
             DType dtype, int rows, int out, int in) {
         try (TensorScope scope = TensorScope.open()) {
@@ -357,6 +363,12 @@ class RowKernelsTest {
             Tensor alone = Tensors.empty(DType.F32, 1, out);
             vector.multiply(x.narrow(0, rows - 1, 1), codes, scales, alone);
             assertThat(alone.toFloats()).isEqualTo(actual.narrow(0, rows - 1, 1).toFloats());
+
+            if (machineCode()) {
+                Tensor machine = Tensors.full(Double.NaN, DType.F32, rows, out);
+                Avx512EightBitProduct.of(workers).multiply(x, codes, scales, machine);
+                assertThat(machine.toFloats()).isEqualTo(actual.toFloats());
+            }
         }
     }
 

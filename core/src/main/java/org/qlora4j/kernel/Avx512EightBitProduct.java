@@ -1,0 +1,203 @@
+package org.qlora4j.kernel;
+
+import static java.lang.foreign.ValueLayout.ADDRESS;
+import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
+import static java.lang.foreign.ValueLayout.JAVA_LONG;
+import static org.qlora4j.kernel.Avx512Assembler.Register.R8;
+import static org.qlora4j.kernel.Avx512Assembler.Register.R9;
+import static org.qlora4j.kernel.Avx512Assembler.Register.RAX;
+import static org.qlora4j.kernel.Avx512Assembler.Register.RCX;
+import static org.qlora4j.kernel.Avx512Assembler.Register.RDI;
+import static org.qlora4j.kernel.Avx512Assembler.Register.RDX;
+import static org.qlora4j.kernel.Avx512Assembler.Register.RSI;
+
+import java.lang.foreign.Arena;
+import java.lang.foreign.FunctionDescriptor;
+import java.lang.foreign.MemorySegment;
+import java.lang.invoke.MethodHandle;
+import java.util.Map;
+import java.util.concurrent.ConcurrentHashMap;
+import org.qlora4j.kernel.Avx512Assembler.Memory;
+import org.qlora4j.kernel.Avx512Assembler.Register;
+import org.qlora4j.tensor.DType;
+import org.qlora4j.tensor.Tensor;
+
+/**
+ * {@link EightBitProduct} in machine code for AVX-512, on Linux. It computes what {@link
+ * VectorEightBitProduct} does, to the bit, but reads a weight once for eight rows of x.
+ */
+record Avx512EightBitProduct(Workers workers) implements EightBitProduct {
+    /** Codes, scales, x, sums, lines. */
+    private static final FunctionDescriptor LINES =
+            FunctionDescriptor.ofVoid(JAVA_LONG, JAVA_LONG, JAVA_LONG, ADDRESS, JAVA_LONG);
+
+    private static final Map<Shape, MethodHandle> CODE = new ConcurrentHashMap<>();
+
+    /** Weights of one task, about 2 us of reading. */
+    private static final int TASK = 1 << 15;
+
+    /** Most rows of x at once: each keeps two vectors in registers. */
+    private static final int ROWS = 8;
+
+    private static final ThreadLocal<MemorySegment> WIDE =
+            ThreadLocal.withInitial(() -> MemorySegment.NULL);
+
+    /**
+     * What the code depends on.
+     *
+     * @param in input features, a multiple of 32
+     * @param rows of x, 1 to 8
+     */
+    record Shape(int in, int rows) {}
+
+    /**
+     * Assembles and loads code once, to see whether the system lets it run.
+     *
+     * @throws org.qlora4j.error.DeviceException if not
+     */
+    static Avx512EightBitProduct of(Workers workers) {
+        MachineCode.requireAvx512();
+        code(new Shape(BLOCK, 1));
+        return new Avx512EightBitProduct(workers);
+    }
+
+    @Override
+    public boolean takes(DType dtype, long rows) {
+        return rows <= MOST_ROWS && FloatRows.reads(dtype);
+    }
+
+    @Override
+    public void multiply(Tensor x, Tensor codes, Tensor scales, Tensor y) {
+        int in = Math.toIntExact(codes.size(1));
+        int out = Math.toIntExact(codes.size(0));
+        int rows = Math.toIntExact(x.count() / in);
+        long wide = widened(x, rows * in).address();
+        long packed = codes.segment().address();
+        long scale = scales.segment().address();
+        FloatRows target = FloatRows.of(y);
+        int atOnce = Math.clamp(MachineCode.CACHE / rowBytes(in), 1, ROWS);
+        for (int row = 0; row < rows; row += atOnce) {
+            Shape shape = new Shape(in, Math.min(atOnce, rows - row));
+            MethodHandle code = code(shape);
+            long rowsAt = wide + (long) row * rowBytes(in);
+            long start = (long) row * out;
+            workers.runLines(
+                    out,
+                    TASK / in,
+                    (first, end) -> {
+                        float[] sums = FloatRows.scratch((end - first) * shape.rows);
+                        long at = (long) first * in;
+                        long scalesAt = scale + at / BLOCK * Float.BYTES;
+                        call(code, packed + at, scalesAt, rowsAt, sums, end - first);
+                        for (int i = 0; i < shape.rows; i++) {
+                            for (int line = first; line < end; line++) {
+                                float sum = sums[(line - first) * shape.rows + i];
+                                target.set(start + (long) i * out + line, sum);
+                            }
+                        }
+                    });
+        }
+    }
+
+    private static void call(
+            MethodHandle code, long codes, long scales, long x, float[] sums, long lines) {
+        try {
+            code.invokeExact(codes, scales, x, MemorySegment.ofArray(sums), lines);
+        } catch (Throwable e) { // machine code throws nothing
+            throw new IllegalStateException(e);
+        }
+    }
+
+    /** x in f32, aligned. */
+    private static MemorySegment widened(Tensor x, int count) {
+        float[] plain = FloatRows.scratch(count);
+        FloatRows.of(x).copyRow(0, count, plain);
+        MemorySegment room = WIDE.get();
+        long bytes = (long) count * Float.BYTES;
+        if (room.byteSize() < bytes) {
+            room = Arena.ofAuto().allocate(bytes, 64);
+            WIDE.set(room);
+        }
+        MemorySegment.copy(plain, 0, room, JAVA_FLOAT, 0, count);
+        return room;
+    }
+
+    private static int rowBytes(int in) {
+        return in * Float.BYTES;
+    }
+
+    private static MethodHandle code(Shape shape) {
+        return CODE.computeIfAbsent(shape, s -> MachineCode.load(assemble(s), LINES));
+    }
+
+    // ---- the code
+
+    // vectors
+    private static final int SCALE = 0;
+    private static final int FIRST = 1;
+    private static final int SECOND = 2;
+
+    /** Of each row of x, two: products of a block, and the sum of its line. */
+    private static final int PART = 3;
+
+    private static final int SUM = PART + ROWS;
+
+    // arguments, as the calling convention hands them over
+    private static final Register CODES = RDI;
+    private static final Register SCALES = RSI;
+    private static final Register X_OF_LINE = RDX;
+    private static final Register SUMS = RCX;
+    private static final Register LINES_LEFT = R8;
+
+    private static final Register X = RAX;
+    private static final Register TURNS_LEFT = R9;
+
+    /** Sums of neighbouring lines of W, each of all rows of x. */
+    static byte[] assemble(Shape shape) {
+        int blocks = shape.in / BLOCK;
+        int unrolled = blocks % 4 == 0 ? 4 : blocks % 2 == 0 ? 2 : 1;
+        var a = new Avx512Assembler();
+        int line = a.here();
+        for (int row = 0; row < shape.rows; row++) {
+            a.vpxord(SUM + row, SUM + row, SUM + row);
+        }
+        a.mov(X, X_OF_LINE);
+        a.mov(TURNS_LEFT, blocks / unrolled);
+        int turn = a.here();
+        for (int block = 0; block < unrolled; block++) {
+            if (block % 2 == 0) { // a cache line
+                a.prefetchnta(new Memory(CODES, MachineCode.AHEAD + block * BLOCK));
+            }
+            addBlock(a, shape, block);
+        }
+        a.add(CODES, unrolled * BLOCK);
+        a.add(SCALES, unrolled * Float.BYTES);
+        a.add(X, unrolled * BLOCK * Float.BYTES);
+        a.dec(TURNS_LEFT);
+        a.jnz(turn);
+        for (int row = 0; row < shape.rows; row++) {
+            a.sumOfLanes(SUM + row, PART + row);
+            a.vmovss(new Memory(SUMS, row * Float.BYTES), SUM + row);
+        }
+        a.add(SUMS, shape.rows * Float.BYTES);
+        a.dec(LINES_LEFT);
+        a.jnz(line);
+        a.vzeroupper();
+        a.ret();
+        return a.code();
+    }
+
+    private static void addBlock(Avx512Assembler a, Shape shape, int block) {
+        a.vpmovsxbd(FIRST, new Memory(CODES, block * BLOCK));
+        a.vcvtdq2ps(FIRST, FIRST);
+        a.vpmovsxbd(SECOND, new Memory(CODES, block * BLOCK + 16));
+        a.vcvtdq2ps(SECOND, SECOND);
+        a.vbroadcastss(SCALE, 0, new Memory(SCALES, block * Float.BYTES));
+        for (int row = 0; row < shape.rows; row++) {
+            int at = row * rowBytes(shape.in) + block * BLOCK * Float.BYTES;
+            a.vmulps(PART + row, FIRST, new Memory(X, at));
+            a.vfmadd231ps(PART + row, SECOND, new Memory(X, at + 64));
+            a.vfmadd231ps(SUM + row, PART + row, SCALE);
+        }
+    }
+}

@@ -11,7 +11,7 @@ runs=runs/embedded-model
 system="You answer simple everyday questions in one short sentence."
 mkdir -p "$runs"
 
-# 1. Text: the teacher writes both sides of short conversations. What two of them begin with counts once; every 20th is held out.
+# 1. Text: the teacher writes both sides of short conversations. What two of them begin with counts once; every 100th is held out.
 sample() { # NAME SEED CONVERSATIONS BATCH TOKENS TEMPERATURE SYSTEM
     ./qlora data sample --model "$teacher" --seed "$2" --conversations "$3" --batch "$4" --max-new-tokens "$5" \
         --temperature "$6" --top-p 0.95 --system "$7" --out "$runs/part-$1.jsonl"
@@ -24,11 +24,15 @@ if [ "${2:-}" = sample ]; then
     for seed in 1 2 3 4; do
         sample "longer-$seed" "$seed" 200 64 96 0.9 "You are a helpful AI assistant. Answer in one or two short sentences."
     done
-    cat "$runs"/part-short-[12].jsonl "$runs"/part-longer-[1-4].jsonl |
-        awk '{ first = $0; sub(/.*"role":"system"\},/, "", first); sub(/,"role":"user".*/, "", first) }
+    for seed in $(seq 11 31); do
+        about=; if [ $((seed / 2 % 2)) = 1 ]; then about=" about animals and nature"; fi
+        sample "more-$seed" "$seed" 600 128 64 0.8 "You answer simple everyday questions$about in one short sentence."
+    done
+    cat "$runs"/part-short-[12].jsonl "$runs"/part-longer-[1-4].jsonl "$runs"/part-more-??.jsonl |
+        awk '{ first = $0; sub(/.*"role":"user","content":"/, "", first); sub(/"\},\{"role":"assistant".*/, "", first) }
              !seen[tolower(first)]++' > "$runs/all.jsonl"
-    awk 'NR % 20 == 0' "$runs/all.jsonl" | gzip -9nc > "$here/held-out.jsonl.gz"
-    awk 'NR % 20 != 0' "$runs/all.jsonl" | gzip -9nc > "$here/conversations.jsonl.gz"
+    awk 'NR % 100 == 0' "$runs/all.jsonl" | gzip -9nc > "$here/held-out.jsonl.gz"
+    awk 'NR % 100 != 0' "$runs/all.jsonl" | gzip -9nc > "$here/conversations.jsonl.gz"
 fi
 
 # 2. A smaller model out of the teacher's tensors, which says what it is by its own system message.
@@ -37,11 +41,13 @@ sed -i.old "s/You are a helpful AI assistant named SmolLM, trained by Hugging Fa
     "$runs/pruned/chat_template.jinja"
 rm "$runs/pruned/chat_template.jinja.old"
 
+newest() { ls -d "$1"/checkpoint-* | sort -V | tail -1; }
+
 # 3. Healed: by the teacher's texts, then by its logits on them; QLORA_HEAP holds what it said.
 ./qlora train "$here/train.yaml" model.model_name_or_path="$runs/pruned" train.output_dir="$runs/taught"
-QLORA_HEAP=${QLORA_HEAP:-2g} ./qlora train "$here/distill.yaml" model.model_name_or_path="$runs/taught/checkpoint-600" \
+QLORA_HEAP=${QLORA_HEAP:-4g} ./qlora train "$here/distill.yaml" model.model_name_or_path="$(newest "$runs/taught")" \
     distill.teacher="$teacher" train.output_dir="$runs/healed"
-healed=$(ls -d "$runs"/healed/checkpoint-* | sort -V | tail -1)
+healed=$(newest "$runs/healed")
 
 # 4. In 4 bits, as it ships.
 ./qlora quantize --model "$healed" --out "$runs/nf4"

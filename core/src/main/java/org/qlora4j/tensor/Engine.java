@@ -25,6 +25,11 @@ public final class Engine {
 
     private Engine() {}
 
+    /** Whether anything was computed here yet, or is being. */
+    public static boolean started() {
+        return thread != null;
+    }
+
     /**
      * Runs the work on the engine thread, at once if that is this thread, and waits for its result.
      */

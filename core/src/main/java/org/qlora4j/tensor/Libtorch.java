@@ -29,7 +29,6 @@ final class Libtorch {
         System.setProperty("org.bytedeco.javacpp.maxPhysicalBytes", "0");
         try {
             Loader.load(torch.class);
-            ProcessExit.skipDestructors();
             return null;
         } catch (LinkageError e) {
             return new DeviceException(explain(e), e);

@@ -13,9 +13,10 @@ import tempfile
 INSTRUCTIONS = """
 vmovdqu32 zmm16, [rdi]
 vmovdqu32 zmm3, [r8+64]
-vmovdqu32 ymm16, [rdi]
-vmovdqu32 ymm31, [r11+32]
+vmovdqu ymm2, [rdi]
+vmovdqu ymm7, [rcx+32]
 vmovups zmm0, [rdx]
+vmovups zmm4, [rbp]
 vmovups zmm25, [rdx+8128]
 vmovups zmm25, [rdx+8192]
 vmovups zmm9, [rdx-8192]
@@ -73,6 +74,7 @@ add r8, -1024
 shr rbx, 8
 shr r9, 5
 dec r11
+0: {disp32} jnz 0b
 dec rcx
 push rbx
 push r10

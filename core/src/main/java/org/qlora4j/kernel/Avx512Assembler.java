@@ -29,12 +29,19 @@ final class Avx512Assembler {
     /**
      * An operand in memory.
      *
-     * @param base not {@code RSP}; {@code R12} only with an index
+     * @param base not {@code RSP}; {@code R12} with an index alone
      * @param index added to the base {@code scale} times, not {@code RSP}
      * @param scale 1, 2, 4 or 8
      * @param offset added, in bytes
      */
     record Memory(Register base, @Nullable Register index, int scale, int offset) {
+        Memory {
+            boolean escape = base == Register.R12 && index == null; // needs another encoding
+            if (escape || base == Register.RSP || index == Register.RSP) {
+                throw new IllegalArgumentException("no address of " + base + " and " + index);
+            }
+        }
+
         Memory(Register base, int offset) {
             this(base, null, 1, offset);
         }
@@ -49,7 +56,6 @@ final class Avx512Assembler {
     private static final int PREFIX_66 = 1;
     private static final int PREFIX_F3 = 2;
     private static final int LENGTH_128 = 0;
-    private static final int LENGTH_256 = 1 << 5;
     private static final int LENGTH_512 = 2 << 5;
 
     /** Bytes of a whole vector and of one float: the units of short offsets. */
@@ -70,10 +76,18 @@ final class Avx512Assembler {
         memory(0x6F, to, from, VECTOR);
     }
 
-    /** The lower half of a vector; the upper becomes 0. */
-    void vmovdqu32Half(int to, Memory from) {
-        evex(MAP_0F, PREFIX_F3, LENGTH_256, to, 0, 0, from);
-        memory(0x6F, to, from, VECTOR / 2);
+    /**
+     * The lower half of a vector; the upper becomes 0.
+     *
+     * @param to 0 … 7
+     * @param from with a base of the first eight registers
+     */
+    void vmovdqu(int to, Memory from) {
+        if (to > 7 || from.base.ordinal() > 7 || from.index != null) {
+            throw new IllegalArgumentException("no short prefix for " + to + " and " + from);
+        }
+        bytes(0xC5, 0xFE);
+        memory(0x6F, to, from, 1);
     }
 
     void vmovups(int to, Memory from) {
@@ -177,6 +191,9 @@ final class Avx512Assembler {
 
     /** Bits of a mask register from a general one. */
     void kmovw(int mask, Register from) {
+        if (from.ordinal() > 7) {
+            throw new IllegalArgumentException("no short prefix for " + from);
+        }
         bytes(0xC5, 0xF8, 0x92, 0xC0 | mask << 3 | low(from));
     }
 

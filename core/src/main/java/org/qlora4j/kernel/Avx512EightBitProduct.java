@@ -10,6 +10,7 @@ import static org.qlora4j.kernel.Avx512Assembler.Register.RCX;
 import static org.qlora4j.kernel.Avx512Assembler.Register.RDI;
 import static org.qlora4j.kernel.Avx512Assembler.Register.RDX;
 import static org.qlora4j.kernel.Avx512Assembler.Register.RSI;
+import static org.qlora4j.kernel.MachineCode.ROWS;
 
 import java.lang.foreign.Arena;
 import java.lang.foreign.FunctionDescriptor;
@@ -24,7 +25,7 @@ import org.qlora4j.tensor.Tensor;
 
 /**
  * {@link EightBitProduct} in machine code for AVX-512, on Linux. It computes what {@link
- * VectorEightBitProduct} does, to the bit, but reads a weight once for eight rows of x.
+ * VectorEightBitProduct} does, to the bit, but reads a weight once for up to eight rows of x.
  */
 record Avx512EightBitProduct(Workers workers) implements EightBitProduct {
     /** Codes, scales, x, sums, lines. */
@@ -35,9 +36,6 @@ record Avx512EightBitProduct(Workers workers) implements EightBitProduct {
 
     /** Weights of one task, about 2 us of reading. */
     private static final int TASK = 1 << 15;
-
-    /** Most rows of x at once: each keeps two vectors in registers. */
-    private static final int ROWS = 8;
 
     private static final ThreadLocal<MemorySegment> WIDE =
             ThreadLocal.withInitial(() -> MemorySegment.NULL);
@@ -50,17 +48,6 @@ record Avx512EightBitProduct(Workers workers) implements EightBitProduct {
      */
     record Shape(int in, int rows) {}
 
-    /**
-     * Assembles and loads code once, to see whether the system lets it run.
-     *
-     * @throws org.qlora4j.error.DeviceException if not
-     */
-    static Avx512EightBitProduct of(Workers workers) {
-        MachineCode.requireAvx512();
-        code(new Shape(BLOCK, 1));
-        return new Avx512EightBitProduct(workers);
-    }
-
     @Override
     public boolean takes(DType dtype, long rows) {
         return rows <= MOST_ROWS && FloatRows.reads(dtype);
@@ -71,40 +58,44 @@ record Avx512EightBitProduct(Workers workers) implements EightBitProduct {
         int in = Math.toIntExact(codes.size(1));
         int out = Math.toIntExact(codes.size(0));
         int rows = Math.toIntExact(x.count() / in);
+        requireFit(x, codes, scales, y);
         long wide = widened(x, rows * in).address();
         long packed = codes.segment().address();
         long scale = scales.segment().address();
-        FloatRows target = FloatRows.of(y);
-        int atOnce = Math.clamp(MachineCode.CACHE / rowBytes(in), 1, ROWS);
-        for (int row = 0; row < rows; row += atOnce) {
-            Shape shape = new Shape(in, Math.min(atOnce, rows - row));
-            MethodHandle code = code(shape);
-            long rowsAt = wide + (long) row * rowBytes(in);
-            long start = (long) row * out;
-            workers.runLines(
-                    out,
-                    TASK / in,
-                    (first, end) -> {
-                        float[] sums = FloatRows.scratch((end - first) * shape.rows);
-                        long at = (long) first * in;
-                        long scalesAt = scale + at / BLOCK * Float.BYTES;
-                        call(code, packed + at, scalesAt, rowsAt, sums, end - first);
-                        for (int i = 0; i < shape.rows; i++) {
-                            for (int line = first; line < end; line++) {
-                                float sum = sums[(line - first) * shape.rows + i];
-                                target.set(start + (long) i * out + line, sum);
-                            }
-                        }
-                    });
-        }
+        int rowBytes = rowBytes(in);
+        MachineCode.run(
+                workers,
+                FloatRows.of(y),
+                rows,
+                out,
+                TASK / in,
+                rowBytes,
+                (row, count, line, lines, sums) -> {
+                    code(new Shape(in, count))
+                            .invokeExact(
+                                    packed + (long) line * in,
+                                    scale + (long) line * (in / BLOCK) * Float.BYTES,
+                                    wide + (long) row * rowBytes,
+                                    sums,
+                                    lines);
+                });
     }
 
-    private static void call(
-            MethodHandle code, long codes, long scales, long x, float[] sums, long lines) {
-        try {
-            code.invokeExact(codes, scales, x, MemorySegment.ofArray(sums), lines);
-        } catch (Throwable e) { // machine code throws nothing
-            throw new IllegalStateException(e);
+    /** What is read by address alone must lie inside its tensor. */
+    private void requireFit(Tensor x, Tensor codes, Tensor scales, Tensor y) {
+        long in = codes.size(1);
+        long rows = x.count() / in;
+        if (!takes(x.dtype(), rows)
+                || !FloatRows.reads(y.dtype())
+                || in % BLOCK != 0
+                || x.count() != rows * in
+                || y.count() != rows * codes.size(0)
+                || codes.dtype() != DType.I8
+                || scales.dtype() != DType.F32
+                || scales.count() != codes.count() / BLOCK) {
+            throw new IllegalArgumentException(
+                    "%s and %s are not x and y of a weight with codes %s and scales %s"
+                            .formatted(x, y, codes, scales));
         }
     }
 
@@ -143,8 +134,8 @@ record Avx512EightBitProduct(Workers workers) implements EightBitProduct {
     private static final int SUM = PART + ROWS;
 
     // arguments, as the calling convention hands them over
-    private static final Register CODES = RDI;
-    private static final Register SCALES = RSI;
+    private static final Register NEXT_CODES = RDI;
+    private static final Register NEXT_SCALES = RSI;
     private static final Register X_OF_LINE = RDX;
     private static final Register SUMS = RCX;
     private static final Register LINES_LEFT = R8;
@@ -166,12 +157,12 @@ record Avx512EightBitProduct(Workers workers) implements EightBitProduct {
         int turn = a.here();
         for (int block = 0; block < unrolled; block++) {
             if (block % 2 == 0) { // a cache line
-                a.prefetchnta(new Memory(CODES, MachineCode.AHEAD + block * BLOCK));
+                a.prefetchnta(new Memory(NEXT_CODES, MachineCode.AHEAD + block * BLOCK));
             }
             addBlock(a, shape, block);
         }
-        a.add(CODES, unrolled * BLOCK);
-        a.add(SCALES, unrolled * Float.BYTES);
+        a.add(NEXT_CODES, unrolled * BLOCK);
+        a.add(NEXT_SCALES, unrolled * Float.BYTES);
         a.add(X, unrolled * BLOCK * Float.BYTES);
         a.dec(TURNS_LEFT);
         a.jnz(turn);
@@ -188,11 +179,11 @@ record Avx512EightBitProduct(Workers workers) implements EightBitProduct {
     }
 
     private static void addBlock(Avx512Assembler a, Shape shape, int block) {
-        a.vpmovsxbd(FIRST, new Memory(CODES, block * BLOCK));
+        a.vpmovsxbd(FIRST, new Memory(NEXT_CODES, block * BLOCK));
         a.vcvtdq2ps(FIRST, FIRST);
-        a.vpmovsxbd(SECOND, new Memory(CODES, block * BLOCK + 16));
+        a.vpmovsxbd(SECOND, new Memory(NEXT_CODES, block * BLOCK + 16));
         a.vcvtdq2ps(SECOND, SECOND);
-        a.vbroadcastss(SCALE, 0, new Memory(SCALES, block * Float.BYTES));
+        a.vbroadcastss(SCALE, 0, new Memory(NEXT_SCALES, block * Float.BYTES));
         for (int row = 0; row < shape.rows; row++) {
             int at = row * rowBytes(shape.in) + block * BLOCK * Float.BYTES;
             a.vmulps(PART + row, FIRST, new Memory(X, at));

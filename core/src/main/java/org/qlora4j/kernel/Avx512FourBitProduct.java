@@ -15,6 +15,10 @@ import static org.qlora4j.kernel.Avx512Assembler.Register.RCX;
 import static org.qlora4j.kernel.Avx512Assembler.Register.RDI;
 import static org.qlora4j.kernel.Avx512Assembler.Register.RDX;
 import static org.qlora4j.kernel.Avx512Assembler.Register.RSI;
+import static org.qlora4j.kernel.MachineCode.ROWS;
+import static org.qlora4j.kernel.VectorFourBitProduct.GROUP;
+import static org.qlora4j.kernel.VectorFourBitProduct.HALF;
+import static org.qlora4j.kernel.VectorFourBitProduct.TASK;
 
 import java.lang.foreign.Arena;
 import java.lang.foreign.FunctionDescriptor;
@@ -33,18 +37,12 @@ import org.qlora4j.tensor.Tensor;
  * a lookup without a mask, x at addresses that are multiples of 64, an absmax decoded beside the
  * products it scales, weights asked for ahead, a level used for eight rows while it is in a
  * register.
- *
- * @param others blocks whose size is no power of 2
  */
-record Avx512FourBitProduct(Workers workers, VectorFourBitProduct others)
-        implements FourBitProduct {
+record Avx512FourBitProduct(Workers workers) implements FourBitProduct {
     /** Codes, constants, x, first half group, sums, lines. */
     private static final FunctionDescriptor LINES =
             FunctionDescriptor.ofVoid(
                     JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, ADDRESS, JAVA_LONG);
-
-    /** Most rows of x at once: each keeps three vectors in registers. */
-    private static final int ROWS = 8;
 
     private static final Map<Shape, MethodHandle> CODE = new ConcurrentHashMap<>();
 
@@ -52,7 +50,8 @@ record Avx512FourBitProduct(Workers workers, VectorFourBitProduct others)
     private static final int LEVELS_AT = 0;
 
     private static final int MAP_AT = 64;
-    private static final int OFFSET_AT = MAP_AT + 256 * Float.BYTES;
+    private static final int MAP_LENGTH = 256;
+    private static final int OFFSET_AT = MAP_AT + MAP_LENGTH * Float.BYTES;
     private static final int ABSMAX_AT = OFFSET_AT + Long.BYTES;
     private static final int NESTED_AT = ABSMAX_AT + Long.BYTES;
     private static final int X_AT = OFFSET_AT + 64;
@@ -72,87 +71,83 @@ record Avx512FourBitProduct(Workers workers, VectorFourBitProduct others)
 
     /** Bytes of a row of x with the zeros behind it. */
     private static int rowBytes(int in) {
-        int group = VectorFourBitProduct.GROUP;
-        return (in + group - 1) / group * group * Float.BYTES;
-    }
-
-    /**
-     * Assembles and loads code once, to see whether the system lets it run.
-     *
-     * @throws org.qlora4j.error.DeviceException if not
-     */
-    static Avx512FourBitProduct of(Workers workers) {
-        MachineCode.requireAvx512();
-        code(new Shape(VectorFourBitProduct.GROUP, 1, true, 0));
-        return new Avx512FourBitProduct(workers, new VectorFourBitProduct(workers));
+        return (in + GROUP - 1) / GROUP * GROUP * Float.BYTES;
     }
 
     @Override
     public boolean takes(DType dtype, long rows, long in, int blockSize) {
-        return others.takes(dtype, rows, in, blockSize);
+        return rows <= MOST_ROWS
+                && in >= GROUP
+                && blockSize >= HALF
+                && Integer.bitCount(blockSize) == 1
+                && in % blockSize == 0
+                && FloatRows.reads(dtype);
     }
 
     @Override
     public void multiply(
             Tensor x, Tensor codes, BlockScales scales, CodeTable table, int blockSize, Tensor y) {
-        if (Integer.bitCount(blockSize) != 1) {
-            others.multiply(x, codes, scales, table, blockSize, y);
-            return;
-        }
         int in = Math.toIntExact(x.size(-1));
         int out = Math.toIntExact(y.size(-1));
         int rows = Math.toIntExact(x.count() / in);
-        int halves = in / VectorFourBitProduct.HALF;
-        int blockShift = Integer.numberOfTrailingZeros(blockSize / VectorFourBitProduct.HALF);
+        requireFit(x, codes, scales, blockSize, y);
+        int blockShift = Integer.numberOfTrailingZeros(blockSize / HALF);
         boolean nested = scales.nestedAbsmax() != null;
         long constants = constants(x, rows, in, scales, table).address();
         long packed = codes.segment().address();
-        FloatRows target = FloatRows.of(y);
-        int atOnce = Math.clamp(MachineCode.CACHE / rowBytes(in), 1, ROWS);
-        for (int row = 0; row < rows; row += atOnce) {
-            Shape shape = new Shape(in, Math.min(atOnce, rows - row), nested, blockShift);
-            MethodHandle code = code(shape);
-            long laid = constants + X_AT + (long) row * rowBytes(in);
-            long start = (long) row * out;
-            workers.runLines(
-                    out,
-                    VectorFourBitProduct.TASK / in,
-                    (first, end) -> {
-                        float[] sums = FloatRows.scratch((end - first) * shape.rows);
-                        long codesAt = packed + (long) first * in / 2;
-                        long half = (long) first * halves;
-                        call(code, codesAt, constants, laid, half, sums, end - first);
-                        for (int i = 0; i < shape.rows; i++) {
-                            for (int line = first; line < end; line++) {
-                                float sum = sums[(line - first) * shape.rows + i];
-                                target.set(start + (long) i * out + line, sum);
-                            }
-                        }
-                    });
+        int rowBytes = rowBytes(in);
+        MachineCode.run(
+                workers,
+                FloatRows.of(y),
+                rows,
+                out,
+                TASK / in,
+                rowBytes,
+                (row, count, line, lines, sums) -> {
+                    code(new Shape(in, count, nested, blockShift))
+                            .invokeExact(
+                                    packed + (long) line * in / 2,
+                                    constants,
+                                    constants + X_AT + (long) row * rowBytes,
+                                    (long) line * (in / HALF),
+                                    sums,
+                                    lines);
+                });
+    }
+
+    /** What is read by address alone must lie inside its tensor. */
+    private void requireFit(Tensor x, Tensor codes, BlockScales scales, int blockSize, Tensor y) {
+        long in = x.size(-1);
+        long out = y.size(-1);
+        long blocks = out * in / blockSize;
+        Tensor nested = scales.nestedAbsmax();
+        long groups = (blocks + BlockScales.NESTED_BLOCK - 1) / BlockScales.NESTED_BLOCK;
+        boolean scalesFit =
+                nested == null
+                        ? isOf(scales.absmax(), DType.F32, blocks)
+                        : isOf(scales.absmax(), DType.U8, blocks)
+                                && isOf(nested, DType.F32, groups)
+                                && scales.map().length == MAP_LENGTH;
+        if (!takes(x.dtype(), x.count() / in, in, blockSize)
+                || !FloatRows.reads(y.dtype())
+                || x.count() / in != y.count() / out
+                || !isOf(codes, DType.U8, out * in / 2)
+                || !scalesFit) {
+            throw new IllegalArgumentException(
+                    "%s and %s are not x and y of a weight with codes %s, absmax %s and blocks of %d"
+                            .formatted(x, y, codes, scales.absmax(), blockSize));
         }
     }
 
-    private static void call(
-            MethodHandle code,
-            long codes,
-            long constants,
-            long x,
-            long half,
-            float[] sums,
-            long lines) {
-        try {
-            code.invokeExact(codes, constants, x, half, MemorySegment.ofArray(sums), lines);
-        } catch (Throwable e) { // machine code throws nothing
-            throw new IllegalStateException(e);
-        }
+    private static boolean isOf(Tensor tensor, DType dtype, long count) {
+        return tensor.dtype() == dtype && tensor.count() == count;
     }
 
     /** Levels, what decodes an absmax, and x in the order of the weights, zeros behind each row. */
     private static MemorySegment constants(
             Tensor x, int rows, int in, BlockScales scales, CodeTable table) {
-        int group = VectorFourBitProduct.GROUP;
         float[] laid =
-                VectorFourBitProduct.layOut(FloatRows.of(x), rows, in, (in + group - 1) / group);
+                VectorFourBitProduct.layOut(FloatRows.of(x), rows, in, (in + GROUP - 1) / GROUP);
         MemorySegment room = CONSTANTS.get();
         long bytes = X_AT + (long) laid.length * Float.BYTES;
         if (room.byteSize() < bytes) {
@@ -193,10 +188,10 @@ record Avx512FourBitProduct(Workers workers, VectorFourBitProduct others)
     private static final int UPPER = 1;
 
     // arguments, as the calling convention hands them over
-    private static final Register CODES_AT = RDI;
+    private static final Register NEXT_CODES = RDI;
     private static final Register CONSTANT = RSI;
     private static final Register X_OF_LINE = RDX;
-    private static final Register HALF = RCX;
+    private static final Register NEXT_HALF = RCX;
     private static final Register SUMS = R8;
     private static final Register LINES_LEFT = R9;
 
@@ -226,24 +221,24 @@ record Avx512FourBitProduct(Workers workers, VectorFourBitProduct others)
             a.vpxord(SUM + row, SUM + row, SUM + row);
         }
         a.mov(X, X_OF_LINE);
-        a.mov(GROUPS_LEFT, shape.in / VectorFourBitProduct.GROUP);
+        a.mov(GROUPS_LEFT, shape.in / GROUP);
         int group = a.here();
-        a.vmovdqu32(CODES, new Memory(CODES_AT, 0));
-        a.prefetchnta(new Memory(CODES_AT, MachineCode.AHEAD));
+        a.vmovdqu32(CODES, new Memory(NEXT_CODES, 0));
+        a.prefetchnta(new Memory(NEXT_CODES, MachineCode.AHEAD));
         scale(a, shape, 0);
         scale(a, shape, 1);
         addProducts(a, shape);
-        a.add(CODES_AT, VectorFourBitProduct.GROUP / 2);
-        a.add(HALF, 2);
-        a.add(X, VectorFourBitProduct.GROUP * Float.BYTES);
+        a.add(NEXT_CODES, GROUP / 2);
+        a.add(NEXT_HALF, 2);
+        a.add(X, GROUP * Float.BYTES);
         a.dec(GROUPS_LEFT);
         a.jnz(group);
-        if (shape.in % VectorFourBitProduct.GROUP != 0) { // then zeros follow x
-            a.vmovdqu32Half(CODES, new Memory(CODES_AT, 0));
+        if (shape.in % GROUP != 0) { // then zeros follow x
+            a.vmovdqu(CODES, new Memory(NEXT_CODES, 0));
             scale(a, shape, 0);
             addProducts(a, shape);
-            a.add(CODES_AT, VectorFourBitProduct.HALF / 2);
-            a.add(HALF, 1);
+            a.add(NEXT_CODES, HALF / 2);
+            a.add(NEXT_HALF, 1);
         }
         for (int row = 0; row < shape.rows; row++) {
             a.sumOfLanes(SUM + row, EVEN + row);
@@ -267,7 +262,7 @@ record Avx512FourBitProduct(Workers workers, VectorFourBitProduct others)
      */
     private static void scale(Avx512Assembler a, Shape shape, int which) {
         int mask = which == 0 ? 0 : UPPER;
-        a.lea(BLOCK, new Memory(HALF, which));
+        a.lea(BLOCK, new Memory(NEXT_HALF, which));
         if (shape.blockShift > 0) {
             a.shr(BLOCK, shape.blockShift);
         }

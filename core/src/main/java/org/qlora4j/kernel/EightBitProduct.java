@@ -17,7 +17,7 @@ public sealed interface EightBitProduct
     int MOST_ROWS = 16;
 
     /**
-     * Whether this kernel is the faster way for such a product.
+     * Whether this kernel can do such a product, and is the faster way.
      *
      * @param dtype of x
      * @param rows of x
@@ -25,6 +25,8 @@ public sealed interface EightBitProduct
     boolean takes(DType dtype, long rows);
 
     /**
+     * The product, where {@link #takes} says so.
+     *
      * @param x [..., in], contiguous, F32 or BF16; in is a multiple of 32
      * @param codes I8 [out, in], contiguous
      * @param scales F32 [out, in / 32], contiguous

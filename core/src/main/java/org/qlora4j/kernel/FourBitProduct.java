@@ -14,7 +14,7 @@ public sealed interface FourBitProduct
     int MOST_ROWS = 16;
 
     /**
-     * Whether this kernel is the faster way for such a product.
+     * Whether this kernel can do such a product, and is the faster way.
      *
      * @param dtype of x
      * @param rows of x
@@ -23,6 +23,8 @@ public sealed interface FourBitProduct
     boolean takes(DType dtype, long rows, long in, int blockSize);
 
     /**
+     * The product, where {@link #takes} says so.
+     *
      * @param x [..., in], contiguous, F32 or BF16
      * @param codes of W [out, in] as {@link FourBit} packs them, blocks in row-major order
      * @param y written: [..., out], contiguous, of the type of x

@@ -246,13 +246,14 @@ public record Kernels(
     }
 
     private static Kernels avx512(String reason) {
+        MachineCode.probe();
         Workers workers = new Workers(Engine.threads());
         return vector(
                 "avx512",
                 reason,
                 workers,
-                Avx512FourBitProduct.of(workers),
-                Avx512EightBitProduct.of(workers));
+                new Avx512FourBitProduct(workers),
+                new Avx512EightBitProduct(workers));
     }
 
     private static Kernels vector(

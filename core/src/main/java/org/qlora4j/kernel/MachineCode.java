@@ -26,21 +26,88 @@ final class MachineCode {
     /** Bytes from a load of weights to what is asked for with it. */
     static final int AHEAD = 4096;
 
-    /** Bytes of x to read again and again: what the first cache holds, of most such CPUs. */
-    static final int CACHE = 48 << 10;
+    /** Most rows of x at once, so that what belongs to each stays in registers. */
+    static final int ROWS = 8;
+
+    /** Bytes of x at once: the first cache of Intel's CPUs since Ice Lake and of Zen 5. */
+    private static final int CACHE = 48 << 10;
 
     private MachineCode() {}
 
+    /** Whether this is the system that the code is written for, which may yet refuse to run it. */
+    static boolean fitsSystem() {
+        return "Linux".equals(System.getProperty("os.name"))
+                && "amd64".equals(System.getProperty("os.arch"));
+    }
+
     /**
-     * Whether this is the system that the code is written for; that the CPU has AVX-512 is known
-     * from the width of vectors.
+     * Loads a function that does nothing, and calls it.
      *
-     * @throws DeviceException if not
+     * @throws DeviceException if this is not the system for it, or it lets no memory be executed
      */
-    static void requireAvx512() {
-        String system = System.getProperty("os.name") + " on " + System.getProperty("os.arch");
-        if (!system.equals("Linux on amd64")) {
-            throw new DeviceException("the avx512 kernels are for x86-64 Linux, not " + system);
+    static void probe() {
+        if (!fitsSystem()) {
+            throw DeviceException.of(
+                    "the avx512 kernels are for x86-64 Linux, not %s on %s; use qlora.kernels=vector",
+                    System.getProperty("os.name"), System.getProperty("os.arch"));
+        }
+        var nothing = new Avx512Assembler();
+        nothing.ret();
+        try {
+            load(nothing.code(), FunctionDescriptor.ofVoid()).invokeExact();
+        } catch (RuntimeException | Error e) {
+            throw e;
+        } catch (Throwable e) {
+            throw new IllegalStateException(e);
+        }
+    }
+
+    /** Code that adds up neighbouring lines of W, each for neighbouring rows of x. */
+    interface Sums {
+        /**
+         * @param firstRow of x
+         * @param rows 1 to {@link #ROWS}
+         * @param firstLine of W
+         * @param sums written: [lines, rows]
+         */
+        void add(int firstRow, int rows, int firstLine, long lines, MemorySegment sums)
+                throws Throwable;
+    }
+
+    /**
+     * Writes all sums, by as many rows at once as registers and the first cache hold.
+     *
+     * @param y [rows, out]
+     * @param out lines of W
+     * @param fewest lines of a task
+     * @param rowBytes of a row of x, in f32
+     */
+    static void run(
+            Workers workers, FloatRows y, int rows, int out, int fewest, int rowBytes, Sums code) {
+        int atOnce = Math.clamp(CACHE / rowBytes, 1, ROWS);
+        for (int next = 0; next < rows; next += atOnce) {
+            int first = next;
+            int count = Math.min(atOnce, rows - first);
+            workers.runLines(
+                    out,
+                    fewest,
+                    (line, end) -> {
+                        int lines = end - line;
+                        float[] sums = FloatRows.scratch(lines * count);
+                        try {
+                            code.add(first, count, line, lines, MemorySegment.ofArray(sums));
+                        } catch (RuntimeException | Error e) {
+                            throw e;
+                        } catch (Throwable e) { // machine code throws nothing
+                            throw new IllegalStateException(e);
+                        }
+                        for (int row = 0; row < count; row++) {
+                            long at = (long) (first + row) * out + line;
+                            for (int i = 0; i < lines; i++) {
+                                y.set(at + i, sums[i * count + row]);
+                            }
+                        }
+                    });
         }
     }
 
@@ -67,14 +134,16 @@ final class MachineCode {
             int writable = PROT_READ | PROT_WRITE;
             long address = (long) map.invokeExact(0L, (long) code.length, writable, flags, -1, 0L);
             if (address == MAP_FAILED) {
-                throw new DeviceException("the system gives no memory for machine code");
+                throw new DeviceException(
+                        "the system gives no memory for machine code; use qlora.kernels=vector");
             }
             MemorySegment memory = MemorySegment.ofAddress(address).reinterpret(code.length);
             MemorySegment.copy(code, 0, memory, JAVA_BYTE, 0, code.length);
             int refused =
                     (int) protect.invokeExact(address, (long) code.length, PROT_READ | PROT_EXEC);
             if (refused != 0) {
-                throw new DeviceException("the system lets no memory be executed (mprotect)");
+                throw new DeviceException(
+                        "the system lets no memory be executed (mprotect); use qlora.kernels=vector");
             }
             return linker.downcallHandle(memory, shape, Linker.Option.critical(true));
         } catch (RuntimeException | Error e) {

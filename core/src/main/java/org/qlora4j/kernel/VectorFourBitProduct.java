@@ -72,23 +72,24 @@ record VectorFourBitProduct(Workers workers) implements FourBitProduct {
                 TASK / in,
                 (first, end) -> {
                     int halves = in / HALF;
-                    int room = (end - first) * halves + 1;
+                    int room = (end - first) * halves;
                     float[] scratch = FloatRows.scratch(room + (rows > 1 ? groups * GROUP : 0));
-                    absmax.decode((long) first * halves, room - 1, scratch);
-                    scratch[room - 1] = 0; // met by the zeros behind x
+                    absmax.decode((long) first * halves, room, scratch);
                     for (int i = first; i < end; i++) {
                         boolean last = overreads && i == out - 1;
                         MemorySegment source = last ? lastLine : packed;
                         long at = last ? 0 : (long) i * in / 2;
                         int scale = (i - first) * halves;
                         if (rows == 1) {
-                            target.set(i, dot(source, at, levels, scratch, scale, laid, groups));
+                            target.set(
+                                    i,
+                                    dot(source, at, levels, scratch, scale, halves, laid, groups));
                         } else {
                             decode(source, at, levels, scratch, room, groups);
                             for (int row = 0; row < rows; row++) {
                                 target.set(
                                         (long) row * out + i,
-                                        dot(scratch, room, scale, laid, row, groups));
+                                        dot(scratch, room, scale, halves, laid, row, groups));
                             }
                         }
                     }
@@ -117,6 +118,7 @@ record VectorFourBitProduct(Workers workers) implements FourBitProduct {
             float[] levels,
             float[] scales,
             int scale,
+            int halves,
             float[] x,
             int groups) {
         IntVector table = FloatVector.fromArray(FLOATS, levels, 0).reinterpretAsInts();
@@ -162,10 +164,11 @@ record VectorFourBitProduct(Workers workers) implements FourBitProduct {
                             .selectFrom(table)
                             .reinterpretAsFloats()
                             .fma(FloatVector.fromArray(FLOATS, x, i + 112), odd);
-            int half = scale + (i >> 6);
+            int half = i >> 6;
+            int other = scale + Math.min(half + 1, halves - 1); // at the end there may be one
             FloatVector scaleOfHalves =
-                    FloatVector.broadcast(FLOATS, scales[half])
-                            .blend(FloatVector.broadcast(FLOATS, scales[half + 1]), UPPER);
+                    FloatVector.broadcast(FLOATS, scales[scale + half])
+                            .blend(FloatVector.broadcast(FLOATS, scales[other]), UPPER);
             sum = even.add(odd).fma(scaleOfHalves, sum);
         }
         return FloatRows.sum(sum);
@@ -211,7 +214,7 @@ record VectorFourBitProduct(Workers workers) implements FourBitProduct {
 
     /** Inner product of a decoded line of W with one row of x, in the order of the other one. */
     private static float dot(
-            float[] scratch, int decoded, int scale, float[] x, int row, int groups) {
+            float[] scratch, int decoded, int scale, int halves, float[] x, int row, int groups) {
         int start = row * groups * GROUP;
         FloatVector sum = FloatVector.zero(FLOATS);
         for (int i = 0; i < groups * GROUP; i += GROUP) {
@@ -241,10 +244,11 @@ record VectorFourBitProduct(Workers workers) implements FourBitProduct {
             odd =
                     FloatVector.fromArray(FLOATS, scratch, w + 112)
                             .fma(FloatVector.fromArray(FLOATS, x, at + 112), odd);
-            int half = scale + (i >> 6);
+            int half = i >> 6;
+            int other = scale + Math.min(half + 1, halves - 1); // at the end there may be one
             FloatVector scaleOfHalves =
-                    FloatVector.broadcast(FLOATS, scratch[half])
-                            .blend(FloatVector.broadcast(FLOATS, scratch[half + 1]), UPPER);
+                    FloatVector.broadcast(FLOATS, scratch[scale + half])
+                            .blend(FloatVector.broadcast(FLOATS, scratch[other]), UPPER);
             sum = even.add(odd).fma(scaleOfHalves, sum);
         }
         return FloatRows.sum(sum);

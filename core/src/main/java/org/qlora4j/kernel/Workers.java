@@ -103,7 +103,7 @@ final class Workers {
      * @param fewest lines of a task, but for the last
      */
     void runLines(int count, int fewest, Lines lines) {
-        int ofTask = Math.max(Math.max(1, fewest), count / MOST_TASKS);
+        int ofTask = Math.max(Math.max(1, fewest), Math.ceilDiv(count, MOST_TASKS));
         run(
                 (count + ofTask - 1) / ofTask,
                 task -> lines.accept(task * ofTask, Math.min(count, (task + 1) * ofTask)));

@@ -34,12 +34,22 @@ class KernelsTest {
     @Test
     void auto_takesTheFastestThatRun() {
         Kernels kernels = Kernels.choose(Device.CPU, "auto");
-        boolean machine =
-                System.getProperty("os.name").equals("Linux")
-                        && System.getProperty("os.arch").equals("amd64");
-        String fastest = machine ? "avx512" : "vector";
+        String fastest = MachineCode.fitsSystem() ? "avx512" : "vector";
         assertThat(kernels.name()).isEqualTo(VectorWidth.floats() >= 16 ? fastest : "reference");
         assertThat(kernels.reason()).contains("vectors of " + VectorWidth.floats() + " floats");
+    }
+
+    @Test
+    void avx512_isForcedOrAnErrorThatSaysWhatIsNeeded() {
+        if (VectorWidth.floats() >= 16 && MachineCode.fitsSystem()) {
+            Kernels kernels = Kernels.choose(Device.CPU, "avx512");
+            assertThat(kernels.fourBitProduct()).isInstanceOf(Avx512FourBitProduct.class);
+            assertThat(kernels.eightBitProduct()).isInstanceOf(Avx512EightBitProduct.class);
+        } else {
+            assertThatThrownBy(() -> Kernels.choose(Device.CPU, "avx512"))
+                    .isInstanceOf(DeviceException.class)
+                    .hasMessageContaining("use");
+        }
     }
 
     @Test

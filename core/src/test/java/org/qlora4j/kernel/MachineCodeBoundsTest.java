@@ -1,0 +1,127 @@
+package org.qlora4j.kernel;
+
+import static java.lang.foreign.ValueLayout.JAVA_INT;
+import static java.lang.foreign.ValueLayout.JAVA_LONG;
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
+
+import java.lang.foreign.FunctionDescriptor;
+import java.lang.foreign.Linker;
+import java.lang.foreign.MemorySegment;
+import java.lang.invoke.MethodHandle;
+import java.util.Arrays;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.qlora4j.tensor.DType;
+import org.qlora4j.tensor.Tensor;
+import org.qlora4j.tensor.TensorScope;
+import org.qlora4j.tensor.Tensors;
+
+/**
+ * Machine code on tensors that end where a page begins which nobody may touch: a read behind one
+ * would end this JVM.
+ */
+class MachineCodeBoundsTest {
+    private static final long PAGE = 4096;
+    private final Workers workers = new Workers(2);
+
+    @BeforeEach
+    void systemOfTheCode() {
+        assumeTrue(VectorWidth.floats() >= 16, "this CPU has no vectors of 16 floats");
+        assumeTrue(MachineCode.fitsSystem(), "machine code is for x86-64 Linux");
+    }
+
+    @ParameterizedTest(name = "{0} rows, {1} x {2}, blocks of {3}, double quantization {4}")
+    @CsvSource({"1, 5, 192, 64, true", "9, 3, 128, 128, true", "2, 7, 576, 64, false"})
+    void fourBitProduct_readsNothingBehindItsTensors(
+            int rows, int out, int in, int blockSize, boolean nested) throws Throwable {
+        int blocks = out * in / blockSize;
+        float[] levels = new float[16];
+        float[] thresholds = new float[15];
+        byte[] codeOfPosition = new byte[16];
+        for (byte i = 0; i < 16; i++) {
+            levels[i] = i - 8;
+            codeOfPosition[i] = i;
+            if (i < 15) {
+                thresholds[i] = i - 7.5f;
+            }
+        }
+        float[] map = new float[256];
+        Arrays.fill(map, 1);
+        try (TensorScope scope = TensorScope.open()) {
+            Tensor codes = atTheEnd(Tensors.full(0x99, DType.U8, (long) out * in / 2));
+            BlockScales scales =
+                    nested
+                            ? new BlockScales(
+                                    atTheEnd(Tensors.zeros(DType.U8, blocks)),
+                                    atTheEnd(Tensors.full(1, DType.F32, 1)),
+                                    map,
+                                    0)
+                            : BlockScales.plain(atTheEnd(Tensors.full(1, DType.F32, blocks)));
+            Tensor x = Tensors.full(1, DType.F32, rows, in);
+            Tensor y = Tensors.empty(DType.F32, rows, out);
+            new Avx512FourBitProduct(workers)
+                    .multiply(
+                            x,
+                            codes,
+                            scales,
+                            new CodeTable(levels, thresholds, codeOfPosition),
+                            blockSize,
+                            y);
+            assertThat(y.toFloats()).containsOnly(in); // each weight is level 9, which is 1
+        }
+    }
+
+    @ParameterizedTest(name = "{0} rows, {1} x {2}")
+    @CsvSource({"1, 5, 96", "9, 3, 128"})
+    void eightBitProduct_readsNothingBehindItsTensors(int rows, int out, int in) throws Throwable {
+        try (TensorScope scope = TensorScope.open()) {
+            Tensor codes = atTheEnd(Tensors.full(-1, DType.I8, out, in));
+            Tensor scales = atTheEnd(Tensors.full(2, DType.F32, out, in / EightBitProduct.BLOCK));
+            Tensor x = Tensors.full(1, DType.F32, rows, in);
+            Tensor y = Tensors.empty(DType.F32, rows, out);
+            new Avx512EightBitProduct(workers).multiply(x, codes, scales, y);
+            assertThat(y.toFloats()).containsOnly(-2 * in);
+        }
+    }
+
+    /** The same before a forbidden page; its few pages stay mapped. */
+    private static Tensor atTheEnd(Tensor tensor) throws Throwable {
+        long bytes = (tensor.byteSize() + PAGE - 1) / PAGE * PAGE;
+        int readAndWrite = 3;
+        int privateAndAnonymous = 0x22;
+        long address =
+                (long)
+                        function(
+                                        "mmap",
+                                        FunctionDescriptor.of(
+                                                JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_INT, JAVA_INT,
+                                                JAVA_INT, JAVA_LONG))
+                                .invokeExact(
+                                        0L,
+                                        bytes + PAGE,
+                                        readAndWrite,
+                                        privateAndAnonymous,
+                                        -1,
+                                        0L);
+        int failed =
+                (int)
+                        function(
+                                        "mprotect",
+                                        FunctionDescriptor.of(
+                                                JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_INT))
+                                .invokeExact(address + bytes, PAGE, 0);
+        assertThat(failed).isZero();
+        MemorySegment memory =
+                MemorySegment.ofAddress(address + bytes - tensor.byteSize())
+                        .reinterpret(tensor.byteSize());
+        memory.copyFrom(tensor.segment());
+        return Tensors.over(memory, tensor.dtype(), tensor.shape());
+    }
+
+    private static MethodHandle function(String name, FunctionDescriptor shape) {
+        Linker linker = Linker.nativeLinker();
+        return linker.downcallHandle(linker.defaultLookup().find(name).orElseThrow(), shape);
+    }
+}

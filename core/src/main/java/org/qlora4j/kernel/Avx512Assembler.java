@@ -106,6 +106,13 @@ final class Avx512Assembler {
         registers(MAP_0F, NO_PREFIX, 0x5B, to, 0, from);
     }
 
+    /** Zeros to that many registers, from {@code first} on. */
+    void clear(int first, int count) {
+        for (int to = first; to < first + count; to++) {
+            vpxord(to, to, to);
+        }
+    }
+
     void vpxord(int to, int a, int b) {
         registers(MAP_0F, PREFIX_66, 0xEF, to, a, b);
     }
@@ -182,6 +189,20 @@ final class Avx512Assembler {
     void vmovss(Memory to, int from) {
         evex(MAP_0F, PREFIX_F3, LENGTH_128, from, 0, 0, to);
         memory(0x11, from, to, FLOAT);
+    }
+
+    /**
+     * Stores the sum of the lanes of each of {@code count} registers, one behind the other, and
+     * moves {@code to} behind them.
+     *
+     * @param others as many registers, written over
+     */
+    void appendSums(Register to, int sums, int others, int count) {
+        for (int i = 0; i < count; i++) {
+            sumOfLanes(sums + i, others + i);
+            vmovss(new Memory(to, i * Float.BYTES), sums + i);
+        }
+        add(to, count * Float.BYTES);
     }
 
     /** Before code that knows nothing of wide vectors goes on. */

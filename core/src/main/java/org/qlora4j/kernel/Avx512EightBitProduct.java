@@ -10,9 +10,8 @@ import static org.qlora4j.kernel.Avx512Assembler.Register.RCX;
 import static org.qlora4j.kernel.Avx512Assembler.Register.RDI;
 import static org.qlora4j.kernel.Avx512Assembler.Register.RDX;
 import static org.qlora4j.kernel.Avx512Assembler.Register.RSI;
-import static org.qlora4j.kernel.MachineCode.ROWS;
+import static org.qlora4j.kernel.VectorEightBitProduct.TASK;
 
-import java.lang.foreign.Arena;
 import java.lang.foreign.FunctionDescriptor;
 import java.lang.foreign.MemorySegment;
 import java.lang.invoke.MethodHandle;
@@ -34,12 +33,6 @@ record Avx512EightBitProduct(Workers workers) implements EightBitProduct {
 
     private static final Map<Shape, MethodHandle> CODE = new ConcurrentHashMap<>();
 
-    /** Weights of one task, about 2 us of reading. */
-    private static final int TASK = 1 << 15;
-
-    private static final ThreadLocal<MemorySegment> WIDE =
-            ThreadLocal.withInitial(() -> MemorySegment.NULL);
-
     /**
      * What the code depends on.
      *
@@ -50,7 +43,7 @@ record Avx512EightBitProduct(Workers workers) implements EightBitProduct {
 
     @Override
     public boolean takes(DType dtype, long rows) {
-        return rows <= MOST_ROWS && FloatRows.reads(dtype);
+        return VectorEightBitProduct.fits(dtype, rows);
     }
 
     @Override
@@ -63,7 +56,7 @@ record Avx512EightBitProduct(Workers workers) implements EightBitProduct {
         long packed = codes.segment().address();
         long scale = scales.segment().address();
         int rowBytes = rowBytes(in);
-        MachineCode.run(
+        Avx512Lines.run(
                 workers,
                 FloatRows.of(y),
                 rows,
@@ -103,12 +96,7 @@ record Avx512EightBitProduct(Workers workers) implements EightBitProduct {
     private static MemorySegment widened(Tensor x, int count) {
         float[] plain = FloatRows.scratch(count);
         FloatRows.of(x).copyRow(0, count, plain);
-        MemorySegment room = WIDE.get();
-        long bytes = (long) count * Float.BYTES;
-        if (room.byteSize() < bytes) {
-            room = Arena.ofAuto().allocate(bytes, 64);
-            WIDE.set(room);
-        }
+        MemorySegment room = NativeScratch.of((long) count * Float.BYTES);
         MemorySegment.copy(plain, 0, room, JAVA_FLOAT, 0, count);
         return room;
     }
@@ -131,7 +119,7 @@ record Avx512EightBitProduct(Workers workers) implements EightBitProduct {
     /** Of each row of x, two: products of a block, and the sum of its line. */
     private static final int PART = 3;
 
-    private static final int SUM = PART + ROWS;
+    private static final int SUM = PART + Avx512Lines.ROWS;
 
     // arguments, as the calling convention hands them over
     private static final Register NEXT_CODES = RDI;
@@ -149,15 +137,13 @@ record Avx512EightBitProduct(Workers workers) implements EightBitProduct {
         int unrolled = blocks % 4 == 0 ? 4 : blocks % 2 == 0 ? 2 : 1;
         var a = new Avx512Assembler();
         int line = a.here();
-        for (int row = 0; row < shape.rows; row++) {
-            a.vpxord(SUM + row, SUM + row, SUM + row);
-        }
+        a.clear(SUM, shape.rows);
         a.mov(X, X_OF_LINE);
         a.mov(TURNS_LEFT, blocks / unrolled);
         int turn = a.here();
         for (int block = 0; block < unrolled; block++) {
             if (block % 2 == 0) { // a cache line
-                a.prefetchnta(new Memory(NEXT_CODES, MachineCode.AHEAD + block * BLOCK));
+                a.prefetchnta(new Memory(NEXT_CODES, Avx512Lines.AHEAD + block * BLOCK));
             }
             addBlock(a, shape, block);
         }
@@ -166,11 +152,7 @@ record Avx512EightBitProduct(Workers workers) implements EightBitProduct {
         a.add(X, unrolled * BLOCK * Float.BYTES);
         a.dec(TURNS_LEFT);
         a.jnz(turn);
-        for (int row = 0; row < shape.rows; row++) {
-            a.sumOfLanes(SUM + row, PART + row);
-            a.vmovss(new Memory(SUMS, row * Float.BYTES), SUM + row);
-        }
-        a.add(SUMS, shape.rows * Float.BYTES);
+        a.appendSums(SUMS, SUM, PART, shape.rows);
         a.dec(LINES_LEFT);
         a.jnz(line);
         a.vzeroupper();

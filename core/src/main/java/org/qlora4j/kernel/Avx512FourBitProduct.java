@@ -15,12 +15,11 @@ import static org.qlora4j.kernel.Avx512Assembler.Register.RCX;
 import static org.qlora4j.kernel.Avx512Assembler.Register.RDI;
 import static org.qlora4j.kernel.Avx512Assembler.Register.RDX;
 import static org.qlora4j.kernel.Avx512Assembler.Register.RSI;
-import static org.qlora4j.kernel.MachineCode.ROWS;
+import static org.qlora4j.kernel.Avx512Lines.ROWS;
 import static org.qlora4j.kernel.VectorFourBitProduct.GROUP;
 import static org.qlora4j.kernel.VectorFourBitProduct.HALF;
 import static org.qlora4j.kernel.VectorFourBitProduct.TASK;
 
-import java.lang.foreign.Arena;
 import java.lang.foreign.FunctionDescriptor;
 import java.lang.foreign.MemorySegment;
 import java.lang.invoke.MethodHandle;
@@ -56,9 +55,6 @@ record Avx512FourBitProduct(Workers workers) implements FourBitProduct {
     private static final int NESTED_AT = ABSMAX_AT + Long.BYTES;
     private static final int X_AT = OFFSET_AT + 64;
 
-    private static final ThreadLocal<MemorySegment> CONSTANTS =
-            ThreadLocal.withInitial(() -> MemorySegment.NULL);
-
     /**
      * What the code depends on.
      *
@@ -71,17 +67,13 @@ record Avx512FourBitProduct(Workers workers) implements FourBitProduct {
 
     /** Bytes of a row of x with the zeros behind it. */
     private static int rowBytes(int in) {
-        return (in + GROUP - 1) / GROUP * GROUP * Float.BYTES;
+        return Math.ceilDiv(in, GROUP) * GROUP * Float.BYTES;
     }
 
     @Override
     public boolean takes(DType dtype, long rows, long in, int blockSize) {
-        return rows <= MOST_ROWS
-                && in >= GROUP
-                && blockSize >= HALF
-                && Integer.bitCount(blockSize) == 1
-                && in % blockSize == 0
-                && FloatRows.reads(dtype);
+        return VectorFourBitProduct.fits(dtype, rows, in, blockSize)
+                && Integer.bitCount(blockSize) == 1;
     }
 
     @Override
@@ -96,7 +88,7 @@ record Avx512FourBitProduct(Workers workers) implements FourBitProduct {
         long constants = constants(x, rows, in, scales, table).address();
         long packed = codes.segment().address();
         int rowBytes = rowBytes(in);
-        MachineCode.run(
+        Avx512Lines.run(
                 workers,
                 FloatRows.of(y),
                 rows,
@@ -121,7 +113,7 @@ record Avx512FourBitProduct(Workers workers) implements FourBitProduct {
         long out = y.size(-1);
         long blocks = out * in / blockSize;
         Tensor nested = scales.nestedAbsmax();
-        long groups = (blocks + BlockScales.NESTED_BLOCK - 1) / BlockScales.NESTED_BLOCK;
+        long groups = Math.ceilDiv(blocks, (long) BlockScales.NESTED_BLOCK);
         boolean scalesFit =
                 nested == null
                         ? isOf(scales.absmax(), DType.F32, blocks)
@@ -147,13 +139,8 @@ record Avx512FourBitProduct(Workers workers) implements FourBitProduct {
     private static MemorySegment constants(
             Tensor x, int rows, int in, BlockScales scales, CodeTable table) {
         float[] laid =
-                VectorFourBitProduct.layOut(FloatRows.of(x), rows, in, (in + GROUP - 1) / GROUP);
-        MemorySegment room = CONSTANTS.get();
-        long bytes = X_AT + (long) laid.length * Float.BYTES;
-        if (room.byteSize() < bytes) {
-            room = Arena.ofAuto().allocate(bytes, 64);
-            CONSTANTS.set(room);
-        }
+                VectorFourBitProduct.layOut(FloatRows.of(x), rows, in, Math.ceilDiv(in, GROUP));
+        MemorySegment room = NativeScratch.of(X_AT + (long) laid.length * Float.BYTES);
         MemorySegment.copy(table.levels(), 0, room, JAVA_FLOAT, LEVELS_AT, 16);
         MemorySegment.copy(scales.map(), 0, room, JAVA_FLOAT, MAP_AT, scales.map().length);
         room.set(JAVA_FLOAT, OFFSET_AT, scales.offset());
@@ -217,14 +204,12 @@ record Avx512FourBitProduct(Workers workers) implements FourBitProduct {
         a.mov(ABSMAX, new Memory(CONSTANT, ABSMAX_AT));
         a.mov(NESTED_ABSMAX, new Memory(CONSTANT, NESTED_AT));
         int line = a.here();
-        for (int row = 0; row < shape.rows; row++) {
-            a.vpxord(SUM + row, SUM + row, SUM + row);
-        }
+        a.clear(SUM, shape.rows);
         a.mov(X, X_OF_LINE);
         a.mov(GROUPS_LEFT, shape.in / GROUP);
         int group = a.here();
         a.vmovdqu32(CODES, new Memory(NEXT_CODES, 0));
-        a.prefetchnta(new Memory(NEXT_CODES, MachineCode.AHEAD));
+        a.prefetchnta(new Memory(NEXT_CODES, Avx512Lines.AHEAD));
         scale(a, shape, 0);
         scale(a, shape, 1);
         addProducts(a, shape);
@@ -240,11 +225,7 @@ record Avx512FourBitProduct(Workers workers) implements FourBitProduct {
             a.add(NEXT_CODES, HALF / 2);
             a.add(NEXT_HALF, 1);
         }
-        for (int row = 0; row < shape.rows; row++) {
-            a.sumOfLanes(SUM + row, EVEN + row);
-            a.vmovss(new Memory(SUMS, row * Float.BYTES), SUM + row);
-        }
-        a.add(SUMS, shape.rows * Float.BYTES);
+        a.appendSums(SUMS, SUM, EVEN, shape.rows);
         a.dec(LINES_LEFT);
         a.jnz(line);
         a.vzeroupper();

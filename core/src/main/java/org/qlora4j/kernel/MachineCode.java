@@ -23,15 +23,6 @@ final class MachineCode {
     private static final int MAP_ANONYMOUS = 0x20;
     private static final long MAP_FAILED = -1;
 
-    /** Bytes from a load of weights to what is asked for with it. */
-    static final int AHEAD = 4096;
-
-    /** Most rows of x at once, so that what belongs to each stays in registers. */
-    static final int ROWS = 8;
-
-    /** Bytes of x at once: the first cache of Intel's CPUs since Ice Lake and of Zen 5. */
-    private static final int CACHE = 48 << 10;
-
     private MachineCode() {}
 
     /** Whether this is the system that the code is written for, which may yet refuse to run it. */
@@ -62,55 +53,6 @@ final class MachineCode {
         }
     }
 
-    /** Code that adds up neighbouring lines of W, each for neighbouring rows of x. */
-    interface Sums {
-        /**
-         * @param firstRow of x
-         * @param rows 1 to {@link #ROWS}
-         * @param firstLine of W
-         * @param sums written: [lines, rows]
-         */
-        void add(int firstRow, int rows, int firstLine, long lines, MemorySegment sums)
-                throws Throwable;
-    }
-
-    /**
-     * Writes all sums, by as many rows at once as registers and the first cache hold.
-     *
-     * @param y [rows, out]
-     * @param out lines of W
-     * @param fewest lines of a task
-     * @param rowBytes of a row of x, in f32
-     */
-    static void run(
-            Workers workers, FloatRows y, int rows, int out, int fewest, int rowBytes, Sums code) {
-        int atOnce = Math.clamp(CACHE / rowBytes, 1, ROWS);
-        for (int next = 0; next < rows; next += atOnce) {
-            int first = next;
-            int count = Math.min(atOnce, rows - first);
-            workers.runLines(
-                    out,
-                    fewest,
-                    (line, end) -> {
-                        int lines = end - line;
-                        float[] sums = FloatRows.scratch(lines * count);
-                        try {
-                            code.add(first, count, line, lines, MemorySegment.ofArray(sums));
-                        } catch (RuntimeException | Error e) {
-                            throw e;
-                        } catch (Throwable e) { // machine code throws nothing
-                            throw new IllegalStateException(e);
-                        }
-                        for (int row = 0; row < count; row++) {
-                            long at = (long) (first + row) * out + line;
-                            for (int i = 0; i < lines; i++) {
-                                y.set(at + i, sums[i * count + row]);
-                            }
-                        }
-                    });
-        }
-    }
-
     /**
      * A function that calls the code by the C calling convention.
      *
@@ -118,38 +60,51 @@ final class MachineCode {
      * @throws DeviceException if this system gives no executable memory
      */
     static MethodHandle load(byte[] code, FunctionDescriptor shape) {
-        Linker linker = Linker.nativeLinker();
+        try {
+            MemorySegment memory = map(code.length);
+            MemorySegment.copy(code, 0, memory, JAVA_BYTE, 0, code.length);
+            protect(memory, PROT_READ | PROT_EXEC);
+            return Linker.nativeLinker()
+                    .downcallHandle(memory, shape, Linker.Option.critical(true));
+        } catch (RuntimeException | Error e) {
+            throw e;
+        } catch (Throwable e) { // C throws nothing
+            throw new IllegalStateException(e);
+        }
+    }
+
+    /** Memory of its own pages, to read and write, until the process ends. */
+    static MemorySegment map(long bytes) throws Throwable {
         MethodHandle map =
                 function(
                         "mmap",
                         FunctionDescriptor.of(
                                 JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_INT, JAVA_INT, JAVA_INT,
                                 JAVA_LONG));
+        int writable = PROT_READ | PROT_WRITE;
+        int flags = MAP_PRIVATE | MAP_ANONYMOUS;
+        long address = (long) map.invokeExact(0L, bytes, writable, flags, -1, 0L);
+        if (address == MAP_FAILED) {
+            throw new DeviceException(
+                    "the system gives no memory for machine code; use qlora.kernels=vector");
+        }
+        return MemorySegment.ofAddress(address).reinterpret(bytes);
+    }
+
+    /**
+     * Gives whole pages other rights.
+     *
+     * @param rights 0, or what of {@code PROT_} is allowed
+     */
+    static void protect(MemorySegment pages, int rights) throws Throwable {
         MethodHandle protect =
                 function(
                         "mprotect",
                         FunctionDescriptor.of(JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_INT));
-        try {
-            int flags = MAP_PRIVATE | MAP_ANONYMOUS;
-            int writable = PROT_READ | PROT_WRITE;
-            long address = (long) map.invokeExact(0L, (long) code.length, writable, flags, -1, 0L);
-            if (address == MAP_FAILED) {
-                throw new DeviceException(
-                        "the system gives no memory for machine code; use qlora.kernels=vector");
-            }
-            MemorySegment memory = MemorySegment.ofAddress(address).reinterpret(code.length);
-            MemorySegment.copy(code, 0, memory, JAVA_BYTE, 0, code.length);
-            int refused =
-                    (int) protect.invokeExact(address, (long) code.length, PROT_READ | PROT_EXEC);
-            if (refused != 0) {
-                throw new DeviceException(
-                        "the system lets no memory be executed (mprotect); use qlora.kernels=vector");
-            }
-            return linker.downcallHandle(memory, shape, Linker.Option.critical(true));
-        } catch (RuntimeException | Error e) {
-            throw e;
-        } catch (Throwable e) {
-            throw new IllegalStateException(e);
+        int refused = (int) protect.invokeExact(pages.address(), pages.byteSize(), rights);
+        if (refused != 0) {
+            throw new DeviceException(
+                    "the system lets no memory be executed (mprotect); use qlora.kernels=vector");
         }
     }
 

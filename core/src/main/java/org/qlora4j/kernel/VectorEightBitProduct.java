@@ -18,10 +18,15 @@ record VectorEightBitProduct(Workers workers) implements EightBitProduct {
     private static final ValueLayout.OfFloat FLOAT = ValueLayout.JAVA_FLOAT_UNALIGNED;
 
     /** Weights of one task, about 2 us of reading. */
-    private static final int TASK = 1 << 15;
+    static final int TASK = 1 << 15;
 
     @Override
     public boolean takes(DType dtype, long rows) {
+        return fits(dtype, rows);
+    }
+
+    /** What it takes, and so does the same in machine code. */
+    static boolean fits(DType dtype, long rows) {
         return rows <= MOST_ROWS && FloatRows.reads(dtype);
     }
 

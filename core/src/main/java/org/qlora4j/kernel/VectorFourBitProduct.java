@@ -1,6 +1,5 @@
 package org.qlora4j.kernel;
 
-import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.ByteOrder;
@@ -41,11 +40,13 @@ record VectorFourBitProduct(Workers workers) implements FourBitProduct {
     /** Weights of one task, about 2 us of work. */
     static final int TASK = 1 << 15;
 
-    private static final ThreadLocal<MemorySegment> LAST_LINE =
-            ThreadLocal.withInitial(() -> MemorySegment.NULL);
-
     @Override
     public boolean takes(DType dtype, long rows, long in, int blockSize) {
+        return fits(dtype, rows, in, blockSize);
+    }
+
+    /** What it takes, and, of blocks that are a power of two, the same in machine code. */
+    static boolean fits(DType dtype, long rows, long in, int blockSize) {
         return rows <= MOST_ROWS
                 && in >= GROUP
                 && blockSize % HALF == 0
@@ -59,7 +60,7 @@ record VectorFourBitProduct(Workers workers) implements FourBitProduct {
         int in = Math.toIntExact(x.size(-1));
         int out = Math.toIntExact(y.size(-1));
         int rows = Math.toIntExact(x.count() / in);
-        int groups = (in + GROUP - 1) / GROUP;
+        int groups = Math.ceilDiv(in, GROUP);
         float[] laid = layOut(FloatRows.of(x), rows, in, groups);
         float[] levels = table.levels();
         FloatRows target = FloatRows.of(y);
@@ -98,11 +99,7 @@ record VectorFourBitProduct(Workers workers) implements FourBitProduct {
 
     /** A copy of the last line of W with room behind it, so that its last load stays inside. */
     private static MemorySegment padded(MemorySegment packed, int in, int out) {
-        MemorySegment room = LAST_LINE.get();
-        if (room.byteSize() < in / 2 + GROUP / 2) {
-            room = Arena.ofAuto().allocate(in / 2 + GROUP / 2);
-            LAST_LINE.set(room);
-        }
+        MemorySegment room = NativeScratch.of(in / 2 + GROUP / 2);
         return room.copyFrom(packed.asSlice((long) (out - 1) * in / 2, in / 2));
     }
 

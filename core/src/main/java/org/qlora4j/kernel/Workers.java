@@ -105,7 +105,7 @@ final class Workers {
     void runLines(int count, int fewest, Lines lines) {
         int ofTask = Math.max(Math.max(1, fewest), Math.ceilDiv(count, MOST_TASKS));
         run(
-                (count + ofTask - 1) / ofTask,
+                Math.ceilDiv(count, ofTask),
                 task -> lines.accept(task * ofTask, Math.min(count, (task + 1) * ofTask)));
     }
 

@@ -1,14 +1,9 @@
 package org.qlora4j.kernel;
 
-import static java.lang.foreign.ValueLayout.JAVA_INT;
-import static java.lang.foreign.ValueLayout.JAVA_LONG;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
-import java.lang.foreign.FunctionDescriptor;
-import java.lang.foreign.Linker;
 import java.lang.foreign.MemorySegment;
-import java.lang.invoke.MethodHandle;
 import java.util.Arrays;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -88,40 +83,11 @@ class MachineCodeBoundsTest {
 
     /** The same before a forbidden page; its few pages stay mapped. */
     private static Tensor atTheEnd(Tensor tensor) throws Throwable {
-        long bytes = (tensor.byteSize() + PAGE - 1) / PAGE * PAGE;
-        int readAndWrite = 3;
-        int privateAndAnonymous = 0x22;
-        long address =
-                (long)
-                        function(
-                                        "mmap",
-                                        FunctionDescriptor.of(
-                                                JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_INT, JAVA_INT,
-                                                JAVA_INT, JAVA_LONG))
-                                .invokeExact(
-                                        0L,
-                                        bytes + PAGE,
-                                        readAndWrite,
-                                        privateAndAnonymous,
-                                        -1,
-                                        0L);
-        int failed =
-                (int)
-                        function(
-                                        "mprotect",
-                                        FunctionDescriptor.of(
-                                                JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_INT))
-                                .invokeExact(address + bytes, PAGE, 0);
-        assertThat(failed).isZero();
-        MemorySegment memory =
-                MemorySegment.ofAddress(address + bytes - tensor.byteSize())
-                        .reinterpret(tensor.byteSize());
+        long bytes = Math.ceilDiv(tensor.byteSize(), PAGE) * PAGE;
+        MemorySegment pages = MachineCode.map(bytes + PAGE);
+        MachineCode.protect(pages.asSlice(bytes), 0);
+        MemorySegment memory = pages.asSlice(bytes - tensor.byteSize(), tensor.byteSize());
         memory.copyFrom(tensor.segment());
         return Tensors.over(memory, tensor.dtype(), tensor.shape());
-    }
-
-    private static MethodHandle function(String name, FunctionDescriptor shape) {
-        Linker linker = Linker.nativeLinker();
-        return linker.downcallHandle(linker.defaultLookup().find(name).orElseThrow(), shape);
     }
 }

@@ -195,6 +195,23 @@ class RowKernelsTest {
         }
     }
 
+    /** A weight in 4 bits, and what decodes it. */
+    private record FourBitWeight(Tensor codes, BlockScales scales, CodeTable table, int blockSize) {
+        static FourBitWeight of(int out, int in, int blockSize, boolean nested) {
+            CodeTable table = new CodeTable(LEVELS, thresholds(), POSITIONS);
+            Tensor weight = Samples.normal(DType.F32, 7, out, in);
+            Tensor codes = Tensors.empty(DType.U8, (long) out * in / 2);
+            Tensor absmax = Tensors.empty(DType.F32, (long) out * in / blockSize);
+            new ReferenceFourBit().quantize(weight, table, blockSize, codes, absmax);
+            BlockScales scales = nested ? nested(absmax) : BlockScales.plain(absmax);
+            return new FourBitWeight(codes, scales, table, blockSize);
+        }
+
+        void multiply(FourBitProduct kernel, Tensor x, Tensor y) {
+            kernel.multiply(x, codes, scales, table, blockSize, y);
+        }
+    }
+
     @ParameterizedTest(name = "{0}, {1} rows, {2} x {3}, blocks of {4}, double quantization {5}")
     @CsvSource({
         "F32, 1, 1, 128, 64, true",
@@ -208,22 +225,17 @@ class RowKernelsTest {
             DType dtype, int rows, int out, int in, int blockSize, boolean nested) {
         try (TensorScope scope = TensorScope.open()) {
             FourBitProduct vector = new VectorFourBitProduct(workers);
-            CodeTable table = new CodeTable(LEVELS, thresholds(), POSITIONS);
-            Tensor weight = Samples.normal(DType.F32, 7, out, in);
-            Tensor codes = Tensors.empty(DType.U8, (long) out * in / 2);
-            Tensor absmax = Tensors.empty(DType.F32, (long) out * in / blockSize);
-            new ReferenceFourBit().quantize(weight, table, blockSize, codes, absmax);
-            BlockScales scales = nested ? nested(absmax) : BlockScales.plain(absmax);
+            FourBitWeight w = FourBitWeight.of(out, in, blockSize, nested);
             Tensor x = Samples.normal(DType.F32, 8, rows, in).to(dtype);
             Tensor expected = Tensors.empty(dtype, rows, out);
             Tensor actual = Tensors.full(Double.NaN, dtype, rows, out);
             assertThat(vector.takes(dtype, rows, in, blockSize)).isTrue();
-            new ReferenceFourBitProduct().multiply(x, codes, scales, table, blockSize, expected);
-            vector.multiply(x, codes, scales, table, blockSize, actual);
+            w.multiply(new ReferenceFourBitProduct(), x, expected);
+            w.multiply(vector, x, actual);
             Close.assertClose("product", actual, expected, dtype == DType.BF16 ? 0x1p-8 : 2e-6, 0);
 
             Tensor alone = Tensors.empty(dtype, 1, out);
-            vector.multiply(x.narrow(0, rows - 1, 1), codes, scales, table, blockSize, alone);
+            w.multiply(vector, x.narrow(0, rows - 1, 1), alone);
             assertThat(alone.toFloats()).isEqualTo(actual.narrow(0, rows - 1, 1).toFloats());
         }
     }
@@ -247,20 +259,14 @@ class RowKernelsTest {
             DType dtype, int rows, int out, int in, int blockSize, boolean nested) {
         assumeTrue(MachineCode.fitsSystem(), "machine code is for x86-64 Linux");
         try (TensorScope scope = TensorScope.open()) {
-            CodeTable table = new CodeTable(LEVELS, thresholds(), POSITIONS);
-            Tensor weight = Samples.normal(DType.F32, 7, out, in);
-            Tensor codes = Tensors.empty(DType.U8, (long) out * in / 2);
-            Tensor absmax = Tensors.empty(DType.F32, (long) out * in / blockSize);
-            new ReferenceFourBit().quantize(weight, table, blockSize, codes, absmax);
-            BlockScales scales = nested ? nested(absmax) : BlockScales.plain(absmax);
+            FourBitWeight w = FourBitWeight.of(out, in, blockSize, nested);
             Tensor x = Samples.normal(DType.F32, 8, rows, in).to(dtype);
             Tensor expected = Tensors.empty(dtype, rows, out);
             Tensor actual = Tensors.full(Double.NaN, dtype, rows, out);
-            new VectorFourBitProduct(workers)
-                    .multiply(x, codes, scales, table, blockSize, expected);
+            w.multiply(new VectorFourBitProduct(workers), x, expected);
             FourBitProduct machine = new Avx512FourBitProduct(workers);
             assertThat(machine.takes(dtype, rows, in, blockSize)).isTrue();
-            machine.multiply(x, codes, scales, table, blockSize, actual);
+            w.multiply(machine, x, actual);
             assertThat(actual.toFloats()).isEqualTo(expected.toFloats());
         }
     }
@@ -388,54 +394,60 @@ class RowKernelsTest {
         }
     }
 
+    static Stream<Arguments> eightBitCases() {
+        return Stream.of(
+                Arguments.of(DType.F32, 1, 1, 32),
+                Arguments.of(DType.BF16, 16, 33, 576),
+                Arguments.of(DType.BF16, 1, 700, 96),
+                Arguments.of(DType.F32, 9, 40, 2048),
+                Arguments.of(DType.BF16, 3, 50, 128));
+    }
+
+    /** A weight in 8 bits. */
+    private record EightBitWeight(Tensor codes, Tensor scales) {
+        static EightBitWeight of(int out, int in) {
+            return new EightBitWeight(
+                    Samples.normal(DType.F32, 7, out, in).mulInPlace(40).to(DType.I8).contiguous(),
+                    Samples.normal(DType.F32, 8, out, in / 32).abs());
+        }
+
+        void multiply(EightBitProduct kernel, Tensor x, Tensor y) {
+            kernel.multiply(x, codes, scales, y);
+        }
+    }
+
     @ParameterizedTest(name = "{0}, {1} rows, {2} x {3}")
-    @CsvSource({
-        "F32, 1, 1, 32",
-        "BF16, 16, 33, 576",
-        "BF16, 1, 700, 96",
-        "F32, 9, 40, 2048",
-        "BF16, 3, 50, 128"
-    })
+    @MethodSource("eightBitCases")
     void eightBitProduct_vectorEqualsReferenceAndRowsDoNotMix(
             DType dtype, int rows, int out, int in) {
         try (TensorScope scope = TensorScope.open()) {
             EightBitProduct vector = new VectorEightBitProduct(workers);
-            Tensor codes =
-                    Samples.normal(DType.F32, 7, out, in).mulInPlace(40).to(DType.I8).contiguous();
-            Tensor scales = Samples.normal(DType.F32, 8, out, in / 32).abs();
+            EightBitWeight w = EightBitWeight.of(out, in);
             Tensor x = Samples.normal(DType.F32, 9, rows, in).to(dtype);
             Tensor expected = Tensors.empty(DType.F32, rows, out);
             Tensor actual = Tensors.full(Double.NaN, DType.F32, rows, out);
-            reference.eightBitProduct().multiply(x, codes, scales, expected);
-            vector.multiply(x, codes, scales, actual);
+            w.multiply(reference.eightBitProduct(), x, expected);
+            w.multiply(vector, x, actual);
             Close.assertClose("product", actual, expected, 2e-6, 0);
 
             Tensor alone = Tensors.empty(DType.F32, 1, out);
-            vector.multiply(x.narrow(0, rows - 1, 1), codes, scales, alone);
+            w.multiply(vector, x.narrow(0, rows - 1, 1), alone);
             assertThat(alone.toFloats()).isEqualTo(actual.narrow(0, rows - 1, 1).toFloats());
         }
     }
 
     @ParameterizedTest(name = "{0}, {1} rows, {2} x {3}")
-    @CsvSource({
-        "F32, 1, 1, 32",
-        "BF16, 16, 33, 576",
-        "BF16, 1, 700, 96",
-        "F32, 9, 40, 2048",
-        "BF16, 3, 50, 128"
-    })
+    @MethodSource("eightBitCases")
     void eightBitProduct_ofMachineCodeHasTheBitsOfTheVectorApi(
             DType dtype, int rows, int out, int in) {
         assumeTrue(MachineCode.fitsSystem(), "machine code is for x86-64 Linux");
         try (TensorScope scope = TensorScope.open()) {
-            Tensor codes =
-                    Samples.normal(DType.F32, 7, out, in).mulInPlace(40).to(DType.I8).contiguous();
-            Tensor scales = Samples.normal(DType.F32, 8, out, in / 32).abs();
+            EightBitWeight w = EightBitWeight.of(out, in);
             Tensor x = Samples.normal(DType.F32, 9, rows, in).to(dtype);
             Tensor expected = Tensors.empty(DType.F32, rows, out);
             Tensor actual = Tensors.full(Double.NaN, DType.F32, rows, out);
-            new VectorEightBitProduct(workers).multiply(x, codes, scales, expected);
-            new Avx512EightBitProduct(workers).multiply(x, codes, scales, actual);
+            w.multiply(new VectorEightBitProduct(workers), x, expected);
+            w.multiply(new Avx512EightBitProduct(workers), x, actual);
             assertThat(actual.toFloats()).isEqualTo(expected.toFloats());
         }
     }

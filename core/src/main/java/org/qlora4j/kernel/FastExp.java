@@ -39,6 +39,26 @@ final class FastExp {
         return result.blend(0f, x.compare(VectorOperators.LT, SMALLEST));
     }
 
+    /** Of one value, for CPUs without the instructions that vectors need here. */
+    static float of(float x) {
+        if (x < SMALLEST) {
+            return 0;
+        }
+        float shifted = x * LOG2E + 12582912f;
+        float whole = shifted - 12582912f;
+        float r = x - whole * LN2_HIGH;
+        r = r - whole * LN2_LOW;
+        float p = 1.9875691500e-4f;
+        p = p * r + 1.3981999507e-3f;
+        p = p * r + 8.3334519073e-3f;
+        p = p * r + 4.1665795894e-2f;
+        p = p * r + 1.6666665459e-1f;
+        p = p * r + 5.0000001201e-1f;
+        float y = p * (r * r) + r + 1;
+        int power = Float.floatToRawIntBits(shifted) << 23;
+        return Float.intBitsToFloat(Float.floatToRawIntBits(y) + power);
+    }
+
     private static FloatVector broadcast(float value) {
         return FloatVector.broadcast(FloatRows.FLOATS, value);
     }

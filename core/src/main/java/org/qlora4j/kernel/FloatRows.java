@@ -14,25 +14,36 @@ import org.qlora4j.tensor.DType;
 import org.qlora4j.tensor.Tensor;
 
 /**
- * The memory of an F32 or BF16 tensor, read and written as vectors of 16 floats. A bf16 value is
- * the upper half of a float; writing rounds to nearest, ties to even. Positions count elements.
+ * The memory of an F32 or BF16 tensor, read and written as vectors as wide as the machine's. A bf16
+ * value is the upper half of a float; writing rounds to nearest, ties to even. Positions count
+ * elements.
  */
 record FloatRows(MemorySegment memory, boolean bf16) {
-    static final VectorSpecies<Float> FLOATS = FloatVector.SPECIES_512;
+    static final VectorSpecies<Float> FLOATS = VectorWidth.FLOATS;
     static final int LANES = FLOATS.length();
     private static final ThreadLocal<float[]> SCRATCH = ThreadLocal.withInitial(() -> new float[0]);
-    private static final VectorShuffle<Float> SWAP_8 = VectorShuffle.fromOp(FLOATS, i -> i ^ 8);
-    private static final VectorShuffle<Float> SWAP_4 = VectorShuffle.fromOp(FLOATS, i -> i ^ 4);
-    private static final VectorShuffle<Float> SWAP_2 = VectorShuffle.fromOp(FLOATS, i -> i ^ 2);
-    private static final VectorShuffle<Float> SWAP_1 = VectorShuffle.fromOp(FLOATS, i -> i ^ 1);
-    private static final VectorSpecies<Integer> INTS = IntVector.SPECIES_512;
-    private static final VectorSpecies<Short> SHORTS = ShortVector.SPECIES_256;
+    private static final VectorShuffle<Float> SWAP_8 = swap(8);
+    private static final VectorShuffle<Float> SWAP_4 = swap(4);
+    private static final VectorShuffle<Float> SWAP_2 = swap(2);
+    private static final VectorShuffle<Float> SWAP_1 = swap(1);
+    private static final VectorSpecies<Integer> INTS = VectorWidth.INTS;
+    private static final VectorSpecies<Short> SHORTS = VectorWidth.SHORTS;
     private static final ByteOrder LE = ByteOrder.LITTLE_ENDIAN;
     private static final ValueLayout.OfFloat FLOAT = ValueLayout.JAVA_FLOAT_UNALIGNED;
     private static final ValueLayout.OfShort SHORT = ValueLayout.JAVA_SHORT_UNALIGNED;
 
     static FloatRows of(Tensor tensor) {
         return new FloatRows(tensor.segment(), tensor.dtype() == DType.BF16);
+    }
+
+    /** Each lane beside the one {@code by} lanes away, in groups of twice as many. */
+    private static VectorShuffle<Float> swap(int by) {
+        return VectorShuffle.fromOp(FLOATS, i -> i ^ by & LANES - 1);
+    }
+
+    /** {@code a * b + c}, rounded once where the CPU has an instruction for that. */
+    static FloatVector fma(FloatVector a, FloatVector b, FloatVector c) {
+        return VectorWidth.WHOLE ? a.fma(b, c) : a.mul(b).add(c);
     }
 
     /** Whether tensors of this type can be read so. */
@@ -115,6 +126,9 @@ record FloatRows(MemorySegment memory, boolean bf16) {
      * @return its largest value; -infinity for an empty row. NaN is passed over
      */
     float copyRow(long start, int length, float[] into) {
+        if (!VectorWidth.WHOLE) {
+            return copyOneByOne(start, length, into);
+        }
         FloatVector maxima = FloatVector.broadcast(FLOATS, Float.NEGATIVE_INFINITY);
         int i = 0;
         for (; i <= length - LANES; i += LANES) {
@@ -131,6 +145,30 @@ record FloatRows(MemorySegment memory, boolean bf16) {
         return max;
     }
 
+    private float copyOneByOne(long start, int length, float[] into) {
+        float max = Float.NEGATIVE_INFINITY;
+        for (int i = 0; i < length; i++) {
+            float x = get(start + i);
+            into[i] = x;
+            max = x > max ? x : max;
+        }
+        return max;
+    }
+
+    /** The largest magnitude of a row's first values; 0 if there are none. */
+    static float absmax(float[] row, int length) {
+        FloatVector largest = FloatVector.zero(FLOATS);
+        int i = 0;
+        for (; VectorWidth.WHOLE && i <= length - LANES; i += LANES) {
+            largest = largest.max(FloatVector.fromArray(FLOATS, row, i).abs());
+        }
+        float result = i == 0 ? 0 : largest.reduceLanes(VectorOperators.MAX);
+        for (; i < length; i++) {
+            result = Math.max(result, Math.abs(row[i]));
+        }
+        return result;
+    }
+
     /** A length rounded up to whole vectors. */
     static int wholeVectors(int length) {
         return (length + LANES - 1) / LANES * LANES;
@@ -144,6 +182,9 @@ record FloatRows(MemorySegment memory, boolean bf16) {
      * @return their sum
      */
     static float exponentials(float[] row, int length, float max, float scale) {
+        if (!VectorWidth.WHOLE) {
+            return exponentialsOneByOne(row, length, max, scale);
+        }
         Arrays.fill(row, length, wholeVectors(length), Float.NEGATIVE_INFINITY); // 0 in the sum
         FloatVector sums = FloatVector.zero(FLOATS);
         for (int i = 0; i < length; i += LANES) {
@@ -152,6 +193,15 @@ record FloatRows(MemorySegment memory, boolean bf16) {
             sums = sums.add(y);
         }
         return sum(sums);
+    }
+
+    private static float exponentialsOneByOne(float[] row, int length, float max, float scale) {
+        double sum = 0;
+        for (int i = 0; i < length; i++) {
+            row[i] = FastExp.of((row[i] - max) * scale);
+            sum += row[i];
+        }
+        return (float) sum;
     }
 
     /** Writes a row, each value times a factor. */
@@ -191,13 +241,16 @@ record FloatRows(MemorySegment memory, boolean bf16) {
     }
 
     /**
-     * The sum of all lanes, added in halves: 8 + 8, 4 + 4, 2 + 2, 1 + 1. The Vector API's own sum
-     * has no fixed order: its bits change when the JVM compiles the loop, and a resumed run would
-     * not be that which was never stopped.
+     * The sum of all lanes, added in halves: 8 + 8, 4 + 4, 2 + 2, 1 + 1 of 16. The Vector API's own
+     * sum has no fixed order: its bits change when the JVM compiles the loop, and a resumed run
+     * would not be that which was never stopped.
      */
     static float sum(FloatVector lanes) {
-        FloatVector sum = lanes.add(lanes.rearrange(SWAP_8));
-        sum = sum.add(sum.rearrange(SWAP_4));
+        if (!VectorWidth.WHOLE) {
+            return lanes.lane(0) + lanes.lane(2) + (lanes.lane(1) + lanes.lane(3));
+        }
+        FloatVector sum = LANES > 8 ? lanes.add(lanes.rearrange(SWAP_8)) : lanes;
+        sum = LANES > 4 ? sum.add(sum.rearrange(SWAP_4)) : sum;
         sum = sum.add(sum.rearrange(SWAP_2));
         return sum.add(sum.rearrange(SWAP_1)).lane(0);
     }

@@ -9,7 +9,10 @@ import org.qlora4j.tensor.Tensor;
  * on the other rows, to the bit.
  */
 public sealed interface FourBitProduct
-        permits ReferenceFourBitProduct, VectorFourBitProduct, Avx512FourBitProduct {
+        permits ReferenceFourBitProduct,
+                VectorFourBitProduct,
+                PairFourBitProduct,
+                Avx512FourBitProduct {
     /** Rows beyond which decoding the weight for one large matrix product is faster. */
     int MOST_ROWS = 16;
 

@@ -56,6 +56,9 @@ public record Kernels(
     /** First compute capability with bf16 matrix instructions (Ampere), times ten. */
     private static final int BF16_CAPABILITY = 80;
 
+    /** Floats of the narrowest vectors that kernels are written for. */
+    private static final int NARROWEST = 4;
+
     private static volatile @Nullable Kernels selected;
 
     /**
@@ -199,8 +202,16 @@ public record Kernels(
         }
         int floats = VectorWidth.floats();
         String reason = "vectors of " + floats + " floats";
-        if (floats < 16) {
-            return reference(Device.CPU, reason + "; the vector kernels need 16 (AVX-512)");
+        if (floats < NARROWEST) {
+            LOG.warn(
+                    "{}, kernels will be slow: they need {}; use a JDK that compiles for this CPU"
+                            + " (Temurin on x86-64 or ARM64)",
+                    reason,
+                    NARROWEST);
+            return reference(Device.CPU, reason + "; the vector kernels need " + NARROWEST);
+        }
+        if (!VectorWidth.machineHas(512)) {
+            return vector(reason);
         }
         try {
             return avx512(reason + ", x86-64 Linux");
@@ -223,12 +234,29 @@ public record Kernels(
             throw DeviceException.of(
                     "qlora.kernels=%s: start the JVM with %s", wanted, VECTOR_FLAG);
         }
-        if (VectorWidth.floats() < 16) {
+        boolean machineCode = wanted.equals("avx512");
+        int needed = machineCode ? 16 : NARROWEST;
+        if (machineCode ? !VectorWidth.machineHas(512) : VectorWidth.floats() < needed) {
             throw DeviceException.of(
-                    "qlora.kernels=%s: this CPU offers vectors of %d floats, 16 (AVX-512) are needed; use"
-                            + " qlora.kernels=reference",
-                    wanted, VectorWidth.floats());
+                    "qlora.kernels=%s: this CPU and JVM offer vectors of %d floats, %d are needed; use"
+                            + " qlora.kernels=%s",
+                    wanted,
+                    VectorWidth.floats(),
+                    needed,
+                    VectorWidth.floats() < NARROWEST ? "reference" : "vector");
         }
+    }
+
+    /** {@link FourBit} with vectors of the machine's width. */
+    static FourBit vectorFourBit(Workers workers) {
+        return VectorWidth.floats() >= 16 ? new VectorFourBit(workers) : new PairFourBit(workers);
+    }
+
+    /** {@link FourBitProduct} with vectors of the machine's width. */
+    static FourBitProduct vectorFourBitProduct(Workers workers) {
+        return VectorWidth.floats() >= 16
+                ? new VectorFourBitProduct(workers)
+                : new PairFourBitProduct(workers);
     }
 
     private static String capability(Device device) {
@@ -241,7 +269,7 @@ public record Kernels(
                 "vector",
                 reason,
                 workers,
-                new VectorFourBitProduct(workers),
+                vectorFourBitProduct(workers),
                 new VectorEightBitProduct(workers));
     }
 
@@ -267,7 +295,7 @@ public record Kernels(
                 Device.CPU,
                 name,
                 reason,
-                new VectorFourBit(workers),
+                vectorFourBit(workers),
                 fourBitProduct,
                 new VectorAttentionSoftmax(workers, plain.attentionSoftmax),
                 new VectorStreamAttention(workers, plain.streamAttention),

@@ -87,7 +87,7 @@ record VectorAttentionSoftmax(Workers workers, AttentionSoftmax reference)
         FloatVector dots = FloatVector.zero(FloatRows.FLOATS);
         int i = 0;
         for (; i <= n - FloatRows.LANES; i += FloatRows.LANES) {
-            dots = ps.load(start + i).fma(ds.load(start + i), dots);
+            dots = FloatRows.fma(ps.load(start + i), ds.load(start + i), dots);
         }
         float dot = FloatRows.sum(dots);
         for (; i < n; i++) {

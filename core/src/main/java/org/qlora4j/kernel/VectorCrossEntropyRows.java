@@ -51,7 +51,7 @@ record VectorCrossEntropyRows(Workers workers, CrossEntropyRows reference)
             FloatVector products = FloatVector.zero(FloatRows.FLOATS);
             int i = 0;
             for (; i <= hidden - FloatRows.LANES; i += FloatRows.LANES) {
-                products = x.load(xAt + i).fma(weight.load(wAt + i), products);
+                products = FloatRows.fma(x.load(xAt + i), weight.load(wAt + i), products);
             }
             float sum = FloatRows.sum(products);
             for (; i < hidden; i++) {

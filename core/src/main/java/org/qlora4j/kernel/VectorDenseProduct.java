@@ -62,13 +62,13 @@ record VectorDenseProduct(Workers workers) implements DenseProduct {
         FloatVector d = a;
         int i = 0;
         for (; i <= in - 4 * LANES; i += 4 * LANES) {
-            a = w.load(at + i).fma(load(x, from + i), a);
-            b = w.load(at + i + LANES).fma(load(x, from + i + LANES), b);
-            c = w.load(at + i + 2 * LANES).fma(load(x, from + i + 2 * LANES), c);
-            d = w.load(at + i + 3 * LANES).fma(load(x, from + i + 3 * LANES), d);
+            a = FloatRows.fma(w.load(at + i), load(x, from + i), a);
+            b = FloatRows.fma(w.load(at + i + LANES), load(x, from + i + LANES), b);
+            c = FloatRows.fma(w.load(at + i + 2 * LANES), load(x, from + i + 2 * LANES), c);
+            d = FloatRows.fma(w.load(at + i + 3 * LANES), load(x, from + i + 3 * LANES), d);
         }
         for (; i <= in - LANES; i += LANES) {
-            a = w.load(at + i).fma(load(x, from + i), a);
+            a = FloatRows.fma(w.load(at + i), load(x, from + i), a);
         }
         float sum = FloatRows.sum(a.add(b).add(c.add(d)));
         for (; i < in; i++) {

@@ -107,16 +107,9 @@ final class VectorEightBitAdam implements EightBitAdam {
 
     /** Divides by the largest magnitude, unless that is 0, and returns it. */
     private static float scale(float[] values, int length) {
-        FloatVector largest = FloatVector.zero(FloatRows.FLOATS);
-        int i = 0;
-        for (; i <= length - FloatRows.LANES; i += FloatRows.LANES) {
-            largest = largest.max(FloatVector.fromArray(FloatRows.FLOATS, values, i).abs());
-        }
-        float absmax = largest.reduceLanes(VectorOperators.MAX);
-        for (; i < length; i++) {
-            absmax = Math.max(absmax, Math.abs(values[i]));
-        }
+        float absmax = FloatRows.absmax(values, length);
         float divisor = absmax == 0 ? 1 : absmax;
+        int i;
         for (i = 0; i <= length - FloatRows.LANES; i += FloatRows.LANES) {
             FloatVector.fromArray(FloatRows.FLOATS, values, i).div(divisor).intoArray(values, i);
         }

@@ -54,8 +54,12 @@ record VectorElementRows(Workers workers, ElementRows reference) implements Elem
                         int length = (int) Math.min(PIECE, end - i);
                         float[] e = FloatRows.scratch(length);
                         gates.copyRow(i, length, e);
-                        exponentials(e, length);
-                        gate(gates, e, ups, target, i, length);
+                        if (VectorWidth.WHOLE) {
+                            exponentials(e, length);
+                            gate(gates, e, ups, target, i, length);
+                        } else {
+                            gateOneByOne(e, ups, target, i, length);
+                        }
                     }
                 });
     }
@@ -86,6 +90,16 @@ record VectorElementRows(Workers workers, ElementRows reference) implements Elem
         for (; i < length; i++) {
             float x = gates.get(start + i);
             float silu = (x >= 0 ? x : x * e[i]) / (e[i] + 1);
+            target.set(start + i, target.round(silu) * ups.get(start + i));
+        }
+    }
+
+    private static void gateOneByOne(
+            float[] gates, FloatRows ups, FloatRows target, long start, int length) {
+        for (int i = 0; i < length; i++) {
+            float x = gates[i];
+            float e = FastExp.of(-Math.abs(x));
+            float silu = (x >= 0 ? x : x * e) / (e + 1);
             target.set(start + i, target.round(silu) * ups.get(start + i));
         }
     }

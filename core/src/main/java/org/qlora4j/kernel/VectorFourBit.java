@@ -10,7 +10,6 @@ import jdk.incubator.vector.VectorMask;
 import jdk.incubator.vector.VectorOperators;
 import jdk.incubator.vector.VectorShuffle;
 import jdk.incubator.vector.VectorSpecies;
-import org.jspecify.annotations.Nullable;
 import org.qlora4j.tensor.DType;
 import org.qlora4j.tensor.Tensor;
 
@@ -71,7 +70,8 @@ record VectorFourBit(Workers workers) implements FourBit {
                 });
     }
 
-    private static void load(MemorySegment in, DType type, long start, int length, float[] block) {
+    /** Elements of any float type in f32. */
+    static void load(MemorySegment in, DType type, long start, int length, float[] block) {
         switch (type) {
             case F32 -> MemorySegment.copy(in, FLOAT, start * 4, block, 0, length);
             case BF16 -> {
@@ -144,7 +144,7 @@ record VectorFourBit(Workers workers) implements FourBit {
         long n = out.count();
         MemorySegment packed = codes.segment();
         MemorySegment target = out.segment();
-        Scales decoded = Scales.of(scales);
+        SingleAbsmax decoded = SingleAbsmax.of(scales);
         boolean bf16 = out.dtype() == DType.BF16;
         if (!bf16 && out.dtype() != DType.F32) {
             throw new IllegalArgumentException(
@@ -222,29 +222,9 @@ record VectorFourBit(Workers workers) implements FourBit {
                 .and(0xFF);
     }
 
-    private static int code(MemorySegment packed, long element) {
+    /** The code of one element. */
+    static int code(MemorySegment packed, long element) {
         int pair = packed.get(BYTE, element / 2) & 0xFF;
         return element % 2 == 0 ? pair >>> 4 : pair & 15;
-    }
-
-    /** Decodes one absmax at a time. */
-    private record Scales(
-            MemorySegment absmax, @Nullable MemorySegment nested, float[] map, float offset) {
-        static Scales of(BlockScales scales) {
-            Tensor nested = scales.nestedAbsmax();
-            return new Scales(
-                    scales.absmax().segment(),
-                    nested == null ? null : nested.segment(),
-                    scales.map(),
-                    scales.offset());
-        }
-
-        float at(long block) {
-            if (nested == null) {
-                return absmax.getAtIndex(FLOAT, block);
-            }
-            float value = map[absmax.get(BYTE, block) & 0xFF];
-            return value * nested.getAtIndex(FLOAT, block / BlockScales.NESTED_BLOCK) + offset;
-        }
     }
 }

@@ -1,14 +1,12 @@
 package org.qlora4j.kernel;
 
 import java.lang.foreign.MemorySegment;
-import java.lang.foreign.ValueLayout;
 import java.nio.ByteOrder;
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.IntVector;
 import jdk.incubator.vector.VectorMask;
 import jdk.incubator.vector.VectorOperators;
 import jdk.incubator.vector.VectorSpecies;
-import org.jspecify.annotations.Nullable;
 import org.qlora4j.tensor.DType;
 import org.qlora4j.tensor.Tensor;
 
@@ -26,9 +24,6 @@ record VectorFourBitProduct(Workers workers) implements FourBitProduct {
     private static final VectorSpecies<Integer> INTS = IntVector.SPECIES_512;
     private static final VectorMask<Float> UPPER = VectorMask.fromLong(FLOATS, 0xFF00);
     private static final ByteOrder LE = ByteOrder.LITTLE_ENDIAN;
-    private static final ValueLayout.OfFloat FLOAT = ValueLayout.JAVA_FLOAT_UNALIGNED;
-    private static final ValueLayout.OfLong LONG = ValueLayout.JAVA_LONG_UNALIGNED.withOrder(LE);
-    private static final ValueLayout.OfByte BYTE = ValueLayout.JAVA_BYTE;
     private static final int LANES = FLOATS.length();
 
     /** Weights of one load. */
@@ -67,7 +62,7 @@ record VectorFourBitProduct(Workers workers) implements FourBitProduct {
         MemorySegment packed = codes.segment();
         boolean overreads = in % GROUP != 0;
         MemorySegment lastLine = overreads ? padded(packed, in, out) : packed;
-        Absmax absmax = Absmax.of(scales, blockSize);
+        AbsmaxRuns absmax = AbsmaxRuns.of(scales, blockSize / HALF);
         workers.runLines(
                 out,
                 TASK / in,
@@ -270,66 +265,5 @@ record VectorFourBitProduct(Workers workers) implements FourBitProduct {
             }
         }
         return laid;
-    }
-
-    /** Decodes the absmax of a run of half loads. */
-    private record Absmax(
-            MemorySegment codes,
-            @Nullable MemorySegment nested,
-            float[] map,
-            float offset,
-            int halvesOfBlock) {
-        static Absmax of(BlockScales scales, int blockSize) {
-            Tensor nested = scales.nestedAbsmax();
-            return new Absmax(
-                    scales.absmax().segment(),
-                    nested == null ? null : nested.segment(),
-                    scales.map(),
-                    scales.offset(),
-                    blockSize / HALF);
-        }
-
-        void decode(long first, int count, float[] out) {
-            int blocks = count / halvesOfBlock;
-            long block = first / halvesOfBlock;
-            if (nested == null) {
-                MemorySegment.copy(codes, FLOAT, block * Float.BYTES, out, 0, blocks);
-            }
-            for (int i = 0; nested != null && i < blocks; ) {
-                long group = (block + i) / BlockScales.NESTED_BLOCK;
-                long endOfGroup = (group + 1) * BlockScales.NESTED_BLOCK - block;
-                int end = (int) Math.min(blocks, endOfGroup);
-                decode(block, i, end, nested.getAtIndex(FLOAT, group), out);
-                i = end;
-            }
-            if (halvesOfBlock > 1) {
-                for (int i = count - 1; i >= 0; i--) {
-                    out[i] = out[i / halvesOfBlock];
-                }
-            }
-        }
-
-        /** Looked up eight codes a load; the multiplication by itself, as vectors. */
-        private void decode(long block, int from, int to, float scale, float[] out) {
-            float[] table = map;
-            int i = from;
-            for (; i <= to - Long.BYTES; i += Long.BYTES) {
-                long eight = codes.get(LONG, block + i);
-                out[i] = table[(int) eight & 0xFF];
-                out[i + 1] = table[(int) (eight >>> 8) & 0xFF];
-                out[i + 2] = table[(int) (eight >>> 16) & 0xFF];
-                out[i + 3] = table[(int) (eight >>> 24) & 0xFF];
-                out[i + 4] = table[(int) (eight >>> 32) & 0xFF];
-                out[i + 5] = table[(int) (eight >>> 40) & 0xFF];
-                out[i + 6] = table[(int) (eight >>> 48) & 0xFF];
-                out[i + 7] = table[(int) (eight >>> 56)];
-            }
-            for (; i < to; i++) {
-                out[i] = table[codes.get(BYTE, block + i) & 0xFF];
-            }
-            for (i = from; i < to; i++) {
-                out[i] = out[i] * scale + offset;
-            }
-        }
     }
 }

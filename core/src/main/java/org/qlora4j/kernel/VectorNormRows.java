@@ -31,7 +31,7 @@ record VectorNormRows(Workers workers, NormRows reference) implements NormRows {
                     int i = 0;
                     for (; i <= n - FloatRows.LANES; i += FloatRows.LANES) {
                         FloatVector v = in.load(start + i);
-                        squares = v.fma(v, squares);
+                        squares = FloatRows.fma(v, v, squares);
                     }
                     float sum = FloatRows.sum(squares);
                     for (; i < n; i++) {
@@ -79,7 +79,8 @@ record VectorNormRows(Workers workers, NormRows reference) implements NormRows {
         FloatVector dots = FloatVector.zero(FloatRows.FLOATS);
         int i = 0;
         for (; i <= n - FloatRows.LANES; i += FloatRows.LANES) {
-            dots = dy.load(start + i).mul(w.load(i)).fma(x.load(start + i), dots);
+            FloatVector d = dy.load(start + i).mul(w.load(i));
+            dots = FloatRows.fma(d, x.load(start + i), dots);
         }
         float dot = FloatRows.sum(dots);
         for (; i < n; i++) {

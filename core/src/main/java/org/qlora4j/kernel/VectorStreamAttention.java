@@ -14,6 +14,8 @@ record VectorStreamAttention(Workers workers, StreamAttention reference)
     /** Queries worked on together: their sums and a vector of keys stay in registers. */
     private static final int QUERIES = 4;
 
+    private static final int LANES = FloatRows.LANES;
+
     /** Sizes and tensors of one step. */
     private record Step(
             FloatRows q,
@@ -111,46 +113,70 @@ record VectorStreamAttention(Workers workers, StreamAttention reference)
     private static void score(
             FloatRows keys, long keyStart, int headDim, int padded, float[] scratch) {
         int scores = QUERIES * headDim;
-        for (int block = 0; block < padded; block += BLOCK) {
+        for (int i = 0; i < padded; i += LANES) {
             FloatVector a = FloatVector.zero(FloatRows.FLOATS);
             FloatVector b = a;
             FloatVector c = a;
             FloatVector e = a;
-            long at = keyStart + (long) block * headDim;
+            long at = keyStart + (long) (i / BLOCK * BLOCK) * headDim + i % BLOCK;
             for (int d = 0; d < headDim; d++) {
                 FloatVector key = keys.load(at + (long) d * BLOCK);
-                a = key.fma(broadcast(scratch[d]), a);
-                b = key.fma(broadcast(scratch[headDim + d]), b);
-                c = key.fma(broadcast(scratch[2 * headDim + d]), c);
-                e = key.fma(broadcast(scratch[3 * headDim + d]), e);
+                a = FloatRows.fma(key, broadcast(scratch[d]), a);
+                b = FloatRows.fma(key, broadcast(scratch[headDim + d]), b);
+                c = FloatRows.fma(key, broadcast(scratch[2 * headDim + d]), c);
+                e = FloatRows.fma(key, broadcast(scratch[3 * headDim + d]), e);
             }
-            a.intoArray(scratch, scores + block);
-            b.intoArray(scratch, scores + padded + block);
-            c.intoArray(scratch, scores + 2 * padded + block);
-            e.intoArray(scratch, scores + 3 * padded + block);
+            a.intoArray(scratch, scores + i);
+            b.intoArray(scratch, scores + padded + i);
+            c.intoArray(scratch, scores + 2 * padded + i);
+            e.intoArray(scratch, scores + 3 * padded + i);
         }
     }
 
     private static void softmax(float[] e, int from, int seen, int padded) {
         Arrays.fill(e, from + seen, from + padded, Float.NEGATIVE_INFINITY);
+        float sum =
+                VectorWidth.WHOLE ? exponentials(e, from, padded) : oneByOne(e, from, seen, padded);
+        float inverse = 1 / sum;
+        for (int i = 0; i < padded; i += LANES) {
+            FloatVector.fromArray(FloatRows.FLOATS, e, from + i)
+                    .mul(inverse)
+                    .intoArray(e, from + i);
+        }
+    }
+
+    /**
+     * Turns each x into {@code exp(x - max)}.
+     *
+     * @return their sum
+     */
+    private static float exponentials(float[] e, int from, int padded) {
         FloatVector maxima = broadcast(Float.NEGATIVE_INFINITY);
-        for (int i = 0; i < padded; i += BLOCK) {
+        for (int i = 0; i < padded; i += LANES) {
             maxima = maxima.max(FloatVector.fromArray(FloatRows.FLOATS, e, from + i));
         }
         float max = maxima.reduceLanes(VectorOperators.MAX);
         FloatVector sums = FloatVector.zero(FloatRows.FLOATS);
-        for (int i = 0; i < padded; i += BLOCK) {
+        for (int i = 0; i < padded; i += LANES) {
             FloatVector y =
                     FastExp.of(FloatVector.fromArray(FloatRows.FLOATS, e, from + i).sub(max));
             y.intoArray(e, from + i);
             sums = sums.add(y);
         }
-        float inverse = 1 / FloatRows.sum(sums);
-        for (int i = 0; i < padded; i += BLOCK) {
-            FloatVector.fromArray(FloatRows.FLOATS, e, from + i)
-                    .mul(inverse)
-                    .intoArray(e, from + i);
+        return FloatRows.sum(sums);
+    }
+
+    private static float oneByOne(float[] e, int from, int seen, int padded) {
+        float max = Float.NEGATIVE_INFINITY;
+        for (int i = from; i < from + seen; i++) {
+            max = Math.max(max, e[i]);
         }
+        float sum = 0;
+        for (int i = from; i < from + padded; i++) {
+            e[i] = FastExp.of(e[i] - max);
+            sum += e[i];
+        }
+        return sum;
     }
 
     /** Sums of the values by the probabilities, written for {@code count} queries. */
@@ -160,7 +186,7 @@ record VectorStreamAttention(Workers workers, StreamAttention reference)
         FloatRows values = s.values;
         int headDim = s.headDim;
         int d = 0;
-        for (; d <= headDim - FloatRows.LANES; d += FloatRows.LANES) {
+        for (; d <= headDim - LANES; d += LANES) {
             FloatVector a = FloatVector.zero(FloatRows.FLOATS);
             FloatVector b = a;
             FloatVector c = a;
@@ -168,10 +194,10 @@ record VectorStreamAttention(Workers workers, StreamAttention reference)
             for (int t = 0; t < seen; t++) {
                 FloatVector value = values.load(start + (long) t * headDim + d);
                 int p = first + t;
-                a = value.fma(broadcast(scratch[p]), a);
-                b = value.fma(broadcast(scratch[p + padded]), b);
-                c = value.fma(broadcast(scratch[p + 2 * padded]), c);
-                e = value.fma(broadcast(scratch[p + 3 * padded]), e);
+                a = FloatRows.fma(value, broadcast(scratch[p]), a);
+                b = FloatRows.fma(value, broadcast(scratch[p + padded]), b);
+                c = FloatRows.fma(value, broadcast(scratch[p + 2 * padded]), c);
+                e = FloatRows.fma(value, broadcast(scratch[p + 3 * padded]), e);
             }
             s.out.store(a, out + d);
             if (count > 1) {

@@ -2,6 +2,7 @@ package org.qlora4j.kernel;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import java.util.Arrays;
 import java.util.HashSet;
 import java.util.Set;
 import jdk.incubator.vector.FloatVector;
@@ -26,11 +27,13 @@ class FloatRowsSumTest {
         return FloatRows.sum(FloatVector.fromArray(FloatRows.FLOATS, values, 0));
     }
 
-    private static float inHalves(float[] v) {
-        float[] four = new float[4];
-        for (int i = 0; i < 4; i++) {
-            four[i] = (v[i] + v[i + 8]) + (v[i + 4] + v[i + 12]);
+    private static float inHalves(float[] values) {
+        float[] v = Arrays.copyOf(values, FloatRows.LANES);
+        for (int half = v.length / 2; half > 0; half /= 2) {
+            for (int i = 0; i < half; i++) {
+                v[i] += v[i + half];
+            }
         }
-        return (four[0] + four[2]) + (four[1] + four[3]);
+        return v[0];
     }
 }

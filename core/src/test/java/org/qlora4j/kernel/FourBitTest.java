@@ -9,7 +9,6 @@ import java.util.Random;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterEach;
-import org.junit.jupiter.api.Assumptions;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -109,11 +108,9 @@ class FourBitTest {
     private final List<FourBit> vector = new ArrayList<>();
 
     @BeforeEach
-    void needsVectorsOf16Floats() {
-        Assumptions.assumeTrue(
-                VectorWidth.floats() >= 16, "the vector kernels need vectors of 16 floats");
+    void makeKernels() {
         for (int threads = 1; threads <= 3; threads++) {
-            vector.add(new VectorFourBit(WORKERS.get(threads - 1)));
+            vector.add(Kernels.vectorFourBit(WORKERS.get(threads - 1)));
         }
     }
 

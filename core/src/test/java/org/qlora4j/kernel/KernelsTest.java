@@ -3,7 +3,6 @@ package org.qlora4j.kernel;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
-import org.junit.jupiter.api.Assumptions;
 import org.junit.jupiter.api.Test;
 import org.qlora4j.error.ConfigException;
 import org.qlora4j.error.DeviceException;
@@ -19,29 +18,24 @@ class KernelsTest {
     }
 
     @Test
-    void vector_isForcedOrAnErrorThatSaysWhatIsNeeded() {
-        if (VectorWidth.floats() >= 16) {
-            assertThat(Kernels.choose(Device.CPU, "vector").fourBit())
-                    .isInstanceOf(VectorFourBit.class);
-        } else {
-            assertThatThrownBy(() -> Kernels.choose(Device.CPU, "vector"))
-                    .isInstanceOf(DeviceException.class)
-                    .hasMessageContaining("16 (AVX-512) are needed")
-                    .hasMessageContaining("qlora.kernels=reference");
-        }
+    void vector_isForcedAtTheMachinesWidth() {
+        Kernels kernels = Kernels.choose(Device.CPU, "vector");
+        assertThat(kernels.name()).isEqualTo("vector");
+        assertThat(kernels.fourBit())
+                .isInstanceOf(VectorWidth.floats() >= 16 ? VectorFourBit.class : PairFourBit.class);
     }
 
     @Test
     void auto_takesTheFastestThatRun() {
         Kernels kernels = Kernels.choose(Device.CPU, "auto");
-        String fastest = MachineCode.fitsSystem() ? "avx512" : "vector";
-        assertThat(kernels.name()).isEqualTo(VectorWidth.floats() >= 16 ? fastest : "reference");
+        boolean avx512 = VectorWidth.machineHas(512) && MachineCode.fitsSystem();
+        assertThat(kernels.name()).isEqualTo(avx512 ? "avx512" : "vector");
         assertThat(kernels.reason()).contains("vectors of " + VectorWidth.floats() + " floats");
     }
 
     @Test
     void avx512_isForcedOrAnErrorThatSaysWhatIsNeeded() {
-        if (VectorWidth.floats() >= 16 && MachineCode.fitsSystem()) {
+        if (VectorWidth.machineHas(512) && MachineCode.fitsSystem()) {
             Kernels kernels = Kernels.choose(Device.CPU, "avx512");
             assertThat(kernels.fourBitProduct()).isInstanceOf(Avx512FourBitProduct.class);
             assertThat(kernels.eightBitProduct()).isInstanceOf(Avx512EightBitProduct.class);
@@ -85,9 +79,7 @@ class KernelsTest {
 
     @Test
     void poolOfTheVectorKernels_isAsLargeAsLibtorchs() {
-        Assumptions.assumeTrue(
-                VectorWidth.floats() >= 16, "the vector kernels need vectors of 16 floats");
-        VectorFourBit vector = (VectorFourBit) Kernels.choose(Device.CPU, "vector").fourBit();
+        var vector = (VectorElementRows) Kernels.choose(Device.CPU, "vector").elements();
         assertThat(vector.workers().threads()).isEqualTo(org.qlora4j.tensor.Engine.threads());
     }
 }

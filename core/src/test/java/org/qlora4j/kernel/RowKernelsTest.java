@@ -9,7 +9,6 @@ import java.util.List;
 import java.util.Random;
 import java.util.stream.Stream;
 import org.assertj.core.data.Offset;
-import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
@@ -27,11 +26,6 @@ import org.qlora4j.testing.Samples;
 class RowKernelsTest {
     private final Workers workers = new Workers(3);
     private final Kernels reference = Kernels.reference(Device.CPU, "judge");
-
-    @BeforeEach
-    void vectorsOf16Floats() {
-        assumeTrue(VectorWidth.floats() >= 16, "this CPU has no vectors of 16 floats");
-    }
 
     /** What masks of attention look like. */
     enum Kind {
@@ -224,7 +218,7 @@ class RowKernelsTest {
     void fourBitProduct_vectorEqualsReferenceAndRowsDoNotMix(
             DType dtype, int rows, int out, int in, int blockSize, boolean nested) {
         try (TensorScope scope = TensorScope.open()) {
-            FourBitProduct vector = new VectorFourBitProduct(workers);
+            FourBitProduct vector = Kernels.vectorFourBitProduct(workers);
             FourBitWeight w = FourBitWeight.of(out, in, blockSize, nested);
             Tensor x = Samples.normal(DType.F32, 8, rows, in).to(dtype);
             Tensor expected = Tensors.empty(dtype, rows, out);
@@ -257,7 +251,7 @@ class RowKernelsTest {
     })
     void fourBitProduct_ofMachineCodeHasTheBitsOfTheVectorApi(
             DType dtype, int rows, int out, int in, int blockSize, boolean nested) {
-        assumeTrue(MachineCode.fitsSystem(), "machine code is for x86-64 Linux");
+        assumeTrue(runsAvx512(), "machine code is for AVX-512 on x86-64 Linux");
         try (TensorScope scope = TensorScope.open()) {
             FourBitWeight w = FourBitWeight.of(out, in, blockSize, nested);
             Tensor x = Samples.normal(DType.F32, 8, rows, in).to(dtype);
@@ -291,16 +285,18 @@ class RowKernelsTest {
         }
     }
 
+    private static boolean runsAvx512() {
+        return VectorWidth.machineHas(512) && MachineCode.fitsSystem();
+    }
+
     private List<FourBitProduct> products() {
-        FourBitProduct vector = new VectorFourBitProduct(workers);
-        return MachineCode.fitsSystem()
-                ? List.of(vector, new Avx512FourBitProduct(workers))
-                : List.of(vector);
+        FourBitProduct vector = Kernels.vectorFourBitProduct(workers);
+        return runsAvx512() ? List.of(vector, new Avx512FourBitProduct(workers)) : List.of(vector);
     }
 
     @Test
     void fourBitProduct_ofMachineCodeRefusesWhatDoesNotFit() {
-        assumeTrue(MachineCode.fitsSystem(), "machine code is for x86-64 Linux");
+        assumeTrue(runsAvx512(), "machine code is for AVX-512 on x86-64 Linux");
         try (TensorScope scope = TensorScope.open()) {
             FourBitProduct machine = new Avx512FourBitProduct(workers);
             CodeTable table = new CodeTable(LEVELS, thresholds(), POSITIONS);
@@ -326,7 +322,7 @@ class RowKernelsTest {
 
     @Test
     void fourBitProduct_takesNeitherManyRowsNorSmallBlocks() {
-        FourBitProduct vector = new VectorFourBitProduct(workers);
+        FourBitProduct vector = Kernels.vectorFourBitProduct(workers);
         assertThat(vector.takes(DType.BF16, 17, 576, 64)).isFalse();
         assertThat(vector.takes(DType.BF16, 1, 96, 32)).isFalse();
         assertThat(vector.takes(DType.BF16, 1, 64, 64)).isFalse();
@@ -440,7 +436,7 @@ class RowKernelsTest {
     @MethodSource("eightBitCases")
     void eightBitProduct_ofMachineCodeHasTheBitsOfTheVectorApi(
             DType dtype, int rows, int out, int in) {
-        assumeTrue(MachineCode.fitsSystem(), "machine code is for x86-64 Linux");
+        assumeTrue(runsAvx512(), "machine code is for AVX-512 on x86-64 Linux");
         try (TensorScope scope = TensorScope.open()) {
             EightBitWeight w = EightBitWeight.of(out, in);
             Tensor x = Samples.normal(DType.F32, 9, rows, in).to(dtype);

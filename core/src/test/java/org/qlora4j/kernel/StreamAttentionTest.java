@@ -1,7 +1,6 @@
 package org.qlora4j.kernel;
 
 import static org.assertj.core.api.Assertions.assertThat;
-import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
@@ -62,7 +61,6 @@ class StreamAttentionTest {
     @ParameterizedTest(name = "{0}, {1} key heads of {2} queries, {3} wide")
     @MethodSource("shapes")
     void vector_equalsReference(DType dtype, int kvHeads, int group, int headDim) {
-        assumeTrue(VectorWidth.floats() >= 16, "this CPU has no vectors of 16 floats");
         StreamAttention vector = new VectorStreamAttention(new Workers(3), reference);
         try (TensorScope scope = TensorScope.open()) {
             Step expected = Step.make(dtype, kvHeads, group, headDim);

@@ -36,7 +36,7 @@ final class BatchAnswers {
                             ? config.sampling(
                                     config.temperature(), config.topP(), config.seed() + index)
                             : config;
-            requests.add(new Request(index, ids(path, tokenizer, prompt), own));
+            requests.add(new Request(index, ids(path, tokenizer, prompt, index + 1), own));
         }
         Iterator<Request> left = requests.iterator();
         Map<Integer, Answer> answers = new TreeMap<>();
@@ -51,9 +51,9 @@ final class BatchAnswers {
         return List.copyOf(answers.values());
     }
 
-    private static int[] ids(Path path, Tokenizer tokenizer, Prompt prompt) {
+    private static int[] ids(Path path, Tokenizer tokenizer, Prompt prompt, int number) {
         return switch (prompt) {
-            case Prompt.Raw(String text) -> tokenizer.encode(text, true);
+            case Prompt.Raw(String text) -> tokenizer.encode("prompt " + number, text, true);
             case Prompt.Chat(List<Map<String, Object>> messages) -> {
                 ChatTemplate template =
                         tokenizer
@@ -63,7 +63,8 @@ final class BatchAnswers {
                                                 "%s has no chat template; give prompts that are"
                                                         + " continued as they stand (raw)",
                                                 path));
-                yield tokenizer.encode(template.render(messages, null, true, Map.of()));
+                yield tokenizer.encode(
+                        "prompt " + number, template.render(messages, null, true, Map.of()), false);
             }
         };
     }

@@ -266,7 +266,7 @@ public final class LanguageModel implements AutoCloseable {
                                                     + " continued as it stands (raw)",
                                             path));
             String prompt = template.render(messages, null, true, Map.of());
-            return generate(tokenizer.encode(prompt), config, onText);
+            return generate(tokenizer.encode("the prompt", prompt, false), config, onText);
         });
     }
 
@@ -278,7 +278,8 @@ public final class LanguageModel implements AutoCloseable {
      * @throws ConfigException if the prompt is empty or too long for the model
      */
     public Answer generate(String rawPrompt, GenerationConfig config, Consumer<String> onText) {
-        return onEngine(() -> generate(tokenizer.encode(rawPrompt, true), config, onText));
+        return onEngine(
+                () -> generate(tokenizer.encode("the prompt", rawPrompt, true), config, onText));
     }
 
     private Answer generate(int[] prompt, GenerationConfig config, Consumer<String> onText) {

@@ -5,6 +5,8 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
+import org.qlora4j.error.DeviceException;
+import org.qlora4j.error.FormatException;
 import org.qlora4j.tokenize.Tokenizer;
 
 /**
@@ -91,10 +93,25 @@ final class RecordEncoder {
             List<ExampleEncoder.Encoded> encoded = encoder.encode(row);
             return () -> encoded;
         } catch (RuntimeException e) {
+            RuntimeException placed = placed(row, e);
             return () -> {
-                throw e;
+                throw placed;
             };
         }
+    }
+
+    /** A tokenizer knows no lines: the place goes before what it says. */
+    private static RuntimeException placed(Row row, RuntimeException e) {
+        String place = row.file() + ":" + row.line() + ": ";
+        String message = String.valueOf(e.getMessage());
+        if (message.startsWith(place)) {
+            return e;
+        }
+        return switch (e) {
+            case FormatException format -> new FormatException(place + message, format);
+            case DeviceException device -> new DeviceException(place + message, device);
+            default -> e;
+        };
     }
 
     /** Counts the examples of a record, and adds those with something to learn. */

@@ -120,7 +120,7 @@ public final class ConversationSampler {
         long seed = drawn.seed() * 1_000_003 + number * 1009L + messages.size();
         return new Request(
                 number,
-                tokenizer.encode(prompt),
+                tokenizer.encode("conversation " + number, prompt, false),
                 drawn.sampling(drawn.temperature(), drawn.topP(), seed));
     }
 

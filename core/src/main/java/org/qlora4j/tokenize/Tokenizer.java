@@ -1,9 +1,6 @@
 package org.qlora4j.tokenize;
 
-import ai.djl.huggingface.tokenizers.HuggingFaceTokenizer;
-import java.io.ByteArrayInputStream;
 import java.io.IOException;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
@@ -12,6 +9,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalInt;
 import org.jspecify.annotations.Nullable;
+import org.qlora4j.error.DeviceException;
 import org.qlora4j.error.FormatException;
 
 /**
@@ -22,22 +20,25 @@ import org.qlora4j.error.FormatException;
  * DJL_CACHE_DIR} names another place. Nothing is ever downloaded.
  */
 public final class Tokenizer implements AutoCloseable {
-    static {
-        // Where DJL sees a GPU it would fetch a CUDA build of its library; the one in the jar does
-        // all we ask.
-        setUnlessGiven("RUST_FLAVOR", "cpu");
-        setUnlessGiven("ai.djl.offline", "true");
-    }
+    private static final long MAX_FILE = 512L << 20;
 
-    private final HuggingFaceTokenizer tokenizer;
+    private final NativeTokenizer tokenizer;
+    private final TextPieces pieces;
+    private final TokenizerLimits limits;
     private final Vocabulary vocabulary;
     private final TokenizerFiles files;
     private final Map<String, String> specialTokens;
     private @Nullable ChatTemplate chatTemplate;
     private boolean chatTemplateRead = false;
 
-    private Tokenizer(HuggingFaceTokenizer tokenizer, Vocabulary vocabulary, TokenizerFiles files) {
+    private Tokenizer(
+            NativeTokenizer tokenizer,
+            TokenizerLimits limits,
+            Vocabulary vocabulary,
+            TokenizerFiles files) {
         this.tokenizer = tokenizer;
+        this.limits = limits;
+        this.pieces = new TextPieces(tokenizer, limits, TextPieces.LENGTH);
         this.vocabulary = vocabulary;
         this.files = files;
         this.specialTokens = new LinkedHashMap<>(files.tokens());
@@ -50,12 +51,6 @@ public final class Tokenizer implements AutoCloseable {
         String token = vocabulary.token(id);
         if (token != null) {
             specialTokens.put(name, token);
-        }
-    }
-
-    private static void setUnlessGiven(String property, String value) {
-        if (System.getenv(property) == null && System.getProperty(property) == null) {
-            System.setProperty(property, value);
         }
     }
 
@@ -81,56 +76,84 @@ public final class Tokenizer implements AutoCloseable {
         if (!Files.isRegularFile(file)) {
             throw new FormatException(file + " is missing; it comes with the model's checkpoint");
         }
-        String grown = newTokens.isEmpty() ? null : NewTokens.added(file, newTokens);
-        Vocabulary vocabulary =
-                grown == null ? Vocabulary.read(file) : Vocabulary.read(grown, file);
+        String json = newTokens.isEmpty() ? text(file) : NewTokens.added(file, newTokens);
+        TokenizerLimits limits = TokenizerCheck.check(json, file);
+        Vocabulary vocabulary = Vocabulary.read(json, file);
         TokenizerFiles files = TokenizerFiles.read(folder);
+        return new Tokenizer(NativeTokenizer.of(json, file.toString()), limits, vocabulary, files);
+    }
+
+    private static String text(Path file) {
         try {
-            HuggingFaceTokenizer tokenizer =
-                    grown != null
-                            ? ofText(grown)
-                            : HuggingFaceTokenizer.builder()
-                                    .optTokenizerPath(file)
-                                    .optAddSpecialTokens(false)
-                                    .optTruncation(false)
-                                    .optPadding(false)
-                                    .build();
-            return new Tokenizer(tokenizer, vocabulary, files);
-        } catch (IOException | RuntimeException e) {
-            String reason = String.valueOf(e.getMessage()).replaceAll("\\R", " ");
-            throw new FormatException(file + " cannot be read: " + reason, e);
+            long size = Files.size(file);
+            if (size > MAX_FILE) {
+                throw FormatException.of(
+                        "%s has %d bytes; tokenizers of up to %d are read", file, size, MAX_FILE);
+            }
+            return Files.readString(file);
+        } catch (IOException e) {
+            throw new FormatException(file + " cannot be read as UTF-8 text: " + e.getMessage(), e);
+        } catch (OutOfMemoryError e) {
+            throw new DeviceException(
+                    file + " does not fit into the Java heap; set QLORA_HEAP (or -Xmx) higher", e);
         }
     }
 
-    /** Of the text of a {@code tokenizer.json}, set up as the one from a file. */
-    private static HuggingFaceTokenizer ofText(String json) throws IOException {
-        return HuggingFaceTokenizer.newInstance(
-                new ByteArrayInputStream(json.getBytes(StandardCharsets.UTF_8)),
-                Map.of("addSpecialTokens", "false", "truncation", "false", "padding", "false"));
-    }
-
-    /** Ids of a text; special tokens written in the text are found, none is added. */
+    /**
+     * Ids of a text; special tokens written in the text are found, none is added.
+     *
+     * @throws FormatException if the text is longer than the tokenizer can take, or has a run of
+     *     blanks longer than {@link TokenizerLimits#MAX_BLANKS}
+     */
     public int[] encode(String text) {
         return encode(text, false);
     }
 
-    /** Ids of a text, with the tokenizer's own special tokens (such as BOS) around it if asked. */
+    /**
+     * Ids of a text, with the tokenizer's own special tokens (such as BOS) around it if asked.
+     *
+     * @throws FormatException as {@link #encode(String)} does
+     */
     public int[] encode(String text, boolean addSpecialTokens) {
-        long[] ids = tokenizer.encode(text, addSpecialTokens, false).getIds();
-        int[] out = new int[ids.length];
-        for (int i = 0; i < ids.length; i++) {
-            out[i] = Math.toIntExact(ids[i]);
+        limits.check(text);
+        return pieces.encode(text, addSpecialTokens);
+    }
+
+    /**
+     * {@link #encode(String, boolean)}, with what the text is before a message that refuses it.
+     *
+     * @param what such as {@code prompt 3}
+     */
+    public int[] encode(String what, String text, boolean addSpecialTokens) {
+        try {
+            return encode(text, addSpecialTokens);
+        } catch (FormatException e) {
+            throw new FormatException(what + ": " + e.getMessage(), e);
         }
-        return out;
+    }
+
+    /** {@link #encode} in pieces of another length, if the tokenizer allows any; for tests. */
+    int[] encodeInPieces(String text, boolean addSpecialTokens, int length) {
+        return new TextPieces(tokenizer, limits, length).encode(text, addSpecialTokens);
+    }
+
+    /** Whether long texts are encoded in pieces. */
+    boolean cuts() {
+        return limits.cuts();
     }
 
     /** Text of ids; special tokens are printed unless skipped. */
     public String decode(int[] ids, boolean skipSpecialTokens) {
-        long[] wide = new long[ids.length];
-        for (int i = 0; i < ids.length; i++) {
-            wide[i] = ids[i];
+        long chars = 64;
+        for (int id : ids) {
+            chars += vocabulary.length(id) * 4L;
         }
-        return tokenizer.decode(wide, skipSpecialTokens);
+        for (PatternGuard pattern : limits.decoding()) {
+            for (int id : ids) {
+                pattern.check(token(id).orElse(""));
+            }
+        }
+        return tokenizer.decode(ids, skipSpecialTokens, chars);
     }
 
     /** A decoder for ids that arrive one by one, as a model generates them. */

@@ -40,6 +40,8 @@ final class Vocabulary {
     static Vocabulary read(String json, Path file) {
         try (JsonParser parser = JSON.createParser(json)) {
             return read(parser, file);
+        } catch (JacksonException e) {
+            throw TokenizerFiles.malformed(file, e);
         }
     }
 
@@ -119,6 +121,12 @@ final class Vocabulary {
     /** The largest id, -1 if there is none. */
     int largestId() {
         return tokens.keySet().stream().mapToInt(Integer::intValue).max().orElse(-1);
+    }
+
+    /** UTF-16 units of a token as it is written, 0 for an id that none has. */
+    int length(int id) {
+        String token = tokens.get(id);
+        return token == null ? 0 : token.length();
     }
 
     int size() {

@@ -118,7 +118,7 @@ final class SampleAnswers {
         Generation generation =
                 new Generator(asked)
                         .generate(
-                                tokenizer.encode(text),
+                                tokenizer.encode("the sample prompt", text, false),
                                 GenerationConfig.DEFAULT.withMaxNewTokens(
                                         train.sampleMaxNewTokens()),
                                 token -> !cancelled.getAsBoolean());

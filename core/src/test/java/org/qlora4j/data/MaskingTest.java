@@ -255,4 +255,14 @@ class MaskingTest {
             assertThat(load(line, "train_on_source", true).stats().roundTripsFailed()).isZero();
         }
     }
+
+    @Test
+    void textTheTokenizerCannotTake_isRefusedWithItsLine() {
+        String good = "{\"prompt\": \"a\", \"completion\": \"b\"}\n";
+        String bad = good.replace("\"a\"", "\"" + " ".repeat(1_000_001) + "\"");
+        assertThatThrownBy(() -> load(good + bad))
+                .isInstanceOf(FormatException.class)
+                .hasMessageContaining(
+                        ":2: a text has 1000001 blanks or line feeds in a row, 1000000 at most are tokenized");
+    }
 }

@@ -1,0 +1,130 @@
+package org.qlora4j.testing;
+
+import java.io.BufferedReader;
+import java.io.IOException;
+import java.io.InputStreamReader;
+import java.nio.charset.StandardCharsets;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.BlockingQueue;
+import java.util.concurrent.LinkedBlockingQueue;
+import java.util.concurrent.TimeUnit;
+import org.qlora4j.error.UserException;
+
+/**
+ * Tries numbered inputs in a JVM of its own, many in one process, which is started again behind an
+ * input that ended it. An input is good if it gives a result or a one-line {@link UserException}
+ * within the time allowed.
+ */
+public final class FuzzChild {
+    private static final String DONE = "done";
+
+    private FuzzChild() {}
+
+    /** What a child does with one input. */
+    @FunctionalInterface
+    public interface Trial {
+        void run(long seed) throws Exception;
+    }
+
+    /**
+     * The body of a child's {@code main}.
+     *
+     * @param arguments first seed and number of seeds
+     */
+    public static void main(String[] arguments, Trial trial) {
+        long from = Long.parseLong(arguments[0]);
+        long count = Long.parseLong(arguments[1]);
+        for (long seed = from; seed < from + count; seed++) {
+            say("at " + seed);
+            try {
+                trial.run(seed);
+            } catch (UserException e) {
+                String message = String.valueOf(e.getMessage());
+                if (message.lines().count() != 1 || message.contains("tools.jackson")) {
+                    say("fault " + seed + " says " + message.replaceAll("\\R", " / "));
+                }
+            } catch (Throwable e) {
+                StackTraceElement[] trace = e.getStackTrace();
+                say("fault " + seed + " " + e + (trace.length > 0 ? " at " + trace[0] : ""));
+            }
+        }
+        say(DONE);
+    }
+
+    private static void say(String line) {
+        System.out.println(line.replaceAll("\\R", " "));
+        System.out.flush();
+    }
+
+    /**
+     * Runs inputs in children of a class, and returns what went wrong, a line each.
+     *
+     * @param stallSeconds how long one input may take
+     */
+    public static List<String> faults(
+            Class<?> main, List<String> flags, long from, long count, int stallSeconds)
+            throws IOException, InterruptedException {
+        List<String> faults = new ArrayList<>();
+        long next = from;
+        while (next < from + count && faults.size() < 200) {
+            next = child(main, flags, next, from + count - next, stallSeconds, faults);
+        }
+        return faults;
+    }
+
+    private static long child(
+            Class<?> main,
+            List<String> flags,
+            long from,
+            long count,
+            int stallSeconds,
+            List<String> faults)
+            throws IOException, InterruptedException {
+        Process process =
+                ChildJvm.start(
+                        main, flags, Map.of(), List.of(Long.toString(from), Long.toString(count)));
+        BlockingQueue<String> lines = new LinkedBlockingQueue<>();
+        Thread reader = Thread.ofVirtual().start(() -> read(process, lines));
+        long at = from;
+        boolean started = false;
+        try {
+            while (true) {
+                String line = lines.poll(started ? stallSeconds : 60, TimeUnit.SECONDS);
+                started = true;
+                if (line == null) {
+                    faults.add("hang at " + at);
+                    return at + 1;
+                }
+                if (line.equals(DONE)) {
+                    return from + count;
+                }
+                if (line.startsWith("at ")) {
+                    at = Long.parseLong(line.substring(3));
+                } else if (line.startsWith("fault ")) {
+                    faults.add(line);
+                } else if (line.equals("end")) {
+                    faults.add("ended at " + at + " with " + process.waitFor());
+                    return at + 1;
+                }
+            }
+        } finally {
+            process.destroyForcibly();
+            reader.join();
+        }
+    }
+
+    private static void read(Process process, BlockingQueue<String> lines) {
+        try (BufferedReader in =
+                new BufferedReader(
+                        new InputStreamReader(process.getInputStream(), StandardCharsets.UTF_8))) {
+            for (String line = in.readLine(); line != null; line = in.readLine()) {
+                lines.add(line);
+            }
+        } catch (IOException e) {
+            lines.add("fault reader " + e);
+        }
+        lines.add("end");
+    }
+}

@@ -10,6 +10,8 @@ import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import org.qlora4j.tensor.CpuFeatures;
+import org.qlora4j.tensor.InstructionSet;
 
 /** The processor of {@code qlora doctor}, from {@code /proc/cpuinfo} where there is one. */
 final class CpuReport {
@@ -56,9 +58,23 @@ final class CpuReport {
                 new Report(
                         "CPU features",
                         cpuinfo.isEmpty() ? "unknown on this system" : features(cpuinfo)));
+        lines.add(new Report("instruction set", instructionSet()));
         lines.add(
                 new Report("cores", Integer.toString(Runtime.getRuntime().availableProcessors())));
         return lines;
+    }
+
+    /** What is computed with, and what the CPU has beyond it where it is held down. */
+    private static String instructionSet() {
+        if (!"amd64".equals(System.getProperty("os.arch"))) {
+            return System.getProperty("os.arch");
+        }
+        String used = CpuFeatures.current().describe();
+        String whole = CpuFeatures.whole().describe();
+        return used.equals(whole)
+                ? used
+                : "%s, held down by %s; the CPU has %s"
+                        .formatted(used, InstructionSet.VARIABLE, whole);
     }
 
     /** The name the processor gives itself; Arm processors give none. */

@@ -14,6 +14,7 @@ final class EnvironmentReport {
                     "ONEDNN_PRIMITIVE_CACHE_CAPACITY",
                     "MALLOC_ARENA_MAX",
                     "CUDA_VISIBLE_DEVICES",
+                    "QLORA_CPU",
                     "QLORA_HEAP",
                     "QLORA_JAVA_OPTS");
 

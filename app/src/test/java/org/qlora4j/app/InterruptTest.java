@@ -20,6 +20,7 @@ import org.junit.jupiter.api.condition.OS;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.qlora4j.tensor.InstructionSet;
 
 /** Ctrl-C, in a JVM of its own. */
 @DisabledOnOs(value = OS.WINDOWS, disabledReason = "kill -INT is of POSIX")
@@ -108,20 +109,23 @@ class InterruptTest {
                                 Path.of(System.getProperty("java.home"), "bin", "java").toString(),
                                 "--add-modules=jdk.incubator.vector",
                                 "--enable-native-access=ALL-UNNAMED",
-                                "-XX:+UseSerialGC",
-                                "-cp",
-                                System.getProperty("java.class.path"),
-                                Main.class.getName(),
-                                "train",
-                                "--model",
-                                bed.model().toString(),
-                                "--data",
-                                bed.data().toString(),
-                                "--out",
-                                bed.run().toString(),
-                                "lora.r=4",
-                                "train.logging_steps=1",
-                                "train.save_steps=0"));
+                                "-XX:+UseSerialGC"));
+        command.addAll(InstructionSet.limit().jvmFlags());
+        command.addAll(
+                List.of(
+                        "-cp",
+                        System.getProperty("java.class.path"),
+                        Main.class.getName(),
+                        "train",
+                        "--model",
+                        bed.model().toString(),
+                        "--data",
+                        bed.data().toString(),
+                        "--out",
+                        bed.run().toString(),
+                        "lora.r=4",
+                        "train.logging_steps=1",
+                        "train.save_steps=0"));
         command.addAll(List.of(settings));
         Path errors = bed.folder().resolve("stderr.txt");
         Process process = new ProcessBuilder(command).redirectError(errors.toFile()).start();

@@ -20,6 +20,9 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.condition.DisabledOnOs;
 import org.junit.jupiter.api.condition.OS;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
+import org.qlora4j.tensor.InstructionSet;
 
 /**
  * Runs the script {@code qlora} with a {@code java} and a {@code mvn} that record how they were
@@ -104,6 +107,24 @@ class LauncherTest {
         assertThat(result.exitCode()).isEqualTo(2);
         assertThat(result.err())
                 .containsExactly("qlora: QLORA_HEAP must be a size such as 512m or 2g, got 'lots'");
+    }
+
+    @ParameterizedTest
+    @EnumSource
+    void instructionSet_setsTheVectorsOfTheJvm(InstructionSet set) throws Exception {
+        Result result =
+                run(archive.resolve("bin/qlora"), Map.of("QLORA_CPU", set.word()), "doctor");
+        assertThat(result.exitCode()).isEqualTo(7);
+        assertThat(result.out().stream().filter(word -> word.startsWith("-XX:UseAVX")).toList())
+                .isEqualTo(set.jvmFlags());
+    }
+
+    @Test
+    void unknownInstructionSet_isOneLine() throws Exception {
+        Result result = run(archive.resolve("bin/qlora"), Map.of("QLORA_CPU", "mmx"), "doctor");
+        assertThat(result.exitCode()).isEqualTo(2);
+        assertThat(result.err())
+                .containsExactly("qlora: QLORA_CPU must be native, avx512, avx2, sse, got 'mmx'");
     }
 
     @Test

@@ -4,6 +4,7 @@ import java.util.OptionalLong;
 import org.jspecify.annotations.Nullable;
 import org.qlora4j.error.ConfigException;
 import org.qlora4j.error.DeviceException;
+import org.qlora4j.tensor.CpuFeatures;
 import org.qlora4j.tensor.CudaDriver;
 import org.qlora4j.tensor.DType;
 import org.qlora4j.tensor.Device;
@@ -127,22 +128,12 @@ public record Kernels(
     public boolean hasBf16() {
         return device.cuda()
                 ? CudaDriver.open().computeCapability(device.index()) >= BF16_CAPABILITY
-                : CpuFeatures.hasBf16();
+                : CpuFeatures.current().bf16();
     }
 
-    /**
-     * The compute dtype where none is asked for: BF16 if the device has it, else F32 and a notice.
-     */
+    /** The compute dtype where none is asked for: BF16 if the device has it, else F32. */
     public DType defaultCompute() {
-        if (!device.cuda()) {
-            return CpuFeatures.defaultCompute();
-        }
-        if (hasBf16()) {
-            return DType.BF16;
-        }
-        LOG.warn(
-                "compute dtype f32: the GPU has no bf16 instructions (compute capability 8.0 or newer)");
-        return DType.F32;
+        return hasBf16() ? DType.BF16 : DType.F32;
     }
 
     /** The plain kernels, made of libtorch operations. */

@@ -8,7 +8,9 @@ import org.bytedeco.javacpp.Loader;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.global.torch;
 import org.jspecify.annotations.Nullable;
+import org.qlora4j.error.ConfigException;
 import org.qlora4j.error.DeviceException;
+import org.qlora4j.error.UserException;
 
 /**
  * Loads libtorch once, with JavaCPP's freeing by garbage collector and its memory limits switched
@@ -19,17 +21,20 @@ final class Libtorch {
     private static final Pattern OF_CUDA = Pattern.compile("lib(cu|nccl|nv)\\w*\\.so[.\\d]*");
 
     // kept, not thrown: an exception in a static block shows only as NoClassDefFoundError later on
-    private static final @Nullable DeviceException FAILURE = tryToLoad();
+    private static final @Nullable UserException FAILURE = tryToLoad();
 
     private Libtorch() {}
 
-    private static @Nullable DeviceException tryToLoad() {
+    private static @Nullable UserException tryToLoad() {
         System.setProperty("org.bytedeco.javacpp.nopointergc", "true");
         System.setProperty("org.bytedeco.javacpp.maxBytes", "0");
         System.setProperty("org.bytedeco.javacpp.maxPhysicalBytes", "0");
         try {
+            LibraryLimits.apply();
             Loader.load(torch.class);
             return null;
+        } catch (ConfigException e) {
+            return e;
         } catch (LinkageError e) {
             return new DeviceException(explain(e), e);
         }
@@ -60,6 +65,7 @@ final class Libtorch {
      * Makes sure that libtorch is loaded, with the settings above.
      *
      * @throws DeviceException if it cannot be
+     * @throws ConfigException if its limit, {@link InstructionSet#VARIABLE}, is no known word
      */
     static void load() {
         if (FAILURE != null) {

@@ -6,6 +6,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import org.qlora4j.tensor.InstructionSet;
 
 /** Starts a class of the tests in a JVM of its own, to be killed or measured. */
 public final class ChildJvm {
@@ -22,6 +23,7 @@ public final class ChildJvm {
         command.add("--add-modules=jdk.incubator.vector");
         command.add("--enable-native-access=ALL-UNNAMED");
         command.add("-XX:+UseSerialGC");
+        command.addAll(InstructionSet.limit().jvmFlags());
         command.addAll(flags);
         command.add("-cp");
         command.add(System.getProperty("java.class.path"));

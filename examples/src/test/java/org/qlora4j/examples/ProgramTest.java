@@ -13,6 +13,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
+import org.qlora4j.tensor.InstructionSet;
 
 /**
  * The README's program: the same lines, and it runs in a JVM of its own with and without the
@@ -39,6 +40,7 @@ class ProgramTest {
         if (flags) {
             command.add("--add-modules=jdk.incubator.vector");
             command.add("--enable-native-access=ALL-UNNAMED");
+            command.addAll(InstructionSet.limit().jvmFlags());
         }
         command.addAll(
                 List.of(

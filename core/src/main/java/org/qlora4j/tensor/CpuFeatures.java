@@ -1,0 +1,92 @@
+package org.qlora4j.tensor;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Collection;
+import java.util.List;
+import java.util.Optional;
+
+/**
+ * What this process may believe of its x86-64 CPU: what the CPU has, within {@link
+ * InstructionSet#limit}. Everything is false on other CPUs and where Linux's {@code /proc/cpuinfo}
+ * is missing.
+ *
+ * @param avx2 vectors of 256 bits with fused multiply-add
+ * @param avx512 vectors of 512 bits (F, BW, DQ and VL)
+ * @param bf16 products of bf16 matrices: three to four times as fast as f32, and many times slower
+ *     than f32 without them
+ */
+public record CpuFeatures(boolean avx2, boolean avx512, boolean bf16) {
+    private static final List<String> AVX2 = List.of("avx2", "fma", "f16c");
+    private static final List<String> AVX512 =
+            List.of("avx512f", "avx512bw", "avx512dq", "avx512vl");
+
+    /** Linux's names of the instructions that multiply bf16 matrices. */
+    private static final List<String> BF16 = List.of("avx512_bf16", "amx_bf16");
+
+    private static final class Holder {
+        static final CpuFeatures WHOLE = of(read(Path.of("/proc/cpuinfo")));
+    }
+
+    /**
+     * What this process computes with.
+     *
+     * @throws org.qlora4j.error.ConfigException if the variable of the limit holds another word
+     */
+    public static CpuFeatures current() {
+        return whole().within(InstructionSet.limit());
+    }
+
+    /** What the CPU has, whatever the limit. */
+    public static CpuFeatures whole() {
+        return Holder.WHOLE;
+    }
+
+    /** What remains of this within a set. */
+    CpuFeatures within(InstructionSet limit) {
+        return switch (limit) {
+            case NATIVE -> this;
+            case AVX512 -> new CpuFeatures(avx2, avx512, false);
+            case AVX2 -> new CpuFeatures(avx2, false, false);
+            case SSE -> new CpuFeatures(false, false, false);
+        };
+    }
+
+    /** The widest set short of {@link InstructionSet#NATIVE} that lies within this. */
+    public InstructionSet set() {
+        if (avx512) {
+            return InstructionSet.AVX512;
+        }
+        return avx2 ? InstructionSet.AVX2 : InstructionSet.SSE;
+    }
+
+    /** In words: {@code avx512 with bf16}, {@code avx512}, {@code avx2} or {@code sse}. */
+    public String describe() {
+        return bf16 ? set().word() + " with bf16" : set().word();
+    }
+
+    /** From the text of {@code /proc/cpuinfo}. */
+    static CpuFeatures of(String cpuinfo) {
+        Optional<String> line =
+                cpuinfo.lines().filter(text -> text.startsWith("flags")).findFirst();
+        Collection<String> flags =
+                line.map(text ->
+                                List.of(
+                                        text.substring(text.indexOf(':') + 1)
+                                                .strip()
+                                                .split("\\s+", -1)))
+                        .orElse(List.of());
+        boolean avx2 = flags.containsAll(AVX2);
+        boolean avx512 = avx2 && flags.containsAll(AVX512);
+        return new CpuFeatures(avx2, avx512, BF16.stream().anyMatch(flags::contains));
+    }
+
+    private static String read(Path file) {
+        try {
+            return Files.readString(file);
+        } catch (IOException notLinux) {
+            return "";
+        }
+    }
+}

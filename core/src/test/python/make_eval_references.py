@@ -1,55 +1,63 @@
-"""Makes src/test/resources/org/qlora4j/train/eval-references.json: what transformers answers about evaluation.
+"""Makes core/src/test/resources/org/qlora4j/eval/statistics.json: statistics by other people's programs.
 
-usage: make_eval_references.py TINY_LLAMA_FOLDER OUT.json
-Made with torch 2.10.0, transformers 5.23.0; nothing is random.
+Versions: Python 3.11, numpy 2.4.6, scipy 1.17.1, statsmodels 0.15.0, choix 0.4.1. Seed 7.
+Run: python core/src/test/python/make_eval_references.py
 """
-import json, sys
-from pathlib import Path
-import torch
-from transformers import (AutoModelForCausalLM, AutoTokenizer, EarlyStoppingCallback, TrainerControl, TrainerState,
-                          TrainingArguments)
+import json
+import pathlib
 
-folder, out = sys.argv[1], Path(sys.argv[2])
+import choix
+import numpy as np
+import scipy.optimize
+import scipy.stats
+from statsmodels.stats.inter_rater import fleiss_kappa
 
-# 1. the summed loss of records as TinyRun.data writes them, each alone, on the tiny model in f32
-tokenizer = AutoTokenizer.from_pretrained(folder)
-model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
-records = []
-for i in range(24):
-    source = tokenizer.encode("say " + "abc" * (i % 5) + ": ", add_special_tokens=False)
-    target = tokenizer.encode("xy" * (1 + i * 7 % 11), add_special_tokens=False) + [tokenizer.eos_token_id]
-    if tokenizer.encode("a")[0] == tokenizer.bos_token_id:
-        source = [tokenizer.bos_token_id] + source
-    ids = torch.tensor([source + target])
-    with torch.no_grad():
-        logits = model(ids).logits[0]
-    place = torch.arange(len(source), ids.shape[1])
-    loss = torch.nn.functional.cross_entropy(logits[place - 1].double(), ids[0, place], reduction="sum")
-    records.append({"line": i + 1, "labels": len(target), "loss": loss.item()})
+OUT = pathlib.Path(__file__).parents[1] / "resources/org/qlora4j/eval/statistics.json"
+rng = np.random.default_rng(7)
 
-# 2. best value, its step and the patience used up, after each of some evaluations
-cases = []
-for patience, threshold, values in (
-        (2, 0.0, [3.0, 2.5, 2.6, 2.4, 2.4, 2.4, 2.3]),
-        (3, 0.1, [3.0, 2.95, 2.9, 2.85, 2.0, 1.95, 1.91, 1.8999]),
-        (1, 0.0, [1.0, 1.0]),
-        (1, 0.5, [4.0, 3.6, 3.0]),
-        (2, 0.0, [5.0, 4.0, 3.0, 2.0])):
-    args = TrainingArguments("unused", metric_for_best_model="eval_loss", greater_is_better=False,
-                             load_best_model_at_end=True, eval_strategy="steps", eval_steps=1, save_steps=1, report_to="none")
-    callback = EarlyStoppingCallback(patience, threshold)
-    state, control, after, stopped = TrainerState(), TrainerControl(), [], None
-    for step, value in enumerate(values, 1):
-        state.global_step = step
-        # the order of Trainer: callbacks first (in evaluate), then _determine_best_metric
-        callback.on_evaluate(args, state, control, {"eval_loss": value})
-        if state.best_metric is None or value < state.best_metric:
-            state.best_metric, state.best_global_step = value, step
-        after.append({"best": state.best_metric, "step": state.best_global_step,
-                      "patience_used": callback.early_stopping_patience_counter})
-        if control.should_training_stop:
-            stopped = step
-            break
-    cases.append({"patience": patience, "threshold": threshold, "values": values, "after": after, "stopped": stopped})
 
-out.write_text(json.dumps({"records": records, "early_stopping": cases}, indent=1) + "\n")
+def judgments(systems, count, ties):
+    """Random matches: [first, second, points of the first]."""
+    strength = rng.normal(0, 0.8, systems)
+    out = []
+    for _ in range(count):
+        a, b = rng.choice(systems, 2, replace=False)
+        up, down = np.exp((strength[a] - strength[b]) / 2), np.exp((strength[b] - strength[a]) / 2)
+        even = ties
+        at = rng.random() * (up + down + even)
+        out.append([int(a), int(b), 1.0 if at < up else 0.0 if at < up + down else 0.5])
+    return out
+
+
+def davidson(matches, systems):
+    """Strengths in nats with a mean of 0, and nu, by scipy's BFGS on the negative log likelihood."""
+    def loss(x):
+        total = 0.0
+        for a, b, points in matches:
+            half = (x[a] - x[b]) / 2
+            terms = {1.0: half, 0.0: -half, 0.5: x[systems]}
+            total -= terms[points] - np.logaddexp.reduce(list(terms.values()))
+        return total + 1e-9 * np.sum(x[:systems] ** 2)
+    found = scipy.optimize.minimize(loss, np.zeros(systems + 1), method="BFGS", options={"gtol": 1e-7})
+    x = found.x[:systems]
+    return (x - x.mean()).tolist(), float(np.exp(found.x[systems]))
+
+
+with_ties = judgments(5, 400, 0.7)
+strengths, nu = davidson(with_ties, 5)
+without = judgments(6, 500, 0.0)
+mle = choix.opt_pairwise(6, [(a, b) if p == 1 else (b, a) for a, b, p in without], alpha=0, tol=1e-12)
+pairs = [(rng.integers(0, 6, n).astype(float).tolist(), rng.normal(size=n).round(1).tolist()) for n in (5, 9, 20)]
+table = rng.multinomial(4, [0.5, 0.3, 0.2], size=30)
+values = rng.normal(size=101)
+
+OUT.parent.mkdir(parents=True, exist_ok=True)
+OUT.write_text(json.dumps({
+    "davidson": {"matches": with_ties, "strengths": strengths, "nu": nu},
+    "bradley_terry": {"matches": without, "strengths": (mle - mle.mean()).tolist()},
+    "correlation": [{"x": x, "y": y, "kendall": float(scipy.stats.kendalltau(x, y).statistic),
+                     "spearman": float(scipy.stats.spearmanr(x, y).statistic)} for x, y in pairs],
+    "fleiss": {"table": table.tolist(), "kappa": float(fleiss_kappa(table))},
+    "quantiles": {"values": values.tolist(), "low": float(np.quantile(values, 0.025)),
+                  "high": float(np.quantile(values, 0.975))},
+}) + "\n")

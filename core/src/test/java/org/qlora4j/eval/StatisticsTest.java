@@ -1,0 +1,123 @@
+package org.qlora4j.eval;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.within;
+
+import java.io.IOException;
+import java.io.InputStream;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Objects;
+import java.util.stream.IntStream;
+import org.junit.jupiter.api.Test;
+import tools.jackson.databind.JsonNode;
+import tools.jackson.databind.json.JsonMapper;
+
+/**
+ * Statistics equal those of scipy, choix, statsmodels and numpy ({@code make_eval_references.py}
+ * names the versions).
+ */
+class StatisticsTest {
+    private static final double POINTS_PER_NAT = 400 / Math.log(10);
+
+    private final JsonNode expected = read();
+
+    private static JsonNode read() {
+        try (InputStream in = StatisticsTest.class.getResourceAsStream("statistics.json")) {
+            return new JsonMapper().readTree(Objects.requireNonNull(in));
+        } catch (IOException e) {
+            throw new IllegalStateException(e);
+        }
+    }
+
+    private static double[] doubles(JsonNode list) {
+        return IntStream.range(0, list.size()).mapToDouble(i -> list.get(i).asDouble()).toArray();
+    }
+
+    private static List<Judgment> judgments(JsonNode matches) {
+        List<Judgment> out = new ArrayList<>();
+        for (JsonNode m : matches) {
+            double points = m.get(2).asDouble();
+            Verdict verdict = Verdict.of(points, 1 - points);
+            String question = String.valueOf(out.size() % 40);
+            out.add(new Judgment(question, name(m.get(0)), name(m.get(1)), verdict));
+        }
+        return out;
+    }
+
+    private static String name(JsonNode index) {
+        return "s" + index.asInt();
+    }
+
+    @Test
+    void davidson_equalsScipysMaximum() {
+        JsonNode of = expected.get("davidson");
+        List<String> names = List.of("s0", "s1", "s2", "s3", "s4");
+        BradleyTerry.Fit fit = BradleyTerry.fit(judgments(of.get("matches")), names);
+        assertStrengths(fit.strengths(), doubles(of.get("strengths")));
+        assertThat(fit.nu()).isCloseTo(of.get("nu").asDouble(), within(1e-4));
+    }
+
+    @Test
+    void bradleyTerryWithoutTies_equalsChoix() {
+        JsonNode of = expected.get("bradley_terry");
+        List<String> names = List.of("s0", "s1", "s2", "s3", "s4", "s5");
+        BradleyTerry.Fit fit = BradleyTerry.fit(judgments(of.get("matches")), names);
+        assertStrengths(fit.strengths(), doubles(of.get("strengths")));
+        assertThat(fit.nu()).isZero();
+    }
+
+    private static void assertStrengths(double[] ratings, double[] nats) {
+        for (int i = 0; i < nats.length; i++) {
+            assertThat((ratings[i] - 1000) / POINTS_PER_NAT).isCloseTo(nats[i], within(1e-4));
+        }
+    }
+
+    @Test
+    void correlations_equalScipy() {
+        for (JsonNode of : expected.get("correlation")) {
+            double[] x = doubles(of.get("x"));
+            double[] y = doubles(of.get("y"));
+            assertThat(RankCorrelation.kendall(x, y))
+                    .isCloseTo(of.get("kendall").asDouble(), within(1e-12));
+            assertThat(RankCorrelation.spearman(x, y))
+                    .isCloseTo(of.get("spearman").asDouble(), within(1e-12));
+        }
+    }
+
+    @Test
+    void fleissKappa_equalsStatsmodels() {
+        JsonNode rows = expected.get("fleiss").get("table");
+        int[][] table =
+                IntStream.range(0, rows.size())
+                        .mapToObj(i ->
+                                IntStream.range(0, rows.get(i).size())
+                                        .map(c -> rows.get(i).get(c).asInt())
+                                        .toArray())
+                        .toArray(int[][]::new);
+        assertThat(Agreement.fleissKappa(table))
+                .isCloseTo(expected.get("fleiss").get("kappa").asDouble(), within(1e-12));
+    }
+
+    @Test
+    void quantiles_equalNumpy() {
+        JsonNode of = expected.get("quantiles");
+        Interval interval = Interval.middle95(doubles(of.get("values")));
+        assertThat(interval.low()).isCloseTo(of.get("low").asDouble(), within(1e-12));
+        assertThat(interval.high()).isCloseTo(of.get("high").asDouble(), within(1e-12));
+    }
+
+    /** A system that never lost has no finite strength: its rating is large, and nothing is NaN. */
+    @Test
+    void systemThatNeverLost_isRatedHighest() {
+        List<Judgment> all =
+                List.of(
+                        new Judgment("1", "a", "b", Verdict.FIRST),
+                        new Judgment("1", "b", "c", Verdict.FIRST),
+                        new Judgment("2", "c", "b", Verdict.FIRST),
+                        new Judgment("2", "c", "a", Verdict.SECOND));
+        var ratings = BradleyTerry.of(all, 50, 1);
+        assertThat(ratings.keySet()).first().isEqualTo("a");
+        assertThat(ratings.values()).allSatisfy(r -> assertThat(r.rating()).isFinite());
+    }
+}

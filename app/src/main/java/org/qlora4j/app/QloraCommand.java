@@ -33,6 +33,7 @@ import picocli.CommandLine.Spec;
             QuantizeCommand.class,
             PlanCommand.class,
             PerplexityCommand.class,
+            EvalCommand.class,
             DoctorCommand.class
         })
 final class QloraCommand implements Runnable {

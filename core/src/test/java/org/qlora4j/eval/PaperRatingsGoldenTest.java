@@ -10,6 +10,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -45,7 +46,7 @@ class PaperRatingsGoldenTest {
         assertThat(ratings.orderByName()).isEmpty();
         Map<String, RelativeScore> scores = RelativeScore.bySystem(ratings.scores());
         assertThat(scores).containsKey(system);
-        RelativeScore score = scores.get(system);
+        RelativeScore score = Objects.requireNonNull(scores.get(system));
         assertRounded(score.referenceFirst(), referenceFirst);
         assertRounded(score.systemFirst(), systemFirst);
         assertRounded(score.mean(), mean);
@@ -70,8 +71,8 @@ class PaperRatingsGoldenTest {
                                         "gpt-3.5-vs-7b-guanaco-vicuna-generations-topp0.9-temp0.7-gpt4-reviewer.jsonl")),
                         "gpt-3.5");
         assertThat(ratings.orderByName()).hasSize(2);
-        RelativeScore score = RelativeScore.bySystem(ratings.scores()).get("7b-guanaco");
-        assertThat(score).isNotNull();
+        RelativeScore score =
+                Objects.requireNonNull(RelativeScore.bySystem(ratings.scores()).get("7b-guanaco"));
         assertRounded(score.referenceFirst(), "84.1");
         assertRounded(score.systemFirst(), "89.8");
     }
@@ -127,7 +128,9 @@ class PaperRatingsGoldenTest {
     private static void assertRating(
             Map<String, Elo> elo, String system, double expected, double tolerance) {
         assertThat(elo).containsKey(system);
-        assertThat(elo.get(system).rating()).as(system).isCloseTo(expected, within(tolerance));
+        assertThat(Objects.requireNonNull(elo.get(system)).rating())
+                .as(system)
+                .isCloseTo(expected, within(tolerance));
     }
 
     @Test

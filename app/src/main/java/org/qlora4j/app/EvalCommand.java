@@ -1,0 +1,30 @@
+package org.qlora4j.app;
+
+import java.util.Objects;
+import org.jspecify.annotations.Nullable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.ParameterException;
+import picocli.CommandLine.Spec;
+
+/** {@code qlora eval}: the commands that compare systems. */
+@Command(
+        name = "eval",
+        description = "Rank chatbots by the ratings of judges, as the paper does.",
+        subcommands = {
+            EvalEloCommand.class,
+            EvalRelativeCommand.class,
+            EvalAgreeCommand.class,
+            EvalReportCommand.class
+        })
+final class EvalCommand implements Runnable {
+    @Spec @Nullable CommandSpec spec;
+
+    /** {@code qlora eval} alone. */
+    @Override
+    public void run() {
+        var self = Objects.requireNonNull(spec, "picocli sets it");
+        String names = String.join(", ", self.subcommands().keySet());
+        throw new ParameterException(self.commandLine(), "name a subcommand: " + names);
+    }
+}

@@ -1,0 +1,63 @@
+package org.qlora4j.app;
+
+import java.nio.file.Path;
+import java.util.Objects;
+import java.util.concurrent.Callable;
+import org.jspecify.annotations.Nullable;
+import org.qlora4j.checkpoint.AtomicFiles;
+import org.qlora4j.eval.Elo;
+import org.qlora4j.eval.EvalReport;
+import picocli.CommandLine;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Spec;
+
+/** {@code qlora eval report --ratings DIR}: all that ratings say, as Markdown or one page. */
+@Command(
+        name = "report",
+        description =
+                "All that ratings say: scores beside the reference, Elo, Bradley-Terry with intervals and ranks, win"
+                        + " matrix, position bias; Markdown, or one page with plots.")
+final class EvalReportCommand implements Callable<Integer> {
+    @Mixin RatingsOptions ratings = new RatingsOptions();
+
+    @Option(
+            names = "--out",
+            paramLabel = "FILE.html|FILE.md",
+            description = "File to write; without, Markdown is printed.")
+    @Nullable Path out;
+
+    @Option(names = "--overwrite", description = "Replace the file if it exists.")
+    boolean overwrite;
+
+    @Option(
+            names = "--orders",
+            paramLabel = "N",
+            description = "Random orders for Elo (${DEFAULT-VALUE}).")
+    int orders = Elo.ORDERS;
+
+    @Option(names = "--seed", paramLabel = "N", description = "Of all draws (${DEFAULT-VALUE}).")
+    long seed = 42;
+
+    @Spec @Nullable CommandSpec spec;
+
+    @Override
+    public Integer call() {
+        CommandLine line = Objects.requireNonNull(spec, "picocli sets it").commandLine();
+        Path file = out;
+        if (file != null) {
+            OutputFile.require(file, overwrite);
+        }
+        EvalReport report = EvalReport.of(ratings.read(line.getErr()), orders, seed);
+        if (file == null) {
+            line.getOut().print(report.markdown());
+            return ExitCode.OK;
+        }
+        boolean page = file.toString().endsWith(".html");
+        AtomicFiles.writeText(file, page ? report.html() : report.markdown());
+        line.getOut().println(file);
+        return ExitCode.OK;
+    }
+}

@@ -1,6 +1,8 @@
 package org.qlora4j.autograd;
 
 import org.qlora4j.kernel.Kernels;
+import org.qlora4j.kernel.RowMask;
+import org.qlora4j.kernel.TiledAttention;
 import org.qlora4j.tensor.DType;
 import org.qlora4j.tensor.Tensor;
 import org.qlora4j.tensor.TensorScope;
@@ -10,8 +12,9 @@ import org.qlora4j.tensor.Tensors;
  * {@code softmax(q · kᵀ / sqrt(headDim) + mask) · v} with grouped heads (arXiv 2305.13245), softmax
  * in f32.
  *
- * <p>In blocks of queries, all sequences that see about the same keys at once; keys that no query
- * of a block can see are skipped. Only q, k and v are saved; the backward pass makes the
+ * <p>By {@link TiledAttention} where that is fastest, which saves the logs of the rows' sums too.
+ * Elsewhere in blocks of queries, all sequences that see about the same keys at once; keys that no
+ * query of a block can see are skipped. Only q, k and v are saved; the backward pass makes the
  * probabilities of a block again (as FlashAttention does, arXiv 2205.14135). A query that sees no
  * key gets zeros.
  */
@@ -35,6 +38,10 @@ public final class Attention {
                     Tensor ks = call.save(k.value());
                     Tensor vs = call.save(v.value().view(ks.shape()));
                     Tensor out = Tensors.empty(qs.dtype(), qs.shape());
+                    if (Kernels.current().tiledAttention().takes(qs.dtype())) {
+                        tiled(call, q, k, v, new Inputs(qs, ks, vs, mask), out);
+                        return flat(out);
+                    }
                     forward(qs, ks, vs, mask, out);
                     call.backward(gradient -> {
                         Tensor dq = Tensors.empty(qs.dtype(), qs.shape());
@@ -45,8 +52,54 @@ public final class Attention {
                         k.accumulate(dk);
                         v.accumulate(dv.view(v.value().shape()));
                     });
-                    return out.view(out.size(0), out.size(1), out.size(2) * out.size(3));
+                    return flat(out);
                 });
+    }
+
+    /** [batch, queries, heads, headDim] to [batch, queries, heads * headDim]. */
+    private static Tensor flat(Tensor out) {
+        return out.view(out.size(0), out.size(1), out.size(2) * out.size(3));
+    }
+
+    private record Inputs(Tensor q, Tensor k, Tensor v, AttentionMask mask) {}
+
+    private static void tiled(Tape.Call call, Var q, Var k, Var v, Inputs x, Tensor out) {
+        TiledAttention kernel = Kernels.current().tiledAttention();
+        double scale = Shape.of(x.q, x.k).scale();
+        RowMask mask = x.mask.rows();
+        Tensor qs = x.q.contiguous();
+        Tensor ks = x.k.contiguous();
+        Tensor vs = x.v.contiguous();
+        if (!call.recording()) {
+            kernel.forward(qs, ks, vs, scale, mask, out, null);
+            return;
+        }
+        Tensor logSums =
+                call.save(Tensors.empty(x.q.dtype(), x.q.size(0), x.q.size(2), x.q.size(1)));
+        Tensor result = call.save(out);
+        kernel.forward(qs, ks, vs, scale, mask, out, logSums);
+        call.backward(gradient -> {
+            Tensor dq = Tensors.empty(x.q.dtype(), x.q.shape());
+            Tensor dk = Tensors.empty(x.k.dtype(), x.k.shape());
+            Tensor dv = Tensors.empty(x.v.dtype(), x.v.shape());
+            Tensor dOut = gradient.contiguous();
+            kernel.backward(
+                    new TiledAttention.Forward(
+                            x.q.contiguous(),
+                            x.k.contiguous(),
+                            x.v.contiguous(),
+                            scale,
+                            mask,
+                            result,
+                            logSums),
+                    dOut,
+                    dq,
+                    dk,
+                    dv);
+            q.accumulate(dq);
+            k.accumulate(dk);
+            v.accumulate(dv.view(v.value().shape()));
+        });
     }
 
     /** Heads of a group stand under each other, so that a group is one matrix product. */

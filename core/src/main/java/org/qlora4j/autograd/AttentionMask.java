@@ -28,6 +28,7 @@ public final class AttentionMask implements AutoCloseable {
     private final byte @Nullable [] visibleKeys;
     private final int @Nullable [] positions;
     private final Map<Long, List<AttentionBlock>> blocks = new HashMap<>();
+    private @Nullable RowMask all;
 
     /**
      * Each row of the batch is one sequence.
@@ -135,6 +136,16 @@ public final class AttentionMask implements AutoCloseable {
         return blocks.computeIfAbsent(heads, this::makeBlocks);
     }
 
+    /** All queries and keys at once; this mask owns it. */
+    RowMask rows() {
+        RowMask made = all;
+        if (made == null) {
+            made = new RowMask(batch, queries, keys, first, end, visibleKeys);
+            all = made;
+        }
+        return made;
+    }
+
     private List<AttentionBlock> makeBlocks(long heads) {
         List<AttentionBlock> out = new ArrayList<>();
         for (int row = 0; row < queries; row += BLOCK) {
@@ -215,5 +226,9 @@ public final class AttentionMask implements AutoCloseable {
     public void close() {
         blocks.values().forEach(list -> list.forEach(block -> block.mask().close()));
         blocks.clear();
+        if (all != null) {
+            all.close();
+            all = null;
+        }
     }
 }

@@ -1,5 +1,8 @@
 package org.qlora4j.autograd;
 
+import org.qlora4j.kernel.Kernels;
+import org.qlora4j.tensor.DType;
+
 /**
  * Bytes that {@link Attention} holds at its worst while it runs, beside its arguments and results:
  * for plans of memory. Who changes what attention makes changes it here.
@@ -13,9 +16,19 @@ package org.qlora4j.autograd;
  */
 public record AttentionMemory(
         long batch, long time, long heads, long kvHeads, long headDim, int width) {
+    /** Whether it is done in tiles, which need no tensors beside results and sums. */
+    private boolean tiled() {
+        return width == Float.BYTES && Kernels.current().tiledAttention().takes(DType.F32);
+    }
+
+    /** What it saves beside its arguments and its result: the log of each row's sum. */
+    public long saved() {
+        return tiled() ? batch * heads * time * width : 0;
+    }
+
     /** Keys and values, heads first; of a block the scores, the queries and what they get. */
     public long forward() {
-        return 2 * keys() + scoresOfBlock() + 2 * queriesOfBlock();
+        return tiled() ? 0 : 2 * keys() + scoresOfBlock() + 2 * queriesOfBlock();
     }
 
     /**
@@ -24,7 +37,7 @@ public record AttentionMemory(
      */
     public long backward() {
         long sums = 2 * keys() / width * Float.BYTES;
-        return 2 * keys() + sums + 2 * scoresOfBlock() + 4 * queriesOfBlock();
+        return tiled() ? 0 : 2 * keys() + sums + 2 * scoresOfBlock() + 4 * queriesOfBlock();
     }
 
     private long keys() {

@@ -25,6 +25,7 @@ import org.slf4j.LoggerFactory;
  * @param fourBit 4-bit blocks
  * @param fourBitProduct few rows times a 4-bit weight
  * @param attentionSoftmax softmax of attention scores
+ * @param tiledAttention attention of whole sequences, forward and backward
  * @param streamAttention attention of a step that continues many texts
  * @param crossEntropy loss of rows of logits
  * @param norm RMSNorm
@@ -41,6 +42,7 @@ public record Kernels(
         FourBit fourBit,
         FourBitProduct fourBitProduct,
         AttentionSoftmax attentionSoftmax,
+        TiledAttention tiledAttention,
         StreamAttention streamAttention,
         CrossEntropyRows crossEntropy,
         NormRows norm,
@@ -289,6 +291,7 @@ public record Kernels(
                 vectorFourBit(workers),
                 fourBitProduct,
                 new VectorAttentionSoftmax(workers, plain.attentionSoftmax),
+                new VectorTiledAttention(workers),
                 new VectorStreamAttention(workers, plain.streamAttention),
                 new VectorCrossEntropyRows(workers, plain.crossEntropy),
                 new VectorNormRows(workers, plain.norm),
@@ -313,6 +316,7 @@ public record Kernels(
                 fourBit,
                 new ReferenceFourBitProduct(),
                 new ReferenceAttentionSoftmax(),
+                new ReferenceTiledAttention(),
                 new ReferenceStreamAttention(),
                 new ReferenceCrossEntropyRows(),
                 new ReferenceNormRows(),

@@ -199,6 +199,7 @@ final class StepMemory {
                 + 2 * hidden() // both normed inputs
                 + 2 * queries() // queries and what attention gives
                 + 2 * keys()
+                + attention().saved()
                 + hidden() // between attention and MLP
                 + 3 * inner()
                 + hidden() // the output
@@ -214,6 +215,7 @@ final class StepMemory {
         ledger.hold("k.turned", keys());
         linear("v", "v_proj", keys(), model.hiddenSize());
         ledger.hold("attended", queries());
+        ledger.hold("sums", attention().saved());
         ledger.passing(attention().forward());
         linear("o", "o_proj", hidden(), (long) model.heads() * model.headDim());
         ledger.hold("h", hidden());
@@ -285,12 +287,12 @@ final class StepMemory {
         ledger.hold("g.h", hidden());
         ledger.free("g.norm2", "g.out", "g.y2", "h", "inverse2");
         linearBackward("o", "o_proj", "g.h", "g.attended", queries());
-        ledger.free("o", values ? "" : "attended");
+        ledger.free("o", values || attention().saved() > 0 ? "" : "attended");
         ledger.hold("g.q.turned", queries());
         ledger.hold("g.k.turned", keys());
         ledger.hold("g.v", keys());
         ledger.passing(attention().backward());
-        ledger.free("g.attended", "q.turned", "k.turned", "attended");
+        ledger.free("g.attended", "q.turned", "k.turned", "attended", "sums");
         linearBackward("v", "v_proj", "g.v", "g.y1", hidden());
         ledger.free("g.v", "v");
         ledger.hold("g.k", keys());

@@ -71,6 +71,56 @@ class RowKernelsTest {
         }
     }
 
+    static Stream<Arguments> tiledCases() {
+        return Stream.of(Kind.values())
+                .flatMap(kind ->
+                        Stream.of(
+                                        new int[] {1, 1, 1, 1, 2},
+                                        new int[] {7, 7, 2, 3, 6},
+                                        new int[] {65, 130, 1, 2, 80},
+                                        new int[] {200, 200, 2, 1, 64},
+                                        new int[] {3, 300, 1, 4, 33})
+                                .map(s -> Arguments.of(kind, s[0], s[1], s[2], s[3], s[4])));
+    }
+
+    @ParameterizedTest(name = "{0}, {1} queries, {2} keys, {3} key heads, {4} queries each, of {5}")
+    @MethodSource("tiledCases")
+    void tiledAttention_vectorEqualsReference(
+            Kind kind, int rows, int keys, int kvHeads, int group, int headDim) {
+        try (TensorScope scope = TensorScope.open();
+                RowMask mask = mask(kind, rows, keys)) {
+            int batch = mask.sequences();
+            Tensor q = Samples.normal(DType.F32, 7, batch, rows, kvHeads * group, headDim);
+            Tensor k = Samples.normal(DType.F32, 8, batch, keys, kvHeads, headDim);
+            Tensor v = Samples.normal(DType.F32, 9, batch, keys, kvHeads, headDim);
+            Tensor dOut = Samples.normal(DType.F32, 10, q.shape());
+            q.mulInPlace(4);
+            List<Tensor> expected = tiled(reference.tiledAttention(), q, k, v, mask, dOut);
+            List<Tensor> actual = tiled(new VectorTiledAttention(workers), q, k, v, mask, dOut);
+            for (int i = 0; i < expected.size(); i++) {
+                String name = List.of("out", "dq", "dk", "dv").get(i);
+                Close.assertClose(name, actual.get(i), expected.get(i), 2e-5, 1e-7);
+            }
+        }
+    }
+
+    private static List<Tensor> tiled(
+            TiledAttention kernel, Tensor q, Tensor k, Tensor v, RowMask mask, Tensor dOut) {
+        Tensor sums = Tensors.full(Double.NaN, DType.F32, q.size(0), q.size(2), q.size(1));
+        List<Tensor> out =
+                Stream.of(q, q, k, v)
+                        .map(like -> Tensors.full(Double.NaN, DType.F32, like.shape()))
+                        .toList();
+        kernel.forward(q, k, v, 0.3, mask, out.get(0), sums);
+        kernel.backward(
+                new TiledAttention.Forward(q, k, v, 0.3, mask, out.get(0), sums),
+                dOut,
+                out.get(1),
+                out.get(2),
+                out.get(3));
+        return out;
+    }
+
     /** Two sequences, the second of which sees one key less at either end. */
     private static RowMask mask(Kind kind, int rows, int keys) {
         if (kind == Kind.OPEN) {

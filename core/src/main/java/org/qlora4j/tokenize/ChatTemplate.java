@@ -1,13 +1,11 @@
 package org.qlora4j.tokenize;
 
-import java.nio.file.Path;
 import java.time.Clock;
 import java.time.ZoneId;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 import org.qlora4j.error.FormatException;
 import org.qlora4j.tokenize.TemplateError.Kind;
@@ -87,32 +85,16 @@ public final class ChatTemplate {
     }
 
     /**
-     * The template of a checkpoint folder: {@code chat_template.jinja}, or else {@code
-     * chat_template} in {@code tokenizer_config.json}; {@code generation} tags are known. It knows
-     * the folder's special tokens.
+     * A checkpoint's template and the one it keeps for chats with tools; {@code generation} tags
+     * are known.
      *
-     * @return empty if the folder has none
-     * @throws FormatException if a file cannot be read
+     * @param tools null if the checkpoint has one template for all chats
+     * @throws FormatException with origin, line and column if a text breaks the grammar
      */
-    public static Optional<ChatTemplate> load(Path folder) {
-        return load(TokenizerFiles.read(folder));
-    }
-
-    static Optional<ChatTemplate> load(TokenizerFiles files) {
-        Map<String, TokenizerFiles.TemplateText> texts = files.templates();
-        TokenizerFiles.TemplateText main = texts.get("default");
-        TokenizerFiles.TemplateText tools = texts.get("tool_use");
-        if (main == null) {
-            return Optional.empty();
-        }
+    public static ChatTemplate of(TemplateText main, @Nullable TemplateText tools) {
         Source withTools = tools == null ? null : Source.parse(tools.text(), tools.origin(), true);
         Source source = Source.parse(main.text(), main.origin(), true);
-        return Optional.of(
-                new ChatTemplate(
-                        source,
-                        withTools,
-                        files.templateTokens(),
-                        Clock.system(ZoneId.systemDefault())));
+        return new ChatTemplate(source, withTools, Map.of(), Clock.system(ZoneId.systemDefault()));
     }
 
     /** This template with other special tokens in its context, such as {@code bos_token}. */

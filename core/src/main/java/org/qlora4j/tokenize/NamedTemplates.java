@@ -7,9 +7,7 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
-import java.util.LinkedHashMap;
 import java.util.List;
-import java.util.Map;
 import java.util.Objects;
 import org.qlora4j.error.FormatException;
 
@@ -35,12 +33,12 @@ public final class NamedTemplates {
      * @param nameOrFile one of {@link #NAMES}, or the path of a Jinja file
      * @throws FormatException if it is neither
      */
-    static TokenizerFiles.TemplateText read(String nameOrFile) {
+    public static TemplateText read(String nameOrFile) {
         if (NAMES.contains(nameOrFile)) {
             String origin = "templates/" + nameOrFile + ".jinja";
             try (InputStream in = NamedTemplates.class.getResourceAsStream(origin)) {
                 byte[] bytes = Objects.requireNonNull(in, origin).readAllBytes();
-                return new TokenizerFiles.TemplateText(
+                return new TemplateText(
                         new String(bytes, StandardCharsets.UTF_8), "chat template " + nameOrFile);
             } catch (IOException e) {
                 throw new UncheckedIOException(e);
@@ -49,7 +47,7 @@ public final class NamedTemplates {
         try {
             Path file = Path.of(nameOrFile);
             if (Files.isRegularFile(file)) {
-                return new TokenizerFiles.TemplateText(TokenizerFiles.text(file), file.toString());
+                return new TemplateText(text(file), file.toString());
             }
         } catch (InvalidPathException notAPath) {
             // said below
@@ -59,15 +57,11 @@ public final class NamedTemplates {
                 nameOrFile, String.join(", ", NAMES), OF_TOKENIZER);
     }
 
-    /**
-     * The special tokens that a named template prints: BOS only for a tokenizer that puts one
-     * before texts by itself, for others were not trained to see it there.
-     */
-    static Map<String, Object> tokens(Tokenizer tokenizer) {
-        Map<String, Object> tokens = new LinkedHashMap<>(tokenizer.specialTokens());
-        if (!tokenizer.addsBos()) {
-            tokens.put("bos_token", "");
+    private static String text(Path file) {
+        try {
+            return Files.readString(file);
+        } catch (IOException e) {
+            throw new FormatException(file + " cannot be read as UTF-8 text: " + e.getMessage(), e);
         }
-        return tokens;
     }
 }

@@ -226,9 +226,7 @@ public final class Tokenizer implements AutoCloseable {
             Map<String, Object> variables = files.templateTokens();
             variables.putAll(specialTokens);
             chatTemplate =
-                    ChatTemplate.load(files)
-                            .map(parsed -> parsed.withTokens(variables))
-                            .orElse(null);
+                    files.chatTemplate().map(parsed -> parsed.withTokens(variables)).orElse(null);
             chatTemplateRead = true;
         }
         return Optional.ofNullable(chatTemplate);
@@ -247,14 +245,26 @@ public final class Tokenizer implements AutoCloseable {
         if (nameOrFile.equals(NamedTemplates.OF_TOKENIZER)) {
             return;
         }
-        TokenizerFiles.TemplateText text = NamedTemplates.read(nameOrFile);
+        TemplateText text = NamedTemplates.read(nameOrFile);
         Map<String, Object> variables = files.templateTokens();
         variables.putAll(
                 NamedTemplates.NAMES.contains(nameOrFile)
-                        ? NamedTemplates.tokens(this)
+                        ? tokensOfNamedTemplates()
                         : specialTokens);
         chatTemplate = ChatTemplate.of(text.text(), text.origin(), true).withTokens(variables);
         chatTemplateRead = true;
+    }
+
+    /**
+     * The special tokens that a named template prints: BOS only for a tokenizer that puts one
+     * before texts by itself, for others were not trained to see it there.
+     */
+    private Map<String, Object> tokensOfNamedTemplates() {
+        Map<String, Object> tokens = new LinkedHashMap<>(specialTokens);
+        if (!addsBos()) {
+            tokens.put("bos_token", "");
+        }
+        return tokens;
     }
 
     /** Whether {@link #encode(String, boolean)} puts a BOS before a text. */

@@ -3,10 +3,13 @@ package org.qlora4j.tokenize;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.OptionalInt;
+import java.util.Set;
 import org.jspecify.annotations.Nullable;
 import org.qlora4j.error.FormatException;
 import tools.jackson.core.JacksonException;
@@ -26,22 +29,19 @@ import tools.jackson.databind.json.JsonMapper;
  */
 record TokenizerFiles(
         Map<String, String> tokens,
-        java.util.Set<String> denied,
+        Set<String> denied,
         Map<String, Integer> ids,
         Map<String, Object> extra,
         Map<String, TemplateText> templates) {
     private static final JsonMapper JSON = JsonMapper.builder().build();
     private static final List<String> NAMED_BY_ID = List.of("bos", "eos", "pad", "unk");
 
-    /** A template and where it comes from. */
-    record TemplateText(String text, String origin) {}
-
     /** Reads a checkpoint folder; every file may be missing. */
     static TokenizerFiles read(Path folder) {
         TokenizerFiles files =
                 new TokenizerFiles(
                         new LinkedHashMap<>(),
-                        new java.util.HashSet<>(),
+                        new HashSet<>(),
                         new LinkedHashMap<>(),
                         new LinkedHashMap<>(),
                         new LinkedHashMap<>());
@@ -178,7 +178,7 @@ record TokenizerFiles(
     }
 
     /** A small text file. */
-    static String text(Path file) {
+    private static String text(Path file) {
         try {
             return Files.readString(file);
         } catch (IOException e) {
@@ -188,10 +188,22 @@ record TokenizerFiles(
 
     /** Variables that a chat template sees. */
     Map<String, Object> templateTokens() {
-        Map<String, Object> variables = new LinkedHashMap<>();
-        tokens.forEach(variables::put);
-        extra.forEach((name, value) -> variables.put(name, Values.of(value, name)));
+        Map<String, Object> variables = new LinkedHashMap<>(tokens);
+        variables.putAll(extra);
         return variables;
+    }
+
+    /**
+     * The chat template of the folder: {@code chat_template.jinja}, or else {@code chat_template}
+     * in {@code tokenizer_config.json}. It knows the folder's special tokens.
+     *
+     * @return empty if the folder has none
+     * @throws FormatException with line and column if the template breaks the grammar
+     */
+    Optional<ChatTemplate> chatTemplate() {
+        return Optional.ofNullable(templates.get("default"))
+                .map(main -> ChatTemplate.of(main, templates.get("tool_use")))
+                .map(template -> template.withTokens(templateTokens()));
     }
 
     /** The id of a token that only a config file names. */

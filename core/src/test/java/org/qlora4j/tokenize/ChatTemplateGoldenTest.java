@@ -65,7 +65,7 @@ class ChatTemplateGoldenTest {
     @SuppressWarnings("unchecked")
     void smolLm2_promptsAsTransformers() {
         Path model = TokenizerGoldenTest.model();
-        ChatTemplate template = ChatTemplate.load(model).orElseThrow();
+        ChatTemplate template = TokenizerFiles.read(model).chatTemplate().orElseThrow();
         List<Map<String, Object>> chats =
                 (List<Map<String, Object>>)
                         requireNonNull(TokenizerGoldenTest.expected().get("chats"));

@@ -40,7 +40,7 @@ class NamedTemplatesTest {
         Map<String, Object> cases = (Map<String, Object>) requireNonNull(REFERENCE.get("cases"));
         Map<String, Object> chat =
                 (Map<String, Object>) requireNonNull(cases.get(rendering.chat()));
-        TokenizerFiles.TemplateText text = NamedTemplates.read(rendering.template());
+        TemplateText text = NamedTemplates.read(rendering.template());
         ChatTemplate template =
                 ChatTemplate.of(text.text(), text.origin())
                         .withTokens(Map.of("bos_token", "<s>", "eos_token", "</s>"));

@@ -106,7 +106,7 @@ public final class RunReports implements RunListener, AutoCloseable {
 
     @Override
     public void stepDone(StepMetrics m) {
-        if (events != null && config.train().logs(m)) {
+        if (events != null && config.train().logs(m.step(), m.totalSteps())) {
             Map<String, Double> values = new LinkedHashMap<>();
             values.put("train/loss", m.loss());
             values.put("train/grad_norm", m.gradNorm());

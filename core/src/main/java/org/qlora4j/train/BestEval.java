@@ -28,4 +28,13 @@ public record BestEval(double value, long step, int patienceUsed) {
                 better ? step : before.step,
                 clearly ? 0 : before.patienceUsed + 1);
     }
+
+    /**
+     * Whether the patience is at its end.
+     *
+     * @param patience evaluations without a clear gain after which a run stops; 0 for none
+     */
+    boolean exhausts(int patience) {
+        return patience > 0 && patienceUsed >= patience;
+    }
 }

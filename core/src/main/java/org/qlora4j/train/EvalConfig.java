@@ -122,11 +122,4 @@ public record EvalConfig(
                     case EPOCH -> step % stepsPerEpoch == 0;
                 };
     }
-
-    /** Whether patience is at its end. */
-    boolean stops(@Nullable BestEval best) {
-        return earlyStoppingPatience > 0
-                && best != null
-                && best.patienceUsed() >= earlyStoppingPatience;
-    }
 }

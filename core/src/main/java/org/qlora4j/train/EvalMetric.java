@@ -6,20 +6,8 @@ import com.fasterxml.jackson.annotation.JsonProperty;
 public enum EvalMetric {
     /** Mean of -log p over the label tokens of the held-out examples, in nats. */
     @JsonProperty("eval_loss")
-    EVAL_LOSS {
-        @Override
-        double of(EvalMetrics metrics) {
-            return metrics.loss();
-        }
-    },
+    EVAL_LOSS,
     /** Its exponential. */
     @JsonProperty("eval_perplexity")
-    EVAL_PERPLEXITY {
-        @Override
-        double of(EvalMetrics metrics) {
-            return metrics.perplexity();
-        }
-    };
-
-    abstract double of(EvalMetrics metrics);
+    EVAL_PERPLEXITY
 }

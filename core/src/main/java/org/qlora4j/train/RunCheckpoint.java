@@ -13,13 +13,13 @@ import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.Optional;
 import java.util.TreeMap;
+import java.util.function.Consumer;
 import java.util.stream.Stream;
 import org.qlora4j.checkpoint.AtomicFiles;
 import org.qlora4j.checkpoint.AtomicFolder;
 import org.qlora4j.error.DeviceException;
 import org.qlora4j.error.FormatException;
 import org.qlora4j.kernel.Kernels;
-import org.qlora4j.optim.AdamW;
 import org.qlora4j.tensor.Engine;
 import tools.jackson.core.JacksonException;
 import tools.jackson.core.StreamReadFeature;
@@ -53,12 +53,16 @@ public record RunCheckpoint(Path folder, TrainerState state) {
                     .enable(SerializationFeature.INDENT_OUTPUT)
                     .build();
 
-    /** Writes a checkpoint; afterwards the folder is there and whole, or it is not there. */
-    static RunCheckpoint save(Path target, TrainerState state, Learner learner, AdamW optimizer) {
+    /**
+     * Writes a checkpoint; afterwards the folder is there and whole, or it is not there.
+     *
+     * @param weights writes what was learnt, and the optimizer's {@link #OPTIMIZER_FILE}, into the
+     *     folder it is given
+     */
+    static RunCheckpoint save(Path target, TrainerState state, Consumer<Path> weights) {
         try (AtomicFolder building = AtomicFolder.begin(target)) {
             Path folder = building.path();
-            learner.save(folder);
-            optimizer.save(folder.resolve(OPTIMIZER_FILE));
+            weights.accept(folder);
             AtomicFiles.writeText(
                     folder.resolve(STATE_FILE), JSON.writeValueAsString(state.toJson()) + "\n");
             AtomicFiles.writeText(

@@ -312,10 +312,8 @@ public record TrainConfig(
     }
 
     /** Whether a step leaves a line in the metrics: the first, the last, and each so many. */
-    public boolean logs(StepMetrics step) {
-        return step.step() % loggingSteps == 0
-                || step.step() == step.totalSteps()
-                || step.step() == 1;
+    public boolean logs(long step, long totalSteps) {
+        return step % loggingSteps == 0 || step == totalSteps || step == 1;
     }
 
     /**

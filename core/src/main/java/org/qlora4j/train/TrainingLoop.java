@@ -180,7 +180,7 @@ final class TrainingLoop {
     }
 
     private void report(StepMetrics done) {
-        boolean logged = train.logs(done);
+        boolean logged = train.logs(done.step(), done.totalSteps());
         state = state.after(done, logged);
         if (logged) {
             metrics.append(done);
@@ -202,7 +202,7 @@ final class TrainingLoop {
         BestEval best =
                 BestEval.after(
                         state.best(),
-                        eval.metricForBestModel().of(measured),
+                        measured.value(eval.metricForBestModel()),
                         state.step(),
                         eval.earlyStoppingThreshold());
         state = state.after(measured, best);
@@ -212,7 +212,8 @@ final class TrainingLoop {
     }
 
     private boolean stopsEarly() {
-        return config.eval().stops(state.best());
+        BestEval best = state.best();
+        return best != null && best.exhausts(config.eval().earlyStoppingPatience());
     }
 
     /**
@@ -226,7 +227,13 @@ final class TrainingLoop {
     private void save() {
         FiniteCheck.require(parameters, state.step(), folder);
         Path target = folder.checkpoint(state.step());
-        RunCheckpoint.save(target, state, learner, optimizer);
+        RunCheckpoint.save(
+                target,
+                state,
+                building -> {
+                    learner.save(building);
+                    optimizer.save(building.resolve(RunCheckpoint.OPTIMIZER_FILE));
+                });
         saved = state;
         folder.keepNewest(train.saveTotalLimit(), state.step(), state.best());
         listener.checkpointSaved(target);

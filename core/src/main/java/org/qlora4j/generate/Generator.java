@@ -109,7 +109,7 @@ public final class Generator {
     }
 
     /** Reads a prompt; logits of what follows it [vocabulary]. */
-    float[] prefill(int[] prompt, StreamCache cache) {
+    public float[] prefill(int[] prompt, StreamCache cache) {
         float[] logits = {};
         for (int from = 0; from < prompt.length; from += chunk) {
             long[] ids = new long[Math.min(chunk, prompt.length - from)];
@@ -123,7 +123,7 @@ public final class Generator {
     }
 
     /** Reads one id behind those in the cache; logits of what follows it [vocabulary]. */
-    float[] next(int id, StreamCache cache, Workspace workspace) {
+    public float[] next(int id, StreamCache cache, Workspace workspace) {
         int position = cache.length(0);
         try (TensorScope step = TensorScope.openSafetyNet();
                 AttentionMask mask = new AttentionMask(1, 1, position + 1, null);

@@ -17,7 +17,8 @@ public record BestEval(double value, long step, int patienceUsed) {
      * @param before null for the first
      * @param threshold a gain up to this much counts as none for the patience
      */
-    static BestEval after(@Nullable BestEval before, double value, long step, double threshold) {
+    public static BestEval after(
+            @Nullable BestEval before, double value, long step, double threshold) {
         if (before == null || Double.isNaN(before.value)) {
             return new BestEval(value, step, 0);
         }
@@ -34,7 +35,7 @@ public record BestEval(double value, long step, int patienceUsed) {
      *
      * @param patience evaluations without a clear gain after which a run stops; 0 for none
      */
-    boolean exhausts(int patience) {
+    public boolean exhausts(int patience) {
         return patience > 0 && patienceUsed >= patience;
     }
 }

@@ -21,10 +21,10 @@ import tools.jackson.dataformat.yaml.YAMLWriteFeature;
  * Jackson, set up so that a value of the wrong type is refused instead of being turned into the
  * right one.
  */
-final class ConfigMapper {
+public final class ConfigMapper {
     private ConfigMapper() {}
 
-    static final YAMLMapper YAML =
+    public static final YAMLMapper YAML =
             YAMLMapper.builder(
                             YAMLFactory.builder()
                                     // YAML 1.2's core schema: without it .5, +3, True and ~ would

@@ -111,7 +111,7 @@ public record EvalConfig(
     }
 
     /** Whether to evaluate after so many steps of a run; 0 is before the first. */
-    boolean isDue(long step, long totalSteps, int stepsPerEpoch, int loggingSteps) {
+    public boolean isDue(long step, long totalSteps, int stepsPerEpoch, int loggingSteps) {
         if (step == 0) {
             return evalOnStart;
         }

@@ -25,14 +25,14 @@ public record EvalMetrics(
     }
 
     /** What a metric says of it. */
-    double value(EvalMetric metric) {
+    public double value(EvalMetric metric) {
         return switch (metric) {
             case EVAL_LOSS -> loss;
             case EVAL_PERPLEXITY -> perplexity();
         };
     }
 
-    EvalMetrics withBest(boolean best) {
+    public EvalMetrics withBest(boolean best) {
         return new EvalMetrics(step, epoch, loss, examples, labelTokens, best, seconds);
     }
 }

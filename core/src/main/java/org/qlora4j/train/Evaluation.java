@@ -13,7 +13,7 @@ import org.qlora4j.model.CausalModel;
  * The loss on held-out examples: a mean over all their label tokens, so that neither batch size nor
  * order weigh. (The Hugging Face trainer averages the means of batches, which depends on both.)
  */
-final class Evaluation {
+public final class Evaluation {
     private final CausalModel model;
     private final TrainingSet set;
     private final int padId;
@@ -22,7 +22,7 @@ final class Evaluation {
     /**
      * @param batchSize examples computed at once; those of similar length stand together
      */
-    Evaluation(CausalModel model, TrainingSet set, int padId, int batchSize) {
+    public Evaluation(CausalModel model, TrainingSet set, int padId, int batchSize) {
         this.model = model;
         this.set = set;
         this.padId = padId;
@@ -58,7 +58,7 @@ final class Evaluation {
      * @param cancelled asked between two batches
      * @return null if the run was cancelled meanwhile
      */
-    @Nullable EvalMetrics measure(long step, double epoch, BooleanSupplier cancelled) {
+    public @Nullable EvalMetrics measure(long step, double epoch, BooleanSupplier cancelled) {
         long began = System.nanoTime();
         double lossSum = 0;
         long labelTokens = 0;

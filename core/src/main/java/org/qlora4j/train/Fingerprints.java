@@ -25,11 +25,11 @@ import org.qlora4j.model.Models;
  * @param heldOut of the held-out examples, without which evaluations do not compare
  * @param base of the files of the base model
  */
-record Fingerprints(String data, String heldOut, String base) {
+public record Fingerprints(String data, String heldOut, String base) {
     /** Bytes read at either end of a weight file: a whole one of 65B is 130 GB. */
     private static final int END = 1 << 20;
 
-    static Fingerprints of(RunConfig config, TrainingData data) {
+    public static Fingerprints of(RunConfig config, TrainingData data) {
         TrainingSet heldOut = data.eval();
         boolean hasWeights = config.model().init() == ModelInit.CHECKPOINT;
         return new Fingerprints(

@@ -17,7 +17,7 @@ import org.qlora4j.tokenize.NewTokens;
  * What a run changes: an adapter on a model, or the model itself. It says which weights learn and
  * in which files a checkpoint keeps them.
  */
-sealed interface Learner extends AutoCloseable permits Learner.Adapter, Learner.WholeModel {
+public sealed interface Learner extends AutoCloseable permits Learner.Adapter, Learner.WholeModel {
     /** The weights that learn. */
     List<Parameter> parameters();
 

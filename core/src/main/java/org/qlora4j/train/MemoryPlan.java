@@ -60,7 +60,7 @@ public record MemoryPlan(
     }
 
     /** The plan of a run whose micro-batches are known. */
-    static MemoryPlan of(RunConfig config, QuantConfig quantization, int batch, int time) {
+    public static MemoryPlan of(RunConfig config, QuantConfig quantization, int batch, int time) {
         Load load = Load.of(config, batch, time);
         return of(shape(config), quantization, config.lora(), load);
     }

@@ -19,11 +19,11 @@ import tools.jackson.databind.json.JsonMapper;
  * {@code metrics.jsonl}, one line for each logged step and each evaluation, or another file of
  * lines with a step, appended as it happens.
  */
-record MetricsFile(Path file) {
+public record MetricsFile(Path file) {
     private static final JsonMapper JSON = new JsonMapper();
 
     /** Drops what a run that goes on from a state will write again: later steps and evaluations. */
-    void keepUpTo(TrainerState state) {
+    public void keepUpTo(TrainerState state) {
         keep(json -> {
             long step = json.path("step").asLong(Long.MAX_VALUE);
             boolean comesAgain = json.has("eval_loss") && !state.isEvaluated();
@@ -35,7 +35,7 @@ record MetricsFile(Path file) {
      * Drops the lines that a condition does not hold for; a line cut off by a kill is an empty
      * object.
      */
-    void keep(Predicate<JsonNode> wanted) {
+    public void keep(Predicate<JsonNode> wanted) {
         if (!Files.exists(file)) {
             return;
         }
@@ -60,7 +60,7 @@ record MetricsFile(Path file) {
         }
     }
 
-    void append(StepMetrics m) {
+    public void append(StepMetrics m) {
         Map<String, Object> line = new LinkedHashMap<>();
         line.put("step", m.step());
         line.put("epoch", m.epoch());
@@ -73,7 +73,7 @@ record MetricsFile(Path file) {
         append(line);
     }
 
-    void append(EvalMetrics m) {
+    public void append(EvalMetrics m) {
         Map<String, Object> line = new LinkedHashMap<>();
         line.put("step", m.step());
         line.put("epoch", m.epoch());
@@ -86,7 +86,7 @@ record MetricsFile(Path file) {
     }
 
     /** Appends a line. */
-    void append(Map<String, ?> line) {
+    public void append(Map<String, ?> line) {
         try {
             Files.writeString(
                     file,

@@ -10,7 +10,7 @@ import tools.jackson.databind.JsonNode;
 /**
  * Finds where a run can go on, and refuses to go on with other data or settings than it began with.
  */
-final class ResumeCheck {
+public final class ResumeCheck {
     /** Keys of section {@code train} that decide what a step computes. */
     private static final List<String> FIXED_OF_TRAIN =
             List.of(
@@ -23,12 +23,13 @@ final class ResumeCheck {
     private ResumeCheck() {}
 
     /** Refuses settings other than the run began with; asked before the model is loaded. */
-    static void requireSameSettings(RunFolder folder, RunConfig config) {
+    public static void requireSameSettings(RunFolder folder, RunConfig config) {
         requireSame(folder, fixed(RunConfigReader.read(folder.configFile())), fixed(config));
     }
 
     /** The newest whole checkpoint of the run; empty if it was ended before its first. */
-    static Optional<RunCheckpoint> newest(RunFolder folder, RunConfig config, Fingerprints now) {
+    public static Optional<RunCheckpoint> newest(
+            RunFolder folder, RunConfig config, Fingerprints now) {
         Optional<RunCheckpoint> newest = folder.newestWhole();
         if (newest.isEmpty() && folder.hasCheckpoints()) {
             throw ConfigException.of(

@@ -42,7 +42,7 @@ public record RunCheckpoint(Path folder, TrainerState state) {
     /** Written last: a checkpoint with it is whole. */
     static final String SEAL = "qlora4j.json";
 
-    static final String OPTIMIZER_FILE = "optimizer.safetensors";
+    public static final String OPTIMIZER_FILE = "optimizer.safetensors";
     private static final String STATE_FILE = "trainer_state.json";
 
     private static final String CHECKSUM = "checksum";
@@ -59,7 +59,7 @@ public record RunCheckpoint(Path folder, TrainerState state) {
      * @param weights writes what was learnt, and the optimizer's {@link #OPTIMIZER_FILE}, into the
      *     folder it is given
      */
-    static RunCheckpoint save(Path target, TrainerState state, Consumer<Path> weights) {
+    public static RunCheckpoint save(Path target, TrainerState state, Consumer<Path> weights) {
         try (AtomicFolder building = AtomicFolder.begin(target)) {
             Path folder = building.path();
             weights.accept(folder);
@@ -122,7 +122,7 @@ public record RunCheckpoint(Path folder, TrainerState state) {
      *
      * @throws FormatException if a later version of qlora4j wrote it
      */
-    static Optional<RunCheckpoint> ifWhole(Path folder) {
+    public static Optional<RunCheckpoint> ifWhole(Path folder) {
         Path seal = folder.resolve(SEAL);
         if (!Files.isRegularFile(seal)) {
             return Optional.empty();
@@ -159,7 +159,7 @@ public record RunCheckpoint(Path folder, TrainerState state) {
         }
     }
 
-    Path optimizerFile() {
+    public Path optimizerFile() {
         return folder.resolve(OPTIMIZER_FILE);
     }
 }

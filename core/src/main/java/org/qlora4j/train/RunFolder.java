@@ -35,7 +35,7 @@ public record RunFolder(Path path) {
      * Refuses a path at which no new run can be made: only nothing, or an empty folder, may be
      * there.
      */
-    static void requireFree(Path path) {
+    public static void requireFree(Path path) {
         if (!Files.exists(path)) {
             return;
         }
@@ -56,7 +56,7 @@ public record RunFolder(Path path) {
     }
 
     /** Makes the folder of a new run, with its settings in it, or leaves nothing behind. */
-    static RunFolder create(Path path, RunConfig config) {
+    public static RunFolder create(Path path, RunConfig config) {
         requireFree(path);
         boolean existed = Files.exists(path);
         RunFolder folder = new RunFolder(path);
@@ -75,7 +75,7 @@ public record RunFolder(Path path) {
     }
 
     /** Takes {@link #create} back, for a run that could not begin. */
-    void abandon() {
+    public void abandon() {
         delete(path);
     }
 
@@ -87,7 +87,7 @@ public record RunFolder(Path path) {
     }
 
     /** Refuses a path at which no run is to go on with. */
-    static void requireRun(Path path) {
+    public static void requireRun(Path path) {
         if (!Files.isRegularFile(path.resolve(CONFIG_FILE))) {
             throw ConfigException.of(
                     "%s holds no run to resume; leave --resume out to begin one", path);
@@ -95,7 +95,7 @@ public record RunFolder(Path path) {
     }
 
     /** The folder of a run that is to go on, rid of what a killed process left half-written. */
-    static RunFolder reopen(Path path) {
+    public static RunFolder reopen(Path path) {
         RunFolder folder = new RunFolder(path);
         for (Path file : folder.files()) {
             Matcher leftover = LEFTOVER.matcher(String.valueOf(file.getFileName()));
@@ -107,19 +107,19 @@ public record RunFolder(Path path) {
         return folder;
     }
 
-    Path configFile() {
+    public Path configFile() {
         return path.resolve(CONFIG_FILE);
     }
 
-    Path metricsFile() {
+    public Path metricsFile() {
         return path.resolve("metrics.jsonl");
     }
 
-    Path samplesFile() {
+    public Path samplesFile() {
         return path.resolve("samples.jsonl");
     }
 
-    Path checkpoint(long step) {
+    public Path checkpoint(long step) {
         return path.resolve(nameOf(step));
     }
 
@@ -155,7 +155,7 @@ public record RunFolder(Path path) {
      * @param step of the checkpoint saved last. Later ones are damaged, or the run would have gone
      *     on from them: they do not count, and are replaced when the run comes to their steps
      */
-    void keepNewest(int limit, long step, @Nullable BestEval best) {
+    public void keepNewest(int limit, long step, @Nullable BestEval best) {
         List<Path> folders = checkpoints().stream().filter(f -> step(f) <= step).toList();
         for (int i = limit; limit > 0 && i < folders.size(); i++) {
             if (best == null || step(folders.get(i)) != best.step()) {

@@ -17,23 +17,23 @@ import org.qlora4j.tokenize.Tokenizer;
  * @param tokenizer of the model, with the new tokens and the chat template that the settings name
  * @param data in tokens of the model
  */
-record RunInputs(LlamaConfig shape, int rows, Tokenizer tokenizer, TrainingData data)
+public record RunInputs(LlamaConfig shape, int rows, Tokenizer tokenizer, TrainingData data)
         implements AutoCloseable {
     /**
      * Reads and checks all of it, and lets only data pass that a run can learn from ({@link
      * DataGate}).
      */
-    static RunInputs load(RunConfig config) {
+    public static RunInputs load(RunConfig config) {
         return passed(read(config), config.data());
     }
 
     /** As {@link #load(RunConfig)}, of a model as it is. */
-    static RunInputs load(Path model, DataConfig data) {
+    public static RunInputs load(Path model, DataConfig data) {
         return passed(read(model, List.of(), data), data);
     }
 
     /** Reads all of it and checks that the model can take the data. */
-    static RunInputs read(RunConfig config) {
+    public static RunInputs read(RunConfig config) {
         return read(
                 Path.of(config.model().modelNameOrPath()),
                 config.model().newTokens(),

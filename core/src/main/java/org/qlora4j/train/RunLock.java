@@ -19,7 +19,7 @@ import org.slf4j.LoggerFactory;
  * A run folder has one process at a time. The file {@code run.lock} holds the id of that process;
  * what counts is the system's lock on it, which ends with the process, however that ends.
  */
-final class RunLock implements AutoCloseable {
+public final class RunLock implements AutoCloseable {
     private static final Logger LOG = LoggerFactory.getLogger(RunLock.class);
     static final String FILE = "run.lock";
     private static final int TRIES = 5;
@@ -37,7 +37,7 @@ final class RunLock implements AutoCloseable {
      *
      * @throws ConfigException if another process has it
      */
-    static RunLock take(Path folder) {
+    public static RunLock take(Path folder) {
         Path file = folder.resolve(FILE);
         for (int i = 0; i < TRIES; i++) {
             FileChannel channel = null;

@@ -8,7 +8,7 @@ import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.node.ObjectNode;
 
 /** Turns one section of the tree into its record, and finds all that keeps it from becoming one. */
-final class SectionBinder {
+public final class SectionBinder {
     private final String section;
     private final Class<?> record;
     private final ObjectNode tree;
@@ -41,7 +41,7 @@ final class SectionBinder {
      * Of the section alone; a {@link ConfigException} of its record comes out as such, its key in
      * the message.
      */
-    static <T> T bind(JsonNode tree, Class<T> type) {
+    public static <T> T bind(JsonNode tree, Class<T> type) {
         try {
             return ConfigMapper.YAML.treeToValue(tree, type);
         } catch (JacksonException e) {

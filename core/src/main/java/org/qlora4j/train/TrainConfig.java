@@ -296,7 +296,7 @@ public record TrainConfig(
     }
 
     /** Steps of a run: those given, or those of the epochs given, rounded up. */
-    int totalSteps(int stepsPerEpoch) {
+    public int totalSteps(int stepsPerEpoch) {
         if (maxSteps != null) {
             return maxSteps;
         }
@@ -307,7 +307,7 @@ public record TrainConfig(
     }
 
     /** Whether a checkpoint is due after so many steps. */
-    boolean saves(long step) {
+    public boolean saves(long step) {
         return saveSteps > 0 && step % saveSteps == 0;
     }
 

@@ -20,7 +20,7 @@ import tools.jackson.databind.JsonNode;
  * @param best the best evaluation; null before the first
  * @param log an entry for each logged step, with the keys of the Hugging Face trainer
  */
-record TrainerState(
+public record TrainerState(
         long step,
         long maxSteps,
         double epoch,
@@ -31,16 +31,16 @@ record TrainerState(
     private static final String EARLY_STOPPING = "EarlyStoppingCallback";
     private static final String PATIENCE_USED = "early_stopping_patience_counter";
 
-    TrainerState {
+    public TrainerState {
         log = List.copyOf(log);
     }
 
-    static TrainerState atStart(Fingerprints origin) {
+    public static TrainerState atStart(Fingerprints origin) {
         return new TrainerState(0, 0, 0, 0, origin, null, List.of());
     }
 
     /** After one more step; a logged one leaves an entry. */
-    TrainerState after(StepMetrics m, boolean logged) {
+    public TrainerState after(StepMetrics m, boolean logged) {
         List<Map<String, Object>> entries = new ArrayList<>(log);
         if (logged) {
             Map<String, Object> entry = new LinkedHashMap<>();
@@ -59,7 +59,7 @@ record TrainerState(
      * After an evaluation at this step; how long it took is left out, so that equal runs save equal
      * bytes.
      */
-    TrainerState after(EvalMetrics m, BestEval best) {
+    public TrainerState after(EvalMetrics m, BestEval best) {
         List<Map<String, Object>> entries = new ArrayList<>(log);
         Map<String, Object> entry = new LinkedHashMap<>();
         entry.put("epoch", m.epoch());
@@ -71,7 +71,7 @@ record TrainerState(
     }
 
     /** Whether the weights were evaluated as they are at this step. */
-    boolean isEvaluated() {
+    public boolean isEvaluated() {
         return log.stream()
                 .anyMatch(entry ->
                         entry.containsKey("eval_loss")
@@ -79,7 +79,7 @@ record TrainerState(
                                 && at.longValue() == step);
     }
 
-    TrainerState withMaxSteps(long steps) {
+    public TrainerState withMaxSteps(long steps) {
         return new TrainerState(step, steps, epoch, tokensSeen, origin, best, log);
     }
 

@@ -22,9 +22,10 @@ import org.qlora4j.tokenize.Tokenizer;
  * @param padId fills shorter rows
  * @param padToMultipleOf columns of a batch are rounded up to a multiple of this
  */
-record TrainingData(TrainingSet set, @Nullable TrainingSet eval, int padId, int padToMultipleOf) {
+public record TrainingData(
+        TrainingSet set, @Nullable TrainingSet eval, int padId, int padToMultipleOf) {
     /** The order in which a run takes the examples. */
-    BatchSampler sampler(RunConfig config) {
+    public BatchSampler sampler(RunConfig config) {
         TrainConfig train = config.train();
         return config.data().packing()
                 ? BatchSampler.packing(
@@ -42,7 +43,7 @@ record TrainingData(TrainingSet set, @Nullable TrainingSet eval, int padId, int 
     }
 
     /** The batch of some rows of examples, as a {@link BatchSampler} names them. */
-    Batch batch(int[][] rows) {
+    public Batch batch(int[][] rows) {
         return set.batch(rows, padId, padToMultipleOf);
     }
 

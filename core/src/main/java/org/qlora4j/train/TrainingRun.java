@@ -185,7 +185,7 @@ public final class TrainingRun {
     }
 
     /** The base model of a run, its weights as the settings say. */
-    static CausalModel load(RunConfig config, boolean trainable) {
+    public static CausalModel load(RunConfig config, boolean trainable) {
         return loadFrom(config, trainable, null);
     }
 

@@ -21,7 +21,7 @@ import org.qlora4j.error.FormatException;
 import tools.jackson.databind.json.JsonMapper;
 
 /** Files that tell what Jinja2 makes of templates, and how our answers are compared with them. */
-final class TemplateReferences {
+public final class TemplateReferences {
     /** The time at which the references were made, as far as templates can tell. */
     static final Clock CLOCK = Clock.fixed(Instant.parse("2026-11-23T09:05:07Z"), ZoneOffset.UTC);
 
@@ -47,7 +47,7 @@ final class TemplateReferences {
 
     /** Reads a file by its name: of a folder, or of this module's test resources. */
     @FunctionalInterface
-    interface Reader {
+    public interface Reader {
         String read(String name);
     }
 
@@ -61,7 +61,7 @@ final class TemplateReferences {
         }
     }
 
-    static Reader folder(Path folder) {
+    public static Reader folder(Path folder) {
         return name -> {
             try {
                 return Files.readString(folder.resolve(name));
@@ -72,7 +72,7 @@ final class TemplateReferences {
     }
 
     @SuppressWarnings("unchecked")
-    static Map<String, Object> json(String text) {
+    public static Map<String, Object> json(String text) {
         return JSON.readValue(text, LinkedHashMap.class);
     }
 

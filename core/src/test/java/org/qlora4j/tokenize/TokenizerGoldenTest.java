@@ -16,16 +16,16 @@ import org.junit.jupiter.api.Test;
 /**
  * Ids, texts and special tokens of a real checkpoint, as Hugging Face's own libraries give them.
  */
-class TokenizerGoldenTest {
+public class TokenizerGoldenTest {
     /** The folder of SmolLM2-135M-Instruct; without it the test is skipped. */
-    static Path model() {
+    public static Path model() {
         Path file = Path.of(System.getProperty("qlora.smollm2", "missing/missing"));
         Path folder = requireNonNull(file.getParent());
         assumeTrue(Files.isDirectory(folder), "no folder " + folder + " (-Dqlora.smollm2)");
         return folder;
     }
 
-    static Map<String, Object> expected() {
+    public static Map<String, Object> expected() {
         Path folder = Path.of(System.getProperty("qlora.golden", "missing"), "smollm2");
         assumeTrue(Files.isDirectory(folder), "no folder " + folder + " (-Dqlora.golden)");
         return TemplateReferences.json(TemplateReferences.folder(folder).read("expected.json"));

@@ -23,7 +23,7 @@ import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
 
 /** Runs that look at held-out examples, and what follows from what they see. */
-class EvaluationTest {
+public class EvaluationTest {
     private static final JsonMapper JSON = new JsonMapper();
 
     @TempDir Path folder;
@@ -31,7 +31,7 @@ class EvaluationTest {
     private Path out;
 
     /** What {@code make_eval_references.py} made. */
-    static JsonNode references() {
+    public static JsonNode references() {
         try (InputStream in =
                 Objects.requireNonNull(
                         EvaluationTest.class.getResourceAsStream("eval-references.json"))) {

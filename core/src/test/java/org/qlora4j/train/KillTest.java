@@ -30,7 +30,7 @@ import org.qlora4j.testing.TinyLlama;
  * Processes that save every step and are killed without warning, again and again. Each optimizer
  * has its own run, all at once: most of the time is a JVM that starts.
  */
-class KillTest {
+public class KillTest {
     private static final int KILLS = 20;
     private static final List<String> OPTIMIZERS =
             List.of("adamw_torch", "paged_adamw_32bit", "paged_adamw_8bit");
@@ -142,7 +142,7 @@ class KillTest {
                 .noneMatch(name -> name.startsWith(".") || name.endsWith(".tmp"));
     }
 
-    static List<String> settings(String optimizer, Path run, Path data) {
+    public static List<String> settings(String optimizer, Path run, Path data) {
         return List.of(
                 "model.model_name_or_path=" + TinyLlama.folder(),
                 "quantization.bnb_4bit_compute_dtype=float32",

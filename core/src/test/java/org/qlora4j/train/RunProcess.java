@@ -4,7 +4,7 @@ import java.util.Arrays;
 import java.util.List;
 
 /** Main class of the JVMs that {@link KillTest} kills: prints a line when a step is done. */
-final class RunProcess {
+public final class RunProcess {
     private RunProcess() {}
 
     /** Arguments: {@code new} or {@code resume}, then settings. */

@@ -9,14 +9,14 @@ import java.util.List;
 import org.qlora4j.testing.TinyLlama;
 
 /** Runs of a few steps on the tiny model; every setting can be given anew. */
-final class TinyRun {
+public final class TinyRun {
     /** Records in {@link #data}. */
     static final int EXAMPLES = 24;
 
     private TinyRun() {}
 
     /** Prompts and answers of 10 to 40 tokens, in a new file. */
-    static Path data(Path folder) {
+    public static Path data(Path folder) {
         StringBuilder lines = new StringBuilder();
         for (int i = 0; i < EXAMPLES; i++) {
             String prompt = "say " + "abc".repeat(i % 5) + ": ";
@@ -31,11 +31,11 @@ final class TinyRun {
     }
 
     /** Settings of six steps of two times two examples, over which the given ones go. */
-    static RunConfig config(Path out, Path data, String... settings) {
+    public static RunConfig config(Path out, Path data, String... settings) {
         return config(TinyLlama.folder(), out, data, settings);
     }
 
-    static RunConfig config(Path model, Path out, Path data, String... settings) {
+    public static RunConfig config(Path model, Path out, Path data, String... settings) {
         List<String> words =
                 new ArrayList<>(
                         List.of(
@@ -56,8 +56,8 @@ final class TinyRun {
     }
 
     /** What a run told. */
-    static class Record implements RunListener {
-        final List<StepMetrics> steps = new ArrayList<>();
+    public static class Record implements RunListener {
+        public final List<StepMetrics> steps = new ArrayList<>();
         final List<String> notices = new ArrayList<>();
         final List<Path> saved = new ArrayList<>();
 
@@ -87,7 +87,7 @@ final class TinyRun {
         return record;
     }
 
-    static Record resume(RunConfig config) {
+    public static Record resume(RunConfig config) {
         Record record = new Record();
         new TrainingRun(config, true, record).run();
         return record;
@@ -112,7 +112,7 @@ final class TinyRun {
     }
 
     /** Names of a folder's content, sorted. */
-    static List<String> names(Path folder) {
+    public static List<String> names(Path folder) {
         try (var files = Files.list(folder)) {
             return files.map(f -> String.valueOf(f.getFileName())).sorted().toList();
         } catch (IOException e) {

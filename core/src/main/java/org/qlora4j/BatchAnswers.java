@@ -13,7 +13,7 @@ import org.qlora4j.generate.BatchGenerator.Request;
 import org.qlora4j.generate.Generation;
 import org.qlora4j.generate.GenerationConfig;
 import org.qlora4j.model.CausalModel;
-import org.qlora4j.tokenize.ChatTemplate;
+import org.qlora4j.template.ChatTemplate;
 import org.qlora4j.tokenize.Tokenizer;
 
 /** Prompts to answers through a {@link BatchGenerator}. */

@@ -4,7 +4,7 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import org.qlora4j.tokenize.ChatTemplate;
+import org.qlora4j.template.ChatTemplate;
 
 /**
  * The arguments of tool calls as text. {@link Chat} keeps them as objects, which most templates

@@ -15,7 +15,7 @@ import org.jspecify.annotations.Nullable;
 import org.qlora4j.error.ConfigException;
 import org.qlora4j.generate.BatchGenerator.Request;
 import org.qlora4j.model.CausalModel;
-import org.qlora4j.tokenize.ChatTemplate;
+import org.qlora4j.template.ChatTemplate;
 import org.qlora4j.tokenize.Tokenizer;
 
 /**

@@ -6,7 +6,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import org.qlora4j.error.FormatException;
-import org.qlora4j.tokenize.ChatTemplate;
+import org.qlora4j.template.ChatTemplate;
 
 /**
  * Where a chat template opens and closes the user's turn: a model that is given the text up to

@@ -11,6 +11,9 @@ import java.util.OptionalInt;
 import org.jspecify.annotations.Nullable;
 import org.qlora4j.error.DeviceException;
 import org.qlora4j.error.FormatException;
+import org.qlora4j.template.ChatTemplate;
+import org.qlora4j.template.NamedTemplates;
+import org.qlora4j.template.TemplateText;
 
 /**
  * Text to token ids and back, exactly as {@code tokenizer.json} says, and the special tokens that

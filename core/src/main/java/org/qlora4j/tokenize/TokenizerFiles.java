@@ -12,6 +12,8 @@ import java.util.OptionalInt;
 import java.util.Set;
 import org.jspecify.annotations.Nullable;
 import org.qlora4j.error.FormatException;
+import org.qlora4j.template.ChatTemplate;
+import org.qlora4j.template.TemplateText;
 import tools.jackson.core.JacksonException;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;

@@ -12,7 +12,7 @@ import org.qlora4j.data.SpecialIds;
 import org.qlora4j.data.TrainingSet;
 import org.qlora4j.data.TrainingSplits;
 import org.qlora4j.error.FormatException;
-import org.qlora4j.tokenize.ChatTemplate;
+import org.qlora4j.template.ChatTemplate;
 import org.qlora4j.tokenize.Tokenizer;
 
 /**

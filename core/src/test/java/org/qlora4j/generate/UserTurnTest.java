@@ -9,7 +9,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 import org.qlora4j.error.FormatException;
-import org.qlora4j.tokenize.ChatTemplate;
+import org.qlora4j.template.ChatTemplate;
 
 /** The turn of the user in templates of the kinds that model makers publish. */
 class UserTurnTest {

@@ -13,6 +13,7 @@ import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.qlora4j.error.FormatException;
+import org.qlora4j.template.ChatTemplate;
 
 /** Chat templates as the files beside {@code tokenizer.json} hold them. */
 class TokenizerFilesTest {

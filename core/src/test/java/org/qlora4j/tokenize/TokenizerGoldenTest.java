@@ -12,6 +12,7 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
 import org.junit.jupiter.api.Test;
+import org.qlora4j.template.TemplateReferences;
 
 /**
  * Ids, texts and special tokens of a real checkpoint, as Hugging Face's own libraries give them.

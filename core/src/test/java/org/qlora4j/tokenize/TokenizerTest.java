@@ -10,6 +10,7 @@ import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.qlora4j.error.FormatException;
+import org.qlora4j.template.ChatTemplate;
 
 /** A word-level tokenizer of a handful of tokens, written here. */
 class TokenizerTest {

@@ -8,6 +8,7 @@ import java.util.concurrent.Callable;
 import java.util.function.BiConsumer;
 import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
+import org.qlora4j.config.RunConfigReader;
 import org.qlora4j.error.ConfigException;
 import org.qlora4j.error.DeviceException;
 import org.qlora4j.error.FormatException;
@@ -32,7 +33,6 @@ import org.qlora4j.tensor.Engine;
 import org.qlora4j.tokenize.TokenStream;
 import org.qlora4j.tokenize.Tokenizer;
 import org.qlora4j.train.RunCheckpoint;
-import org.qlora4j.train.RunConfigReader;
 import org.qlora4j.train.RunFolder;
 
 /**

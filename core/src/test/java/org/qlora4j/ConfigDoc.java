@@ -5,9 +5,9 @@ import java.lang.reflect.RecordComponent;
 import java.util.Arrays;
 import java.util.Locale;
 import java.util.stream.Collectors;
-import org.qlora4j.train.ConfigKeys;
-import org.qlora4j.train.ConfigKeys.Key;
-import org.qlora4j.train.RunConfig;
+import org.qlora4j.config.ConfigKeys;
+import org.qlora4j.config.ConfigKeys.Key;
+import org.qlora4j.config.RunConfig;
 
 /** The text of docs/config.md, derived from the config records. */
 final class ConfigDoc {

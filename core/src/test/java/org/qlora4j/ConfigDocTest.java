@@ -7,7 +7,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
-import org.qlora4j.train.ConfigKeys;
+import org.qlora4j.config.ConfigKeys;
 
 /** docs/config.md says what the config records say: a default lives once. */
 class ConfigDocTest {

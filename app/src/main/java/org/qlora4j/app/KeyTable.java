@@ -1,7 +1,7 @@
 package org.qlora4j.app;
 
 import java.io.PrintWriter;
-import org.qlora4j.train.ConfigKeys;
+import org.qlora4j.config.ConfigKeys;
 
 /** All settings with type, default and meaning, as text. */
 final class KeyTable {

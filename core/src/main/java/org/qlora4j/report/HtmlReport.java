@@ -9,7 +9,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Objects;
-import org.qlora4j.train.RunConfig;
+import org.qlora4j.config.RunConfig;
 import tools.jackson.databind.JsonNode;
 
 /**

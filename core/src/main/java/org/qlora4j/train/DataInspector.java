@@ -3,6 +3,7 @@ package org.qlora4j.train;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Set;
+import org.qlora4j.config.RunConfig;
 import org.qlora4j.data.Inspection;
 import org.qlora4j.data.InspectionPage;
 import org.qlora4j.tokenize.Tokenizer;

@@ -1,6 +1,9 @@
 package org.qlora4j.train;
 
 import java.util.Locale;
+import org.qlora4j.config.RunConfig;
+import org.qlora4j.config.RunConfigWriter;
+import org.qlora4j.config.TrainConfig;
 import org.qlora4j.data.ExampleView;
 import org.qlora4j.error.ConfigException;
 import org.qlora4j.lora.LoraAdapter;

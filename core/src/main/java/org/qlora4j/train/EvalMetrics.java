@@ -1,5 +1,7 @@
 package org.qlora4j.train;
 
+import org.qlora4j.config.EvalMetric;
+
 /**
  * One evaluation on the held-out examples, without dropout.
  *

@@ -5,6 +5,7 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.function.BooleanSupplier;
 import org.jspecify.annotations.Nullable;
+import org.qlora4j.config.EvalConfig;
 import org.qlora4j.data.Batch;
 import org.qlora4j.data.TrainingSet;
 import org.qlora4j.model.CausalModel;

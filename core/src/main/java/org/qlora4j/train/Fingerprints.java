@@ -12,6 +12,7 @@ import java.util.HexFormat;
 import org.jspecify.annotations.Nullable;
 import org.qlora4j.checkpoint.AtomicFiles;
 import org.qlora4j.checkpoint.Checkpoint;
+import org.qlora4j.config.RunConfig;
 import org.qlora4j.data.TrainingSet;
 import org.qlora4j.error.FormatException;
 import org.qlora4j.model.ModelInit;

@@ -5,6 +5,7 @@ import java.util.List;
 import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
 import org.qlora4j.autograd.Parameter;
+import org.qlora4j.config.RunConfig;
 import org.qlora4j.lora.LoraAdapter;
 import org.qlora4j.lora.LoraInit;
 import org.qlora4j.lora.PeftAdapter;

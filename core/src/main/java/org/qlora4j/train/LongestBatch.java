@@ -2,6 +2,7 @@ package org.qlora4j.train;
 
 import java.util.Arrays;
 import java.util.List;
+import org.qlora4j.config.RunConfig;
 import org.qlora4j.data.Batch;
 import org.qlora4j.data.BatchSampler;
 import org.qlora4j.data.StepPlan;

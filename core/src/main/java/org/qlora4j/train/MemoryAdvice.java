@@ -3,6 +3,7 @@ package org.qlora4j.train;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
+import org.qlora4j.config.RunConfig;
 import org.qlora4j.model.LlamaConfig;
 import org.qlora4j.train.MemoryPlan.Load;
 

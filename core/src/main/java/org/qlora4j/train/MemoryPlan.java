@@ -5,6 +5,8 @@ import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.Optional;
+import org.qlora4j.config.RunConfig;
+import org.qlora4j.config.TrainConfig;
 import org.qlora4j.error.FormatException;
 import org.qlora4j.kernel.BlockScales;
 import org.qlora4j.lora.LoraAdapter;

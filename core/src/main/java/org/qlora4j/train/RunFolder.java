@@ -12,6 +12,8 @@ import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 import org.qlora4j.checkpoint.AtomicFiles;
 import org.qlora4j.checkpoint.AtomicFolder;
+import org.qlora4j.config.RunConfig;
+import org.qlora4j.config.RunConfigWriter;
 import org.qlora4j.error.ConfigException;
 import org.qlora4j.error.DeviceException;
 import org.qlora4j.tensor.PagedMemory;

@@ -2,6 +2,7 @@ package org.qlora4j.train;
 
 import java.nio.file.Path;
 import java.util.List;
+import org.qlora4j.config.RunConfig;
 import org.qlora4j.data.DataConfig;
 import org.qlora4j.data.DataGate;
 import org.qlora4j.model.LlamaConfig;

@@ -10,6 +10,8 @@ import org.qlora4j.autograd.AttentionMask;
 import org.qlora4j.autograd.Distillation;
 import org.qlora4j.autograd.SoftTargets;
 import org.qlora4j.autograd.Tape;
+import org.qlora4j.config.DistillConfig;
+import org.qlora4j.config.RunConfig;
 import org.qlora4j.data.Example;
 import org.qlora4j.error.FormatException;
 import org.qlora4j.model.CausalModel;

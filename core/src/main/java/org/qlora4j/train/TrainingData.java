@@ -3,6 +3,8 @@ package org.qlora4j.train;
 import java.util.Map;
 import java.util.OptionalInt;
 import org.jspecify.annotations.Nullable;
+import org.qlora4j.config.RunConfig;
+import org.qlora4j.config.TrainConfig;
 import org.qlora4j.data.Batch;
 import org.qlora4j.data.BatchSampler;
 import org.qlora4j.data.ChatRenderer;

@@ -2,6 +2,8 @@ package org.qlora4j.train;
 
 import java.nio.file.Path;
 import org.jspecify.annotations.Nullable;
+import org.qlora4j.config.RunConfig;
+import org.qlora4j.config.RunConfigWriter;
 import org.qlora4j.kernel.Kernels;
 import org.qlora4j.lora.LoraInit;
 import org.qlora4j.lora.PrincipalParts;

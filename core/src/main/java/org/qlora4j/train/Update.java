@@ -3,6 +3,7 @@ package org.qlora4j.train;
 import java.util.function.BooleanSupplier;
 import org.jspecify.annotations.Nullable;
 import org.qlora4j.autograd.CrossEntropy;
+import org.qlora4j.config.TrainConfig;
 import org.qlora4j.data.Batch;
 import org.qlora4j.data.StepPlan;
 import org.qlora4j.error.DeviceException;

@@ -1,10 +1,12 @@
 /**
  * The settings of a run and what is done with them. In: a YAML file, {@code key=value} words, the
- * flags of qlora.py. Out: one checked {@link org.qlora4j.train.RunConfig}, with every default
+ * flags of qlora.py. Out: one checked {@link org.qlora4j.config.RunConfig}, with every default
  * filled in from the records. Open {@code RunConfig} first, then {@link
- * org.qlora4j.train.RunConfigReader}.
+ * org.qlora4j.config.RunConfigReader}.
  */
 @NullMarked
 package org.qlora4j.train;
 
 import org.jspecify.annotations.NullMarked;
+import org.qlora4j.config.RunConfig;
+import org.qlora4j.config.RunConfigReader;

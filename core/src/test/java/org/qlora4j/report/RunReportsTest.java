@@ -16,8 +16,8 @@ import javax.xml.parsers.DocumentBuilderFactory;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
-import org.qlora4j.train.ReportKind;
-import org.qlora4j.train.RunConfig;
+import org.qlora4j.config.ReportKind;
+import org.qlora4j.config.RunConfig;
 import org.qlora4j.train.RunInfo;
 import org.qlora4j.train.RunListener;
 import org.qlora4j.train.StepMetrics;
@@ -96,7 +96,7 @@ class RunReportsTest {
 
     @Test
     void tensorboard_isWrittenAsTheRunGoesOn() throws Exception {
-        RunConfig config = org.qlora4j.train.RunConfigReader.read(run.resolve("config.yaml"));
+        RunConfig config = org.qlora4j.config.RunConfigReader.read(run.resolve("config.yaml"));
         Path events;
         try (RunReports reports = new RunReports(config, RunListener.NONE)) {
             reports.started(new RunInfo(0, 40, 8, 0, 1000, 500, 10, "reference"));

@@ -13,6 +13,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
+import org.qlora4j.config.RunConfig;
 import org.qlora4j.data.Example;
 import org.qlora4j.error.ConfigException;
 import org.qlora4j.error.FormatException;

@@ -8,6 +8,8 @@ import java.nio.file.Path;
 import java.util.Locale;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.qlora4j.config.RunConfig;
+import org.qlora4j.config.RunConfigWriter;
 import org.qlora4j.error.ConfigException;
 
 class DryRunTest {

@@ -18,6 +18,7 @@ import org.junit.jupiter.params.provider.ValueSource;
 import org.qlora4j.LanguageModel;
 import org.qlora4j.checkpoint.Checkpoint;
 import org.qlora4j.checkpoint.SafetensorsFile;
+import org.qlora4j.config.RunConfig;
 import org.qlora4j.error.ConfigException;
 import org.qlora4j.generate.GenerationConfig;
 import org.qlora4j.quant.ComputeDtype;

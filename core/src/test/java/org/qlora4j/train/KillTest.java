@@ -23,6 +23,8 @@ import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
+import org.qlora4j.config.Overrides;
+import org.qlora4j.config.RunConfigReader;
 import org.qlora4j.testing.ChildJvm;
 import org.qlora4j.testing.TinyLlama;
 

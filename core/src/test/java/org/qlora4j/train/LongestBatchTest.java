@@ -10,6 +10,7 @@ import org.assertj.core.data.Percentage;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.qlora4j.config.RunConfig;
 import org.qlora4j.data.BatchSampler;
 import org.qlora4j.model.CausalModel;
 import org.qlora4j.optim.AdamW;

@@ -14,6 +14,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 import org.qlora4j.autograd.Parameter;
+import org.qlora4j.config.RunConfig;
 import org.qlora4j.data.Batch;
 import org.qlora4j.lora.LoraAdapter;
 import org.qlora4j.model.CausalModel;

@@ -10,6 +10,7 @@ import java.nio.file.Path;
 import java.util.Objects;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.qlora4j.config.RunConfig;
 import org.qlora4j.kernel.DeviceChoice;
 import org.qlora4j.tensor.NativeMemory;
 import org.qlora4j.testing.TinyLlama;

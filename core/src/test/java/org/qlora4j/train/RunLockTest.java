@@ -14,6 +14,9 @@ import java.util.Map;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
+import org.qlora4j.config.Overrides;
+import org.qlora4j.config.RunConfig;
+import org.qlora4j.config.RunConfigReader;
 import org.qlora4j.error.ConfigException;
 import org.qlora4j.testing.ChildJvm;
 

@@ -2,6 +2,9 @@ package org.qlora4j.train;
 
 import java.util.Arrays;
 import java.util.List;
+import org.qlora4j.config.Overrides;
+import org.qlora4j.config.RunConfig;
+import org.qlora4j.config.RunConfigReader;
 
 /** Main class of the JVMs that {@link KillTest} kills: prints a line when a step is done. */
 public final class RunProcess {

@@ -5,6 +5,9 @@ import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
+import org.qlora4j.config.Overrides;
+import org.qlora4j.config.RunConfig;
+import org.qlora4j.config.RunConfigReader;
 import org.qlora4j.tensor.NativeMemory;
 
 /** Main class of the JVM that {@link MemorySoakTest} measures: prints its memory at each step. */

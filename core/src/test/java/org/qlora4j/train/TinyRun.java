@@ -6,6 +6,9 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import org.qlora4j.config.Overrides;
+import org.qlora4j.config.RunConfig;
+import org.qlora4j.config.RunConfigReader;
 import org.qlora4j.testing.TinyLlama;
 
 /** Runs of a few steps on the tiny model; every setting can be given anew. */

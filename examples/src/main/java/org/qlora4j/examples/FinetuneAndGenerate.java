@@ -3,7 +3,7 @@ package org.qlora4j.examples;
 import java.nio.file.Path;
 import org.qlora4j.LanguageModel;
 import org.qlora4j.Trainer;
-import org.qlora4j.train.RunConfig;
+import org.qlora4j.config.RunConfig;
 import org.qlora4j.train.TrainResult;
 
 /**

@@ -10,9 +10,9 @@ import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
+import org.qlora4j.config.RunConfig;
+import org.qlora4j.config.RunConfigReader;
 import org.qlora4j.data.Source;
-import org.qlora4j.train.RunConfig;
-import org.qlora4j.train.RunConfigReader;
 
 /** Settings of the examples are whole and name data that is there; no model is needed. */
 class ExamplesTest {

@@ -6,14 +6,14 @@ import java.nio.file.Path;
 import java.util.List;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.qlora4j.config.QloraFlags;
+import org.qlora4j.config.RunConfig;
+import org.qlora4j.config.RunConfigReader;
 import org.qlora4j.data.DatasetFormat;
 import org.qlora4j.optim.LrSchedulerType;
 import org.qlora4j.optim.OptimType;
 import org.qlora4j.quant.QuantType;
 import org.qlora4j.train.MemoryPlan;
-import org.qlora4j.train.QloraFlags;
-import org.qlora4j.train.RunConfig;
-import org.qlora4j.train.RunConfigReader;
 
 /** The runs of the paper: table 9, and scripts/finetune_guanaco_*.sh of artidoro/qlora. */
 class GuanacoTest {

@@ -1,4 +1,4 @@
-package org.qlora4j.train;
+package org.qlora4j.config;
 
 import java.nio.file.Path;
 import org.qlora4j.checkpoint.AtomicFiles;

@@ -1,4 +1,4 @@
-package org.qlora4j.train;
+package org.qlora4j.config;
 
 import com.fasterxml.jackson.annotation.JsonProperty;
 

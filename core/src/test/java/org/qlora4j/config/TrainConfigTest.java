@@ -1,4 +1,4 @@
-package org.qlora4j.train;
+package org.qlora4j.config;
 
 import static org.assertj.core.api.Assertions.assertThat;
 

@@ -13,7 +13,7 @@ import org.qlora4j.config.QloraFlags;
 import org.qlora4j.config.RunConfig;
 import org.qlora4j.config.RunConfigReader;
 import org.qlora4j.error.ConfigException;
-import org.qlora4j.train.DataInspector;
+import org.qlora4j.plan.DataInspector;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;

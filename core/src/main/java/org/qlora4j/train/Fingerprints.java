@@ -17,6 +17,7 @@ import org.qlora4j.data.TrainingSet;
 import org.qlora4j.error.FormatException;
 import org.qlora4j.model.ModelInit;
 import org.qlora4j.model.Models;
+import org.qlora4j.plan.TrainingData;
 
 /**
  * What a run was begun on, in hex: a resumed run must stand on the same. Empty where there was

@@ -6,6 +6,8 @@ import org.qlora4j.config.RunConfig;
 import org.qlora4j.data.Batch;
 import org.qlora4j.data.BatchSampler;
 import org.qlora4j.data.StepPlan;
+import org.qlora4j.plan.MemoryPlan;
+import org.qlora4j.plan.TrainingData;
 import org.qlora4j.quant.ComputeDtype;
 import org.qlora4j.quant.QuantConfig;
 import org.qlora4j.tensor.DType;

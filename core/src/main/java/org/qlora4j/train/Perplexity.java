@@ -8,6 +8,8 @@ import org.qlora4j.kernel.DeviceChoice;
 import org.qlora4j.kernel.Kernels;
 import org.qlora4j.model.CausalModel;
 import org.qlora4j.model.Models;
+import org.qlora4j.plan.RunInputs;
+import org.qlora4j.plan.TrainingData;
 import org.qlora4j.quant.QuantConfig;
 import org.qlora4j.tensor.DType;
 import org.qlora4j.tensor.Engine;

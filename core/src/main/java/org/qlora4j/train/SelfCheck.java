@@ -22,6 +22,8 @@ import org.qlora4j.optim.OptimConfig;
 import org.qlora4j.optim.OptimType;
 import org.qlora4j.optim.ParameterGroup;
 import org.qlora4j.optim.TrainableParameters;
+import org.qlora4j.plan.RunInputs;
+import org.qlora4j.plan.TrainingData;
 import org.qlora4j.quant.ComputeDtype;
 import org.qlora4j.tensor.Engine;
 import org.qlora4j.tensor.Tensor;

@@ -2,6 +2,7 @@ package org.qlora4j.train;
 
 import java.nio.file.Path;
 import org.jspecify.annotations.Nullable;
+import org.qlora4j.plan.MemoryPlan;
 
 /**
  * The end of a run.

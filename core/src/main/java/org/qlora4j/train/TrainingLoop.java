@@ -13,6 +13,8 @@ import org.qlora4j.model.CausalModel;
 import org.qlora4j.optim.AdamW;
 import org.qlora4j.optim.LearningRate;
 import org.qlora4j.optim.TrainableParameters;
+import org.qlora4j.plan.MemoryPlan;
+import org.qlora4j.plan.TrainingData;
 import org.qlora4j.tensor.NativeMemory;
 
 /**

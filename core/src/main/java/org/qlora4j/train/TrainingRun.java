@@ -12,6 +12,8 @@ import org.qlora4j.model.Models;
 import org.qlora4j.optim.AdamW;
 import org.qlora4j.optim.ParameterGroup;
 import org.qlora4j.optim.TrainableParameters;
+import org.qlora4j.plan.RunInputs;
+import org.qlora4j.plan.TrainingData;
 import org.qlora4j.tensor.DType;
 import org.qlora4j.tensor.Engine;
 import org.qlora4j.tokenize.Tokenizer;

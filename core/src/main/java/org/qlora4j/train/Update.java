@@ -10,6 +10,7 @@ import org.qlora4j.error.DeviceException;
 import org.qlora4j.model.CausalModel;
 import org.qlora4j.optim.AdamW;
 import org.qlora4j.optim.TrainableParameters;
+import org.qlora4j.plan.TrainingData;
 
 /**
  * One update of the weights: gradients of a window of micro-batches, divided by its label tokens,

@@ -16,6 +16,8 @@ import org.qlora4j.model.CausalModel;
 import org.qlora4j.optim.AdamW;
 import org.qlora4j.optim.ParameterGroup;
 import org.qlora4j.optim.TrainableParameters;
+import org.qlora4j.plan.RunInputs;
+import org.qlora4j.plan.TrainingData;
 import org.qlora4j.tensor.NativeMemory;
 
 class LongestBatchTest {

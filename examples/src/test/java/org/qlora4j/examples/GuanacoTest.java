@@ -12,8 +12,8 @@ import org.qlora4j.config.RunConfigReader;
 import org.qlora4j.data.DatasetFormat;
 import org.qlora4j.optim.LrSchedulerType;
 import org.qlora4j.optim.OptimType;
+import org.qlora4j.plan.MemoryPlan;
 import org.qlora4j.quant.QuantType;
-import org.qlora4j.train.MemoryPlan;
 
 /** The runs of the paper: table 9, and scripts/finetune_guanaco_*.sh of artidoro/qlora. */
 class GuanacoTest {

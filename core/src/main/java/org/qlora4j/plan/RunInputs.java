@@ -1,4 +1,4 @@
-package org.qlora4j.train;
+package org.qlora4j.plan;
 
 import java.nio.file.Path;
 import java.util.List;

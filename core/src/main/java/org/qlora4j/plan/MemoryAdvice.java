@@ -1,11 +1,11 @@
-package org.qlora4j.train;
+package org.qlora4j.plan;
 
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 import org.qlora4j.config.RunConfig;
 import org.qlora4j.model.LlamaConfig;
-import org.qlora4j.train.MemoryPlan.Load;
+import org.qlora4j.plan.MemoryPlan.Load;
 
 /**
  * What to set so that a run fits a memory: each change costs more time than the one before it, and

@@ -1,4 +1,4 @@
-package org.qlora4j.train;
+package org.qlora4j.plan;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
@@ -28,6 +28,7 @@ import org.qlora4j.optim.ParameterGroup;
 import org.qlora4j.optim.TrainableParameters;
 import org.qlora4j.tensor.DType;
 import org.qlora4j.tensor.NativeMemory;
+import org.qlora4j.train.MicroBatch;
 
 /** The plan beside the tensor layer's own count of the most bytes it held; seed 1. */
 class MemoryPlanTest {

@@ -1,4 +1,4 @@
-package org.qlora4j.train;
+package org.qlora4j.plan;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
@@ -11,6 +11,7 @@ import org.junit.jupiter.api.io.TempDir;
 import org.qlora4j.config.RunConfig;
 import org.qlora4j.config.RunConfigWriter;
 import org.qlora4j.error.ConfigException;
+import org.qlora4j.train.TinyRun;
 
 class DryRunTest {
     /** Of the tiny model: hidden 32, inner 56, key and value width 16. */

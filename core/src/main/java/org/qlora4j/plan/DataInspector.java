@@ -1,4 +1,4 @@
-package org.qlora4j.train;
+package org.qlora4j.plan;
 
 import java.util.HashSet;
 import java.util.List;

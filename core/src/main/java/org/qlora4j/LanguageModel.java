@@ -26,14 +26,14 @@ import org.qlora4j.model.CausalModel;
 import org.qlora4j.model.EmbeddedModel;
 import org.qlora4j.model.Models;
 import org.qlora4j.quant.QuantConfig;
+import org.qlora4j.run.RunCheckpoint;
+import org.qlora4j.run.RunFolder;
 import org.qlora4j.template.ChatTemplate;
 import org.qlora4j.template.NamedTemplates;
 import org.qlora4j.tensor.DType;
 import org.qlora4j.tensor.Engine;
 import org.qlora4j.tokenize.TokenStream;
 import org.qlora4j.tokenize.Tokenizer;
-import org.qlora4j.train.RunCheckpoint;
-import org.qlora4j.train.RunFolder;
 
 /**
  * A language model with its tokenizer and chat template, held in 4 bits, perhaps with an adapter on

@@ -2,8 +2,8 @@ package org.qlora4j;
 
 import org.qlora4j.config.RunConfig;
 import org.qlora4j.report.RunReports;
-import org.qlora4j.train.RunListener;
-import org.qlora4j.train.TrainResult;
+import org.qlora4j.run.RunListener;
+import org.qlora4j.run.TrainResult;
 import org.qlora4j.train.TrainingRun;
 
 /**

@@ -16,7 +16,7 @@ import org.qlora4j.config.RunConfigReader;
 import org.qlora4j.error.ConfigException;
 import org.qlora4j.plan.DryRun;
 import org.qlora4j.report.RunReports;
-import org.qlora4j.train.TrainResult;
+import org.qlora4j.run.TrainResult;
 import org.qlora4j.train.TrainingRun;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;

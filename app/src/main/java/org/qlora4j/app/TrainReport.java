@@ -6,14 +6,14 @@ import java.time.Duration;
 import java.util.Locale;
 import org.jspecify.annotations.Nullable;
 import org.qlora4j.config.RunConfig;
+import org.qlora4j.run.BestEval;
+import org.qlora4j.run.EvalMetrics;
+import org.qlora4j.run.RunInfo;
+import org.qlora4j.run.RunListener;
+import org.qlora4j.run.SampleAnswer;
+import org.qlora4j.run.StepMetrics;
+import org.qlora4j.run.TrainResult;
 import org.qlora4j.tensor.ResidentMemory;
-import org.qlora4j.train.BestEval;
-import org.qlora4j.train.EvalMetrics;
-import org.qlora4j.train.RunInfo;
-import org.qlora4j.train.RunListener;
-import org.qlora4j.train.SampleAnswer;
-import org.qlora4j.train.StepMetrics;
-import org.qlora4j.train.TrainResult;
 
 /**
  * Shows a run on the terminal: a head, a progress line, what the model says before and after, where

@@ -12,7 +12,7 @@ import org.qlora4j.config.ConfigKeys;
 import org.qlora4j.config.RunConfig;
 import org.qlora4j.config.RunConfigReader;
 import org.qlora4j.error.DeviceException;
-import org.qlora4j.train.RunFolder;
+import org.qlora4j.run.RunFolder;
 import tools.jackson.core.JacksonException;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;

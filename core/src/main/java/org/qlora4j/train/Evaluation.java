@@ -10,6 +10,7 @@ import org.qlora4j.data.Batch;
 import org.qlora4j.data.TrainingSet;
 import org.qlora4j.model.CausalModel;
 import org.qlora4j.plan.TrainingData;
+import org.qlora4j.run.EvalMetrics;
 
 /**
  * The loss on held-out examples: a mean over all their label tokens, so that neither batch size nor

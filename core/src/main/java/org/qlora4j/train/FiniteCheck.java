@@ -2,6 +2,7 @@ package org.qlora4j.train;
 
 import org.qlora4j.error.ConfigException;
 import org.qlora4j.optim.TrainableParameters;
+import org.qlora4j.run.RunFolder;
 
 /** Ends a run whose numbers left the range, before a checkpoint holds them. */
 final class FiniteCheck {

@@ -12,6 +12,7 @@ import org.qlora4j.lora.PeftAdapter;
 import org.qlora4j.model.CausalModel;
 import org.qlora4j.model.ModelFolder;
 import org.qlora4j.model.Models;
+import org.qlora4j.run.RunCheckpoint;
 import org.qlora4j.tokenize.NewTokens;
 
 /**

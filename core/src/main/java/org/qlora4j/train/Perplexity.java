@@ -11,6 +11,7 @@ import org.qlora4j.model.Models;
 import org.qlora4j.plan.RunInputs;
 import org.qlora4j.plan.TrainingData;
 import org.qlora4j.quant.QuantConfig;
+import org.qlora4j.run.EvalMetrics;
 import org.qlora4j.tensor.DType;
 import org.qlora4j.tensor.Engine;
 import org.qlora4j.tokenize.Tokenizer;

@@ -10,6 +10,10 @@ import org.qlora4j.generate.Generation;
 import org.qlora4j.generate.GenerationConfig;
 import org.qlora4j.generate.Generator;
 import org.qlora4j.model.CausalModel;
+import org.qlora4j.run.MetricsFile;
+import org.qlora4j.run.RunFolder;
+import org.qlora4j.run.RunListener;
+import org.qlora4j.run.SampleAnswer;
 import org.qlora4j.tokenize.Tokenizer;
 
 /**

@@ -15,6 +15,16 @@ import org.qlora4j.optim.LearningRate;
 import org.qlora4j.optim.TrainableParameters;
 import org.qlora4j.plan.MemoryPlan;
 import org.qlora4j.plan.TrainingData;
+import org.qlora4j.run.BestEval;
+import org.qlora4j.run.EvalMetrics;
+import org.qlora4j.run.MetricsFile;
+import org.qlora4j.run.RunCheckpoint;
+import org.qlora4j.run.RunFolder;
+import org.qlora4j.run.RunInfo;
+import org.qlora4j.run.RunListener;
+import org.qlora4j.run.StepMetrics;
+import org.qlora4j.run.TrainResult;
+import org.qlora4j.run.TrainerState;
 import org.qlora4j.tensor.NativeMemory;
 
 /**

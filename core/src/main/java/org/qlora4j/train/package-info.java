@@ -1,12 +1,9 @@
 /**
- * The settings of a run and what is done with them. In: a YAML file, {@code key=value} words, the
- * flags of qlora.py. Out: one checked {@link org.qlora4j.config.RunConfig}, with every default
- * filled in from the records. Open {@code RunConfig} first, then {@link
- * org.qlora4j.config.RunConfigReader}.
+ * The training itself, after the paper (arXiv 2305.14314) and its qlora.py. In: settings and {@code
+ * RunInputs}. Out: an adapter or a whole model that has learnt, in a run folder. Open {@link
+ * org.qlora4j.train.TrainingRun} first, then {@code TrainingLoop} and {@code Update}.
  */
 @NullMarked
 package org.qlora4j.train;
 
 import org.jspecify.annotations.NullMarked;
-import org.qlora4j.config.RunConfig;
-import org.qlora4j.config.RunConfigReader;

@@ -18,9 +18,9 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.qlora4j.config.ReportKind;
 import org.qlora4j.config.RunConfig;
-import org.qlora4j.train.RunInfo;
-import org.qlora4j.train.RunListener;
-import org.qlora4j.train.StepMetrics;
+import org.qlora4j.run.RunInfo;
+import org.qlora4j.run.RunListener;
+import org.qlora4j.run.StepMetrics;
 import org.w3c.dom.Document;
 
 /** Reports of a run folder written by hand. */

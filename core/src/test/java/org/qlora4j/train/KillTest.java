@@ -25,6 +25,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 import org.qlora4j.config.Overrides;
 import org.qlora4j.config.RunConfigReader;
+import org.qlora4j.run.RunCheckpoint;
 import org.qlora4j.testing.ChildJvm;
 import org.qlora4j.testing.TinyLlama;
 

@@ -18,6 +18,10 @@ import org.qlora4j.optim.ParameterGroup;
 import org.qlora4j.optim.TrainableParameters;
 import org.qlora4j.plan.RunInputs;
 import org.qlora4j.plan.TrainingData;
+import org.qlora4j.run.RunInfo;
+import org.qlora4j.run.RunListener;
+import org.qlora4j.run.StepMetrics;
+import org.qlora4j.run.TrainResult;
 import org.qlora4j.tensor.NativeMemory;
 
 class LongestBatchTest {

@@ -5,6 +5,8 @@ import java.util.List;
 import org.qlora4j.config.Overrides;
 import org.qlora4j.config.RunConfig;
 import org.qlora4j.config.RunConfigReader;
+import org.qlora4j.run.RunListener;
+import org.qlora4j.run.StepMetrics;
 
 /** Main class of the JVMs that {@link KillTest} kills: prints a line when a step is done. */
 public final class RunProcess {

@@ -14,6 +14,8 @@ import org.qlora4j.config.RunConfig;
 import org.qlora4j.generate.GenerationConfig;
 import org.qlora4j.quant.ComputeDtype;
 import org.qlora4j.quant.QuantConfig;
+import org.qlora4j.run.RunListener;
+import org.qlora4j.run.SampleAnswer;
 import org.qlora4j.tensor.NativeMemory;
 import org.qlora4j.testing.TinyLlama;
 

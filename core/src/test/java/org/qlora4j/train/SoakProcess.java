@@ -8,6 +8,8 @@ import java.util.Arrays;
 import org.qlora4j.config.Overrides;
 import org.qlora4j.config.RunConfig;
 import org.qlora4j.config.RunConfigReader;
+import org.qlora4j.run.RunListener;
+import org.qlora4j.run.StepMetrics;
 import org.qlora4j.tensor.NativeMemory;
 
 /** Main class of the JVM that {@link MemorySoakTest} measures: prints its memory at each step. */

@@ -9,6 +9,8 @@ import java.util.List;
 import org.qlora4j.config.Overrides;
 import org.qlora4j.config.RunConfig;
 import org.qlora4j.config.RunConfigReader;
+import org.qlora4j.run.RunListener;
+import org.qlora4j.run.StepMetrics;
 import org.qlora4j.testing.TinyLlama;
 
 /** Runs of a few steps on the tiny model; every setting can be given anew. */

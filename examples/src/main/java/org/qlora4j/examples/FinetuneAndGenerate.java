@@ -4,7 +4,7 @@ import java.nio.file.Path;
 import org.qlora4j.LanguageModel;
 import org.qlora4j.Trainer;
 import org.qlora4j.config.RunConfig;
-import org.qlora4j.train.TrainResult;
+import org.qlora4j.run.TrainResult;
 
 /**
  * Finetunes a chat model on a file of chats, then asks it something: {@code MODEL DATA.jsonl

@@ -1,4 +1,4 @@
-package org.qlora4j.train;
+package org.qlora4j.run;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
@@ -6,6 +6,7 @@ import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
+import org.qlora4j.train.EvaluationTest;
 import tools.jackson.databind.JsonNode;
 
 class BestEvalTest {

@@ -1,4 +1,4 @@
-package org.qlora4j.train;
+package org.qlora4j.run;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
@@ -19,6 +19,9 @@ import org.qlora4j.config.RunConfig;
 import org.qlora4j.config.RunConfigReader;
 import org.qlora4j.error.ConfigException;
 import org.qlora4j.testing.ChildJvm;
+import org.qlora4j.train.KillTest;
+import org.qlora4j.train.RunProcess;
+import org.qlora4j.train.TinyRun;
 
 class RunLockTest {
     @TempDir Path folder;

@@ -1,4 +1,4 @@
-package org.qlora4j.train;
+package org.qlora4j.run;
 
 /**
  * A run that is about to begin.

@@ -1,4 +1,4 @@
-package org.qlora4j.train;
+package org.qlora4j.run;
 
 import org.jspecify.annotations.Nullable;
 

@@ -1,4 +1,4 @@
-package org.qlora4j.train;
+package org.qlora4j.run;
 
 import java.util.ArrayList;
 import java.util.LinkedHashMap;

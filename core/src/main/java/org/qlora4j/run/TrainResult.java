@@ -1,8 +1,9 @@
-package org.qlora4j.train;
+package org.qlora4j.run;
 
 import java.nio.file.Path;
 import org.jspecify.annotations.Nullable;
 import org.qlora4j.plan.MemoryPlan;
+import org.qlora4j.train.TrainingRun;
 
 /**
  * The end of a run.

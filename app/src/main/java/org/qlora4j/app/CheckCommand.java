@@ -11,7 +11,7 @@ import org.qlora4j.config.Overrides;
 import org.qlora4j.config.QloraFlags;
 import org.qlora4j.config.RunConfig;
 import org.qlora4j.config.RunConfigReader;
-import org.qlora4j.train.SelfCheck;
+import org.qlora4j.measure.SelfCheck;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Parameters;

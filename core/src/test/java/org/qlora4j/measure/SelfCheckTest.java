@@ -1,4 +1,4 @@
-package org.qlora4j.train;
+package org.qlora4j.measure;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
@@ -9,6 +9,7 @@ import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 import org.qlora4j.tensor.NativeMemory;
+import org.qlora4j.train.TinyRun;
 
 class SelfCheckTest {
     @TempDir Path folder;

@@ -1,4 +1,4 @@
-package org.qlora4j.train;
+package org.qlora4j.measure;
 
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -28,6 +28,9 @@ import org.qlora4j.quant.ComputeDtype;
 import org.qlora4j.tensor.Engine;
 import org.qlora4j.tensor.Tensor;
 import org.qlora4j.tensor.TensorScope;
+import org.qlora4j.train.Learner;
+import org.qlora4j.train.MicroBatch;
+import org.qlora4j.train.TrainingRun;
 import tools.jackson.databind.node.ObjectNode;
 
 /**

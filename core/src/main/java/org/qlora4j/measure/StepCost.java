@@ -1,4 +1,4 @@
-package org.qlora4j.train;
+package org.qlora4j.measure;
 
 import org.qlora4j.model.LlamaConfig;
 import org.qlora4j.model.LlamaConfig.LinearShape;

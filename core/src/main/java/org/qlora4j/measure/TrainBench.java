@@ -1,4 +1,4 @@
-package org.qlora4j.train;
+package org.qlora4j.measure;
 
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -24,6 +24,7 @@ import org.qlora4j.tensor.Engine;
 import org.qlora4j.tensor.Tensor;
 import org.qlora4j.tensor.TensorScope;
 import org.qlora4j.tensor.Tensors;
+import org.qlora4j.train.MicroBatch;
 
 /**
  * Times training steps on random tokens, beside what the machine's matrix products alone would

@@ -1,4 +1,4 @@
-package org.qlora4j.train;
+package org.qlora4j.measure;
 
 import java.util.ArrayList;
 import java.util.BitSet;
@@ -13,6 +13,7 @@ import org.qlora4j.lora.LoraAdapter;
 import org.qlora4j.lora.LoraConfig;
 import org.qlora4j.model.CausalModel;
 import org.qlora4j.tensor.Engine;
+import org.qlora4j.train.MicroBatch;
 
 /**
  * Times short examples in packed rows, beside rows that are one long example each and beside

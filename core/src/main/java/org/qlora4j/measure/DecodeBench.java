@@ -1,10 +1,11 @@
-package org.qlora4j.generate;
+package org.qlora4j.measure;
 
 import java.util.Map;
 import java.util.Random;
 import java.util.TreeMap;
 import org.qlora4j.autograd.OperationTimes;
 import org.qlora4j.autograd.Workspace;
+import org.qlora4j.generate.Generator;
 import org.qlora4j.lora.LoraLinear;
 import org.qlora4j.model.CausalModel;
 import org.qlora4j.model.StreamCache;

@@ -1,4 +1,4 @@
-package org.qlora4j.train;
+package org.qlora4j.eval;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.data.Offset.offset;
@@ -14,6 +14,7 @@ import org.qlora4j.config.RunConfig;
 import org.qlora4j.kernel.DeviceChoice;
 import org.qlora4j.tensor.NativeMemory;
 import org.qlora4j.testing.TinyLlama;
+import org.qlora4j.train.TinyRun;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
 
@@ -25,7 +26,8 @@ class PerplexityTest {
     void answers_haveThePerplexityThatTransformersGives() throws IOException {
         JsonNode peer;
         try (InputStream in =
-                Objects.requireNonNull(getClass().getResourceAsStream("full-run.json"))) {
+                Objects.requireNonNull(
+                        getClass().getResourceAsStream("/org/qlora4j/train/full-run.json"))) {
             peer = new JsonMapper().readTree(in);
         }
         StringBuilder lines = new StringBuilder();

@@ -1,4 +1,4 @@
-package org.qlora4j.train;
+package org.qlora4j.eval;
 
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
@@ -15,6 +15,7 @@ import org.qlora4j.run.EvalMetrics;
 import org.qlora4j.tensor.DType;
 import org.qlora4j.tensor.Engine;
 import org.qlora4j.tokenize.Tokenizer;
+import org.qlora4j.train.Evaluation;
 
 /** How well a model predicts texts it was not trained on. */
 public final class Perplexity {

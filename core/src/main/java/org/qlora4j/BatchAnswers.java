@@ -7,6 +7,8 @@ import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
 import java.util.function.BiConsumer;
+import org.qlora4j.data.ChatSettings;
+import org.qlora4j.data.Row;
 import org.qlora4j.error.ConfigException;
 import org.qlora4j.generate.BatchGenerator;
 import org.qlora4j.generate.BatchGenerator.Request;
@@ -24,6 +26,7 @@ final class BatchAnswers {
             Path path,
             CausalModel model,
             Tokenizer tokenizer,
+            ChatSettings chats,
             List<Prompt> prompts,
             GenerationConfig config,
             int batch,
@@ -36,7 +39,7 @@ final class BatchAnswers {
                             ? config.sampling(
                                     config.temperature(), config.topP(), config.seed() + index)
                             : config;
-            requests.add(new Request(index, ids(path, tokenizer, prompt, index + 1), own));
+            requests.add(new Request(index, ids(path, tokenizer, chats, prompt, index + 1), own));
         }
         Iterator<Request> left = requests.iterator();
         Map<Integer, Answer> answers = new TreeMap<>();
@@ -51,22 +54,25 @@ final class BatchAnswers {
         return List.copyOf(answers.values());
     }
 
-    private static int[] ids(Path path, Tokenizer tokenizer, Prompt prompt, int number) {
+    private static int[] ids(
+            Path path, Tokenizer tokenizer, ChatSettings chats, Prompt prompt, int number) {
+        String name = "prompt " + number;
         return switch (prompt) {
-            case Prompt.Raw(String text) -> tokenizer.encode("prompt " + number, text, true);
-            case Prompt.Chat(List<Map<String, Object>> messages) -> {
-                ChatTemplate template =
-                        tokenizer
-                                .chatTemplate()
-                                .orElseThrow(() ->
-                                        ConfigException.of(
-                                                "%s has no chat template; give prompts that are"
-                                                        + " continued as they stand (raw)",
-                                                path));
-                yield tokenizer.encode(
-                        "prompt " + number, template.render(messages, null, true, Map.of()), false);
-            }
+            case Prompt.Raw(String text) -> tokenizer.encodeToContinue(name, text);
+            case Prompt.Chat(List<Map<String, Object>> messages) ->
+                    chats.promptIds(name, messages, template(path, tokenizer), tokenizer);
+            case Prompt.OfRecord(Row row, String system) ->
+                    chats.promptIds(name, row, system, template(path, tokenizer), tokenizer);
         };
+    }
+
+    private static ChatTemplate template(Path path, Tokenizer tokenizer) {
+        return tokenizer
+                .chatTemplate()
+                .orElseThrow(() ->
+                        ConfigException.of(
+                                "%s has no chat template; give prompts that are continued as they stand (raw)",
+                                path));
     }
 
     private static Answer answer(Tokenizer tokenizer, Generation generation) {

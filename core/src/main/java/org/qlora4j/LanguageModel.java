@@ -9,9 +9,12 @@ import java.util.function.BiConsumer;
 import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 import org.qlora4j.config.RunConfigReader;
+import org.qlora4j.data.ChatSettings;
+import org.qlora4j.data.DataConfig;
 import org.qlora4j.error.ConfigException;
 import org.qlora4j.error.DeviceException;
 import org.qlora4j.error.FormatException;
+import org.qlora4j.error.UserException;
 import org.qlora4j.generate.ConversationSampler;
 import org.qlora4j.generate.Generation;
 import org.qlora4j.generate.GenerationConfig;
@@ -55,6 +58,7 @@ public final class LanguageModel implements AutoCloseable {
     private final Tokenizer baseTokenizer;
     private Tokenizer tokenizer; // the base model's, or the adapter's
     private @Nullable LoraAdapter adapter;
+    private ChatSettings chats = ChatSettings.DEFAULT;
     // changed and read on the engine thread alone
     private boolean generating;
     private boolean closed;
@@ -135,7 +139,9 @@ public final class LanguageModel implements AutoCloseable {
             requireNotGenerating("change the adapter");
             Path files = adapterFiles(folder);
             changeAdapter(files);
-            tokenizer.useChatTemplate(chatTemplate(files));
+            DataConfig data = trainedOn(files);
+            tokenizer.useChatTemplate(chatTemplate(files, data));
+            chats = data == null ? ChatSettings.DEFAULT : ChatSettings.of(data);
             return this;
         });
     }
@@ -181,19 +187,33 @@ public final class LanguageModel implements AutoCloseable {
      * The chat template that an adapter was trained with: the file beside it, as Python tools write
      * it, or what the settings of its run name; else the base model's.
      */
-    private static String chatTemplate(Path adapter) {
+    private static String chatTemplate(Path adapter, @Nullable DataConfig data) {
         Path file = adapter.resolve("chat_template.jinja");
         if (Files.isRegularFile(file)) {
             return file.toString();
         }
+        return data == null || data.chatTemplate() == null
+                ? NamedTemplates.OF_TOKENIZER
+                : data.chatTemplate();
+    }
+
+    /** The settings of the run that an adapter is a checkpoint of; null if it is of none. */
+    private static @Nullable DataConfig trainedOn(Path adapter) {
         Path run = adapter.toAbsolutePath().getParent();
         Path settings = run == null ? null : run.resolve("config.yaml");
         String name = String.valueOf(adapter.getFileName());
         if (settings == null || !name.startsWith("checkpoint-") || !Files.exists(settings)) {
-            return NamedTemplates.OF_TOKENIZER;
+            return null;
         }
-        String template = RunConfigReader.read(settings).data().chatTemplate();
-        return template == null ? NamedTemplates.OF_TOKENIZER : template;
+        try {
+            return RunConfigReader.read(settings).data();
+        } catch (UserException e) {
+            // beside a template of its own, another tool's config.yaml has nothing to say
+            if (Files.isRegularFile(adapter.resolve("chat_template.jinja"))) {
+                return null;
+            }
+            throw e;
+        }
     }
 
     private static Path adapterFiles(Path folder) {
@@ -223,6 +243,31 @@ public final class LanguageModel implements AutoCloseable {
     public LanguageModel withExactHead() {
         return onEngine(() -> {
             model.inferenceHead().allowEightBits(false);
+            return this;
+        });
+    }
+
+    /**
+     * Gives the chat template variables, such as {@code enable_thinking}, over those that an
+     * adapter was trained with; an adapter put on later brings its own.
+     *
+     * @return this model
+     */
+    public LanguageModel withChatTemplateKwargs(Map<String, ?> variables) {
+        return onEngine(() -> {
+            chats = chats.with(variables);
+            return this;
+        });
+    }
+
+    /**
+     * Keeps special tokens that stand in messages of chats letters, so that they cannot end a turn.
+     *
+     * @return this model
+     */
+    public LanguageModel withSanitizedControlTokens() {
+        return onEngine(() -> {
+            chats = chats.sanitizing(true);
             return this;
         });
     }
@@ -265,8 +310,8 @@ public final class LanguageModel implements AutoCloseable {
                                             "%s has no chat template; give a prompt that is"
                                                     + " continued as it stands (raw)",
                                             path));
-            String prompt = template.render(messages, null, true, Map.of());
-            return generate(tokenizer.encode("the prompt", prompt, false), config, onText);
+            int[] prompt = chats.promptIds("the prompt", messages, template, tokenizer);
+            return generate(prompt, config, onText);
         });
     }
 
@@ -279,7 +324,7 @@ public final class LanguageModel implements AutoCloseable {
      */
     public Answer generate(String rawPrompt, GenerationConfig config, Consumer<String> onText) {
         return onEngine(
-                () -> generate(tokenizer.encode("the prompt", rawPrompt, true), config, onText));
+                () -> generate(tokenizer.encodeToContinue("the prompt", rawPrompt), config, onText));
     }
 
     private Answer generate(int[] prompt, GenerationConfig config, Consumer<String> onText) {
@@ -334,7 +379,8 @@ public final class LanguageModel implements AutoCloseable {
             requireNotGenerating("generate");
             generating = true;
             try {
-                return BatchAnswers.of(path, model, tokenizer, prompts, config, batch, onAnswer);
+                return BatchAnswers.of(
+                        path, model, tokenizer, chats, prompts, config, batch, onAnswer);
             } finally {
                 generating = false;
             }

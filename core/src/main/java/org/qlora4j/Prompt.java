@@ -2,6 +2,8 @@ package org.qlora4j;
 
 import java.util.List;
 import java.util.Map;
+import org.jspecify.annotations.Nullable;
+import org.qlora4j.data.Row;
 
 /** What a model is asked to continue. */
 public sealed interface Prompt {
@@ -15,6 +17,14 @@ public sealed interface Prompt {
             messages = List.copyOf(messages);
         }
     }
+
+    /**
+     * A record of training data's layout: {@code messages} or {@code conversations} with what may
+     * stand beside them, such as {@code tools} and {@code chat_template_kwargs}.
+     *
+     * @param system instructions for a chat that has none of its own, null for none
+     */
+    record OfRecord(Row row, @Nullable String system) implements Prompt {}
 
     /** A text as it stands; special tokens written in it count as such. */
     record Raw(String text) implements Prompt {}

@@ -25,6 +25,8 @@ import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.ParentCommand;
 import picocli.CommandLine.Spec;
+import tools.jackson.core.JacksonException;
+import tools.jackson.databind.json.JsonMapper;
 
 /**
  * {@code qlora generate --model DIR --prompt TEXT}: a prompt in, the answer out as it comes; with
@@ -77,6 +79,19 @@ final class GenerateCommand implements Callable<Integer> {
             names = "--raw",
             description = "Continue the prompt as it stands, without the model's chat template.")
     boolean raw;
+
+    @Option(
+            names = "--chat-template-kwargs",
+            paramLabel = "JSON",
+            description =
+                    "Variables for the chat template, e.g. {\"enable_thinking\": false}; those of an adapter's run are taken by themselves.")
+    @Nullable String chatTemplateKwargs;
+
+    @Option(
+            names = "--sanitize-control-tokens",
+            description =
+                    "Keep special tokens such as <|im_end|> that stand in the prompt letters, so that they cannot end its turn.")
+    boolean sanitizeControlTokens;
 
     @Option(
             names = "--max-new-tokens",
@@ -133,7 +148,7 @@ final class GenerateCommand implements Callable<Integer> {
             return ExitCode.OK;
         }
         String text = "-".equals(prompt) ? read(System.in) : String.valueOf(prompt);
-        try (LanguageModel loaded = writer.load(!noQuantize.given)) {
+        try (LanguageModel loaded = load()) {
             if (exactHead) {
                 loaded.withExactHead();
             }
@@ -146,6 +161,29 @@ final class GenerateCommand implements Callable<Integer> {
             // as for any program at the head of a pipe, no failure
         }
         return ExitCode.OK;
+    }
+
+    /** The model, with what the options say of its chats. */
+    private LanguageModel load() {
+        Map<String, Object> variables = variables(); // its errors come before the weights
+        LanguageModel loaded = writer.load(!noQuantize.given).withChatTemplateKwargs(variables);
+        return sanitizeControlTokens ? loaded.withSanitizedControlTokens() : loaded;
+    }
+
+    private Map<String, Object> variables() {
+        if (chatTemplateKwargs == null) {
+            return Map.of();
+        }
+        try {
+            @SuppressWarnings("unchecked") // names of a JSON object are strings
+            Map<String, Object> variables =
+                    JsonMapper.shared().readValue(chatTemplateKwargs, Map.class);
+            return variables;
+        } catch (JacksonException e) {
+            throw ConfigException.of(
+                    "--chat-template-kwargs must be a JSON object such as {\"enable_thinking\": false}, got %s",
+                    chatTemplateKwargs);
+        }
     }
 
     /** What --prompts asks for, or null where one prompt is given. */
@@ -169,7 +207,7 @@ final class GenerateCommand implements Callable<Integer> {
     private void answerAll(PromptFile file, GenerationConfig config, PrintWriter out) {
         List<Row> rows = file.read();
         PrintWriter err = Objects.requireNonNull(spec, "picocli sets it").commandLine().getErr();
-        try (LanguageModel loaded = writer.load(!noQuantize.given)) {
+        try (LanguageModel loaded = load()) {
             out.println(file.answer(loaded, rows, system, raw, config, err));
         }
     }

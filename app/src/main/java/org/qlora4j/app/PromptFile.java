@@ -55,6 +55,11 @@ record PromptFile(Path prompts, Path out, int batch) {
             GenerationConfig config,
             PrintWriter err) {
         boolean plain = raw || (system == null && !model.hasChatTemplate());
+        long own = system == null ? 0 : ownSystems(rows);
+        if (own > 0) {
+            err.printf(
+                    Locale.ROOT, "--system is left out of %d prompts with one of their own%n", own);
+        }
         List<Prompt> asked = rows.stream().map(row -> prompt(row, system, plain)).toList();
         long start = System.nanoTime();
         long[] count = new long[2];
@@ -97,34 +102,57 @@ record PromptFile(Path prompts, Path out, int batch) {
     }
 
     private static Prompt prompt(Row row, @Nullable String system, boolean plain) {
-        if (row.fields().containsKey("messages")) {
-            return new Prompt.Chat(messages(row));
+        Map<String, Object> fields = row.fields();
+        if (fields.containsKey("messages") || fields.containsKey("conversations")) {
+            require(row, fields.containsKey("messages") ? "messages" : "conversations");
+            return new Prompt.OfRecord(row, system);
         }
-        String text = row.text("prompt");
-        if (plain) {
-            return new Prompt.Raw(text);
+        boolean conversational = fields.get("prompt") instanceof List<?>;
+        if (conversational) {
+            require(row, "prompt");
         }
-        List<Map<String, Object>> messages = new ArrayList<>();
-        if (system != null) {
-            messages.add(Map.of("role", "system", "content", system));
+        if (plain && !conversational) {
+            return new Prompt.Raw(row.text("prompt"));
         }
-        messages.add(Map.of("role", "user", "content", text));
-        return new Prompt.Chat(messages);
+        // a prompt is a chat of one message, beside which may stand what training data has
+        Object messages =
+                conversational
+                        ? fields.get("prompt")
+                        : List.of(Map.of("role", "user", "content", row.text("prompt")));
+        Map<String, Object> chat = new LinkedHashMap<>(fields);
+        chat.remove("prompt");
+        chat.put("messages", messages);
+        return new Prompt.OfRecord(new Row(row.file(), row.line(), chat), system);
     }
 
-    private static List<Map<String, Object>> messages(Row row) {
-        List<Map<String, Object>> messages = new ArrayList<>();
-        if (!(row.fields().get("messages") instanceof List<?> list) || list.isEmpty()) {
-            throw row.error("field messages must be a list of {role, content}");
+    /** Checks before a model is loaded that a field holds messages. */
+    private static void require(Row row, String field) {
+        Object value = row.fields().get(field);
+        boolean isText = value instanceof String text && text.startsWith("[");
+        if (!isText && !(value instanceof List<?> list && !list.isEmpty())) {
+            throw row.error("field %s must be a list of {role, content}", field);
         }
-        for (Object message : list) {
-            if (!(message instanceof Map<?, ?> map) || !(map.get("role") instanceof String)) {
-                throw row.error("messages[%d] must be an object {role, content}", messages.size());
+        int place = 0;
+        for (Object message : value instanceof List<?> list ? list : List.of()) {
+            boolean hasRole =
+                    message instanceof Map<?, ?> map
+                            && (map.get("role") instanceof String
+                                    || map.get("from") instanceof String);
+            if (!hasRole) {
+                throw row.error("%s[%d] must be an object {role, content}", field, place);
             }
-            @SuppressWarnings("unchecked") // names of a JSON object are strings
-            Map<String, Object> fields = (Map<String, Object>) map;
-            messages.add(fields);
+            place++;
         }
-        return messages;
+    }
+
+    /** How many of the prompts bring a system message, over that of the command line. */
+    private static long ownSystems(List<Row> rows) {
+        return rows.stream()
+                .filter(row ->
+                        row.fields().get("messages") instanceof List<?> list
+                                && !list.isEmpty()
+                                && list.getFirst() instanceof Map<?, ?> first
+                                && "system".equals(first.get("role")))
+                .count();
     }
 }

@@ -177,6 +177,7 @@ public final class ConfigKeys {
             case "double", "Double", "float", "Float" -> "number";
             case "boolean", "Boolean" -> "true|false";
             case "String" -> "text";
+            case "Object" -> "value";
             default -> throw new IllegalStateException("no words for a setting of " + plain);
         };
     }

@@ -24,6 +24,29 @@ record Affix(String text, int[] ids) {
         return known ? new Affix(written, new int[0]) : new Affix("", new int[] {id});
     }
 
+    /** Nothing where a text begins with the token already, else this. */
+    Affix unlessBegins(String given) {
+        return !text.isEmpty() && given.startsWith(text) ? NONE : this;
+    }
+
+    /** Nothing where a text ends in the token already, but for white space, else this. */
+    Affix unlessEnds(String given) {
+        return !text.isEmpty() && given.stripTrailing().endsWith(text) ? NONE : this;
+    }
+
+    /** A text without this token around it, however often it stands there. */
+    String off(String given) {
+        String left = given;
+        while (!text.isEmpty() && left.startsWith(text)) {
+            left = left.substring(text.length());
+        }
+        while (!text.isEmpty() && left.stripTrailing().endsWith(text)) {
+            left = left.stripTrailing();
+            left = left.substring(0, left.length() - text.length());
+        }
+        return left;
+    }
+
     static int[] concat(int[] a, int[] b) {
         return IntStream.concat(Arrays.stream(a), Arrays.stream(b)).toArray();
     }

@@ -9,5 +9,8 @@ public enum BadData {
     REFUSE,
     /** It says so, and begins. */
     @JsonProperty("warn")
-    WARN
+    WARN,
+    /** It leaves out records that have a fault, and tells them; in other respects as REFUSE. */
+    @JsonProperty("skip")
+    SKIP
 }

@@ -3,14 +3,18 @@ package org.qlora4j.data;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
+import java.util.Set;
+import java.util.TreeMap;
 import org.jspecify.annotations.Nullable;
 import org.qlora4j.error.FormatException;
 
 /**
  * Renames columns to the fields that formats ask for ({@code data.columns: {prompt: question,
  * completion: answer}}). The fields {@code system}, {@code user} and {@code assistant} make a chat
- * of one turn instead, which the model's chat template writes.
+ * of one turn instead, which the model's chat template writes. With either, the text of {@code
+ * input} stands behind the prompt, as Alpaca's does.
  *
  * @param columns field to column
  * @param reason where it comes from, for people; empty for none
@@ -24,13 +28,19 @@ record ColumnMap(Map<String, String> columns, String reason) {
     /** Names of prompt and answer in tables that people write, found when no format fits. */
     private static final Map<String, List<String>> ANSWERS_OF =
             Map.of(
-                    "question", List.of("answer", "response", "output", "completion"),
-                    "query", List.of("answer", "response", "output"),
+                    "question", List.of("answer", "response", "output", "completion", "chosen"),
+                    "query", List.of("answer", "response", "output", "chosen"),
                     "prompt", List.of("response", "answer", "output"),
-                    "instruction", List.of("response", "answer", "completion"),
-                    "user", List.of("assistant", "bot"),
-                    "input", List.of("target", "response", "answer"),
+                    "instruction", List.of("response", "answer", "completion", "chosen"),
+                    "user", List.of("assistant", "bot", "chosen"),
+                    "input", List.of("target", "response", "answer", "chosen"),
                     "source", List.of("target"));
+
+    /** Names of prompts, beside which another column is an answer to them. */
+    static final Set<String> QUESTIONS = ANSWERS_OF.keySet();
+
+    /** The field whose text stands behind the prompt, as Alpaca's input does. */
+    private static final String INPUT = "input";
 
     /**
      * The map for a file: what the settings say, else what is found in the first record if no
@@ -49,19 +59,31 @@ record ColumnMap(Map<String, String> columns, String reason) {
         }
         for (String question : first.fields().keySet()) {
             for (String answer :
-                    ANSWERS_OF.getOrDefault(
-                            question.toLowerCase(java.util.Locale.ROOT), List.of())) {
+                    ANSWERS_OF.getOrDefault(question.toLowerCase(Locale.ROOT), List.of())) {
                 String column = ignoringCase(first, answer);
                 if (column != null) {
-                    return new ColumnMap(
-                            chats
-                                    ? Map.of("user", question, "assistant", column)
-                                    : Map.of("prompt", question, "completion", column),
-                            "found by their names; data.columns sets others");
+                    return found(first, question, column, chats);
                 }
             }
         }
         return NONE;
+    }
+
+    private static ColumnMap found(Row first, String question, String answer, boolean chats) {
+        Map<String, String> columns = new LinkedHashMap<>();
+        columns.put(chats ? "user" : "prompt", question);
+        columns.put(chats ? "assistant" : "completion", answer);
+        for (String context : SideColumns.CONTEXT) {
+            String column = ignoringCase(first, context);
+            boolean isText =
+                    column != null
+                            && (first.fields().get(column) == null
+                                    || first.fields().get(column) instanceof String);
+            if (isText && !columns.containsValue(column)) {
+                columns.putIfAbsent(INPUT, column);
+            }
+        }
+        return new ColumnMap(columns, "found by their names; data.columns sets others");
     }
 
     private static @Nullable String ignoringCase(Row row, String name) {
@@ -93,23 +115,46 @@ record ColumnMap(Map<String, String> columns, String reason) {
                 fields.put(field, row.fields().get(column));
             }
         });
+        String context = context(row);
+        if (context != null) {
+            fields.remove(INPUT);
+        }
+        if (context != null && columns.containsKey("prompt")) {
+            String prompt = row.text(columns.getOrDefault("prompt", ""));
+            fields.put("prompt", SourceTarget.joined(prompt, context));
+        }
         List<Map<String, Object>> messages = new ArrayList<>();
         for (String role : ROLES) {
             String column = columns.get(role);
             if (column != null && !(role.equals("system") && row.textOrEmpty(column).isBlank())) {
-                messages.add(Map.of("role", role, "content", row.text(column)));
+                boolean behind = role.equals("user") && context != null;
+                String text = row.text(column);
+                String content = behind ? SourceTarget.joined(text, context) : text;
+                messages.add(Map.of("role", role, "content", content));
             }
         }
         if (!messages.isEmpty()) {
             fields.put("messages", messages);
         }
-        return new Row(row.file(), row.line(), fields);
+        return row.with(fields);
+    }
+
+    /**
+     * The text that stands behind the prompt, where a column was named for it and format
+     * input-output does not need the field; else null.
+     */
+    private @Nullable String context(Row row) {
+        String column = columns.get(INPUT);
+        boolean behind = columns.containsKey("user") || columns.containsKey("prompt");
+        return column != null && behind && row.fields().get(column) instanceof String text
+                ? text.strip()
+                : null;
     }
 
     /** The end of a sentence for people, empty without a map. */
     String describe() {
         List<String> pairs = new ArrayList<>();
-        new java.util.TreeMap<>(columns)
+        new TreeMap<>(columns)
                 .descendingMap() // user before assistant, prompt before completion
                 .forEach((field, column) -> pairs.add(column + " as " + field));
         return columns.isEmpty()

@@ -90,6 +90,7 @@ public record Csv(Path file, boolean tabs) implements Source {
         private final java.util.Iterator<CsvRecord> records;
         private final List<String> columns;
         private long line = 1;
+        private boolean goesOn;
 
         Lines(Path file, BufferedReader text, char separator) {
             this.file = file;
@@ -134,6 +135,7 @@ public record Csv(Path file, boolean tabs) implements Source {
             if (record == null) {
                 return null;
             }
+            goesOn = true;
             if (record.getFieldCount() != columns.size()) {
                 throw new FormatException(
                         "%s:%d: %d values for the %d columns %s; put quotes around a value that holds the separator"
@@ -151,7 +153,13 @@ public record Csv(Path file, boolean tabs) implements Source {
             return new Row(file.toString(), Math.toIntExact(line), fields);
         }
 
+        @Override
+        public boolean goesOn() {
+            return goesOn; // a line of too few or too many values ends there
+        }
+
         private @Nullable CsvRecord record() {
+            goesOn = false;
             try {
                 if (!records.hasNext()) {
                     return null;

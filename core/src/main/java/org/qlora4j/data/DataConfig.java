@@ -32,7 +32,13 @@ import org.jspecify.annotations.Nullable;
  * @param rolesToTrain whose messages of a chat are learnt, at least one
  * @param maskHistory whether only the last of these messages is
  * @param truncation what becomes of records beyond the limits
- * @param onBadData whether to train on data that {@link DataGate} warns of
+ * @param chatTemplateKwargs variables for the chat template, such as {@code enable_thinking}; those
+ *     of a record win
+ * @param roles name of a role in the data to the role that chat templates know, see {@link Roles}
+ * @param sanitizeControlTokens whether special tokens that stand in texts are kept letters, see
+ *     {@link ControlTokens}
+ * @param onBadData whether to train on data that {@link DataGate} warns of, and what becomes of
+ *     records with a fault
  * @param columns field to column, for every part that has none of its own
  * @param stoppingStrategy when mixing by weight ends
  * @param evalDataset what is evaluated on, null for none or a share of {@code dataset}
@@ -90,6 +96,21 @@ public record DataConfig(
         @JsonProperty("roles_to_train")
                 @JsonPropertyDescription("Whose messages of a chat are learnt.")
                 List<String> rolesToTrain,
+        @JsonProperty("roles")
+                @JsonPropertyDescription(
+                        "What role a name in the data stands for, beside the usual ones, e.g. {narrator: user, critic: assistant};"
+                                + " function_call for messages that are a tool call.")
+                Map<String, String> roles,
+        @JsonProperty("chat_template_kwargs")
+                @JsonPropertyDescription(
+                        "Variables for the chat template, e.g. {enable_thinking: false}, in training and when the adapter is used;"
+                                + " those in a record win.")
+                Map<String, Object> chatTemplateKwargs,
+        @JsonProperty("sanitize_control_tokens")
+                @JsonPropertyDescription(
+                        "Keep special tokens such as <|im_end|> that stand in the texts of records letters, so that they cannot end a"
+                                + " turn.")
+                boolean sanitizeControlTokens,
         @JsonProperty("mask_history")
                 @JsonPropertyDescription("Learn only the last of these messages in each chat.")
                 boolean maskHistory,
@@ -100,7 +121,8 @@ public record DataConfig(
                 Truncation truncation,
         @JsonProperty("on_bad_data")
                 @JsonPropertyDescription(
-                        "Whether to train on data that can hardly teach anything, such as only answers without an end.")
+                        "Whether to train on data that can hardly teach anything, such as only answers without an end; skip leaves out"
+                                + " records that have a fault and lists them.")
                 BadData onBadData,
         @JsonProperty("columns")
                 @JsonPropertyDescription(
@@ -140,6 +162,9 @@ public record DataConfig(
                     0,
                     null,
                     List.of("assistant"),
+                    Map.of(),
+                    Map.of(),
+                    false,
                     false,
                     Truncation.CUT,
                     BadData.REFUSE,
@@ -156,6 +181,8 @@ public record DataConfig(
         datasetFormat = datasetFormat == null ? DatasetFormat.AUTO : datasetFormat;
         chatTemplate = chatTemplate == null || chatTemplate.isBlank() ? null : chatTemplate;
         rolesToTrain = rolesToTrain == null ? List.of("assistant") : List.copyOf(rolesToTrain);
+        roles = roles == null ? Map.of() : Map.copyOf(roles);
+        chatTemplateKwargs = chatTemplateKwargs == null ? Map.of() : Map.copyOf(chatTemplateKwargs);
         truncation = truncation == null ? Truncation.CUT : truncation;
         onBadData = onBadData == null ? BadData.REFUSE : onBadData;
         columns = columns == null ? Map.of() : Map.copyOf(columns);

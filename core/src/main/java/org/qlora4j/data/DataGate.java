@@ -42,7 +42,7 @@ public final class DataGate {
      */
     public static void pass(DataStats stats, DataConfig config) {
         List<String> findings = findings(stats, config);
-        if (!findings.isEmpty() && config.onBadData() == BadData.REFUSE) {
+        if (!findings.isEmpty() && config.onBadData() != BadData.WARN) {
             throw FormatException.of(
                     "%s: %s. To train all the same: data.on_bad_data=warn",
                     config.dataset(), String.join("; ", findings));

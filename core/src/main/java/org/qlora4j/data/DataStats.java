@@ -1,14 +1,16 @@
 package org.qlora4j.data;
 
 import java.util.ArrayList;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
 /**
  * What became of the records of the data. Places are those of the first case: {@code line 7}, with
  * several files {@code b.jsonl:7}; empty if there is none.
  *
- * @param records records read
+ * @param records records read that have no fault
  * @param examples examples kept
  * @param tokens tokens of these
  * @param labelTokens labels of these that enter the loss
@@ -24,6 +26,9 @@ import org.jspecify.annotations.Nullable;
  * @param roundTrips examples whose tokens were decoded again
  * @param roundTripsFailed those of them that did not say what they should
  * @param roundTripAt the place of the first of these
+ * @param told what else people should know of the records, such as what of them the chat template
+ *     does not write, each with the number of records and the first place
+ * @param faults those of the records left out under {@link BadData#SKIP}, each with its place
  */
 public record DataStats(
         int records,
@@ -40,7 +45,16 @@ public record DataStats(
         int split,
         int roundTrips,
         int roundTripsFailed,
-        String roundTripAt) {
+        String roundTripAt,
+        List<String> told,
+        List<String> faults) {
+    /** Faults listed one by one; of more the number is told. */
+    private static final int FAULTS_LISTED = 50;
+
+    public DataStats {
+        told = List.copyOf(told);
+        faults = List.copyOf(faults);
+    }
 
     /**
      * Everything a user should hear before training, one fact a line; the first line has the sizes.
@@ -50,6 +64,16 @@ public record DataStats(
         lines.add(
                 "%d examples from %d records: %d tokens, %d of them trained; longest %d"
                         .formatted(examples, records, tokens, labelTokens, longest));
+        lines.addAll(told);
+        if (!faults.isEmpty()) {
+            lines.add(
+                    "%d records are left out because they have a fault (data.on_bad_data is skip)"
+                            .formatted(faults.size()));
+            faults.stream().limit(FAULTS_LISTED).forEach(fault -> lines.add("left out: " + fault));
+        }
+        if (faults.size() > FAULTS_LISTED) {
+            lines.add("left out: and %d more".formatted(faults.size() - FAULTS_LISTED));
+        }
         if (truncated > 0) {
             lines.add(
                     "%d examples are cut to source_max_len %d and target_max_len %d, the first at %s; %d of them lose the end of the answer"
@@ -109,15 +133,36 @@ public record DataStats(
         private int roundTrips;
         private int roundTripsFailed;
         private @Nullable Example firstFailed;
+        private final Map<String, Told> told = new LinkedHashMap<>();
+        private final List<String> faults = new ArrayList<>();
+
+        /** A sentence that holds for some records. */
+        private record Told(int records, Example first) {
+            Told again() {
+                return new Told(records + 1, first);
+            }
+        }
 
         /** Another file is read. */
         void file() {
             files++;
         }
 
-        void record(int examplesOfRecord) {
+        /** What became of a record; one example at least. */
+        void record(List<ExampleEncoder.Encoded> examples) {
             records++;
-            split += examplesOfRecord > 1 ? 1 : 0;
+            split += examples.size() > 1 ? 1 : 0;
+            Example first = examples.getFirst().example();
+            examples.stream()
+                    .flatMap(one -> one.told().stream())
+                    .distinct()
+                    .forEach(sentence ->
+                            told.merge(sentence, new Told(1, first), (a, b) -> a.again()));
+        }
+
+        /** A record is left out for its fault. */
+        void fault(String message) {
+            faults.add(message);
         }
 
         void drop(Example example) {
@@ -160,7 +205,19 @@ public record DataStats(
                     split,
                     roundTrips,
                     roundTripsFailed,
-                    place(firstFailed));
+                    place(firstFailed),
+                    told.entrySet().stream().map(this::line).toList(),
+                    faults);
+        }
+
+        private String line(Map.Entry<String, Told> said) {
+            int number = said.getValue().records();
+            return "%s (%d record%s, the first at %s)"
+                    .formatted(
+                            said.getKey(),
+                            number,
+                            number == 1 ? "" : "s",
+                            place(said.getValue().first()));
         }
 
         private String place(@Nullable Example example) {

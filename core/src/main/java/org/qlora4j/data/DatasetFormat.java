@@ -2,6 +2,7 @@ package org.qlora4j.data;
 
 import com.fasterxml.jackson.annotation.JsonCreator;
 import com.fasterxml.jackson.annotation.JsonProperty;
+import java.util.Collections;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
@@ -47,6 +48,9 @@ public enum DatasetFormat {
     /** FLAN v2: prompt and answer as they are, under its names. */
     @JsonProperty("flan")
     FLAN("flan", "inputs", "targets"),
+    /** A prompt and the answer to it that was preferred; the one rejected is not looked at. */
+    @JsonProperty("preference")
+    PREFERENCE("preference", "prompt", "chosen"),
     /** Anthropic's preferences: the chosen dialogue is the target, the source is empty. */
     @JsonProperty("hh-rlhf")
     HH_RLHF("hh-rlhf", "chosen"),
@@ -73,6 +77,7 @@ public enum DatasetFormat {
                     Map.entry("openai", MESSAGES),
                     Map.entry("chat", MESSAGES),
                     Map.entry("conversations", SHAREGPT),
+                    Map.entry("dpo", PREFERENCE),
                     Map.entry("flan-v2", FLAN),
                     Map.entry("raw", TEXT),
                     Map.entry("completion", TEXT));
@@ -136,6 +141,7 @@ public enum DatasetFormat {
         return switch (this) {
             case OASST1 -> Dialogue.OASST1.isIn(text);
             case CHIP2 -> text.contains(SourceTarget.CHIP2_BOT);
+            case HH_RLHF -> Collections.disjoint(row.fields().keySet(), ColumnMap.QUESTIONS);
             default -> true;
         };
     }

@@ -15,14 +15,37 @@ sealed interface ExampleEncoder permits SourceTargetEncoder, ChatEncoder, TextEn
      *     not to ask
      * @param border where ids begin that were tokenized apart, so that they decode apart too; 0 for
      *     none
+     * @param told what people should know of its record, a sentence each that says nothing of this
+     *     one alone, so that records of which the same is to be said are counted
      */
-    record Encoded(Example example, String text, int border) {}
+    record Encoded(Example example, String text, int border, List<String> told) {
+        Encoded(Example example, String text, int border) {
+            this(example, text, border, List.of());
+        }
+
+        Encoded with(List<String> sentences) {
+            return new Encoded(example, text, border, List.copyOf(sentences));
+        }
+    }
 
     /**
      * The examples of a record, nearly always one; a {@code FormatException} naming file and line
      * if it has a fault. One that the limits leave nothing of has no labels.
      */
     List<Encoded> encode(Row row);
+
+    /**
+     * A sentence for each column of a record that carries a part of the conversation but stands
+     * nowhere in the text made of it.
+     */
+    static List<String> unused(Row row, String written) {
+        return SideColumns.unused(row, written).stream()
+                .map(column ->
+                        "the column %s is not used; data.chat_template=tokenizer takes it into a chat where it can, data.columns names"
+                                        .formatted(column)
+                                + " its place")
+                .toList();
+    }
 
     /** The first {@code limit} ids. */
     static int[] cut(int[] ids, int limit) {

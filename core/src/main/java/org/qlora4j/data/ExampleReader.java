@@ -65,7 +65,7 @@ final class ExampleReader {
     private int read(Source source, DatasetPart part, int limit) {
         try (Source.Rows rows = source.open()) {
             counter.file();
-            Row row = rows.next();
+            Row row = next(rows);
             if (row == null) {
                 throw new FormatException(
                         source.file() + " holds no records; it must have one at least");
@@ -74,6 +74,15 @@ final class ExampleReader {
                     part.columns().isEmpty() ? config.columns() : part.columns();
             DatasetFormat ofPart = part.datasetFormat();
             DatasetFormat format = ofPart == null ? config.datasetFormat() : ofPart;
+            while (config.onBadData() == BadData.SKIP
+                    && given.isEmpty()
+                    && format == DatasetFormat.AUTO
+                    && isOfNoFormat(row)) {
+                row = next(rows);
+                if (row == null) {
+                    return 0;
+                }
+            }
             ColumnMap columns =
                     given.isEmpty() && format != DatasetFormat.AUTO
                             ? ColumnMap.NONE
@@ -96,7 +105,7 @@ final class ExampleReader {
                     while (row != null && block.size() < BLOCK) {
                         block.add(row);
                         read++;
-                        row = read < limit ? rows.next() : null;
+                        row = read < limit ? next(rows) : null;
                     }
                 } catch (FormatException e) { // told after the faults of the records before it
                     broken = e;
@@ -107,6 +116,31 @@ final class ExampleReader {
                 }
             }
             return read;
+        }
+    }
+
+    /** Whether a record tells no format, which is then told as its fault. */
+    private boolean isOfNoFormat(Row row) {
+        try {
+            DatasetFormat.of(ColumnMap.of(Map.of(), row, template != null).apply(row));
+            return false;
+        } catch (FormatException e) {
+            counter.fault(String.valueOf(e.getMessage()));
+            return true;
+        }
+    }
+
+    /** The next record that can be read, where faults are skipped and the reader can go on. */
+    private @Nullable Row next(Source.Rows rows) {
+        while (true) {
+            try {
+                return rows.next();
+            } catch (FormatException e) {
+                if (config.onBadData() != BadData.SKIP || !rows.goesOn()) {
+                    throw e;
+                }
+                counter.fault(String.valueOf(e.getMessage()));
+            }
         }
     }
 

@@ -172,17 +172,10 @@ public record Inspection(
             int id = end.getKey();
             if (id >= 0 && !isEnd(id, tokenizer, stops)) {
                 open += end.getValue();
-            } else if (id >= 0 && !stops.isEmpty() && !stops.contains(id)) {
-                findings.add(
-                        new Finding(
-                                false,
-                                "%d examples end in %s, at which generation with this model does not stop; eos_token_id of"
-                                                .formatted(
-                                                        end.getValue(),
-                                                        tokenizer.token(id).orElse(""))
-                                        + " generation_config.json should list it"));
             }
         }
+        UnstoppedEnds.in(ends, tokenizer, stops)
+                .forEach(text -> findings.add(new Finding(false, text)));
         if (open > 0) {
             findings.add(
                     new Finding(

@@ -56,6 +56,11 @@ public record JsonLines(Path file) implements Source {
             }
         }
 
+        @Override
+        public boolean goesOn() {
+            return line.size() <= MAX_LINE_BYTES;
+        }
+
         /**
          * The bytes up to the next line feed, which is dropped, or to the end; null if nothing is
          * left.

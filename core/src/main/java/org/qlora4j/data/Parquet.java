@@ -54,7 +54,7 @@ public record Parquet(Path file) implements Source {
                 }
                 row++;
                 rows.next();
-                return new Row(file.toString(), row, fields(rows));
+                return new Row(file.toString(), row, fields(rows), true);
             } catch (RuntimeException e) { // the reader has no type of its own for damaged files
                 throw unreadable(e);
             }

@@ -23,6 +23,7 @@ final class RecordEncoder {
     private final ExampleEncoder encoder;
     private final Tokenizer tokenizer;
     private final DataStats.Counter counter;
+    private final boolean skips;
     private int tried;
 
     /**
@@ -43,7 +44,10 @@ final class RecordEncoder {
             DataStats.Counter counter) {
         boolean isTold = forced != DatasetFormat.AUTO;
         this.format = isTold ? forced : DatasetFormat.of(first);
-        boolean chat = format.isChat() || config.chatTemplate() != null;
+        boolean chat =
+                format.isChat()
+                        || config.chatTemplate() != null
+                        || ChatReader.isConversational(first, format);
         this.description =
                 "%s: format %s (%s)%s"
                         .formatted(
@@ -55,6 +59,7 @@ final class RecordEncoder {
                                         : "");
         this.tokenizer = tokenizer;
         this.counter = counter;
+        this.skips = config.onBadData() == BadData.SKIP;
         if (chat && template == null) {
             throw first.error(
                     "records are chats, but the model has no chat template; name one with data.chat_template (such as chatml),"
@@ -75,7 +80,8 @@ final class RecordEncoder {
 
     /**
      * The examples of some records that have something to learn, nearly always one of each, in
-     * their order; a {@code FormatException} naming file and line of the first that has a fault.
+     * their order; a {@code FormatException} naming file and line of the first that has a fault,
+     * unless faults are to be skipped.
      */
     List<Example> encode(List<Row> rows) {
         List<Supplier<List<ExampleEncoder.Encoded>>> encoded =
@@ -95,7 +101,11 @@ final class RecordEncoder {
         } catch (RuntimeException e) {
             RuntimeException placed = placed(row, e);
             return () -> {
-                throw placed;
+                if (!skips || !(placed instanceof FormatException)) {
+                    throw placed;
+                }
+                counter.fault(String.valueOf(placed.getMessage()));
+                return List.of();
             };
         }
     }
@@ -116,7 +126,10 @@ final class RecordEncoder {
 
     /** Counts the examples of a record, and adds those with something to learn. */
     private void keep(List<ExampleEncoder.Encoded> encoded, List<Example> kept) {
-        counter.record(encoded.size());
+        if (encoded.isEmpty()) {
+            return; // told as a fault
+        }
+        counter.record(encoded);
         for (ExampleEncoder.Encoded one : encoded) {
             Example example = one.example();
             if (example.labelTokens() == 0) {

@@ -13,8 +13,20 @@ import org.qlora4j.error.FormatException;
  * @param line the line it begins in, from 1
  * @param fields values by name in the file's order: null, Boolean, Long, BigInteger, Double,
  *     String, List or Map
+ * @param table whether all records have the same fields, so that a null may only mean that another
+ *     record has a value there (Parquet)
  */
-public record Row(String file, int line, Map<String, Object> fields) {
+public record Row(String file, int line, Map<String, Object> fields, boolean table) {
+    /** A record that has the fields that its writer gave it. */
+    public Row(String file, int line, Map<String, Object> fields) {
+        this(file, line, fields, false);
+    }
+
+    /** The same record with other fields. */
+    Row with(Map<String, Object> others) {
+        return new Row(file, line, others, table);
+    }
+
     /** The text of a field that must be there. */
     public String text(String field) {
         Object value = fields.get(field);

@@ -85,6 +85,11 @@ public sealed interface Source permits JsonLines, JsonArray, Csv, Parquet {
          */
         @Nullable Row next();
 
+        /** Whether there may be whole records behind a broken one, so that reading can go on. */
+        default boolean goesOn() {
+            return false;
+        }
+
         @Override
         void close();
     }

@@ -31,7 +31,7 @@ record SourceTarget(String source, String target) {
             case ALPACA ->
                     List.of(
                             new SourceTarget(
-                                    joined(row.text("instruction"), row.textOrEmpty("input")),
+                                    joined(row.text("instruction"), context(row)),
                                     row.text("output")));
             default -> allOf(row, format);
         };
@@ -42,11 +42,12 @@ record SourceTarget(String source, String target) {
         return switch (format) {
             case ALPACA ->
                     new SourceTarget(
-                            alpacaPrompt(row.text("instruction"), row.textOrEmpty("input")),
+                            alpacaPrompt(row.text("instruction"), context(row)),
                             row.text("output"));
             case INPUT_OUTPUT -> new SourceTarget(row.text("input"), row.text("output"));
             case PROMPT_COMPLETION -> new SourceTarget(row.text("prompt"), row.text("completion"));
             case FLAN -> new SourceTarget(row.text("inputs"), row.text("targets"));
+            case PREFERENCE -> preferred(row);
             case HH_RLHF -> new SourceTarget("", row.text("chosen"));
             case OASST1, TEXT -> new SourceTarget("", row.text("text"));
             case CHIP2 -> chip2(row);
@@ -66,7 +67,21 @@ record SourceTarget(String source, String target) {
                 + "\n\n### Response: ";
     }
 
-    private static String joined(String instruction, String input) {
+    /** What an instruction is about: Alpaca's input, or what other data sets call context. */
+    private static String context(Row row) {
+        String input = row.textOrEmpty("input");
+        return input.isEmpty() ? SideColumns.text(row, SideColumns.CONTEXT) : input;
+    }
+
+    /** The answer that was preferred, behind its prompt, which it may begin with. */
+    private static SourceTarget preferred(Row row) {
+        String prompt = row.text("prompt");
+        String chosen = row.text("chosen");
+        boolean whole = !prompt.isEmpty() && chosen.startsWith(prompt);
+        return new SourceTarget(prompt, whole ? chosen.substring(prompt.length()) : chosen);
+    }
+
+    static String joined(String instruction, String input) {
         return input.isEmpty() ? instruction : instruction + "\n\n" + input;
     }
 

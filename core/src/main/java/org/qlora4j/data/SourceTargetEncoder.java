@@ -14,33 +14,54 @@ import org.qlora4j.tokenize.Tokenizer;
 final class SourceTargetEncoder implements ExampleEncoder {
     private final DatasetFormat format;
     private final DataConfig config;
-    private final Tokenizer tokenizer;
-    private final Affix bos;
-    private final Affix eos;
+    private final ControlTokens control;
+    private final Affix first;
+    private final Affix last;
 
     SourceTargetEncoder(
             DatasetFormat format, DataConfig config, Tokenizer tokenizer, SpecialIds special) {
         this.format = format;
         this.config = config;
-        this.tokenizer = tokenizer;
-        this.bos = Affix.of(special.bos(), tokenizer);
-        this.eos = Affix.of(special.eos(), tokenizer);
+        this.control = new ControlTokens(tokenizer);
+        this.first = Affix.of(special.bos(), tokenizer);
+        this.last = Affix.of(special.eos(), tokenizer);
     }
 
     @Override
     public List<Encoded> encode(Row row) {
         List<Encoded> examples = new ArrayList<>();
+        StringBuilder written = new StringBuilder();
         for (SourceTarget pair : SourceTarget.allOf(row, format)) {
+            written.append(pair.source()).append('\n').append(pair.target()).append('\n');
             examples.add(encode(row, pair));
         }
+        List<String> told = new ArrayList<>(ExampleEncoder.unused(row, written.toString()));
+        String token = control.firstIn(written.toString());
+        if (token != null && config.sanitizeControlTokens()) {
+            told.add("control tokens such as %s in texts are kept letters".formatted(token));
+        } else if (token != null) {
+            told.add(
+                    "texts hold control tokens such as %s, which the model reads as such; data.sanitize_control_tokens=true keeps them"
+                                    .formatted(token)
+                            + " letters");
+        }
+        examples.set(0, examples.getFirst().with(told));
         return examples;
     }
 
-    private Encoded encode(Row row, SourceTarget texts) {
+    private Encoded encode(Row row, SourceTarget given) {
+        // where control tokens are kept letters, those around a text must be the tokens all the
+        // same
+        SourceTarget texts =
+                config.sanitizeControlTokens()
+                        ? new SourceTarget(first.off(given.source()), last.off(given.target()))
+                        : given;
+        Affix bos = first.unlessBegins(texts.source().isEmpty() ? texts.target() : texts.source());
+        Affix eos = last.unlessEnds(texts.target());
         String before = bos.text() + texts.source();
         String after = texts.target() + eos.text();
-        int[] source = Affix.concat(bos.ids(), tokenizer.encode(before));
-        int[] target = Affix.concat(tokenizer.encode(after), eos.ids());
+        int[] source = Affix.concat(bos.ids(), ids(bos.text(), texts.source(), ""));
+        int[] target = Affix.concat(ids("", texts.target(), eos.text()), eos.ids());
         int fullLength = source.length + target.length;
         boolean endCut = target.length > config.targetMaxLen();
         boolean cutsSource =
@@ -68,13 +89,19 @@ final class SourceTargetEncoder implements ExampleEncoder {
         return new Encoded(example, sourceCut ? "" : before + after, source.length);
     }
 
+    /** Ids of a text of the record between special tokens. */
+    private int[] ids(String before, String text, String after) {
+        String guarded = config.sanitizeControlTokens() ? control.guarded(text) : text;
+        return control.encode(before + guarded + after);
+    }
+
     /** The last ids of a source, behind its BOS if it has one. */
     private int[] keepEnd(int[] source) {
         int over = source.length - config.sourceMaxLen();
         if (over <= 0) {
             return source;
         }
-        int head = bos.text().isEmpty() && bos.ids().length == 0 ? 0 : 1;
+        int head = first.text().isEmpty() && first.ids().length == 0 ? 0 : 1;
         if (config.sourceMaxLen() <= head) {
             return ExampleEncoder.cut(source, config.sourceMaxLen());
         }

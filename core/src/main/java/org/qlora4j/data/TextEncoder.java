@@ -12,21 +12,29 @@ import org.qlora4j.tokenize.Tokenizer;
  */
 final class TextEncoder implements ExampleEncoder {
     private final DataConfig config;
-    private final Tokenizer tokenizer;
+    private final ControlTokens control;
     private final Affix bos;
     private final Affix eos;
 
     TextEncoder(DataConfig config, Tokenizer tokenizer, SpecialIds special) {
         this.config = config;
-        this.tokenizer = tokenizer;
+        this.control = new ControlTokens(tokenizer);
         this.bos = Affix.of(special.bos(), tokenizer);
         this.eos = Affix.of(special.eos(), tokenizer);
     }
 
     @Override
     public List<Encoded> encode(Row row) {
-        String text = bos.text() + row.text("text") + eos.text();
-        int[] ids = Affix.concat(Affix.concat(bos.ids(), tokenizer.encode(text)), eos.ids());
+        String given = row.text("text");
+        if (config.sanitizeControlTokens()) {
+            given = eos.off(bos.off(given));
+        }
+        Affix before = bos.unlessBegins(given);
+        Affix after = eos.unlessEnds(given);
+        String guarded = config.sanitizeControlTokens() ? control.guarded(given) : given;
+        int[] middle = control.encode(before.text() + guarded + after.text());
+        String text = before.text() + given + after.text();
+        int[] ids = Affix.concat(Affix.concat(before.ids(), middle), after.ids());
         int limit = config.sourceMaxLen() + config.targetMaxLen();
         List<Encoded> parts = new ArrayList<>();
         for (int from = 0, to; from < ids.length; from = to) {
@@ -39,6 +47,7 @@ final class TextEncoder implements ExampleEncoder {
                     new Example(part, labelled, row.file(), row.line(), part.length, false);
             parts.add(new Encoded(example, part.length == ids.length ? text : "", 0));
         }
+        parts.set(0, parts.getFirst().with(ExampleEncoder.unused(row, given)));
         return parts;
     }
 }

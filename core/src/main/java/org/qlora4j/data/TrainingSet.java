@@ -47,6 +47,13 @@ public record TrainingSet(
         return TrainingSplits.load(config, tokenizer, special, template).train();
     }
 
+    /** This set with more to tell people. */
+    public TrainingSet withNotices(List<String> more) {
+        List<String> all = new ArrayList<>(notices);
+        all.addAll(more);
+        return new TrainingSet(examples, stats, description, all);
+    }
+
     /** Everything a user should hear before training, one fact a line. */
     public List<String> report(DataConfig config) {
         List<String> lines = new ArrayList<>();

@@ -3,6 +3,7 @@ package org.qlora4j.data;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.stream.Collectors;
 import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
 import org.qlora4j.error.ConfigException;
@@ -105,11 +106,21 @@ public record TrainingSplits(TrainingSet train, @Nullable TrainingSet eval) {
             }
             store.flush();
             DataStats stats = reader.stats();
+            if (store.size() == 0 && stats.records() == 0 && !stats.faults().isEmpty()) {
+                throw FormatException.of(
+                        "%s: each of the %d records has a fault; the first: %s",
+                        datasets, stats.faults().size(), stats.faults().getFirst());
+            }
             if (store.size() == 0) {
                 throw FormatException.of(
-                        "%s: none of the %d records has a token to train on (the first is at %s); chats need an answer of the"
+                        "%s: none of the %d records has a token to train on (the first is at %s)%s; chats need an answer of the"
                                 + " assistant, and limits that reach it: see data.source_max_len and data.target_max_len",
-                        datasets, stats.records(), stats.droppedAt());
+                        datasets,
+                        stats.records(),
+                        stats.droppedAt(),
+                        stats.told().stream()
+                                .map(told -> "; " + told)
+                                .collect(Collectors.joining()));
             }
             if (!datasets.isMixed()) {
                 int[] order = IntStream.range(0, store.size()).toArray();

@@ -41,7 +41,9 @@ public final class DataInspector {
         try (RunInputs inputs = RunInputs.read(config)) {
             Tokenizer tokenizer = inputs.tokenizer();
             Set<Integer> stops = new HashSet<>(inputs.shape().eosIds());
-            tokenizer.eosId().ifPresent(stops::add);
+            if (stops.isEmpty()) {
+                tokenizer.eosId().ifPresent(stops::add);
+            }
             Inspection inspection =
                     Inspection.of(inputs.data().set(), config.data(), tokenizer, stops, first);
             return new Result(inspection, InspectionPage.html(inspection, tokenizer));

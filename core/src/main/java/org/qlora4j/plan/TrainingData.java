@@ -1,6 +1,6 @@
 package org.qlora4j.plan;
 
-import java.util.Map;
+import java.util.List;
 import java.util.OptionalInt;
 import org.jspecify.annotations.Nullable;
 import org.qlora4j.config.RunConfig;
@@ -13,6 +13,7 @@ import org.qlora4j.data.Example;
 import org.qlora4j.data.SpecialIds;
 import org.qlora4j.data.TrainingSet;
 import org.qlora4j.data.TrainingSplits;
+import org.qlora4j.data.UnstoppedEnds;
 import org.qlora4j.error.FormatException;
 import org.qlora4j.template.ChatTemplate;
 import org.qlora4j.tokenize.Tokenizer;
@@ -70,18 +71,18 @@ public record TrainingData(
         }
         SpecialIds ids = specialIds(tokenizer, eos);
         ChatTemplate template = tokenizer.chatTemplate().orElse(null);
-        @Nullable ChatRenderer renderer =
-                template == null
-                        ? null
-                        : (messages, tools, prompt) ->
-                                template.render(messages, tools, prompt, Map.of());
+        @Nullable ChatRenderer renderer = template == null ? null : ChatRenderer.of(template);
         TrainingSplits splits = TrainingSplits.load(config, tokenizer, ids, renderer);
         requireFit(splits.train(), vocabularySize, maxPositions);
         if (splits.eval() != null) {
             requireFit(splits.eval(), vocabularySize, maxPositions);
         }
+        List<String> open = UnstoppedEnds.in(splits.train(), tokenizer, eos);
         return new TrainingData(
-                splits.train(), splits.eval(), ids.pad(), Math.max(1, config.padToMultipleOf()));
+                splits.train().withNotices(open),
+                splits.eval(),
+                ids.pad(),
+                Math.max(1, config.padToMultipleOf()));
     }
 
     private static void requireFit(TrainingSet set, int vocabularySize, int maxPositions) {

@@ -97,6 +97,11 @@ public final class ChatTemplate {
         return new ChatTemplate(source, withTools, Map.of(), Clock.system(ZoneId.systemDefault()));
     }
 
+    /** The template's text; where it has another one for chats with tools, that one's behind it. */
+    public String text() {
+        return withTools == null ? source.text() : source.text() + "\n" + withTools.text();
+    }
+
     /** This template with other special tokens in its context, such as {@code bos_token}. */
     public ChatTemplate withTokens(Map<String, ?> specialTokens) {
         Map<String, Object> converted = new LinkedHashMap<>();

@@ -3,11 +3,13 @@ package org.qlora4j.tokenize;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalInt;
+import java.util.Set;
 import org.jspecify.annotations.Nullable;
 import org.qlora4j.error.DeviceException;
 import org.qlora4j.error.FormatException;
@@ -143,6 +145,34 @@ public final class Tokenizer implements AutoCloseable {
     /** Whether long texts are encoded in pieces. */
     boolean cuts() {
         return limits.cuts();
+    }
+
+    /**
+     * Ids of a text that a model is to continue, behind the special tokens that the tokenizer puts
+     * before every text. A BOS that the text begins with is not put there a second time.
+     *
+     * @param what the text is, for the error of one that is too long
+     */
+    public int[] encodeToContinue(String what, String text) {
+        int[] ids = encode(what, text, true);
+        OptionalInt bos = bosId();
+        boolean doubled =
+                ids.length > 1
+                        && bos.isPresent()
+                        && ids[0] == bos.getAsInt()
+                        && ids[1] == bos.getAsInt();
+        int[] alone = doubled ? encode(what, text, false) : ids;
+        return doubled && alone.length > 0 && alone[0] == bos.getAsInt()
+                ? Arrays.copyOfRange(ids, 1, ids.length)
+                : ids;
+    }
+
+    /**
+     * Tokens that steer the model when a text holds them: those that {@code tokenizer.json} calls
+     * special, and those written like one, {@code <|…}.
+     */
+    public Set<String> controlTokens() {
+        return vocabulary.control();
     }
 
     /** Text of ids; special tokens are printed unless skipped. */

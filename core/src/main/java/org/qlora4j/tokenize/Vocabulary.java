@@ -1,8 +1,11 @@
 package org.qlora4j.tokenize;
 
 import java.nio.file.Path;
+import java.util.Collections;
 import java.util.HashMap;
 import java.util.Map;
+import java.util.Set;
+import java.util.TreeSet;
 import org.jspecify.annotations.Nullable;
 import org.qlora4j.error.FormatException;
 import tools.jackson.core.JacksonException;
@@ -20,6 +23,7 @@ final class Vocabulary {
 
     private final Map<String, Integer> ids = new HashMap<>();
     private final Map<Integer, String> tokens = new HashMap<>();
+    private final Set<String> control = new TreeSet<>();
 
     private Vocabulary() {}
 
@@ -53,7 +57,7 @@ final class Vocabulary {
             String name = parser.currentName();
             parser.nextToken();
             switch (name) {
-                case "added_tokens" -> added(parser, added);
+                case "added_tokens" -> vocabulary.added(parser, added);
                 case "model" -> vocabulary.model(parser);
                 default -> parser.skipChildren();
             }
@@ -71,21 +75,26 @@ final class Vocabulary {
         tokens.put(id, token);
     }
 
-    private static void added(JsonParser parser, Map<String, Integer> added) {
+    private void added(JsonParser parser, Map<String, Integer> added) {
         while (parser.nextToken() == JsonToken.START_OBJECT) {
             String content = "";
             int id = -1;
+            boolean special = false;
             while (parser.nextToken() == JsonToken.PROPERTY_NAME) {
                 String name = parser.currentName();
                 parser.nextToken();
                 switch (name) {
                     case "content" -> content = parser.getString();
                     case "id" -> id = parser.getIntValue();
+                    case "special" -> special = parser.currentToken() == JsonToken.VALUE_TRUE;
                     default -> parser.skipChildren();
                 }
             }
             if (id >= 0) {
                 added.put(content, id);
+                if (!content.isEmpty() && (special || content.startsWith("<|"))) {
+                    control.add(content);
+                }
             }
         }
     }
@@ -116,6 +125,11 @@ final class Vocabulary {
                 parser.skipChildren();
             }
         }
+    }
+
+    /** The added tokens that steer a model instead of saying something. */
+    Set<String> control() {
+        return Collections.unmodifiableSet(control);
     }
 
     /** The largest id, -1 if there is none. */

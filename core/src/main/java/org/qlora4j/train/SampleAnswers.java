@@ -5,7 +5,9 @@ import java.util.List;
 import java.util.Map;
 import java.util.function.BooleanSupplier;
 import org.jspecify.annotations.Nullable;
+import org.qlora4j.config.RunConfig;
 import org.qlora4j.config.TrainConfig;
+import org.qlora4j.data.ChatSettings;
 import org.qlora4j.generate.Generation;
 import org.qlora4j.generate.GenerationConfig;
 import org.qlora4j.generate.Generator;
@@ -22,6 +24,7 @@ import org.qlora4j.tokenize.Tokenizer;
  */
 final class SampleAnswers {
     private final TrainConfig train;
+    private final ChatSettings chats;
     private final CausalModel model;
     private final Tokenizer tokenizer;
     private final Learner learner;
@@ -31,14 +34,15 @@ final class SampleAnswers {
     private @Nullable List<String> ofBase;
 
     SampleAnswers(
-            TrainConfig train,
+            RunConfig config,
             CausalModel model,
             Tokenizer tokenizer,
             Learner learner,
             RunFolder folder,
             RunListener listener,
             BooleanSupplier cancelled) {
-        this.train = train;
+        this.train = config.train();
+        this.chats = ChatSettings.of(config.data());
         this.model = model;
         this.tokenizer = tokenizer;
         this.learner = learner;
@@ -110,20 +114,20 @@ final class SampleAnswers {
 
     /** Stops between two tokens when the run is cancelled. */
     private String answer(CausalModel asked, String prompt) {
-        String text =
+        int[] asks =
                 tokenizer
                         .chatTemplate()
-                        .map(t ->
-                                t.render(
+                        .map(template ->
+                                chats.promptIds(
+                                        "the sample prompt",
                                         List.of(Map.of("role", "user", "content", prompt)),
-                                        null,
-                                        true,
-                                        Map.of()))
-                        .orElse(prompt);
+                                        template,
+                                        tokenizer))
+                        .orElseGet(() -> tokenizer.encode("the sample prompt", prompt, false));
         Generation generation =
                 new Generator(asked)
                         .generate(
-                                tokenizer.encode("the sample prompt", text, false),
+                                asks,
                                 GenerationConfig.DEFAULT.withMaxNewTokens(
                                         train.sampleMaxNewTokens()),
                                 token -> !cancelled.getAsBoolean());

@@ -99,7 +99,7 @@ public final class TrainingRun {
                         AdamW optimizer = optimizer(old == null, folder, start, parameters)) {
                     SampleAnswers samples =
                             new SampleAnswers(
-                                    config.train(),
+                                    config,
                                     model,
                                     tokenizer,
                                     learner,

@@ -23,7 +23,7 @@ class ChatTest {
     }
 
     private static Chat chat(DatasetFormat format, String json) {
-        return Chat.allOf(row(json), format).getFirst();
+        return new ChatReader(Roles.BUILT_IN).all(row(json), format).getFirst();
     }
 
     @Test
@@ -117,7 +117,6 @@ class ChatTest {
                 "SHAREGPT | {'conversations': 'hi'} | field conversations must be a list of {from, value}, got text",
                 "SHAREGPT | {'conversations': [{'from': 'human', 'value': 4}]} | conversations[0].value must be text, got the number 4",
                 "SHAREGPT | {'conversations': [{'from': 'alien', 'value': 'a'}]} | conversations[0].from must be human, gpt, system, tool, function_call or observation, got alien",
-                "SHAREGPT | {'conversations': [{'from': 'gpt', 'value': 'a'}]} | messages[0] is the assistant's",
                 "SHAREGPT | {'conversations': [{'from': 'human', 'value': 'a'}, {'from': 'function_call', 'value': 'f(5)'}]} | conversations[1] is a function_call, so its value must be a JSON object",
                 "MESSAGES | {'messages': [{'role': 'user', 'content': 'a', 'tool_calls': 'f'}]} | messages[0].tool_calls must be a list, got text",
                 "TEXT     | {'text': 'a'} | records are plain text, which has no turns for data.chat_template",

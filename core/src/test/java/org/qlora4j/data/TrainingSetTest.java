@@ -157,7 +157,7 @@ class TrainingSetTest {
                         "train.jsonl:1: the fields [q, solution] fit no known format; say which is which in data.columns, e.g. {user: q, assistant: …}")
                 .hasMessageContaining(
                         "messages, conversations, instruction + instances, instruction + output, prompt + completion,"
-                                + " input + output, inputs + targets, chosen, text");
+                                + " input + output, inputs + targets, prompt + chosen, chosen, text");
     }
 
     @Test

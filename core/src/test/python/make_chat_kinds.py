@@ -18,7 +18,8 @@ KINDS = {
     "plain": template(marked, ""),
     "opens a thought (R1, QwQ)": template(thought.replace("%s", ""), "<think>\\n"),
     "writes an empty thought (Nemotron)": template(thought.replace("%s", "{{ '<think></think>' }}"), "<think>\\n"),
-    "closes the thought it opens (DeepSeek V3.2)": template(thought.replace("%s", "{{ '</think>' }}"), "<think>"),
+    # the line feed behind <think> is no part of this prompt, so that the model writes it
+    "closes the thought it opens (DeepSeek V3.2)": template(thought.replace("%s", "{{ '</think>' }}").replace("<think>\n' }}{% generation %}{{ ", "<think>' }}{% generation %}{{ '\n' + "), "<think>"),
     "closes it behind a line (GLM)": template(thought.replace("%s", "{{ '<think>\n</think>\n' }}"), "<think>\\n"),
     "opens and closes a channel (Gemma 4)": template(marked, "<|channel>thought\\n<channel|>"),
     "opens a response (Command R)": template("{{ '<|START_RESPONSE|>' }}" + marked, "<|START_THINKING|><|END_THINKING|>"),

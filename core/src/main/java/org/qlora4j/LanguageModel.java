@@ -323,8 +323,8 @@ public final class LanguageModel implements AutoCloseable {
      * @throws ConfigException if the prompt is empty or too long for the model
      */
     public Answer generate(String rawPrompt, GenerationConfig config, Consumer<String> onText) {
-        return onEngine(
-                () -> generate(tokenizer.encodeToContinue("the prompt", rawPrompt), config, onText));
+        return onEngine(() ->
+                generate(tokenizer.encodeToContinue("the prompt", rawPrompt), config, onText));
     }
 
     private Answer generate(int[] prompt, GenerationConfig config, Consumer<String> onText) {

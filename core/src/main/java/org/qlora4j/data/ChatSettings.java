@@ -58,7 +58,10 @@ public record ChatSettings(
      */
     public int[] promptIds(
             String what,
-            Row record, @Nullable String system, ChatTemplate template, Tokenizer tokenizer) {
+            Row record,
+            @Nullable String system,
+            ChatTemplate template,
+            Tokenizer tokenizer) {
         ChatRenderer renderer = ChatRenderer.of(template);
         ChatReader reader = new ChatReader(new Roles(roles, renderer::names));
         boolean shareGpt =
@@ -78,7 +81,9 @@ public record ChatSettings(
     /** {@link #promptIds(String, Row, String, ChatTemplate, Tokenizer)} of messages alone. */
     public int[] promptIds(
             String what,
-            List<? extends Map<String, ?>> messages, ChatTemplate template, Tokenizer tokenizer) {
+            List<? extends Map<String, ?>> messages,
+            ChatTemplate template,
+            Tokenizer tokenizer) {
         Row record = new Row("the chat", 1, Map.of("messages", List.copyOf(messages)));
         return promptIds(what, record, null, template, tokenizer);
     }

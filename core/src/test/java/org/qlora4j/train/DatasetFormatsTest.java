@@ -70,7 +70,7 @@ class DatasetFormatsTest {
 
     @Test
     void samples_areOnePerFormatAndEachHasATwin() throws IOException {
-        assertThat(names(samples())).hasSize(14);
+        assertThat(names(samples())).hasSize(15);
         assertThat(names(samples()))
                 .containsExactlyInAnyOrderElementsOf(names(samples().resolve("bad")).toList());
     }
@@ -81,6 +81,7 @@ class DatasetFormatsTest {
         "alpaca-clean, alpaca, 2",
         "chip2, chip2, 2",
         "self-instruct, prompt-completion, 2",
+        "preference, preference, 2",
         "hh-rlhf, hh-rlhf, 2",
         "oasst1, oasst1, 2",
         "longform, input-output, 2",
@@ -115,6 +116,7 @@ class DatasetFormatsTest {
                 "alpaca-clean           | field output must be text, got null",
                 "chip2                  | field text has no \"\\n<bot>: \"",
                 "self-instruct          | field completion must be text, got a list",
+                "preference             | field chosen must be text, got the number 7",
                 "hh-rlhf                | field chosen must be text, got a list",
                 "oasst1                 | field text must be text, got null",
                 "longform               | field output is missing; the record has [input, source, subset]",

@@ -24,7 +24,7 @@ public record ChatSettings(
         variables = Map.copyOf(variables);
     }
 
-    /** Those of a run. */
+    /** The settings of a run. */
     public static ChatSettings of(DataConfig data) {
         return new ChatSettings(
                 data.roles(), data.chatTemplateKwargs(), data.sanitizeControlTokens());

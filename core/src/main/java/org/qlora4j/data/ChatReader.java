@@ -183,8 +183,8 @@ public final class ChatReader {
         if (!(tools instanceof List<?> list) || list.isEmpty()) {
             return null;
         }
-        Object plain = row.table() || TableNulls.areIn(list) ? TableNulls.without(list) : list;
-        return ((List<?>) plain).stream().map(ChatReader::fromText).toList();
+        List<?> plain = row.table() || TableNulls.areIn(list) ? TableNulls.without(list) : list;
+        return plain.stream().map(ChatReader::fromText).toList();
     }
 
     private static Map<String, Object> variables(Row row) {
@@ -198,8 +198,8 @@ public final class ChatReader {
                 });
         Object more = fromText(row.fields().get(VARIABLES));
         if (more instanceof Map<?, ?> map) {
-            Object kept = row.table() ? TableNulls.without(map) : map;
-            ((Map<?, ?>) kept).forEach((name, value) -> variables.put(String.valueOf(name), value));
+            Map<?, ?> kept = row.table() ? TableNulls.without(map) : map;
+            kept.forEach((name, value) -> variables.put(String.valueOf(name), value));
         } else if (more != null && !more.equals("")) {
             throw row.error("field %s must be an object, got %s", VARIABLES, Row.kind(more));
         }

@@ -127,9 +127,8 @@ record ColumnMap(Map<String, String> columns, String reason) {
         for (String role : ROLES) {
             String column = columns.get(role);
             if (column != null && !(role.equals("system") && row.textOrEmpty(column).isBlank())) {
-                boolean behind = role.equals("user") && context != null;
-                String text = row.text(column);
-                String content = behind ? SourceTarget.joined(text, context) : text;
+                String behind = role.equals("user") && context != null ? context : "";
+                String content = SourceTarget.joined(row.text(column), behind);
                 messages.add(Map.of("role", role, "content", content));
             }
         }

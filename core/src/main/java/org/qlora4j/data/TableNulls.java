@@ -34,24 +34,30 @@ final class TableNulls {
         return some;
     }
 
-    /** A value without the null fields of its objects, however deep; nulls of lists stay. */
+    /** A list whose objects have no null fields, however deep; nulls of lists stay. */
+    static List<@Nullable Object> without(List<?> list) {
+        List<@Nullable Object> items = new ArrayList<>(list.size());
+        list.forEach(item -> items.add(without(item)));
+        return items;
+    }
+
+    /** An object without null fields, however deep. */
+    static Map<String, Object> without(Map<?, ?> map) {
+        Map<String, Object> kept = new LinkedHashMap<>();
+        map.forEach((name, inner) -> {
+            Object plain = without(inner);
+            if (plain != null) {
+                kept.put(String.valueOf(name), plain);
+            }
+        });
+        return kept;
+    }
+
+    /** A value whose objects have no null fields, however deep. */
     static @Nullable Object without(@Nullable Object value) {
         return switch (value) {
-            case Map<?, ?> map -> {
-                Map<String, Object> kept = new LinkedHashMap<>();
-                map.forEach((name, inner) -> {
-                    Object plain = without(inner);
-                    if (plain != null) {
-                        kept.put(String.valueOf(name), plain);
-                    }
-                });
-                yield kept;
-            }
-            case List<?> list -> {
-                List<@Nullable Object> items = new ArrayList<>(list.size());
-                list.forEach(item -> items.add(without(item)));
-                yield items;
-            }
+            case Map<?, ?> map -> without(map);
+            case List<?> list -> without(list);
             case null, default -> value;
         };
     }

@@ -8,8 +8,8 @@ import java.util.Map;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
-import org.qlora4j.tokenize.ChatTemplate;
-import org.qlora4j.tokenize.ChatTemplate.Span;
+import org.qlora4j.template.ChatTemplate;
+import org.qlora4j.template.ChatTemplate.Span;
 
 /**
  * Where the turns that are learnt begin and end in the text of a chat.

@@ -36,7 +36,10 @@ import org.qlora4j.tensor.Tensors;
 @Warmup(iterations = 2, time = 500, timeUnit = TimeUnit.MILLISECONDS)
 @Measurement(iterations = 4, time = 500, timeUnit = TimeUnit.MILLISECONDS)
 public abstract class TwinBench {
-    /** The set that is timed; {@code avx512} differs from {@code vector} in two kernels. */
+    /**
+     * The set that is timed; {@code avx2} and {@code avx512} differ from {@code vector} in two
+     * kernels.
+     */
     @Param({"vector", "reference"})
     public String kernels = "vector";
 

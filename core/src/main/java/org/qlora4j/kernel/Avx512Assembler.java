@@ -1,52 +1,13 @@
 package org.qlora4j.kernel;
 
 import java.io.ByteArrayOutputStream;
-import org.jspecify.annotations.Nullable;
 
 /**
  * Writes x86-64 machine code: the few instructions that {@link Avx512FourBitProduct} and {@link
  * Avx512EightBitProduct} are made of, by their names in Intel's manual (Software Developer's
  * Manual, volume 2). Vectors are {@code zmm} registers 0 … 31, of 16 floats.
  */
-final class Avx512Assembler {
-    /** General registers, in the order of their numbers. */
-    enum Register {
-        RAX,
-        RCX,
-        RDX,
-        RBX,
-        RSP,
-        RBP,
-        RSI,
-        RDI,
-        R8,
-        R9,
-        R10,
-        R11,
-        R12
-    }
-
-    /**
-     * An operand in memory.
-     *
-     * @param base not {@code RSP}; {@code R12} with an index alone
-     * @param index added to the base {@code scale} times, not {@code RSP}
-     * @param scale 1, 2, 4 or 8
-     * @param offset added, in bytes
-     */
-    record Memory(Register base, @Nullable Register index, int scale, int offset) {
-        Memory {
-            boolean escape = base == Register.R12 && index == null; // needs another encoding
-            if (escape || base == Register.RSP || index == Register.RSP) {
-                throw new IllegalArgumentException("no address of " + base + " and " + index);
-            }
-        }
-
-        Memory(Register base, int offset) {
-            this(base, null, 1, offset);
-        }
-    }
-
+final class Avx512Assembler implements X86Instructions {
     /** The opcode maps and the prefixes that an EVEX prefix stands for. */
     private static final int MAP_0F = 1;
 
@@ -63,10 +24,31 @@ final class Avx512Assembler {
 
     private static final int FLOAT = 4;
 
+    /** Most rows of x at once, so that what belongs to each stays in registers. */
+    static final int ROWS = 8;
+
+    /** Bytes of x at once: the first cache of Intel's CPUs since Ice Lake and of Zen 5. */
+    private static final int CACHE = 48 << 10;
+
     private final ByteArrayOutputStream code = new ByteArrayOutputStream();
+
+    /** Rows of x, of so many bytes each, that registers and the first cache hold at once. */
+    static int rowsAtOnce(int rowBytes) {
+        return Math.clamp(CACHE / rowBytes, 1, ROWS);
+    }
 
     byte[] code() {
         return code.toByteArray();
+    }
+
+    @Override
+    public void write(int b) {
+        code.write(b);
+    }
+
+    @Override
+    public int here() {
+        return code.size();
     }
 
     // ---- vectors
@@ -83,7 +65,7 @@ final class Avx512Assembler {
      * @param from with a base of the first eight registers
      */
     void vmovdqu(int to, Memory from) {
-        if (to > 7 || from.base.ordinal() > 7 || from.index != null) {
+        if (to > 7 || from.base().ordinal() > 7 || from.index() != null) {
             throw new IllegalArgumentException("no short prefix for " + to + " and " + from);
         }
         bytes(0xC5, 0xFE);
@@ -120,7 +102,7 @@ final class Avx512Assembler {
     /** Each 32-bit lane shifted right, zeros moved in. */
     void vpsrld(int to, int from, int bits) {
         registers(MAP_0F, PREFIX_66, 0x72, 2, to, from);
-        code.write(bits);
+        write(bits);
     }
 
     /** Lane i of {@code to} is the lane of {@code table} that the low 4 bits of index i name. */
@@ -164,13 +146,13 @@ final class Avx512Assembler {
     /** Moves quarters: two from a, then two from b. */
     void vshuff32x4(int to, int a, int b, int order) {
         registers(MAP_0F3A, PREFIX_66, 0x23, to, a, b);
-        code.write(order);
+        write(order);
     }
 
     /** Moves floats within each quarter. */
     void vpermilps(int to, int from, int order) {
         registers(MAP_0F3A, PREFIX_66, 0x04, to, 0, from);
-        code.write(order);
+        write(order);
     }
 
     /** All lanes get the sum of all, added in the order of {@link FloatRows#sum}. */
@@ -215,91 +197,7 @@ final class Avx512Assembler {
         if (from.ordinal() > 7) {
             throw new IllegalArgumentException("no short prefix for " + from);
         }
-        bytes(0xC5, 0xF8, 0x92, 0xC0 | mask << 3 | low(from));
-    }
-
-    // ---- general registers
-
-    void mov(Register to, int value) {
-        rex(false, 0, null, to);
-        code.write(0xB8 | low(to));
-        int32(value);
-    }
-
-    void mov(Register to, Register from) {
-        rex(true, from.ordinal(), null, to);
-        bytes(0x89, 0xC0 | low(from) << 3 | low(to));
-    }
-
-    void mov(Register to, Memory from) {
-        rex(true, to.ordinal(), from.index, from.base);
-        memory(0x8B, to.ordinal(), from, 1);
-    }
-
-    /** The address itself. */
-    void lea(Register to, Memory of) {
-        rex(true, to.ordinal(), of.index, of.base);
-        memory(0x8D, to.ordinal(), of, 1);
-    }
-
-    /** One byte, without sign. */
-    void movzx(Register to, Memory from) {
-        rex(true, to.ordinal(), from.index, from.base);
-        code.write(0x0F);
-        memory(0xB6, to.ordinal(), from, 1);
-    }
-
-    void add(Register to, int value) {
-        rex(true, 0, null, to);
-        bytes(0x81, 0xC0 | low(to));
-        int32(value);
-    }
-
-    void shr(Register register, int bits) {
-        rex(true, 0, null, register);
-        bytes(0xC1, 0xE8 | low(register), bits);
-    }
-
-    void dec(Register register) {
-        rex(true, 0, null, register);
-        bytes(0xFF, 0xC8 | low(register));
-    }
-
-    void push(Register register) {
-        rex(false, 0, null, register);
-        code.write(0x50 | low(register));
-    }
-
-    void pop(Register register) {
-        rex(false, 0, null, register);
-        code.write(0x58 | low(register));
-    }
-
-    /**
-     * Asks for a cache line that is used once, ahead of its use; an address outside of all memory
-     * does no harm.
-     */
-    void prefetchnta(Memory at) {
-        rex(false, 0, at.index, at.base);
-        code.write(0x0F);
-        memory(0x18, 0, at, 1);
-    }
-
-    // ---- the way
-
-    /** Where the next instruction will lie, for {@link #jnz}. */
-    int here() {
-        return code.size();
-    }
-
-    /** Back to {@code target} unless the last {@link #dec} came to 0. */
-    void jnz(int target) {
-        bytes(0x0F, 0x85);
-        int32(target - (here() + Integer.BYTES));
-    }
-
-    void ret() {
-        code.write(0xC3);
+        bytes(0xC5, 0xF8, 0x92, 0xC0 | mask << 3 | X86Instructions.low(from));
     }
 
     // ---- encoding
@@ -315,8 +213,8 @@ final class Avx512Assembler {
     }
 
     private void evex(int map, int prefix, int length, int reg, int vvvv, int mask, Memory m) {
-        int x = m.index == null ? 0 : m.index.ordinal() >> 3;
-        evex(map, prefix, length, reg, vvvv, mask, m.base.ordinal() >> 3, x);
+        int x = m.index() == null ? 0 : m.index().ordinal() >> 3;
+        evex(map, prefix, length, reg, vvvv, mask, m.base().ordinal() >> 3, x);
     }
 
     /** The four bytes before the opcode; the upper bits of register numbers stand inverted. */
@@ -330,49 +228,5 @@ final class Avx512Assembler {
                         | map,
                 ~vvvv << 3 & 0x78 | 4 | prefix,
                 length | ~(vvvv >> 4) << 3 & 8 | mask);
-    }
-
-    private void rex(boolean wide, int reg, @Nullable Register index, Register base) {
-        int x = index == null ? 0 : index.ordinal() >> 3;
-        int rex = 0x40 | (wide ? 8 : 0) | reg >> 3 << 2 | x << 1 | base.ordinal() >> 3;
-        if (rex != 0x40) {
-            code.write(rex);
-        }
-    }
-
-    /** Opcode, operands and offset, which is one byte where it is a small multiple of the unit. */
-    private void memory(int opcode, int reg, Memory m, int unit) {
-        int units = m.offset / unit;
-        boolean none = m.offset == 0 && m.base != Register.RBP;
-        boolean small = m.offset % unit == 0 && units == (byte) units;
-        int mode = (none ? 0 : small ? 0x40 : 0x80) | (reg & 7) << 3;
-        if (m.index == null) {
-            bytes(opcode, mode | low(m.base));
-        } else {
-            int scale = Integer.numberOfTrailingZeros(m.scale);
-            bytes(opcode, mode | 4, scale << 6 | low(m.index) << 3 | low(m.base));
-        }
-        if (none) {
-            return;
-        }
-        if (small) {
-            code.write(units);
-        } else {
-            int32(m.offset);
-        }
-    }
-
-    private static int low(Register register) {
-        return register.ordinal() & 7;
-    }
-
-    private void int32(int value) {
-        bytes(value, value >> 8, value >> 16, value >> 24);
-    }
-
-    private void bytes(int... bytes) {
-        for (int b : bytes) {
-            code.write(b);
-        }
     }
 }

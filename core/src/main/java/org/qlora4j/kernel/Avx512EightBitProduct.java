@@ -1,24 +1,22 @@
 package org.qlora4j.kernel;
 
 import static java.lang.foreign.ValueLayout.ADDRESS;
-import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
 import static java.lang.foreign.ValueLayout.JAVA_LONG;
-import static org.qlora4j.kernel.Avx512Assembler.Register.R8;
-import static org.qlora4j.kernel.Avx512Assembler.Register.R9;
-import static org.qlora4j.kernel.Avx512Assembler.Register.RAX;
-import static org.qlora4j.kernel.Avx512Assembler.Register.RCX;
-import static org.qlora4j.kernel.Avx512Assembler.Register.RDI;
-import static org.qlora4j.kernel.Avx512Assembler.Register.RDX;
-import static org.qlora4j.kernel.Avx512Assembler.Register.RSI;
 import static org.qlora4j.kernel.VectorEightBitProduct.TASK;
+import static org.qlora4j.kernel.X86Instructions.Register.R8;
+import static org.qlora4j.kernel.X86Instructions.Register.R9;
+import static org.qlora4j.kernel.X86Instructions.Register.RAX;
+import static org.qlora4j.kernel.X86Instructions.Register.RCX;
+import static org.qlora4j.kernel.X86Instructions.Register.RDI;
+import static org.qlora4j.kernel.X86Instructions.Register.RDX;
+import static org.qlora4j.kernel.X86Instructions.Register.RSI;
 
 import java.lang.foreign.FunctionDescriptor;
-import java.lang.foreign.MemorySegment;
 import java.lang.invoke.MethodHandle;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
-import org.qlora4j.kernel.Avx512Assembler.Memory;
-import org.qlora4j.kernel.Avx512Assembler.Register;
+import org.qlora4j.kernel.X86Instructions.Memory;
+import org.qlora4j.kernel.X86Instructions.Register;
 import org.qlora4j.tensor.DType;
 import org.qlora4j.tensor.Tensor;
 
@@ -51,18 +49,18 @@ record Avx512EightBitProduct(Workers workers) implements EightBitProduct {
         int in = Math.toIntExact(codes.size(1));
         int out = Math.toIntExact(codes.size(0));
         int rows = Math.toIntExact(x.count() / in);
-        requireFit(x, codes, scales, y);
-        long wide = widened(x, rows * in).address();
+        MachineLines.requireFit(x, codes, scales, y, takes(x.dtype(), rows));
+        long wide = MachineLines.widened(x, rows * in).address();
         long packed = codes.segment().address();
         long scale = scales.segment().address();
         int rowBytes = rowBytes(in);
-        Avx512Lines.run(
+        MachineLines.run(
                 workers,
                 FloatRows.of(y),
                 rows,
                 out,
                 TASK / in,
-                rowBytes,
+                Avx512Assembler.rowsAtOnce(rowBytes),
                 (row, count, line, lines, sums) -> {
                     code(new Shape(in, count))
                             .invokeExact(
@@ -72,33 +70,6 @@ record Avx512EightBitProduct(Workers workers) implements EightBitProduct {
                                     sums,
                                     lines);
                 });
-    }
-
-    /** What is read by address alone must lie inside its tensor. */
-    private void requireFit(Tensor x, Tensor codes, Tensor scales, Tensor y) {
-        long in = codes.size(1);
-        long rows = x.count() / in;
-        if (!takes(x.dtype(), rows)
-                || !FloatRows.reads(y.dtype())
-                || in % BLOCK != 0
-                || x.count() != rows * in
-                || y.count() != rows * codes.size(0)
-                || codes.dtype() != DType.I8
-                || scales.dtype() != DType.F32
-                || scales.count() != codes.count() / BLOCK) {
-            throw new IllegalArgumentException(
-                    "%s and %s are not x and y of a weight with codes %s and scales %s"
-                            .formatted(x, y, codes, scales));
-        }
-    }
-
-    /** x in f32, aligned. */
-    private static MemorySegment widened(Tensor x, int count) {
-        float[] plain = FloatRows.scratch(count);
-        FloatRows.of(x).copyRow(0, count, plain);
-        MemorySegment room = NativeScratch.of((long) count * Float.BYTES);
-        MemorySegment.copy(plain, 0, room, JAVA_FLOAT, 0, count);
-        return room;
     }
 
     private static int rowBytes(int in) {
@@ -119,7 +90,7 @@ record Avx512EightBitProduct(Workers workers) implements EightBitProduct {
     /** Of each row of x, two: products of a block, and the sum of its line. */
     private static final int PART = 3;
 
-    private static final int SUM = PART + Avx512Lines.ROWS;
+    private static final int SUM = PART + Avx512Assembler.ROWS;
 
     // arguments, as the calling convention hands them over
     private static final Register NEXT_CODES = RDI;
@@ -143,7 +114,7 @@ record Avx512EightBitProduct(Workers workers) implements EightBitProduct {
         int turn = a.here();
         for (int block = 0; block < unrolled; block++) {
             if (block % 2 == 0) { // a cache line
-                a.prefetchnta(new Memory(NEXT_CODES, Avx512Lines.AHEAD + block * BLOCK));
+                a.prefetchnta(new Memory(NEXT_CODES, MachineLines.AHEAD + block * BLOCK));
             }
             addBlock(a, shape, block);
         }

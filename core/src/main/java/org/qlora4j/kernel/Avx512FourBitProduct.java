@@ -3,30 +3,30 @@ package org.qlora4j.kernel;
 import static java.lang.foreign.ValueLayout.ADDRESS;
 import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
 import static java.lang.foreign.ValueLayout.JAVA_LONG;
-import static org.qlora4j.kernel.Avx512Assembler.Register.R10;
-import static org.qlora4j.kernel.Avx512Assembler.Register.R11;
-import static org.qlora4j.kernel.Avx512Assembler.Register.R12;
-import static org.qlora4j.kernel.Avx512Assembler.Register.R8;
-import static org.qlora4j.kernel.Avx512Assembler.Register.R9;
-import static org.qlora4j.kernel.Avx512Assembler.Register.RAX;
-import static org.qlora4j.kernel.Avx512Assembler.Register.RBP;
-import static org.qlora4j.kernel.Avx512Assembler.Register.RBX;
-import static org.qlora4j.kernel.Avx512Assembler.Register.RCX;
-import static org.qlora4j.kernel.Avx512Assembler.Register.RDI;
-import static org.qlora4j.kernel.Avx512Assembler.Register.RDX;
-import static org.qlora4j.kernel.Avx512Assembler.Register.RSI;
-import static org.qlora4j.kernel.Avx512Lines.ROWS;
+import static org.qlora4j.kernel.Avx512Assembler.ROWS;
 import static org.qlora4j.kernel.VectorFourBitProduct.GROUP;
 import static org.qlora4j.kernel.VectorFourBitProduct.HALF;
 import static org.qlora4j.kernel.VectorFourBitProduct.TASK;
+import static org.qlora4j.kernel.X86Instructions.Register.R10;
+import static org.qlora4j.kernel.X86Instructions.Register.R11;
+import static org.qlora4j.kernel.X86Instructions.Register.R12;
+import static org.qlora4j.kernel.X86Instructions.Register.R8;
+import static org.qlora4j.kernel.X86Instructions.Register.R9;
+import static org.qlora4j.kernel.X86Instructions.Register.RAX;
+import static org.qlora4j.kernel.X86Instructions.Register.RBP;
+import static org.qlora4j.kernel.X86Instructions.Register.RBX;
+import static org.qlora4j.kernel.X86Instructions.Register.RCX;
+import static org.qlora4j.kernel.X86Instructions.Register.RDI;
+import static org.qlora4j.kernel.X86Instructions.Register.RDX;
+import static org.qlora4j.kernel.X86Instructions.Register.RSI;
 
 import java.lang.foreign.FunctionDescriptor;
 import java.lang.foreign.MemorySegment;
 import java.lang.invoke.MethodHandle;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
-import org.qlora4j.kernel.Avx512Assembler.Memory;
-import org.qlora4j.kernel.Avx512Assembler.Register;
+import org.qlora4j.kernel.X86Instructions.Memory;
+import org.qlora4j.kernel.X86Instructions.Register;
 import org.qlora4j.tensor.DType;
 import org.qlora4j.tensor.Tensor;
 
@@ -49,8 +49,7 @@ record Avx512FourBitProduct(Workers workers) implements FourBitProduct {
     private static final int LEVELS_AT = 0;
 
     private static final int MAP_AT = 64;
-    private static final int MAP_LENGTH = 256;
-    private static final int OFFSET_AT = MAP_AT + MAP_LENGTH * Float.BYTES;
+    private static final int OFFSET_AT = MAP_AT + MachineLines.MAP_LENGTH * Float.BYTES;
     private static final int ABSMAX_AT = OFFSET_AT + Long.BYTES;
     private static final int NESTED_AT = ABSMAX_AT + Long.BYTES;
     private static final int X_AT = OFFSET_AT + 64;
@@ -82,19 +81,20 @@ record Avx512FourBitProduct(Workers workers) implements FourBitProduct {
         int in = Math.toIntExact(x.size(-1));
         int out = Math.toIntExact(y.size(-1));
         int rows = Math.toIntExact(x.count() / in);
-        requireFit(x, codes, scales, blockSize, y);
+        MachineLines.requireFit(
+                x, codes, scales, blockSize, y, takes(x.dtype(), rows, in, blockSize));
         int blockShift = Integer.numberOfTrailingZeros(blockSize / HALF);
         boolean nested = scales.nestedAbsmax() != null;
         long constants = constants(x, rows, in, scales, table).address();
         long packed = codes.segment().address();
         int rowBytes = rowBytes(in);
-        Avx512Lines.run(
+        MachineLines.run(
                 workers,
                 FloatRows.of(y),
                 rows,
                 out,
                 TASK / in,
-                rowBytes,
+                Avx512Assembler.rowsAtOnce(rowBytes),
                 (row, count, line, lines, sums) -> {
                     code(new Shape(in, count, nested, blockShift))
                             .invokeExact(
@@ -105,34 +105,6 @@ record Avx512FourBitProduct(Workers workers) implements FourBitProduct {
                                     sums,
                                     lines);
                 });
-    }
-
-    /** What is read by address alone must lie inside its tensor. */
-    private void requireFit(Tensor x, Tensor codes, BlockScales scales, int blockSize, Tensor y) {
-        long in = x.size(-1);
-        long out = y.size(-1);
-        long blocks = out * in / blockSize;
-        Tensor nested = scales.nestedAbsmax();
-        long groups = Math.ceilDiv(blocks, (long) BlockScales.NESTED_BLOCK);
-        boolean scalesFit =
-                nested == null
-                        ? isOf(scales.absmax(), DType.F32, blocks)
-                        : isOf(scales.absmax(), DType.U8, blocks)
-                                && isOf(nested, DType.F32, groups)
-                                && scales.map().length == MAP_LENGTH;
-        if (!takes(x.dtype(), x.count() / in, in, blockSize)
-                || !FloatRows.reads(y.dtype())
-                || x.count() / in != y.count() / out
-                || !isOf(codes, DType.U8, out * in / 2)
-                || !scalesFit) {
-            throw new IllegalArgumentException(
-                    "%s and %s are not x and y of a weight with codes %s, absmax %s and blocks of %d"
-                            .formatted(x, y, codes, scales.absmax(), blockSize));
-        }
-    }
-
-    private static boolean isOf(Tensor tensor, DType dtype, long count) {
-        return tensor.dtype() == dtype && tensor.count() == count;
     }
 
     /** Levels, what decodes an absmax, and x in the order of the weights, zeros behind each row. */
@@ -209,7 +181,7 @@ record Avx512FourBitProduct(Workers workers) implements FourBitProduct {
         a.mov(GROUPS_LEFT, shape.in / GROUP);
         int group = a.here();
         a.vmovdqu32(CODES, new Memory(NEXT_CODES, 0));
-        a.prefetchnta(new Memory(NEXT_CODES, Avx512Lines.AHEAD));
+        a.prefetchnta(new Memory(NEXT_CODES, MachineLines.AHEAD));
         scale(a, shape, 0);
         scale(a, shape, 1);
         addProducts(a, shape);

@@ -9,7 +9,10 @@ import org.qlora4j.tensor.Tensor;
  * result does not depend on the other rows, to the bit.
  */
 public sealed interface EightBitProduct
-        permits ReferenceEightBitProduct, VectorEightBitProduct, Avx512EightBitProduct {
+        permits ReferenceEightBitProduct,
+                VectorEightBitProduct,
+                Avx2EightBitProduct,
+                Avx512EightBitProduct {
     /** Weights of a line that share a scale. */
     int BLOCK = 32;
 

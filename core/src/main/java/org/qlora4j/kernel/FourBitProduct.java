@@ -12,6 +12,7 @@ public sealed interface FourBitProduct
         permits ReferenceFourBitProduct,
                 VectorFourBitProduct,
                 PairFourBitProduct,
+                Avx2FourBitProduct,
                 Avx512FourBitProduct {
     /** Rows beyond which decoding the weight for one large matrix product is faster. */
     int MOST_ROWS = 16;

@@ -16,11 +16,11 @@ import org.slf4j.LoggerFactory;
 /**
  * Device and kernels of this process, chosen once at start: where all tensors lie, and the fastest
  * set of kernels that the device, the machine and the JVM's flags allow, or the one named by the
- * system property {@code qlora.kernels} (reference, vector, avx512, cuda).
+ * system property {@code qlora.kernels} (reference, vector, avx2, avx512, cuda).
  *
  * @param device where all tensors are made
- * @param name the set: reference, vector, avx512 (vector, with machine code where the Vector API
- *     falls short) or cuda
+ * @param name the set: reference, vector, avx2 or avx512 (vector, with machine code where the
+ *     Vector API falls short) or cuda
  * @param reason why it was chosen, for {@code qlora doctor}
  * @param fourBit 4-bit blocks
  * @param fourBitProduct few rows times a 4-bit weight
@@ -147,7 +147,7 @@ public record Kernels(
      * The set of that name, to be compared or timed beside another; what this process computes with
      * stays {@link #current}.
      *
-     * @param wanted auto, reference, vector, avx512 or cuda
+     * @param wanted auto, reference, vector, avx2, avx512 or cuda
      * @throws ConfigException if there is no such set, or not for this device
      * @throws DeviceException if it cannot run here: what is missing
      */
@@ -163,6 +163,10 @@ public record Kernels(
                 requireVectors(device, wanted);
                 yield avx512("asked for by qlora.kernels");
             }
+            case "avx2" -> {
+                requireVectors(device, wanted);
+                yield avx2("asked for by qlora.kernels");
+            }
             case "cuda" -> {
                 if (!device.cuda()) {
                     throw new ConfigException(
@@ -172,7 +176,7 @@ public record Kernels(
             }
             default ->
                     throw ConfigException.of(
-                            "qlora.kernels must be auto, reference, vector, avx512 or cuda, got %s",
+                            "qlora.kernels must be auto, reference, vector, avx2, avx512 or cuda, got %s",
                             wanted);
         };
     }
@@ -203,11 +207,14 @@ public record Kernels(
                     NARROWEST);
             return reference(Device.CPU, reason + "; the vector kernels need " + NARROWEST);
         }
-        if (!VectorWidth.machineHas(512)) {
-            return vector(reason);
-        }
         try {
-            return avx512(reason + ", x86-64 Linux");
+            if (VectorWidth.machineHas(512)) {
+                return avx512(reason + ", x86-64 Linux");
+            }
+            if (VectorWidth.machineHas(256)) {
+                return avx2(reason + ", x86-64 Linux");
+            }
+            return vector(reason);
         } catch (DeviceException e) {
             LOG.info("kernels vector: {}", e.getMessage());
             return vector(reason + "; " + e.getMessage());
@@ -227,16 +234,25 @@ public record Kernels(
             throw DeviceException.of(
                     "qlora.kernels=%s: start the JVM with %s", wanted, VECTOR_FLAG);
         }
-        boolean machineCode = wanted.equals("avx512");
-        int needed = machineCode ? 16 : NARROWEST;
-        if (machineCode ? !VectorWidth.machineHas(512) : VectorWidth.floats() < needed) {
+        if (!wanted.equals("vector")) {
+            MachineCode.probe();
+        }
+        int needed =
+                switch (wanted) {
+                    case "avx512" -> 16;
+                    case "avx2" -> 8;
+                    default -> NARROWEST;
+                };
+        int floats = VectorWidth.floats();
+        boolean enough =
+                wanted.equals("vector")
+                        ? floats >= needed
+                        : VectorWidth.machineHas(needed * Float.SIZE);
+        if (!enough) {
             throw DeviceException.of(
                     "qlora.kernels=%s: this CPU and JVM offer vectors of %d floats, %d are needed; use"
                             + " qlora.kernels=%s",
-                    wanted,
-                    VectorWidth.floats(),
-                    needed,
-                    VectorWidth.floats() < NARROWEST ? "reference" : "vector");
+                    wanted, floats, needed, floats < NARROWEST ? "reference" : "vector");
         }
     }
 
@@ -275,6 +291,17 @@ public record Kernels(
                 workers,
                 new Avx512FourBitProduct(workers),
                 new Avx512EightBitProduct(workers));
+    }
+
+    private static Kernels avx2(String reason) {
+        MachineCode.probe();
+        Workers workers = new Workers(Engine.threads());
+        return vector(
+                "avx2",
+                reason,
+                workers,
+                new Avx2FourBitProduct(workers),
+                new Avx2EightBitProduct(workers));
     }
 
     private static Kernels vector(

@@ -39,10 +39,10 @@ final class MachineCode {
     static void probe() {
         if (!fitsSystem()) {
             throw DeviceException.of(
-                    "the avx512 kernels are for x86-64 Linux, not %s on %s; use qlora.kernels=vector",
+                    "kernels in machine code are for x86-64 Linux, not %s on %s; use qlora.kernels=vector",
                     System.getProperty("os.name"), System.getProperty("os.arch"));
         }
-        var nothing = new Avx512Assembler();
+        var nothing = new Avx2Assembler();
         nothing.ret();
         try {
             load(nothing.code(), FunctionDescriptor.ofVoid()).invokeExact();

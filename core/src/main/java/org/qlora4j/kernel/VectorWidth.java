@@ -4,6 +4,7 @@ import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.IntVector;
 import jdk.incubator.vector.ShortVector;
 import jdk.incubator.vector.VectorSpecies;
+import org.qlora4j.tensor.CpuFeatures;
 
 /**
  * The vectors that the row kernels are written for: of 512, 256 or 128 bits, as wide as this CPU
@@ -59,9 +60,14 @@ final class VectorWidth {
         return PREFERRED / Float.SIZE;
     }
 
-    /** Whether the kernels' vectors are of that many bits, and machine code may use such too. */
+    /**
+     * Whether the kernels' vectors are of that many bits, and machine code may use such too.
+     *
+     * @param bits 512 for AVX-512, 256 for AVX2
+     */
     static boolean machineHas(int bits) {
-        return MACHINE >= bits && BITS == bits;
+        CpuFeatures cpu = CpuFeatures.current();
+        return MACHINE >= bits && BITS == bits && (bits == WIDEST ? cpu.avx512() : cpu.avx2());
     }
 
     private static int preferred() {

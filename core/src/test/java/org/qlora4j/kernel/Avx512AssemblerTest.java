@@ -2,7 +2,7 @@ package org.qlora4j.kernel;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.junit.jupiter.params.provider.Arguments.argumentSet;
-import static org.qlora4j.kernel.Avx512Assembler.Register.*;
+import static org.qlora4j.kernel.X86Instructions.Register.*;
 
 import java.io.IOException;
 import java.io.InputStream;
@@ -16,9 +16,9 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.MethodSource;
-import org.qlora4j.kernel.Avx512Assembler.Memory;
+import org.qlora4j.kernel.X86Instructions.Memory;
 
-/** Beside the GNU assembler, whose code make_avx512_reference.py wrote to avx512.txt. */
+/** Beside the GNU assembler, whose code make_assembler_reference.py wrote to avx512.txt. */
 class Avx512AssemblerTest {
     private static final Map<String, String> GNU = read();
 

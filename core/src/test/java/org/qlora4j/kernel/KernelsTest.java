@@ -28,8 +28,11 @@ class KernelsTest {
     @Test
     void auto_takesTheFastestThatRun() {
         Kernels kernels = Kernels.choose(Device.CPU, "auto");
-        boolean avx512 = VectorWidth.machineHas(512) && MachineCode.fitsSystem();
-        assertThat(kernels.name()).isEqualTo(avx512 ? "avx512" : "vector");
+        String machine =
+                VectorWidth.machineHas(512)
+                        ? "avx512"
+                        : VectorWidth.machineHas(256) ? "avx2" : "vector";
+        assertThat(kernels.name()).isEqualTo(MachineCode.fitsSystem() ? machine : "vector");
         assertThat(kernels.reason()).contains("vectors of " + VectorWidth.floats() + " floats");
     }
 
@@ -47,11 +50,25 @@ class KernelsTest {
     }
 
     @Test
+    void avx2_isForcedOrAnErrorThatSaysWhatIsNeeded() {
+        if (VectorWidth.machineHas(256) && MachineCode.fitsSystem()) {
+            Kernels kernels = Kernels.choose(Device.CPU, "avx2");
+            assertThat(kernels.name()).isEqualTo("avx2");
+            assertThat(kernels.fourBitProduct()).isInstanceOf(Avx2FourBitProduct.class);
+            assertThat(kernels.eightBitProduct()).isInstanceOf(Avx2EightBitProduct.class);
+        } else {
+            assertThatThrownBy(() -> Kernels.choose(Device.CPU, "avx2"))
+                    .isInstanceOf(DeviceException.class)
+                    .hasMessageContaining("use");
+        }
+    }
+
+    @Test
     void unknownName_isAUserError() {
         assertThatThrownBy(() -> Kernels.choose(Device.CPU, "cuda9"))
                 .isInstanceOf(ConfigException.class)
                 .hasMessage(
-                        "qlora.kernels must be auto, reference, vector, avx512 or cuda, got cuda9");
+                        "qlora.kernels must be auto, reference, vector, avx2, avx512 or cuda, got cuda9");
     }
 
     @Test

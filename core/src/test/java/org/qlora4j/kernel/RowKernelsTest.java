@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Random;
@@ -263,24 +264,31 @@ class RowKernelsTest {
         "BF16, 1, 576, 576, 64, true",
         "F32, 3, 70, 1536, 64, false",
         "BF16, 16, 33, 128, 128, true",
-        "F32, 2, 300, 512, 256, true"
+        "F32, 2, 300, 512, 256, true",
+        "F32, 7, 99, 192, 64, true",
+        "BF16, 4, 301, 1536, 128, true",
+        "F32, 1, 70, 1024, 1024, false"
     })
-    void fourBitProduct_vectorEqualsReferenceAndRowsDoNotMix(
+    void fourBitProduct_twinsEqualReferenceAndRowsDoNotMix(
             DType dtype, int rows, int out, int in, int blockSize, boolean nested) {
         try (TensorScope scope = TensorScope.open()) {
-            FourBitProduct vector = Kernels.vectorFourBitProduct(workers);
             FourBitWeight w = FourBitWeight.of(out, in, blockSize, nested);
             Tensor x = Samples.normal(DType.F32, 8, rows, in).to(dtype);
             Tensor expected = Tensors.empty(dtype, rows, out);
-            Tensor actual = Tensors.full(Double.NaN, dtype, rows, out);
-            assertThat(vector.takes(dtype, rows, in, blockSize)).isTrue();
             w.multiply(new ReferenceFourBitProduct(), x, expected);
-            w.multiply(vector, x, actual);
-            Close.assertClose("product", actual, expected, dtype == DType.BF16 ? 0x1p-8 : 2e-6, 0);
+            for (FourBitProduct kernel : products()) {
+                String name = kernel.getClass().getSimpleName();
+                Tensor actual = Tensors.full(Double.NaN, dtype, rows, out);
+                assertThat(kernel.takes(dtype, rows, in, blockSize)).as(name).isTrue();
+                w.multiply(kernel, x, actual);
+                Close.assertClose(name, actual, expected, dtype == DType.BF16 ? 0x1p-8 : 2e-6, 0);
 
-            Tensor alone = Tensors.empty(dtype, 1, out);
-            w.multiply(vector, x.narrow(0, rows - 1, 1), alone);
-            assertThat(alone.toFloats()).isEqualTo(actual.narrow(0, rows - 1, 1).toFloats());
+                Tensor alone = Tensors.empty(dtype, 1, out);
+                w.multiply(kernel, x.narrow(0, rows - 1, 1), alone);
+                assertThat(alone.toFloats())
+                        .as(name)
+                        .isEqualTo(actual.narrow(0, rows - 1, 1).toFloats());
+            }
         }
     }
 
@@ -335,20 +343,32 @@ class RowKernelsTest {
         }
     }
 
+    private static boolean runsAvx2() {
+        return VectorWidth.machineHas(256) && MachineCode.fitsSystem();
+    }
+
     private static boolean runsAvx512() {
         return VectorWidth.machineHas(512) && MachineCode.fitsSystem();
     }
 
+    /** All that run on this machine. */
     private List<FourBitProduct> products() {
-        FourBitProduct vector = Kernels.vectorFourBitProduct(workers);
-        return runsAvx512() ? List.of(vector, new Avx512FourBitProduct(workers)) : List.of(vector);
+        var all = new ArrayList<FourBitProduct>();
+        all.add(Kernels.vectorFourBitProduct(workers));
+        if (runsAvx512()) {
+            all.add(new Avx512FourBitProduct(workers));
+        }
+        if (runsAvx2()) {
+            all.add(new Avx2FourBitProduct(workers));
+        }
+        return all;
     }
 
     @Test
     void fourBitProduct_ofMachineCodeRefusesWhatDoesNotFit() {
-        assumeTrue(runsAvx512(), "machine code is for AVX-512 on x86-64 Linux");
+        assumeTrue(runsAvx512() || runsAvx2(), "machine code is for AVX2 on x86-64 Linux");
         try (TensorScope scope = TensorScope.open()) {
-            FourBitProduct machine = new Avx512FourBitProduct(workers);
+            FourBitProduct machine = products().getLast();
             CodeTable table = new CodeTable(LEVELS, thresholds(), POSITIONS);
             Tensor codes = Tensors.empty(DType.U8, 3 * 128 / 2);
             BlockScales scales = BlockScales.plain(Tensors.empty(DType.F32, 6));
@@ -486,14 +506,18 @@ class RowKernelsTest {
     @MethodSource("eightBitCases")
     void eightBitProduct_ofMachineCodeHasTheBitsOfTheVectorApi(
             DType dtype, int rows, int out, int in) {
-        assumeTrue(runsAvx512(), "machine code is for AVX-512 on x86-64 Linux");
+        assumeTrue(runsAvx512() || runsAvx2(), "machine code is for AVX2 on x86-64 Linux");
         try (TensorScope scope = TensorScope.open()) {
             EightBitWeight w = EightBitWeight.of(out, in);
             Tensor x = Samples.normal(DType.F32, 9, rows, in).to(dtype);
             Tensor expected = Tensors.empty(DType.F32, rows, out);
             Tensor actual = Tensors.full(Double.NaN, DType.F32, rows, out);
             w.multiply(new VectorEightBitProduct(workers), x, expected);
-            w.multiply(new Avx512EightBitProduct(workers), x, actual);
+            EightBitProduct machine =
+                    runsAvx512()
+                            ? new Avx512EightBitProduct(workers)
+                            : new Avx2EightBitProduct(workers);
+            w.multiply(machine, x, actual);
             assertThat(actual.toFloats()).isEqualTo(expected.toFloats());
         }
     }

@@ -1,16 +1,18 @@
 #!/usr/bin/env python3
-"""Machine code of single instructions by the GNU assembler, for Avx512AssemblerTest.
+"""Machine code of single instructions by the GNU assembler, for Avx512AssemblerTest and Avx2AssemblerTest.
 
-    python3 make_avx512_reference.py > ../resources/org/qlora4j/kernel/avx512.txt
+    python3 make_assembler_reference.py avx512 > ../resources/org/qlora4j/kernel/avx512.txt
+    python3 make_assembler_reference.py avx2 > ../resources/org/qlora4j/kernel/avx2.txt
 
 A line is the bytes in hex, a tab and the instruction. Needs `as` and `objcopy` of GNU binutils; no random numbers. {evex} asks for that prefix
 where a shorter one would do.
 """
 import os
 import subprocess
+import sys
 import tempfile
 
-INSTRUCTIONS = """
+AVX512 = """
 vmovdqu32 zmm16, [rdi]
 vmovdqu32 zmm3, [r8+64]
 vmovdqu ymm2, [rdi]
@@ -88,6 +90,65 @@ ret
 """
 
 
+AVX2 = """
+vmovups ymm0, [rsi]
+vmovups ymm3, [rsi+96]
+vmovups ymm9, [rdi]
+vmovups ymm14, [r9+rbx*8-64]
+vmovups ymm4, [rbp]
+vpmovsxbd ymm1, qword ptr [rdi]
+vpmovsxbd ymm12, qword ptr [r9+40]
+vcvtdq2ps ymm1, ymm1
+vcvtdq2ps ymm14, ymm13
+vpxor ymm13, ymm13, ymm13
+vpxor ymm2, ymm14, ymm5
+vpand ymm7, ymm9, [rsi+128]
+vpand ymm12, ymm3, [r8]
+vpsrlw ymm9, ymm9, 4
+vpsrlw ymm2, ymm12, 11
+vpshufb ymm4, ymm0, ymm7
+vpshufb ymm13, ymm11, ymm10
+vpunpcklbw ymm8, ymm4, ymm5
+vpunpcklbw ymm3, ymm12, ymm14
+vpunpckhbw ymm4, ymm4, ymm5
+vpunpckhbw ymm10, ymm2, ymm15
+vpunpcklwd ymm7, ymm8, ymm5
+vpunpcklwd ymm1, ymm9, ymm11
+vpunpckhwd ymm8, ymm8, ymm5
+vpunpckhwd ymm15, ymm3, ymm12
+vaddps ymm4, ymm4, ymm5
+vaddps ymm11, ymm1, ymm14
+vaddps ymm4, ymm4, [rsi+160]
+vaddps ymm9, ymm12, [r10]
+vmulps ymm4, ymm4, ymm5
+vmulps ymm9, ymm10, ymm13
+vmulps ymm10, ymm7, [rax]
+vmulps ymm12, ymm8, [r10+4608]
+vfmadd231ps ymm13, ymm10, ymm4
+vfmadd231ps ymm2, ymm9, ymm12
+vfmadd231ps ymm10, ymm8, [rax+224]
+vfmadd231ps ymm6, ymm1, [r9+rbx*8-64]
+vbroadcastss ymm4, dword ptr [rsi+rbp*4+224]
+vbroadcastss ymm5, dword ptr [r10+rbx*4]
+vbroadcastss ymm4, dword ptr [r12+rbx*4]
+vbroadcastss ymm12, dword ptr [rsi+r11*2+3]
+vextractf128 xmm10, ymm13, 1
+vextractf128 xmm2, ymm5, 1
+vaddps xmm13, xmm13, xmm10
+vaddps xmm2, xmm5, xmm6
+vpermilps xmm10, xmm13, 0x4e
+vpermilps xmm3, xmm2, 0xb1
+vmovss dword ptr [r8], xmm13
+vmovss dword ptr [rcx+8], xmm2
+vmovss dword ptr [rbp-516], xmm11
+vzeroupper
+mov rdi, r9
+mov r12, [rsi+192]
+prefetchnta [rdi+4096]
+ret
+"""
+
+
 def code(instruction):
     with tempfile.TemporaryDirectory() as folder:
         object_file, raw = os.path.join(folder, "a.o"), os.path.join(folder, "a.bin")
@@ -99,6 +160,6 @@ def code(instruction):
 
 
 version = subprocess.run(["as", "--version"], capture_output=True, text=True, check=True).stdout.splitlines()[0]
-print("#", version, "by make_avx512_reference.py")
-for line in INSTRUCTIONS.strip().splitlines():
+print("#", version, "by make_assembler_reference.py")
+for line in {"avx512": AVX512, "avx2": AVX2}[sys.argv[1]].strip().splitlines():
     print(code(line), line, sep="\t")

@@ -1,0 +1,198 @@
+package org.qlora4j.kernel;
+
+import java.io.ByteArrayOutputStream;
+
+/**
+ * Writes the machine code of {@link Avx2FourBitProduct} and {@link Avx2EightBitProduct}. Vectors
+ * are {@code ymm} registers 0 … 15, of 8 floats, and their lower halves {@code xmm}.
+ */
+final class Avx2Assembler implements X86Instructions {
+    /** The opcode maps and the prefixes that a VEX prefix stands for. */
+    private static final int MAP_0F = 1;
+
+    private static final int MAP_0F38 = 2;
+    private static final int MAP_0F3A = 3;
+    private static final int NO_PREFIX = 0;
+    private static final int PREFIX_66 = 1;
+    private static final int PREFIX_F3 = 2;
+    private static final int XMM = 0;
+    private static final int YMM = 1;
+
+    private final ByteArrayOutputStream code = new ByteArrayOutputStream();
+
+    byte[] code() {
+        return code.toByteArray();
+    }
+
+    @Override
+    public void write(int b) {
+        code.write(b);
+    }
+
+    @Override
+    public int here() {
+        return code.size();
+    }
+
+    // ---- vectors
+
+    void vmovups(int to, Memory from) {
+        memory(MAP_0F, NO_PREFIX, YMM, 0x10, to, 0, from);
+    }
+
+    /** 8 bytes with signs to 32-bit lanes. */
+    void vpmovsxbd(int to, Memory from) {
+        memory(MAP_0F38, PREFIX_66, YMM, 0x21, to, 0, from);
+    }
+
+    /** Whole numbers to floats. */
+    void vcvtdq2ps(int to, int from) {
+        registers(MAP_0F, NO_PREFIX, YMM, 0x5B, to, 0, from);
+    }
+
+    /** Zeros to that many registers, from {@code first} on. */
+    void clear(int first, int count) {
+        for (int to = first; to < first + count; to++) {
+            vpxor(to, to, to);
+        }
+    }
+
+    void vpxor(int to, int a, int b) {
+        registers(MAP_0F, PREFIX_66, YMM, 0xEF, to, a, b);
+    }
+
+    void vpand(int to, int a, Memory b) {
+        memory(MAP_0F, PREFIX_66, YMM, 0xDB, to, a, b);
+    }
+
+    /** Each 16-bit lane shifted right, zeros moved in. */
+    void vpsrlw(int to, int from, int bits) {
+        registers(MAP_0F, PREFIX_66, YMM, 0x71, 2, to, from);
+        write(bits);
+    }
+
+    /** In each half, byte i of {@code to} is the byte of {@code table} that index i names. */
+    void vpshufb(int to, int table, int indices) {
+        registers(MAP_0F38, PREFIX_66, YMM, 0x00, to, table, indices);
+    }
+
+    /** In each half, the lower 8 bytes of a and b in turns. */
+    void vpunpcklbw(int to, int a, int b) {
+        registers(MAP_0F, PREFIX_66, YMM, 0x60, to, a, b);
+    }
+
+    /** In each half, the upper 8 bytes of a and b in turns. */
+    void vpunpckhbw(int to, int a, int b) {
+        registers(MAP_0F, PREFIX_66, YMM, 0x68, to, a, b);
+    }
+
+    /** In each half, the lower four 16-bit lanes of a and b in turns. */
+    void vpunpcklwd(int to, int a, int b) {
+        registers(MAP_0F, PREFIX_66, YMM, 0x61, to, a, b);
+    }
+
+    /** In each half, the upper four 16-bit lanes of a and b in turns. */
+    void vpunpckhwd(int to, int a, int b) {
+        registers(MAP_0F, PREFIX_66, YMM, 0x69, to, a, b);
+    }
+
+    void vaddps(int to, int a, int b) {
+        registers(MAP_0F, NO_PREFIX, YMM, 0x58, to, a, b);
+    }
+
+    void vaddps(int to, int a, Memory b) {
+        memory(MAP_0F, NO_PREFIX, YMM, 0x58, to, a, b);
+    }
+
+    void vmulps(int to, int a, int b) {
+        registers(MAP_0F, NO_PREFIX, YMM, 0x59, to, a, b);
+    }
+
+    void vmulps(int to, int a, Memory b) {
+        memory(MAP_0F, NO_PREFIX, YMM, 0x59, to, a, b);
+    }
+
+    /** {@code to += a * b}, rounded once. */
+    void vfmadd231ps(int to, int a, int b) {
+        registers(MAP_0F38, PREFIX_66, YMM, 0xB8, to, a, b);
+    }
+
+    void vfmadd231ps(int to, int a, Memory b) {
+        memory(MAP_0F38, PREFIX_66, YMM, 0xB8, to, a, b);
+    }
+
+    /** One float to all lanes. */
+    void vbroadcastss(int to, Memory from) {
+        memory(MAP_0F38, PREFIX_66, YMM, 0x18, to, 0, from);
+    }
+
+    /** The upper half of a vector. */
+    void vextractf128(int to, int from) {
+        registers(MAP_0F3A, PREFIX_66, YMM, 0x19, from, 0, to);
+        write(1);
+    }
+
+    /** Of lower halves. */
+    void vaddpsOfHalves(int to, int a, int b) {
+        registers(MAP_0F, NO_PREFIX, XMM, 0x58, to, a, b);
+    }
+
+    /** Moves floats within a lower half. */
+    void vpermilpsOfHalf(int to, int from, int order) {
+        registers(MAP_0F3A, PREFIX_66, XMM, 0x04, to, 0, from);
+        write(order);
+    }
+
+    /** Stores the lowest lane. */
+    void vmovss(Memory to, int from) {
+        memory(MAP_0F, PREFIX_F3, XMM, 0x11, from, 0, to);
+    }
+
+    /**
+     * Stores the sum of the lanes of each of {@code count} registers, one behind the other, and
+     * moves {@code to} behind them. Lanes are added in the order of {@link FloatRows#sum}.
+     *
+     * @param other written over
+     */
+    void appendSums(Register to, int sums, int other, int count) {
+        for (int sum = sums; sum < sums + count; sum++) {
+            vextractf128(other, sum);
+            vaddpsOfHalves(sum, sum, other);
+            vpermilpsOfHalf(other, sum, 0b01_00_11_10);
+            vaddpsOfHalves(sum, sum, other);
+            vpermilpsOfHalf(other, sum, 0b10_11_00_01);
+            vaddpsOfHalves(sum, sum, other);
+            vmovss(new Memory(to, (sum - sums) * Float.BYTES), sum);
+        }
+        add(to, count * Float.BYTES);
+    }
+
+    /** Before code that knows nothing of wide vectors goes on. */
+    void vzeroupper() {
+        bytes(0xC5, 0xF8, 0x77);
+    }
+
+    // ---- encoding
+
+    private void registers(int map, int prefix, int length, int opcode, int reg, int vvvv, int rm) {
+        vex(map, prefix, length, reg, vvvv, 0, rm >> 3);
+        bytes(opcode, 0xC0 | (reg & 7) << 3 | rm & 7);
+    }
+
+    private void memory(int map, int prefix, int length, int opcode, int reg, int vvvv, Memory m) {
+        int x = m.index() == null ? 0 : m.index().ordinal() >> 3;
+        vex(map, prefix, length, reg, vvvv, x, m.base().ordinal() >> 3);
+        memory(opcode, reg, m, 1);
+    }
+
+    /** Two bytes before the opcode, or three; the upper bits of register numbers stand inverted. */
+    private void vex(int map, int prefix, int length, int reg, int vvvv, int x, int b) {
+        int r = ~(reg >> 3) << 7 & 0x80;
+        int last = ~vvvv << 3 & 0x78 | length << 2 | prefix;
+        if (map == MAP_0F && x == 0 && b == 0) {
+            bytes(0xC5, r | last);
+        } else {
+            bytes(0xC4, r | ~x << 6 & 0x40 | ~b << 5 & 0x20 | map, last);
+        }
+    }
+}

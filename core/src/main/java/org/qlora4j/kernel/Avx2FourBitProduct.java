@@ -1,0 +1,298 @@
+package org.qlora4j.kernel;
+
+import static java.lang.foreign.ValueLayout.ADDRESS;
+import static java.lang.foreign.ValueLayout.JAVA_BYTE;
+import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
+import static java.lang.foreign.ValueLayout.JAVA_LONG;
+import static org.qlora4j.kernel.VectorFourBitProduct.TASK;
+import static org.qlora4j.kernel.X86Instructions.Register.R10;
+import static org.qlora4j.kernel.X86Instructions.Register.R11;
+import static org.qlora4j.kernel.X86Instructions.Register.R12;
+import static org.qlora4j.kernel.X86Instructions.Register.R8;
+import static org.qlora4j.kernel.X86Instructions.Register.R9;
+import static org.qlora4j.kernel.X86Instructions.Register.RAX;
+import static org.qlora4j.kernel.X86Instructions.Register.RBP;
+import static org.qlora4j.kernel.X86Instructions.Register.RBX;
+import static org.qlora4j.kernel.X86Instructions.Register.RCX;
+import static org.qlora4j.kernel.X86Instructions.Register.RDI;
+import static org.qlora4j.kernel.X86Instructions.Register.RDX;
+import static org.qlora4j.kernel.X86Instructions.Register.RSI;
+
+import java.lang.foreign.FunctionDescriptor;
+import java.lang.foreign.MemorySegment;
+import java.lang.invoke.MethodHandle;
+import java.util.Map;
+import java.util.concurrent.ConcurrentHashMap;
+import org.qlora4j.kernel.X86Instructions.Memory;
+import org.qlora4j.kernel.X86Instructions.Register;
+import org.qlora4j.tensor.DType;
+import org.qlora4j.tensor.Tensor;
+
+/**
+ * {@link FourBitProduct} in machine code for AVX2, on Linux. Shuffles of bytes look up 32 codes at
+ * once in tables of 16 bytes: the first bytes of the levels, their second, third and fourth;
+ * unpacking joins the four to floats. A scale is applied once to the sum of 64 products. A weight
+ * is looked up once for up to three rows of x.
+ */
+record Avx2FourBitProduct(Workers workers) implements FourBitProduct {
+    /** Codes, constants, x, first part, sums, lines. */
+    private static final FunctionDescriptor LINES =
+            FunctionDescriptor.ofVoid(
+                    JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, ADDRESS, JAVA_LONG);
+
+    private static final Map<Shape, MethodHandle> CODE = new ConcurrentHashMap<>();
+
+    /** Weights of one load, 32 bytes, which have one scale. */
+    private static final int GROUP = VectorFourBitProduct.HALF;
+
+    private static final int[] ORDER = order();
+
+    /** Most rows of x at once, so that what belongs to each stays in registers. */
+    private static final int ROWS = 3;
+
+    /** Where things lie in the memory that {@link #constants} fills: each 32 bytes first. */
+    private static final int PLANES_AT = 0;
+
+    private static final int PLANES = Float.BYTES;
+    private static final int VECTOR = 32;
+    private static final int LOW_HALVES_AT = PLANES_AT + PLANES * VECTOR;
+    private static final int OFFSET_AT = LOW_HALVES_AT + VECTOR;
+    private static final int ABSMAX_AT = OFFSET_AT + VECTOR;
+    private static final int NESTED_AT = ABSMAX_AT + Long.BYTES;
+    private static final int MAP_AT = ABSMAX_AT + VECTOR;
+    private static final int X_AT = MAP_AT + MachineLines.MAP_LENGTH * Float.BYTES;
+
+    /**
+     * What the code depends on.
+     *
+     * @param in input features, a multiple of 64
+     * @param rows of x, 1 to 3
+     * @param nested whether an absmax is a code itself
+     * @param blockShift blocks are of 64 weights, shifted left by this
+     */
+    record Shape(int in, int rows, boolean nested, int blockShift) {}
+
+    @Override
+    public boolean takes(DType dtype, long rows, long in, int blockSize) {
+        return VectorFourBitProduct.fits(dtype, rows, in, blockSize)
+                && Integer.bitCount(blockSize) == 1;
+    }
+
+    @Override
+    public void multiply(
+            Tensor x, Tensor codes, BlockScales scales, CodeTable table, int blockSize, Tensor y) {
+        int in = Math.toIntExact(x.size(-1));
+        int out = Math.toIntExact(y.size(-1));
+        int rows = Math.toIntExact(x.count() / in);
+        MachineLines.requireFit(
+                x, codes, scales, blockSize, y, takes(x.dtype(), rows, in, blockSize));
+        int blockShift = Integer.numberOfTrailingZeros(blockSize / GROUP);
+        boolean nested = scales.nestedAbsmax() != null;
+        MemorySegment constants = constants(x, rows, in, scales, table);
+        long packed = codes.segment().address();
+        MachineLines.run(
+                workers,
+                FloatRows.of(y),
+                rows,
+                out,
+                TASK / in,
+                ROWS,
+                (row, count, line, lines, sums) -> {
+                    code(new Shape(in, count, nested, blockShift))
+                            .invokeExact(
+                                    packed + (long) line * in / 2,
+                                    constants.address(),
+                                    constants.address() + X_AT + (long) row * in * Float.BYTES,
+                                    (long) line * (in / GROUP),
+                                    sums,
+                                    lines);
+                });
+    }
+
+    /** Levels as bytes, what decodes an absmax, and x in the order of the weights. */
+    private static MemorySegment constants(
+            Tensor x, int rows, int in, BlockScales scales, CodeTable table) {
+        MemorySegment room = NativeScratch.of(X_AT + (long) rows * in * Float.BYTES);
+        for (int i = 0; i < VECTOR; i++) { // both halves of a vector have the table
+            int level = Float.floatToRawIntBits(table.levels()[i % 16]);
+            for (int plane = 0; plane < PLANES; plane++) {
+                room.set(JAVA_BYTE, PLANES_AT + plane * VECTOR + i, (byte) (level >> 8 * plane));
+            }
+            room.set(JAVA_BYTE, LOW_HALVES_AT + i, (byte) 15);
+        }
+        for (int i = 0; i < 8; i++) {
+            room.setAtIndex(JAVA_FLOAT, OFFSET_AT / Float.BYTES + i, scales.offset());
+        }
+        Tensor nested = scales.nestedAbsmax();
+        room.set(JAVA_LONG, ABSMAX_AT, scales.absmax().segment().address());
+        room.set(JAVA_LONG, NESTED_AT, nested == null ? 0 : nested.segment().address());
+        MemorySegment.copy(scales.map(), 0, room, JAVA_FLOAT, MAP_AT, scales.map().length);
+        layOut(FloatRows.of(x), rows, in, room.asSlice(X_AT));
+        return room;
+    }
+
+    /**
+     * Which element of x stands beside which weight of a group. Byte j of a load holds elements 2j
+     * in its high and 2j + 1 in its low half. The low halves come first, four vectors of them:
+     * vector v has the bytes 4v to 4v + 3 of the lower half of the load, and then those of the
+     * upper.
+     */
+    private static int[] order() {
+        int[] order = new int[GROUP];
+        for (int i = 0; i < GROUP; i++) {
+            int vector = i % 32 / 8;
+            int b = 4 * vector + i % 4 + (i % 8 < 4 ? 0 : 16);
+            order[i] = 2 * b + (i < 32 ? 1 : 0);
+        }
+        return order;
+    }
+
+    /** x in the order of the weights. */
+    private static void layOut(FloatRows x, int rows, int in, MemorySegment room) {
+        float[] plain = FloatRows.scratch(in);
+        float[] laid = new float[in];
+        for (int row = 0; row < rows; row++) {
+            x.copyRow((long) row * in, in, plain);
+            for (int group = 0; group < in; group += GROUP) {
+                for (int i = 0; i < GROUP; i++) {
+                    laid[group + i] = plain[group + ORDER[i]];
+                }
+            }
+            MemorySegment.copy(laid, 0, room, JAVA_FLOAT, (long) row * in * Float.BYTES, in);
+        }
+    }
+
+    private static MethodHandle code(Shape shape) {
+        return CODE.computeIfAbsent(shape, s -> MachineCode.load(assemble(s), LINES));
+    }
+
+    // ---- the code
+
+    // vectors: four tables of bytes, what is looked up in them, the codes
+    private static final int PLANE = 0;
+    private static final int BYTES = PLANES;
+    private static final int JOINED = BYTES + PLANES;
+    private static final int CODES = JOINED + 1;
+
+    /** Of each row of x, two: products of a group, and the sum of its line. */
+    private static final int PART = CODES + 1;
+
+    private static final int SUM = PART + ROWS;
+
+    // where nothing is looked up just then
+    private static final int SCALE = BYTES;
+    private static final int NESTED = BYTES + 1;
+
+    // arguments, as the calling convention hands them over
+    private static final Register NEXT_CODES = RDI;
+    private static final Register CONSTANT = RSI;
+    private static final Register X_OF_LINE = RDX;
+    private static final Register NEXT_GROUP = RCX;
+    private static final Register SUMS = R8;
+    private static final Register LINES_LEFT = R9;
+
+    private static final Register NESTED_ABSMAX = R10;
+    private static final Register GROUPS_LEFT = R11;
+    private static final Register X = RAX;
+
+    // whose values the caller wants back
+    private static final Register BLOCK = RBX;
+    private static final Register CODE_OF_ABSMAX = RBP;
+    private static final Register ABSMAX = R12;
+
+    /** Sums of neighbouring lines of W, each of all rows of x. */
+    static byte[] assemble(Shape shape) {
+        var a = new Avx2Assembler();
+        a.push(BLOCK);
+        a.push(CODE_OF_ABSMAX);
+        a.push(ABSMAX);
+        for (int plane = 0; plane < PLANES; plane++) {
+            a.vmovups(PLANE + plane, new Memory(CONSTANT, PLANES_AT + plane * VECTOR));
+        }
+        a.mov(ABSMAX, new Memory(CONSTANT, ABSMAX_AT));
+        a.mov(NESTED_ABSMAX, new Memory(CONSTANT, NESTED_AT));
+        int line = a.here();
+        a.clear(SUM, shape.rows);
+        a.mov(X, X_OF_LINE);
+        a.mov(GROUPS_LEFT, shape.in / GROUP);
+        int group = a.here();
+        a.vmovups(CODES, new Memory(NEXT_CODES, 0));
+        a.prefetchnta(new Memory(NEXT_CODES, MachineLines.AHEAD));
+        a.vpand(BYTES + PLANES - 1, CODES, new Memory(CONSTANT, LOW_HALVES_AT));
+        addProducts(a, shape, 0);
+        a.vpsrlw(CODES, CODES, 4);
+        a.vpand(BYTES + PLANES - 1, CODES, new Memory(CONSTANT, LOW_HALVES_AT));
+        addProducts(a, shape, GROUP / 2);
+        scale(a, shape);
+        for (int row = 0; row < shape.rows; row++) {
+            a.vfmadd231ps(SUM + row, PART + row, SCALE);
+        }
+        a.add(NEXT_CODES, GROUP / 2);
+        a.add(NEXT_GROUP, 1);
+        a.add(X, GROUP * Float.BYTES);
+        a.dec(GROUPS_LEFT);
+        a.jnz(group);
+        a.appendSums(SUMS, SUM, PART, shape.rows);
+        a.dec(LINES_LEFT);
+        a.jnz(line);
+        a.vzeroupper();
+        a.pop(ABSMAX);
+        a.pop(CODE_OF_ABSMAX);
+        a.pop(BLOCK);
+        a.ret();
+        return a.code();
+    }
+
+    /**
+     * Products of half a group, whose 32 codes lie in the last of the four registers of bytes.
+     *
+     * @param first element of x in the group
+     */
+    private static void addProducts(Avx2Assembler a, Shape shape, int first) {
+        int codes = BYTES + PLANES - 1;
+        for (int plane = 0; plane < PLANES; plane++) { // the last over the codes themselves
+            a.vpshufb(BYTES + plane, PLANE + plane, codes);
+        }
+        a.vpunpcklbw(JOINED, BYTES, BYTES + 1);
+        a.vpunpckhbw(BYTES, BYTES, BYTES + 1);
+        a.vpunpcklbw(BYTES + 1, BYTES + 2, BYTES + 3);
+        a.vpunpckhbw(BYTES + 2, BYTES + 2, BYTES + 3);
+        a.vpunpcklwd(BYTES + 3, JOINED, BYTES + 1);
+        addProduct(a, shape, BYTES + 3, first);
+        a.vpunpckhwd(JOINED, JOINED, BYTES + 1);
+        addProduct(a, shape, JOINED, first + 8);
+        a.vpunpcklwd(BYTES + 3, BYTES, BYTES + 2);
+        addProduct(a, shape, BYTES + 3, first + 16);
+        a.vpunpckhwd(JOINED, BYTES, BYTES + 2);
+        addProduct(a, shape, JOINED, first + 24);
+    }
+
+    private static void addProduct(Avx2Assembler a, Shape shape, int levels, int element) {
+        for (int row = 0; row < shape.rows; row++) {
+            Memory x = new Memory(X, (row * shape.in + element) * Float.BYTES);
+            if (element == 0) {
+                a.vmulps(PART + row, levels, x);
+            } else {
+                a.vfmadd231ps(PART + row, levels, x);
+            }
+        }
+    }
+
+    /** Absmax of a group to all lanes. */
+    private static void scale(Avx2Assembler a, Shape shape) {
+        a.lea(BLOCK, new Memory(NEXT_GROUP, 0));
+        if (shape.blockShift > 0) {
+            a.shr(BLOCK, shape.blockShift);
+        }
+        if (!shape.nested) {
+            a.vbroadcastss(SCALE, new Memory(ABSMAX, BLOCK, Float.BYTES, 0));
+            return;
+        }
+        a.movzx(CODE_OF_ABSMAX, new Memory(ABSMAX, BLOCK, 1, 0));
+        a.vbroadcastss(SCALE, new Memory(CONSTANT, CODE_OF_ABSMAX, Float.BYTES, MAP_AT));
+        a.shr(BLOCK, Integer.numberOfTrailingZeros(BlockScales.NESTED_BLOCK));
+        a.vbroadcastss(NESTED, new Memory(NESTED_ABSMAX, BLOCK, Float.BYTES, 0));
+        a.vmulps(SCALE, SCALE, NESTED);
+        a.vaddps(SCALE, SCALE, new Memory(CONSTANT, OFFSET_AT));
+    }
+}

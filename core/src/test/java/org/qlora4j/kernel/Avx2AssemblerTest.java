@@ -1,0 +1,125 @@
+package org.qlora4j.kernel;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.junit.jupiter.params.provider.Arguments.argumentSet;
+import static org.qlora4j.kernel.X86Instructions.Register.*;
+
+import java.io.IOException;
+import java.io.InputStream;
+import java.nio.charset.StandardCharsets;
+import java.util.HexFormat;
+import java.util.Map;
+import java.util.function.Consumer;
+import java.util.stream.Collectors;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.Arguments;
+import org.junit.jupiter.params.provider.MethodSource;
+import org.qlora4j.kernel.X86Instructions.Memory;
+
+/** Beside the GNU assembler, whose code make_assembler_reference.py wrote to avx2.txt. */
+class Avx2AssemblerTest {
+    private static final Map<String, String> GNU = read();
+
+    private static Map<String, String> read() {
+        try (InputStream in = Avx2AssemblerTest.class.getResourceAsStream("avx2.txt")) {
+            return new String(in.readAllBytes(), StandardCharsets.UTF_8)
+                    .lines()
+                    .filter(line -> !line.startsWith("#"))
+                    .map(line -> line.split("\t"))
+                    .collect(Collectors.toMap(f -> f[1], f -> f[0]));
+        } catch (IOException e) {
+            throw new AssertionError(e);
+        }
+    }
+
+    @ParameterizedTest
+    @MethodSource("instructions")
+    void instruction_isThatOfTheGnuAssembler(String instruction, Consumer<Avx2Assembler> written) {
+        var assembler = new Avx2Assembler();
+        written.accept(assembler);
+        assertThat(HexFormat.of().formatHex(assembler.code())).isEqualTo(GNU.get(instruction));
+    }
+
+    @Test
+    void everyInstructionOfTheFile_isCompared() {
+        assertThat(instructions().map(a -> a.get()[0]))
+                .containsExactlyInAnyOrderElementsOf(GNU.keySet());
+    }
+
+    private static Arguments of(String instruction, Consumer<Avx2Assembler> written) {
+        return argumentSet(instruction, instruction, written);
+    }
+
+    static Stream<Arguments> instructions() {
+        return Stream.of(
+                of("vmovups ymm0, [rsi]", a -> a.vmovups(0, new Memory(RSI, 0))),
+                of("vmovups ymm3, [rsi+96]", a -> a.vmovups(3, new Memory(RSI, 96))),
+                of("vmovups ymm9, [rdi]", a -> a.vmovups(9, new Memory(RDI, 0))),
+                of("vmovups ymm14, [r9+rbx*8-64]", a -> a.vmovups(14, new Memory(R9, RBX, 8, -64))),
+                of("vmovups ymm4, [rbp]", a -> a.vmovups(4, new Memory(RBP, 0))),
+                of("vpmovsxbd ymm1, qword ptr [rdi]", a -> a.vpmovsxbd(1, new Memory(RDI, 0))),
+                of("vpmovsxbd ymm12, qword ptr [r9+40]", a -> a.vpmovsxbd(12, new Memory(R9, 40))),
+                of("vcvtdq2ps ymm1, ymm1", a -> a.vcvtdq2ps(1, 1)),
+                of("vcvtdq2ps ymm14, ymm13", a -> a.vcvtdq2ps(14, 13)),
+                of("vpxor ymm13, ymm13, ymm13", a -> a.vpxor(13, 13, 13)),
+                of("vpxor ymm2, ymm14, ymm5", a -> a.vpxor(2, 14, 5)),
+                of("vpand ymm7, ymm9, [rsi+128]", a -> a.vpand(7, 9, new Memory(RSI, 128))),
+                of("vpand ymm12, ymm3, [r8]", a -> a.vpand(12, 3, new Memory(R8, 0))),
+                of("vpsrlw ymm9, ymm9, 4", a -> a.vpsrlw(9, 9, 4)),
+                of("vpsrlw ymm2, ymm12, 11", a -> a.vpsrlw(2, 12, 11)),
+                of("vpshufb ymm4, ymm0, ymm7", a -> a.vpshufb(4, 0, 7)),
+                of("vpshufb ymm13, ymm11, ymm10", a -> a.vpshufb(13, 11, 10)),
+                of("vpunpcklbw ymm8, ymm4, ymm5", a -> a.vpunpcklbw(8, 4, 5)),
+                of("vpunpcklbw ymm3, ymm12, ymm14", a -> a.vpunpcklbw(3, 12, 14)),
+                of("vpunpckhbw ymm4, ymm4, ymm5", a -> a.vpunpckhbw(4, 4, 5)),
+                of("vpunpckhbw ymm10, ymm2, ymm15", a -> a.vpunpckhbw(10, 2, 15)),
+                of("vpunpcklwd ymm7, ymm8, ymm5", a -> a.vpunpcklwd(7, 8, 5)),
+                of("vpunpcklwd ymm1, ymm9, ymm11", a -> a.vpunpcklwd(1, 9, 11)),
+                of("vpunpckhwd ymm8, ymm8, ymm5", a -> a.vpunpckhwd(8, 8, 5)),
+                of("vpunpckhwd ymm15, ymm3, ymm12", a -> a.vpunpckhwd(15, 3, 12)),
+                of("vaddps ymm4, ymm4, ymm5", a -> a.vaddps(4, 4, 5)),
+                of("vaddps ymm11, ymm1, ymm14", a -> a.vaddps(11, 1, 14)),
+                of("vaddps ymm4, ymm4, [rsi+160]", a -> a.vaddps(4, 4, new Memory(RSI, 160))),
+                of("vaddps ymm9, ymm12, [r10]", a -> a.vaddps(9, 12, new Memory(R10, 0))),
+                of("vmulps ymm4, ymm4, ymm5", a -> a.vmulps(4, 4, 5)),
+                of("vmulps ymm9, ymm10, ymm13", a -> a.vmulps(9, 10, 13)),
+                of("vmulps ymm10, ymm7, [rax]", a -> a.vmulps(10, 7, new Memory(RAX, 0))),
+                of("vmulps ymm12, ymm8, [r10+4608]", a -> a.vmulps(12, 8, new Memory(R10, 4608))),
+                of("vfmadd231ps ymm13, ymm10, ymm4", a -> a.vfmadd231ps(13, 10, 4)),
+                of("vfmadd231ps ymm2, ymm9, ymm12", a -> a.vfmadd231ps(2, 9, 12)),
+                of(
+                        "vfmadd231ps ymm10, ymm8, [rax+224]",
+                        a -> a.vfmadd231ps(10, 8, new Memory(RAX, 224))),
+                of(
+                        "vfmadd231ps ymm6, ymm1, [r9+rbx*8-64]",
+                        a -> a.vfmadd231ps(6, 1, new Memory(R9, RBX, 8, -64))),
+                of(
+                        "vbroadcastss ymm4, dword ptr [rsi+rbp*4+224]",
+                        a -> a.vbroadcastss(4, new Memory(RSI, RBP, 4, 224))),
+                of(
+                        "vbroadcastss ymm5, dword ptr [r10+rbx*4]",
+                        a -> a.vbroadcastss(5, new Memory(R10, RBX, 4, 0))),
+                of(
+                        "vbroadcastss ymm4, dword ptr [r12+rbx*4]",
+                        a -> a.vbroadcastss(4, new Memory(R12, RBX, 4, 0))),
+                of(
+                        "vbroadcastss ymm12, dword ptr [rsi+r11*2+3]",
+                        a -> a.vbroadcastss(12, new Memory(RSI, R11, 2, 3))),
+                of("vextractf128 xmm10, ymm13, 1", a -> a.vextractf128(10, 13)),
+                of("vextractf128 xmm2, ymm5, 1", a -> a.vextractf128(2, 5)),
+                of("vaddps xmm13, xmm13, xmm10", a -> a.vaddpsOfHalves(13, 13, 10)),
+                of("vaddps xmm2, xmm5, xmm6", a -> a.vaddpsOfHalves(2, 5, 6)),
+                of("vpermilps xmm10, xmm13, 0x4e", a -> a.vpermilpsOfHalf(10, 13, 0x4e)),
+                of("vpermilps xmm3, xmm2, 0xb1", a -> a.vpermilpsOfHalf(3, 2, 0xb1)),
+                of("vmovss dword ptr [r8], xmm13", a -> a.vmovss(new Memory(R8, 0), 13)),
+                of("vmovss dword ptr [rcx+8], xmm2", a -> a.vmovss(new Memory(RCX, 8), 2)),
+                of("vmovss dword ptr [rbp-516], xmm11", a -> a.vmovss(new Memory(RBP, -516), 11)),
+                of("vzeroupper", a -> a.vzeroupper()),
+                of("mov rdi, r9", a -> a.mov(RDI, R9)),
+                of("mov r12, [rsi+192]", a -> a.mov(R12, new Memory(RSI, 192))),
+                of("prefetchnta [rdi+4096]", a -> a.prefetchnta(new Memory(RDI, 4096))),
+                of("ret", a -> a.ret()));
+    }
+}

@@ -6,6 +6,7 @@ import java.util.Locale;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import org.qlora4j.error.ConfigException;
+import org.qlora4j.train.MemoryPlan;
 
 /**
  * Memory that a plan is held against.
@@ -14,8 +15,9 @@ import org.qlora4j.error.ConfigException;
  * @param bytes of it
  * @param taken by what is no tensor: on the CPU the Java heap and libtorch's code, on a GPU its
  *     context and the workspaces of libraries
+ * @param machine what computes in it
  */
-record MemoryBudget(String name, long bytes, long taken) {
+record MemoryBudget(String name, long bytes, long taken, MemoryPlan.Machine machine) {
     private static final Pattern SIZE = Pattern.compile("([1-9][0-9]{0,4})(?i:gi?b)");
     private static final long GIB = 1L << 30;
 
@@ -29,7 +31,10 @@ record MemoryBudget(String name, long bytes, long taken) {
                     instanceof OperatingSystemMXBean system) {
                 long heap = Runtime.getRuntime().maxMemory();
                 return new MemoryBudget(
-                        "this machine", system.getTotalMemorySize(), heap + PROCESS);
+                        "this machine",
+                        system.getTotalMemorySize(),
+                        heap + PROCESS,
+                        MemoryPlan.Machine.here());
             }
             throw new ConfigException(
                     "--device cpu: this JVM does not say how much memory there is; give a size,"
@@ -41,7 +46,10 @@ record MemoryBudget(String name, long bytes, long taken) {
                     "--device must be cpu or the memory of a GPU such as 24GB, got %s", device);
         }
         return new MemoryBudget(
-                "a GPU of " + size.group(1) + " GiB", Long.parseLong(size.group(1)) * GIB, GIB);
+                "a GPU of " + size.group(1) + " GiB",
+                Long.parseLong(size.group(1)) * GIB,
+                GIB,
+                MemoryPlan.Machine.GPU);
     }
 
     /** What tensors may take. */

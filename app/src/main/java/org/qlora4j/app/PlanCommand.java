@@ -56,8 +56,8 @@ final class PlanCommand implements Callable<Integer> {
         MemoryBudget budget = MemoryBudget.of(device);
         RunConfig config = config();
         LlamaConfig model = MemoryPlan.shape(config);
-        MemoryPlan plan = MemoryPlan.of(config, model);
-        MemoryAdvice advice = MemoryAdvice.of(config, model, budget.free());
+        MemoryPlan plan = MemoryPlan.of(config, model, budget.machine());
+        MemoryAdvice advice = MemoryAdvice.of(config, model, budget.machine(), budget.free());
         if (json) {
             Map<String, Object> line = new LinkedHashMap<>();
             line.put("model", config.model().modelNameOrPath());
@@ -102,7 +102,7 @@ final class PlanCommand implements Callable<Integer> {
                 text(budget.free()),
                 plan.total() <= budget.free() ? "fits" : "does not fit");
         if (plan.total() <= budget.free()) {
-            int most = MemoryAdvice.largestBatch(config, model, budget.free());
+            int most = MemoryAdvice.largestBatch(config, model, budget.machine(), budget.free());
             out.println("largest train.per_device_train_batch_size that fits: " + most);
         } else if (advice.fits()) {
             out.printf(

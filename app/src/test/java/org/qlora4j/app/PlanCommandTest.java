@@ -34,7 +34,8 @@ class PlanCommandTest {
      */
     @Test
     void json_givesThePartsOfTheTinyModel() {
-        JsonNode line = json("model.model_name_or_path=" + bed.model(), "lora.r=4");
+        JsonNode line =
+                json("--device", "24GB", "model.model_name_or_path=" + bed.model(), "lora.r=4");
         JsonNode parts = line.get("parts");
         assertThat(parts.get("weights").asLong()).isEqualTo(8448);
         assertThat(parts.get("scales").asLong()).isGreaterThanOrEqualTo(2 * 8448 / 64);
@@ -69,7 +70,11 @@ class PlanCommandTest {
                         .formatted(bed.model(), bed.data(), bed.run()));
         JsonNode words = json("model.model_name_or_path=" + bed.model(), "lora.r=4");
         assertThat(json(file.toString())).isEqualTo(words);
-        assertThat(json(file.toString(), "lora.r=8").get("parts").get("adapters").asLong())
+        assertThat(
+                        json("--device", "24GB", file.toString(), "lora.r=8")
+                                .get("parts")
+                                .get("adapters")
+                                .asLong())
                 .isEqualTo(2 * 10 * 3904);
     }
 

@@ -1,7 +1,6 @@
 package org.qlora4j.autograd;
 
-import org.qlora4j.kernel.Kernels;
-import org.qlora4j.tensor.DType;
+import org.qlora4j.kernel.KernelMemory;
 
 /**
  * Bytes that {@link Attention} holds at its worst while it runs, beside its arguments and results:
@@ -13,12 +12,19 @@ import org.qlora4j.tensor.DType;
  * @param kvHeads key heads
  * @param headDim width of a head
  * @param width bytes of a value, 2 or 4
+ * @param kernels what kernels hold while they run, and whether attention is done in tiles
  */
 public record AttentionMemory(
-        long batch, long time, long heads, long kvHeads, long headDim, int width) {
+        long batch,
+        long time,
+        long heads,
+        long kvHeads,
+        long headDim,
+        int width,
+        KernelMemory kernels) {
     /** Whether it is done in tiles, which need no tensors beside results and sums. */
     private boolean tiled() {
-        return width == Float.BYTES && Kernels.current().tiledAttention().takes(DType.F32);
+        return width == Float.BYTES && kernels.tiles();
     }
 
     /** What it saves beside its arguments and its result: the log of each row's sum. */
@@ -28,7 +34,11 @@ public record AttentionMemory(
 
     /** Keys and values, heads first; of a block the scores, the queries and what they get. */
     public long forward() {
-        return tiled() ? 0 : 2 * keys() + scoresOfBlock() + 2 * queriesOfBlock();
+        if (tiled()) {
+            return 0;
+        }
+        long softmax = kernels.softmax(scoresOfBlock() / width, width);
+        return 2 * keys() + scoresOfBlock() + 2 * queriesOfBlock() + softmax;
     }
 
     /**
@@ -36,8 +46,12 @@ public record AttentionMemory(
      * probabilities and their gradient, and queries, results and the gradients of both.
      */
     public long backward() {
+        if (tiled()) {
+            return 0;
+        }
         long sums = 2 * keys() / width * Float.BYTES;
-        return tiled() ? 0 : 2 * keys() + sums + 2 * scoresOfBlock() + 4 * queriesOfBlock();
+        long softmax = kernels.softmaxBackward(scoresOfBlock() / width, width);
+        return 2 * keys() + sums + 2 * scoresOfBlock() + 4 * queriesOfBlock() + softmax;
     }
 
     private long keys() {

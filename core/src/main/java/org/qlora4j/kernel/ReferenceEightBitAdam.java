@@ -46,20 +46,19 @@ record ReferenceEightBitAdam() implements EightBitAdam {
     }
 
     private static void encode(Tensor moment, Tensor codes, Tensor absmax, EightBitTable table) {
-        Tensor largest = moment.abs().amax(1, true);
-        absmax.copyFrom(largest.view(absmax.count()));
-        // an empty block's zeros stay zeros whatever they are divided by
-        Tensor scaled = moment.dividedBy(largest.maskedFillInPlace(largest.equalTo(0), 1));
-        float[] middles = Arrays.copyOf(table.middles(), table.middles().length - 1);
-        Tensor nearest = scaled.bucketize(Tensors.of(middles, middles.length));
-        Tensor negative = scaled.lessThan(Tensors.zeros(scaled.dtype(), 1));
-        Tensor below = nearest.lessThan(Tensors.full(table.zero(), nearest.dtype(), 1));
-        Tensor signKept =
-                Tensors.where(
-                        negative,
-                        Tensors.where(
-                                below, nearest, Tensors.full(table.zero() - 1, nearest.dtype(), 1)),
-                        nearest);
-        codes.copyFrom(elements(signKept.contiguous(), codes.count()));
+        try (TensorScope scope = TensorScope.open()) {
+            Tensor largest = moment.abs().amax(1, true);
+            absmax.copyFrom(largest.view(absmax.count()));
+            // an empty block's zeros stay zeros whatever they are divided by
+            Tensor scaled = moment.dividedBy(largest.maskedFillInPlace(largest.equalTo(0), 1));
+            float[] middles = Arrays.copyOf(table.middles(), table.middles().length - 1);
+            Tensor nearest = scaled.bucketize(Tensors.of(middles, middles.length));
+            Tensor negative = scaled.lessThan(Tensors.zeros(scaled.dtype(), 1));
+            Tensor below = nearest.lessThan(Tensors.full(table.zero(), nearest.dtype(), 1));
+            Tensor lastNegative = Tensors.full(table.zero() - 1, nearest.dtype(), 1);
+            Tensor kept = Tensors.where(below, nearest, lastNegative);
+            Tensor signKept = Tensors.where(negative, kept, nearest);
+            codes.copyFrom(elements(signKept.contiguous(), codes.count()));
+        }
     }
 }

@@ -2,6 +2,7 @@ package org.qlora4j.plan;
 
 import java.util.ArrayList;
 import java.util.List;
+import org.qlora4j.kernel.KernelMemory;
 import org.qlora4j.lora.LoraAdapter;
 import org.qlora4j.lora.LoraConfig;
 import org.qlora4j.model.LlamaConfig;
@@ -107,17 +108,26 @@ record LearntWeights(List<Part> parts) {
     }
 
     /**
-     * Bytes of the 32-bit temporary with which the optimizer steps; state in 8 bits needs none.
+     * Bytes that the optimizer holds while it steps: a 32-bit temporary, or with state in 8 bits
+     * what the kernel holds.
      *
      * @param chunk elements that it steps at once
      */
-    long stepBytes(OptimType optim, long chunk) {
+    long stepBytes(OptimType optim, long chunk, KernelMemory kernels) {
         long in32Bits =
                 parts.stream()
                         .filter(part -> AdamW.isIn32Bits(optim, part.name, part.count))
                         .mapToLong(Part::count)
                         .sum();
-        return Math.min(in32Bits, chunk) * Float.BYTES;
+        long largestIn8Bits =
+                parts.stream()
+                        .filter(part -> !AdamW.isIn32Bits(optim, part.name, part.count))
+                        .mapToLong(Part::count)
+                        .max()
+                        .orElse(0);
+        return Math.max(
+                Math.min(in32Bits, chunk) * Float.BYTES,
+                kernels.eightBitAdam(Math.min(largestIn8Bits, chunk)));
     }
 
     /** Bytes of the optimizer's state that stay in memory: all of it, unless it is paged. */

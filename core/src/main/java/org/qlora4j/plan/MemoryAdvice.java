@@ -6,6 +6,7 @@ import java.util.Locale;
 import org.qlora4j.config.RunConfig;
 import org.qlora4j.model.LlamaConfig;
 import org.qlora4j.plan.MemoryPlan.Load;
+import org.qlora4j.plan.MemoryPlan.Machine;
 
 /**
  * What to set so that a run fits a memory: each change costs more time than the one before it, and
@@ -25,28 +26,30 @@ public record MemoryAdvice(List<String> settings, MemoryPlan plan, boolean fits)
      * The first of these that fits: the run as it is, checkpointing, a paged optimizer, smaller
      * micro-batches with more of them in a step.
      *
+     * @param machine what computes
      * @param bytes that tensors may take
      */
-    public static MemoryAdvice of(RunConfig config, LlamaConfig model, long bytes) {
+    public static MemoryAdvice of(
+            RunConfig config, LlamaConfig model, Machine machine, long bytes) {
         Load load = Load.of(config, model);
         int accumulation = config.train().gradientAccumulationSteps();
         List<String> settings = new ArrayList<>();
-        MemoryPlan plan = plan(config, model, load);
+        MemoryPlan plan = plan(config, model, load, machine);
         if (plan.total() > bytes && !load.checkpointing()) {
             load = load.withCheckpointing();
             settings.add("train.gradient_checkpointing=true");
-            plan = plan(config, model, load);
+            plan = plan(config, model, load, machine);
         }
         if (plan.total() > bytes && !load.optim().paged()) {
             load = load.withPaging();
             settings.add("train.optim=" + load.optim().name().toLowerCase(Locale.ROOT));
-            plan = plan(config, model, load);
+            plan = plan(config, model, load, machine);
         }
         int batch = load.batch();
         while (plan.total() > bytes && batch % 2 == 0) { // odd ones would change the step's size
             batch /= 2;
             accumulation *= 2;
-            plan = plan(config, model, load.withBatch(batch));
+            plan = plan(config, model, load.withBatch(batch), machine);
         }
         if (batch != load.batch()) {
             settings.add("train.per_device_train_batch_size=" + batch);
@@ -56,12 +59,13 @@ public record MemoryAdvice(List<String> settings, MemoryPlan plan, boolean fits)
     }
 
     /** Most rows a micro-batch may have in so many bytes, everything else as set; 0 if none. */
-    public static int largestBatch(RunConfig config, LlamaConfig model, long bytes) {
+    public static int largestBatch(
+            RunConfig config, LlamaConfig model, Machine machine, long bytes) {
         Load load = Load.of(config, model);
         int fits = 0;
         int step = 1 << 12;
         while (step > 0) {
-            if (plan(config, model, load.withBatch(fits + step)).total() <= bytes) {
+            if (plan(config, model, load.withBatch(fits + step), machine).total() <= bytes) {
                 fits += step;
             } else {
                 step /= 2;
@@ -70,7 +74,8 @@ public record MemoryAdvice(List<String> settings, MemoryPlan plan, boolean fits)
         return fits;
     }
 
-    private static MemoryPlan plan(RunConfig config, LlamaConfig model, Load load) {
-        return MemoryPlan.of(model, config.quantization(), config.lora(), load);
+    private static MemoryPlan plan(
+            RunConfig config, LlamaConfig model, Load load, Machine machine) {
+        return MemoryPlan.of(model, config.quantization(), config.lora(), load, machine);
     }
 }

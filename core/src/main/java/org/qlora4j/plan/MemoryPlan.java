@@ -9,6 +9,8 @@ import org.qlora4j.config.RunConfig;
 import org.qlora4j.config.TrainConfig;
 import org.qlora4j.error.FormatException;
 import org.qlora4j.kernel.BlockScales;
+import org.qlora4j.kernel.KernelMemory;
+import org.qlora4j.kernel.Kernels;
 import org.qlora4j.lora.LoraAdapter;
 import org.qlora4j.lora.LoraConfig;
 import org.qlora4j.lora.LoraInit;
@@ -19,6 +21,7 @@ import org.qlora4j.model.Models;
 import org.qlora4j.optim.OptimType;
 import org.qlora4j.quant.ComputeDtype;
 import org.qlora4j.quant.QuantConfig;
+import org.qlora4j.tensor.DType;
 
 /**
  * Bytes that tensors of a training run take at its worst moment, from the shape of the model and
@@ -53,23 +56,47 @@ public record MemoryPlan(
     private static final long OPTIMIZER_CHUNK = 1 << 22;
 
     /**
-     * The plan of a run with examples of the longest length that its settings allow.
+     * What computes: where a CPU has no bfloat16, values are twice as wide as was set, and plain
+     * kernels hold more than those made for a CPU.
+     *
+     * @param bf16 whether it computes in bfloat16 where that is set
+     * @param kernels what its kernels hold while they run
+     */
+    public record Machine(boolean bf16, KernelMemory kernels) {
+        /** A GPU with bfloat16. */
+        public static final Machine GPU = new Machine(true, KernelMemory.GPU);
+
+        /** The device of this process. */
+        public static Machine here() {
+            Kernels kernels = Kernels.current();
+            return new Machine(kernels.defaultCompute() == DType.BF16, KernelMemory.of(kernels));
+        }
+
+        /** Bytes of a value between layers. */
+        int width(QuantConfig quantization) {
+            return bf16 && quantization.computeDtype() != ComputeDtype.FLOAT32 ? 2 : F32;
+        }
+    }
+
+    /**
+     * The plan of a run on this machine, with examples of the longest length that its settings
+     * allow.
      *
      * @throws org.qlora4j.error.FormatException if the model's config.json cannot be read
      */
     public static MemoryPlan of(RunConfig config) {
-        return of(config, shape(config));
+        return of(config, shape(config), Machine.here());
     }
 
     /** The plan of a run whose micro-batches are known. */
-    public static MemoryPlan of(RunConfig config, QuantConfig quantization, int batch, int time) {
+    public static MemoryPlan of(RunConfig config, Machine machine, int batch, int time) {
         Load load = Load.of(config, batch, time);
-        return of(shape(config), quantization, config.lora(), load);
+        return of(shape(config), config.quantization(), config.lora(), load, machine);
     }
 
     /** The plan of a run on a model of another shape than its settings name. */
-    public static MemoryPlan of(RunConfig config, LlamaConfig model) {
-        return of(model, config.quantization(), config.lora(), Load.of(config, model));
+    public static MemoryPlan of(RunConfig config, LlamaConfig model, Machine machine) {
+        return of(model, config.quantization(), config.lora(), Load.of(config, model), machine);
     }
 
     /**
@@ -139,10 +166,14 @@ public record MemoryPlan(
 
     /** The plan of a model of some shape under some load. */
     public static MemoryPlan of(
-            LlamaConfig model, QuantConfig quantization, LoraConfig lora, Load load) {
+            LlamaConfig model,
+            QuantConfig quantization,
+            LoraConfig lora,
+            Load load,
+            Machine machine) {
         boolean full = load.full();
         int time = load.time();
-        int width = quantization.computeDtype() == ComputeDtype.FLOAT32 ? F32 : 2;
+        int width = machine.width(quantization);
         boolean quantized = quantization.load4bit() && !full;
         long linearCount = 0;
         long linears = 0;
@@ -163,8 +194,17 @@ public record MemoryPlan(
         LearntWeights learnt = LearntWeights.of(model, lora, full);
         long copies = 2 * F32 + (width == F32 ? 0 : width); // master, gradient, compute copy
         StepMemory.Parts step =
-                StepMemory.of(model, lora, full, width, load.batch(), time, load.checkpointing());
-        long optimizerWork = learnt.stepBytes(load.optim(), OPTIMIZER_CHUNK);
+                StepMemory.of(
+                        model,
+                        lora,
+                        full,
+                        width,
+                        machine.kernels(),
+                        quantized ? quantization.blockSize() : 0,
+                        load.batch(),
+                        time,
+                        load.checkpointing());
+        long optimizerWork = learnt.stepBytes(load.optim(), OPTIMIZER_CHUNK, machine.kernels());
         long beyond = Math.max(0, optimizerWork - step.total());
         return new MemoryPlan(
                 full ? linearCount * copies : linears,

@@ -6,6 +6,7 @@ import java.util.Map;
 import org.qlora4j.autograd.AttentionMemory;
 import org.qlora4j.autograd.CrossEntropy;
 import org.qlora4j.autograd.Dropout;
+import org.qlora4j.kernel.KernelMemory;
 import org.qlora4j.lora.LoraAdapter;
 import org.qlora4j.lora.LoraConfig;
 import org.qlora4j.model.LlamaConfig;
@@ -58,6 +59,8 @@ final class StepMemory {
     private final boolean dora;
     private final boolean trainsHead;
     private final int width; // bytes of a value
+    private final KernelMemory kernels;
+    private final int blockSize; // of 4-bit weights; 0 if there are none
     private final long rows;
     private final long time;
     private final Ledger ledger = new Ledger();
@@ -65,8 +68,17 @@ final class StepMemory {
     private long kept;
 
     private StepMemory(
-            LlamaConfig model, LoraConfig lora, boolean full, int width, int batch, int time) {
+            LlamaConfig model,
+            LoraConfig lora,
+            boolean full,
+            int width,
+            KernelMemory kernels,
+            int blockSize,
+            int batch,
+            int time) {
         this.model = model;
+        this.kernels = kernels;
+        this.blockSize = blockSize;
         this.full = full;
         this.width = width;
         this.rows = (long) batch * time;
@@ -102,6 +114,8 @@ final class StepMemory {
     /**
      * @param width bytes of a value between layers, 2 or 4
      * @param full whether all weights learn
+     * @param kernels what kernels hold while they run
+     * @param blockSize weights that share a scale in 4 bits; 0 if none are in 4 bits
      * @param batch rows
      * @param time tokens of each, padding included
      */
@@ -110,10 +124,12 @@ final class StepMemory {
             LoraConfig lora,
             boolean full,
             int width,
+            KernelMemory kernels,
+            int blockSize,
             int batch,
             int time,
             boolean checkpointing) {
-        StepMemory step = new StepMemory(model, lora, full, width, batch, time);
+        StepMemory step = new StepMemory(model, lora, full, width, kernels, blockSize, batch, time);
         return step.walk(checkpointing);
     }
 
@@ -132,11 +148,13 @@ final class StepMemory {
         }
         ledger.hold("normed", hidden());
         ledger.hold("normed.inverse", rows * F32);
+        ledger.passing(norm());
         kept = ledger.bytes;
         loss();
         ledger.hold("g.normed", hidden());
         ledger.free("g.loss", "loss");
         ledger.hold("g.out", hidden()); // the norm's
+        ledger.passing(normBackward());
         ledger.free("normed", "normed.inverse", "g.normed");
         if (checkpointing) {
             ledger.free("out");
@@ -209,27 +227,47 @@ final class StepMemory {
     private void forward() {
         ledger.hold("y1", hidden());
         ledger.hold("inverse1", rows * F32);
+        ledger.passing(norm());
         linear("q", "q_proj", queries(), model.hiddenSize());
         ledger.hold("q.turned", queries());
+        ledger.passing(kernels.rotary(queries() / width, width));
         linear("k", "k_proj", keys(), model.hiddenSize());
         ledger.hold("k.turned", keys());
+        ledger.passing(kernels.rotary(keys() / width, width));
         linear("v", "v_proj", keys(), model.hiddenSize());
         ledger.hold("attended", queries());
         ledger.hold("sums", attention().saved());
         ledger.passing(attention().forward());
         linear("o", "o_proj", hidden(), (long) model.heads() * model.headDim());
         ledger.hold("h", hidden());
+        ledger.passing(kernels.elements(hidden() / width, width));
         ledger.hold("y2", hidden());
         ledger.hold("inverse2", rows * F32);
+        ledger.passing(norm());
         linear("gate", "gate_proj", inner(), model.hiddenSize());
         linear("up", "up_proj", inner(), model.hiddenSize());
         ledger.hold("product", inner());
+        ledger.passing(kernels.elements(inner() / width, width));
         linear("down", "down_proj", hidden(), model.intermediateSize());
         ledger.hold("out", hidden());
+        ledger.passing(kernels.elements(hidden() / width, width));
+    }
+
+    private long norm() {
+        return kernels.norm(hidden() / width, width);
+    }
+
+    private long normBackward() {
+        return kernels.normBackward(hidden() / width, width);
+    }
+
+    private long decoding(long out, long in) {
+        return blockSize == 0 ? 0 : kernels.decoding(out * in, blockSize);
     }
 
     private void linear(String name, String module, long size, long in) {
         ledger.hold(name, size);
+        ledger.passing(decoding(size / width / rows, in));
         ledger.hold(name + ".a", downProjected(module));
         if (dora && ranks.containsKey(module)) { // the layer's product, and how rows are stretched
             ledger.hold(name + ".dora", size + size / rows);
@@ -246,7 +284,7 @@ final class StepMemory {
 
     private AttentionMemory attention() {
         return new AttentionMemory(
-                rows / time, time, model.heads(), model.kvHeads(), model.headDim(), width);
+                rows / time, time, model.heads(), model.kvHeads(), model.headDim(), width, kernels);
     }
 
     private void loss() {
@@ -254,8 +292,9 @@ final class StepMemory {
         long chunk = Math.min(Math.max(1, CrossEntropy.CHUNK_BYTES / row), rows);
         ledger.hold("g.loss", hidden());
         long perRow = row + 2L * model.hiddenSize() * width; // logits, inputs, their gradients
-        ledger.passing(chunk * perRow + headGradient());
-        lossChunk = hidden() + chunk * perRow + headGradient();
+        long plain = kernels.loss(chunk, model.hiddenSize(), model.vocabularySize(), width);
+        ledger.passing(chunk * perRow + Math.max(plain, headGradient()));
+        lossChunk = hidden() + chunk * perRow + Math.max(plain, headGradient());
     }
 
     /** The product that is added to a trained head's gradient. */
@@ -284,6 +323,7 @@ final class StepMemory {
         linearBackward("gate", "gate_proj", "g.gate", "g.y2.more", hidden());
         ledger.free("g.gate", "g.y2.more", "y2");
         ledger.hold("g.norm2", hidden());
+        ledger.passing(normBackward());
         ledger.hold("g.h", hidden());
         ledger.free("g.norm2", "g.out", "g.y2", "h", "inverse2");
         linearBackward("o", "o_proj", "g.h", "g.attended", queries());
@@ -296,14 +336,17 @@ final class StepMemory {
         linearBackward("v", "v_proj", "g.v", "g.y1", hidden());
         ledger.free("g.v", "v");
         ledger.hold("g.k", keys());
+        ledger.passing(kernels.rotary(keys() / width, width));
         ledger.free("g.k.turned");
         linearBackward("k", "k_proj", "g.k", "g.y1.k", hidden());
         ledger.free("g.k", "g.y1.k", "k");
         ledger.hold("g.q", queries());
+        ledger.passing(kernels.rotary(queries() / width, width));
         ledger.free("g.q.turned");
         linearBackward("q", "q_proj", "g.q", "g.y1.q", hidden());
         ledger.free("g.q", "g.y1.q", "q", "y1");
         ledger.hold("g.norm1", hidden());
+        ledger.passing(normBackward());
         ledger.hold("g.in", hidden());
     }
 
@@ -325,6 +368,7 @@ final class StepMemory {
         ledger.hold(result, size);
         long in = size / width / rows;
         long out = ledger.live.get(gradient) / width / rows;
+        ledger.passing(decoding(out, in));
         int rank = ranks.getOrDefault(module, 0);
         long factors = rank == 0 ? 0 : values(rank) + product(out, rank) + product(rank, in);
         long dropped = drops && rank > 0 ? dropping(in) : 0;

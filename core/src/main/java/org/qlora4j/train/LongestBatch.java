@@ -6,10 +6,10 @@ import org.qlora4j.config.RunConfig;
 import org.qlora4j.data.Batch;
 import org.qlora4j.data.BatchSampler;
 import org.qlora4j.data.StepPlan;
+import org.qlora4j.kernel.KernelMemory;
+import org.qlora4j.kernel.Kernels;
 import org.qlora4j.plan.MemoryPlan;
 import org.qlora4j.plan.TrainingData;
-import org.qlora4j.quant.ComputeDtype;
-import org.qlora4j.quant.QuantConfig;
 import org.qlora4j.tensor.DType;
 
 /**
@@ -52,14 +52,8 @@ record LongestBatch(int[][] rows, int time) {
      * @param compute dtype between layers: machines without bfloat16 take another than was set
      */
     MemoryPlan plan(RunConfig config, DType compute) {
-        QuantConfig set = config.quantization();
-        QuantConfig used =
-                new QuantConfig(
-                        set.load4bit(),
-                        set.type(),
-                        set.doubleQuant(),
-                        set.blockSize(),
-                        compute == DType.F32 ? ComputeDtype.FLOAT32 : set.computeDtype());
-        return MemoryPlan.of(config, used, rows.length, time);
+        MemoryPlan.Machine machine =
+                new MemoryPlan.Machine(compute == DType.BF16, KernelMemory.of(Kernels.current()));
+        return MemoryPlan.of(config, machine, rows.length, time);
     }
 }

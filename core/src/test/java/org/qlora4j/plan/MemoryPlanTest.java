@@ -16,6 +16,8 @@ import org.junit.jupiter.params.provider.ValueSource;
 import org.qlora4j.autograd.Parameter;
 import org.qlora4j.config.RunConfig;
 import org.qlora4j.data.Batch;
+import org.qlora4j.kernel.KernelMemory;
+import org.qlora4j.kernel.Kernels;
 import org.qlora4j.lora.LoraAdapter;
 import org.qlora4j.model.CausalModel;
 import org.qlora4j.model.LlamaConfig;
@@ -170,7 +172,8 @@ class MemoryPlanTest {
                         shape,
                         config.quantization(),
                         config.lora(),
-                        MemoryPlan.Load.of(config, batch.batch(), batch.time()));
+                        MemoryPlan.Load.of(config, batch.batch(), batch.time()),
+                        new MemoryPlan.Machine(true, KernelMemory.of(Kernels.current())));
         long[] measured = measure(shape, config, batch);
         // DoRA's start decodes every weight, so that the buffer is there from then on
         long buffer =
@@ -244,9 +247,13 @@ class MemoryPlanTest {
     @ParameterizedTest
     @CsvSource({"llama-7b, 24", "llama-13b, 24", "llama-33b, 24", "llama-65b, 48"})
     void paperSettings_fitThePapersGpus(String model, long gib) {
-        MemoryPlan plan = MemoryPlan.of(paper(model));
+        MemoryPlan plan = onGpu(paper(model));
         assertThat(plan.total()).isLessThan((gib << 30) - (1L << 30));
         assertThat(plan.weights()).isGreaterThan(plan.total() / 2);
+    }
+
+    private static MemoryPlan onGpu(RunConfig config) {
+        return MemoryPlan.of(config, MemoryPlan.shape(config), MemoryPlan.Machine.GPU);
     }
 
     private static RunConfig paper(String model) {
@@ -263,10 +270,26 @@ class MemoryPlanTest {
                 "lora.lora_dropout=0.05");
     }
 
+    /** What was set as bfloat16 is f32 where a CPU computes so: all but masters twice as wide. */
+    @Test
+    void machineWithoutBf16_takesF32() {
+        RunConfig config = paper("llama-7b");
+        LlamaConfig shape = MemoryPlan.shape(config);
+        MemoryPlan with = onGpu(config);
+        MemoryPlan without =
+                MemoryPlan.of(
+                        config,
+                        shape,
+                        new MemoryPlan.Machine(false, new KernelMemory(false, false, true)));
+        assertThat(without.weights()).isEqualTo(with.weights());
+        assertThat(without.others()).isEqualTo(2 * with.others());
+        assertThat(without.activations()).isGreaterThan(19 * with.activations() / 10);
+    }
+
     /** 4.127 bits a weight: 0.5 byte, 1/64 byte of scale, 1/64/256 of 4 bytes. */
     @Test
     void weightsOf7B_takeWhatTheirBitsSay() {
-        MemoryPlan plan = MemoryPlan.of(paper("llama-7b"));
+        MemoryPlan plan = onGpu(paper("llama-7b"));
         long linears = 32L * (4 * 4096L * 4096 + 3 * 4096L * 11008);
         assertThat(plan.weights()).isEqualTo(linears / 2);
         assertThat(plan.scales()).isEqualTo(linears / 64 + linears / 64 / 256 * 4);

@@ -18,6 +18,7 @@ import org.qlora4j.model.LlamaConfig;
 import org.qlora4j.model.Models;
 import org.qlora4j.model.RopeScaling;
 import org.qlora4j.quant.QuantConfig;
+import org.qlora4j.tensor.DType;
 import org.qlora4j.tensor.Engine;
 import org.qlora4j.tensor.NativeMemory;
 import org.qlora4j.tensor.ResidentMemory;
@@ -180,6 +181,7 @@ final class BenchCommand implements Runnable {
                 line.put("model", String.valueOf(path.getFileName()));
                 line.put("device", kernels.deviceName());
                 line.put("kernels", kernels.name());
+                line.put("dtype", loaded.compute() == DType.BF16 ? "bfloat16" : "float32");
                 line.put("batch", batch);
                 line.put("seq", seq);
                 line.put("ckpt", checkpointing);

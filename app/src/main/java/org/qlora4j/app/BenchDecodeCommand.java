@@ -105,6 +105,7 @@ final class BenchDecodeCommand implements Callable<Integer> {
             line.put("model", String.valueOf(path.getFileName()));
             line.put("device", kernels.deviceName());
             line.put("kernels", kernels.name());
+            line.put("dtype", compute == DType.BF16 ? "bfloat16" : "float32");
             line.put("threads", Engine.threads());
             line.put("prompt", prompt);
             line.put("new_tokens", tokens);

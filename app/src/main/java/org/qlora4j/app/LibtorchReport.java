@@ -29,11 +29,12 @@ final class LibtorchReport {
         return lines;
     }
 
-    /** Version and threads, or why it cannot be loaded. */
+    /** Version, threads and the instructions it uses, or why it cannot be loaded. */
     private static String libtorch() {
         try {
             int threads = Engine.threads();
-            return "%s, %d threads".formatted(Cuda.libtorchVersion(), threads);
+            return "%s, %d threads, %s"
+                    .formatted(Cuda.libtorchVersion(), threads, Engine.cpuCapability());
         } catch (DeviceException e) {
             return String.valueOf(e.getMessage());
         }

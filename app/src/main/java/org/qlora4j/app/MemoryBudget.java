@@ -6,7 +6,7 @@ import java.util.Locale;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import org.qlora4j.error.ConfigException;
-import org.qlora4j.train.MemoryPlan;
+import org.qlora4j.plan.MemoryPlan;
 
 /**
  * Memory that a plan is held against.

@@ -6,6 +6,7 @@ import java.time.Duration;
 import java.util.Locale;
 import org.jspecify.annotations.Nullable;
 import org.qlora4j.config.RunConfig;
+import org.qlora4j.kernel.Kernels;
 import org.qlora4j.run.BestEval;
 import org.qlora4j.run.EvalMetrics;
 import org.qlora4j.run.RunInfo;
@@ -13,6 +14,7 @@ import org.qlora4j.run.RunListener;
 import org.qlora4j.run.SampleAnswer;
 import org.qlora4j.run.StepMetrics;
 import org.qlora4j.run.TrainResult;
+import org.qlora4j.tensor.DType;
 import org.qlora4j.tensor.ResidentMemory;
 
 /**
@@ -39,13 +41,14 @@ final class TrainReport implements RunListener {
         println(
                 String.format(
                         Locale.ROOT,
-                        "model: %s, %s weights in %s; %s learn (%.2f%%); %s kernels",
+                        "model: %s, %s weights in %s; %s learn (%.2f%%); %s kernels, %s",
                         Path.of(config.model().modelNameOrPath()).getFileName(),
                         count(info.baseParameters()),
                         ByteSize.text(info.baseBytes()),
                         count(info.trainable()),
                         100.0 * info.trainable() / info.baseParameters(),
-                        info.kernels()));
+                        info.kernels(),
+                        compute()));
         String from = info.firstStep() == 0 ? "" : " from step " + info.firstStep();
         String heldOut =
                 info.heldOut() == 0 ? "" : ", %d more are held out".formatted(info.heldOut());
@@ -61,6 +64,14 @@ final class TrainReport implements RunListener {
         progress =
                 new ProgressLine(
                         out, Terminal.current(), info.firstStep(), config.train().loggingSteps());
+    }
+
+    /** The dtype between layers; a CPU without bf16 computes in f32 what was set as bfloat16. */
+    private String compute() {
+        if (config.quantization().computeDtype().onThisMachine() == DType.BF16) {
+            return "bf16";
+        }
+        return Kernels.current().hasBf16() ? "f32" : "f32 as there are no bf16 instructions";
     }
 
     @Override

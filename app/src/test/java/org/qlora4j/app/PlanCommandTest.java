@@ -123,7 +123,7 @@ class PlanCommandTest {
     @CsvSource({
         "llama-7b, 16, 12GB, per_device_train_batch_size",
         "llama-13b, 1, 16GB, gradient_checkpointing",
-        "llama-7b, 1, 7GB, optim",
+        "llama-7b, 1, 8GB, optim",
     })
     void advice_makesTheRunFit(String model, int batch, String device, String says) {
         List<String> words =

@@ -128,9 +128,10 @@ public record Kernels(
 
     /** Whether the device multiplies bf16 matrices with instructions made for it. */
     public boolean hasBf16() {
-        return device.cuda()
-                ? CudaDriver.open().computeCapability(device.index()) >= BF16_CAPABILITY
-                : CpuFeatures.current().bf16();
+        if (device.cuda()) {
+            return CudaDriver.open().computeCapability(device.index()) >= BF16_CAPABILITY;
+        }
+        return CpuFeatures.known() ? CpuFeatures.current().bf16() : Bf16Speed.paysOff();
     }
 
     /** The compute dtype where none is asked for: BF16 if the device has it, else F32. */
@@ -185,26 +186,24 @@ public record Kernels(
         try {
             return cuda(device, "compiled for compute capability " + capability(device));
         } catch (DeviceException e) {
-            LOG.warn("kernels will be slow: {}", e.getMessage());
+            SlowNotice.say("kernels will be slow: " + e.getMessage());
             return reference(device, String.valueOf(e.getMessage()));
         }
     }
 
     private static Kernels fastestOnCpu() {
         if (!hasVectorModule()) {
-            LOG.warn(
-                    "the Vector API is off, kernels will be slow; start the JVM with {}",
-                    VECTOR_FLAG);
+            SlowNotice.say(
+                    "the Vector API is off, kernels will be slow; start the JVM with "
+                            + VECTOR_FLAG);
             return reference(Device.CPU, "the JVM runs without " + VECTOR_FLAG);
         }
         int floats = VectorWidth.floats();
         String reason = "vectors of " + floats + " floats";
         if (floats < NARROWEST) {
-            LOG.warn(
-                    "{}, kernels will be slow: they need {}; use a JDK that compiles for this CPU"
-                            + " (Temurin on x86-64 or ARM64)",
-                    reason,
-                    NARROWEST);
+            SlowNotice.say(
+                    "%s, kernels will be slow: they need %d; use a JDK that compiles for this CPU (Temurin on x86-64 or ARM64)"
+                            .formatted(reason, NARROWEST));
             return reference(Device.CPU, reason + "; the vector kernels need " + NARROWEST);
         }
         try {

@@ -27,8 +27,15 @@ final class MachineCode {
 
     /** Whether this is the system that the code is written for, which may yet refuse to run it. */
     static boolean fitsSystem() {
-        return "Linux".equals(System.getProperty("os.name"))
-                && "amd64".equals(System.getProperty("os.arch"));
+        return fits(System.getProperty("os.name"), System.getProperty("os.arch"));
+    }
+
+    /**
+     * Linux on x86-64 alone: macOS lets no page be writable first and executable then (W^X), and
+     * the calls are Linux's.
+     */
+    static boolean fits(String system, String processor) {
+        return system.equals("Linux") && processor.equals("amd64");
     }
 
     /**

@@ -16,9 +16,9 @@ import org.qlora4j.tensor.Engine;
 import org.qlora4j.train.MicroBatch;
 
 /**
- * Times short examples in packed rows, beside rows that are one long example each and beside
- * batches padded to their longest. The three take turns, so that whatever else the machine does
- * slows all.
+ * Times short examples in packed rows, beside rows that are one long example each, batches padded
+ * to their longest, and such batches of examples of like length. They take turns, so that whatever
+ * else the machine does slows all.
  */
 public final class PackingBench {
     private static final double MEAN = 100;
@@ -38,7 +38,8 @@ public final class PackingBench {
     /**
      * @param batch rows of full and packed batches
      * @param time tokens of a full row, and the limit of a packed one
-     * @return the rates of {@code full}, {@code packed} and {@code padded}, over all steps
+     * @return the rates of {@code full}, {@code packed}, {@code padded} and {@code grouped}, over
+     *     all steps
      */
     public static Map<String, Rate> run(
             CausalModel model,
@@ -55,10 +56,14 @@ public final class PackingBench {
         List<Example> examples = examples(random, model.vocabularySize(), time);
         int[] lengths = examples.stream().mapToInt(Example::length).toArray();
         batches.put(
-                "packed", first(examples, BatchSampler.packing(lengths, time, batch, 1, 1), count));
+                "packed",
+                spread(examples, BatchSampler.packing(lengths, time, batch, 1, 1), count));
         batches.put(
                 "padded",
-                first(examples, new BatchSampler(lengths, false, PADDED_ROWS, 1, 1), count));
+                spread(examples, new BatchSampler(lengths, false, PADDED_ROWS, 1, 1), count));
+        batches.put(
+                "grouped",
+                spread(examples, new BatchSampler(lengths, true, PADDED_ROWS, 1, 1), count));
         Map<String, Rate> rates = new LinkedHashMap<>();
         LoraConfig lora = LoraConfig.DEFAULT.withRank(rank, 16);
         try (LoraAdapter adapter =
@@ -118,11 +123,13 @@ public final class PackingBench {
         return new Example(ids, labelled, "random", 1, length, false);
     }
 
-    private static List<Batch> first(List<Example> examples, BatchSampler sampler, int count) {
+    /** Batches spread evenly over an epoch: where lengths are grouped, the first ones are long. */
+    private static List<Batch> spread(List<Example> examples, BatchSampler sampler, int count) {
         List<Batch> out = new ArrayList<>();
+        int apart = Math.max(1, sampler.stepsPerEpoch() / count);
         for (int step = 0; step < count; step++) {
             List<List<Example>> rows = new ArrayList<>();
-            for (int[] row : sampler.stepAt(step).batches().getFirst()) {
+            for (int[] row : sampler.stepAt((long) step * apart).batches().getFirst()) {
                 List<Example> ofRow = new ArrayList<>();
                 for (int place : row) {
                     ofRow.add(examples.get(place));

@@ -13,7 +13,7 @@ public enum ComputeDtype {
 
     /**
      * What the device of this process computes in: float32 where it has no instructions for
-     * bfloat16, with a warning.
+     * bfloat16.
      */
     public DType onThisMachine() {
         return this == FLOAT32 ? DType.F32 : Kernels.current().defaultCompute();

@@ -3,7 +3,6 @@ package org.qlora4j.tensor;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.Collection;
 import java.util.List;
 import java.util.Optional;
 
@@ -26,7 +25,9 @@ public record CpuFeatures(boolean avx2, boolean avx512, boolean bf16) {
     private static final List<String> BF16 = List.of("avx512_bf16", "amx_bf16");
 
     private static final class Holder {
-        static final CpuFeatures WHOLE = of(read(Path.of("/proc/cpuinfo")));
+        static final String CPUINFO = read(Path.of("/proc/cpuinfo"));
+        static final CpuFeatures WHOLE = of(CPUINFO);
+        static final boolean KNOWN = flags(CPUINFO).isPresent();
     }
 
     /**
@@ -36,6 +37,11 @@ public record CpuFeatures(boolean avx2, boolean avx512, boolean bf16) {
      */
     public static CpuFeatures current() {
         return whole().within(InstructionSet.limit());
+    }
+
+    /** Whether this system says what its CPU has; else all is false, and speed must be measured. */
+    public static boolean known() {
+        return Holder.KNOWN;
     }
 
     /** What the CPU has, whatever the limit. */
@@ -68,18 +74,19 @@ public record CpuFeatures(boolean avx2, boolean avx512, boolean bf16) {
 
     /** From the text of {@code /proc/cpuinfo}. */
     static CpuFeatures of(String cpuinfo) {
-        Optional<String> line =
-                cpuinfo.lines().filter(text -> text.startsWith("flags")).findFirst();
-        Collection<String> flags =
-                line.map(text ->
-                                List.of(
-                                        text.substring(text.indexOf(':') + 1)
-                                                .strip()
-                                                .split("\\s+", -1)))
-                        .orElse(List.of());
+        List<String> flags = flags(cpuinfo).orElse(List.of());
         boolean avx2 = flags.containsAll(AVX2);
         boolean avx512 = avx2 && flags.containsAll(AVX512);
         return new CpuFeatures(avx2, avx512, BF16.stream().anyMatch(flags::contains));
+    }
+
+    /** Those of the first processor; only x86 names them so. */
+    private static Optional<List<String>> flags(String cpuinfo) {
+        return cpuinfo.lines()
+                .filter(text -> text.startsWith("flags"))
+                .findFirst()
+                .map(text ->
+                        List.of(text.substring(text.indexOf(':') + 1).strip().split("\\s+", -1)));
     }
 
     private static String read(Path file) {

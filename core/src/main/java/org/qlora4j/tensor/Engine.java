@@ -63,6 +63,12 @@ public final class Engine {
         return torch.get_num_threads();
     }
 
+    /** The widest instructions that libtorch's own kernels use, by its own name: {@code AVX2}. */
+    public static String cpuCapability() {
+        Libtorch.load();
+        return torch.get_cpu_capability().getString();
+    }
+
     /** Sets how many threads libtorch and the BLAS below it compute with, at least 1. */
     public static void setThreads(int threads) {
         Libtorch.load();

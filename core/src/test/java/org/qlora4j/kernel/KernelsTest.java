@@ -4,6 +4,8 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.qlora4j.error.ConfigException;
 import org.qlora4j.error.DeviceException;
 import org.qlora4j.tensor.Device;
@@ -98,5 +100,17 @@ class KernelsTest {
     void poolOfTheVectorKernels_isAsLargeAsLibtorchs() {
         var vector = (VectorElementRows) Kernels.choose(Device.CPU, "vector").elements();
         assertThat(vector.workers().threads()).isEqualTo(org.qlora4j.tensor.Engine.threads());
+    }
+
+    @ParameterizedTest
+    @CsvSource({
+        "Linux, amd64, true",
+        "Linux, aarch64, false",
+        "Mac OS X, aarch64, false",
+        "Mac OS X, x86_64, false",
+        "Windows 11, amd64, false",
+    })
+    void machineCode_isForLinuxOnX86Alone(String system, String processor, boolean fits) {
+        assertThat(MachineCode.fits(system, processor)).isEqualTo(fits);
     }
 }

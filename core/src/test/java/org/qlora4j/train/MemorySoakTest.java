@@ -36,7 +36,7 @@ class MemorySoakTest {
 
     @ParameterizedTest
     @ValueSource(strings = {"float32", "bfloat16"})
-    @Timeout(180)
+    @Timeout(600)
     void threeHundredSteps_memoryStaysFlat(String dtype) throws Exception {
         Path model = SmallLlama.write(Files.createDirectory(folder.resolve("model")));
         List<Line> lines =

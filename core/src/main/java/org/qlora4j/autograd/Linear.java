@@ -136,7 +136,7 @@ public final class Linear {
             @Nullable Tensor dx) {
         Tensor dHidden = dy.mm(lora.b().value()).mulInPlace(lora.scale()); // [n, rank]
         if (lora.b().trainable()) {
-            addProduct(lora.b().grad(), dy.t(), hidden, lora.scale());
+            addNarrowProduct(lora.b().grad(), dy, hidden, lora.scale());
         }
         if (lora.a().trainable()) {
             addProduct(lora.a().grad(), dHidden.t(), drop(x, lora, dropoutKey), 1);
@@ -149,6 +149,18 @@ public final class Linear {
         } else {
             Tensor mask = Dropout.mask(dropoutKey, lora.dropout(), dx.dtype(), dx.shape());
             dx.addcmulInPlace(dHidden.mm(lora.a().value()), mask, 1);
+        }
+    }
+
+    /**
+     * {@code sum += scale * dyᵀ · hidden}, for a hidden of few columns. In f32 the transpose is
+     * made and turned, of which OpenBLAS makes 2.5 times as much a second.
+     */
+    private static void addNarrowProduct(Tensor sum, Tensor dy, Tensor hidden, double scale) {
+        if (dy.dtype() == DType.F32) {
+            sum.addInPlace(hidden.t().mm(dy).t(), scale);
+        } else {
+            addProduct(sum, dy.t(), hidden, scale);
         }
     }
 

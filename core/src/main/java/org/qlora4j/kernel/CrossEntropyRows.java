@@ -7,7 +7,8 @@ import org.qlora4j.tensor.Tensor;
  *
  * <p>Logits in bf16 are off by up to 0.06 where they are about 16, which on the few label tokens of
  * a small batch moves the loss by more than one percent. So the loss is that of logits in f32, as
- * far as it depends on them.
+ * far as it depends on them. What classes other than the label have is summed apart, so that loss
+ * and gradient stay right, not 0, where the label's probability rounds to 1.
  */
 public sealed interface CrossEntropyRows permits ReferenceCrossEntropyRows, VectorCrossEntropyRows {
     /**

@@ -70,13 +70,15 @@ record VectorCrossEntropyRows(Workers workers, CrossEntropyRows reference)
             max = sharpen(e, n, max, head, row, label);
         }
         float atLabel = e[label];
-        double sum = FloatRows.exponentials(e, n, max, 1);
+        e[label] = Float.NEGATIVE_INFINITY; // summed apart: beside a target that leads they vanish
+        double others = FloatRows.exponentials(e, n, max, 1);
+        double ofLabel = Math.exp(atLabel - max);
+        double sum = others + ofLabel;
         if (gradient) {
-            float inverse = (float) (1 / sum);
-            data.storeScaled(e, n, inverse, start);
-            data.set(start + label, e[label] * inverse - 1);
+            data.storeScaled(e, n, (float) (1 / sum), start);
+            data.set(start + label, (float) (-others / sum));
         }
-        return Math.log(sum) + max - atLabel;
+        return atLabel == max ? Math.log1p(others) : Math.log(sum) + max - atLabel;
     }
 
     /**

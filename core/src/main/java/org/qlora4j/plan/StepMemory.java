@@ -370,7 +370,7 @@ final class StepMemory {
         long out = ledger.live.get(gradient) / width / rows;
         ledger.passing(decoding(out, in));
         int rank = ranks.getOrDefault(module, 0);
-        long factors = rank == 0 ? 0 : values(rank) + product(out, rank) + product(rank, in);
+        long factors = rank == 0 ? 0 : values(rank) + out * rank * width + product(rank, in);
         long dropped = drops && rank > 0 ? dropping(in) : 0;
         ledger.passing(
                 factors + dropped + (full ? product(out, in) : 0) + stretching(rank, in, out));

@@ -185,6 +185,29 @@ class RowKernelsTest {
         }
     }
 
+    /** 17 logits of 0 but for one of 30: loss and gradient are 16 e^-30, far below 2^-24. */
+    @Test
+    void crossEntropyOfLabelThatLeads_isNotZero() {
+        try (TensorScope scope = TensorScope.open()) {
+            float[] logits = new float[17];
+            logits[5] = 30;
+            double small = 16 * Math.exp(-30);
+            Tensor x = Tensors.full(1, DType.F32, 1, 1);
+            Tensor weight = Tensors.of(logits, 17, 1);
+            for (CrossEntropyRows kernel :
+                    List.of(
+                            reference.crossEntropy(),
+                            new VectorCrossEntropyRows(workers, reference.crossEntropy()))) {
+                Tensor row = Tensors.of(logits, 1, 17);
+                double loss = kernel.lossAndGradient(x, weight, row, new long[] {5}, true);
+                assertThat(loss).isCloseTo(small, Offset.offset(1e-5 * small));
+                float[] gradient = row.toFloats();
+                assertThat((double) gradient[5]).isCloseTo(-small, Offset.offset(1e-5 * small));
+                assertThat((double) gradient[0]).isCloseTo(small / 16, Offset.offset(1e-5 * small));
+            }
+        }
+    }
+
     @ParameterizedTest(name = "{0}, {1} rows of {2}")
     @MethodSource("rowCases")
     void norm_vectorEqualsReference(DType dtype, int rows, int hidden) {

@@ -309,25 +309,25 @@ public final class Tensor implements AutoCloseable {
 
     /** Matrix product [n, k] x [k, m] to [n, m]. */
     public Tensor mm(Tensor other) {
-        return fresh(h -> h.mm(other.handle()));
+        return fresh(h -> Products.of(h, other.handle(), (a, b) -> a.mm(b)));
     }
 
     /** Matrix product of a batch [b, n, k] x [b, k, m] to [b, n, m]. */
     public Tensor bmm(Tensor other) {
-        return fresh(h -> h.bmm(other.handle()));
+        return fresh(h -> Products.of(h, other.handle(), (a, b) -> a.bmm(b)));
     }
 
     /** {@code x · weightᵀ + bias}: x [n, in], weight [out, in], bias [out] or null. */
     public Tensor linear(Tensor weight, @Nullable Tensor bias) {
         return fresh(h ->
                 bias == null
-                        ? torch.linear(h, weight.handle())
+                        ? Products.of(h, weight.handle(), torch::linear)
                         : torch.linear(h, weight.handle(), bias.handle()));
     }
 
     /** {@code this = beta * this + alpha * a · b}. */
     public Tensor addmmInPlace(Tensor a, Tensor b, double beta, double alpha) {
-        return inPlace(h -> h.addmm_(a.handle(), b.handle(), new Scalar(beta), new Scalar(alpha)));
+        return inPlace(h -> Products.addInto(h, a.handle(), b.handle(), beta, alpha));
     }
 
     // ---- in place

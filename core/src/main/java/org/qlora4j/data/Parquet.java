@@ -10,6 +10,7 @@ import dev.hardwood.row.PqMap;
 import dev.hardwood.row.PqStruct;
 import dev.hardwood.row.StructAccessor;
 import java.io.IOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
@@ -25,7 +26,18 @@ import org.qlora4j.error.FormatException;
 public record Parquet(Path file) implements Source {
     @Override
     public Rows open() {
-        return new Records(file);
+        long bytes;
+        try {
+            bytes = Files.size(file);
+        } catch (IOException e) {
+            throw new FormatException(file + " cannot be read: " + e.getMessage(), e);
+        }
+        return new Watchdog(
+                () -> new Records(file),
+                bytes,
+                new FormatException(
+                        file
+                                + ": not a Parquet file that can be read: it gives no row, and no end"));
     }
 
     private static final class Records implements Rows {
@@ -52,11 +64,15 @@ public record Parquet(Path file) implements Source {
                 if (!rows.hasNext()) {
                     return null;
                 }
-                row++;
+                if (++row > reader.getFileMetaData().numRows()) {
+                    throw new IllegalStateException("it has more rows than it says");
+                }
                 rows.next();
                 return new Row(file.toString(), row, fields(rows), true);
             } catch (RuntimeException e) { // the reader has no type of its own for damaged files
                 throw unreadable(e);
+            } catch (StackOverflowError | OutOfMemoryError e) { // sizes and depths of a damaged one
+                throw unreadable(new IllegalStateException(e.toString(), e));
             }
         }
 

@@ -26,6 +26,9 @@ final class HubBlob {
     private static final int TRIES = 3;
     private static final long SAID_BYTES = 16 << 20;
 
+    /** Bytes of a file whose size the hub does not say. */
+    private static final long MAX_UNANNOUNCED = 64 << 20;
+
     private HubBlob() {}
 
     /**
@@ -86,8 +89,14 @@ final class HubBlob {
             Files.delete(part);
             have = 0;
         }
+        if (size > Files.getFileStore(part.getParent()).getUsableSpace()) {
+            throw FormatException.of(
+                    "%s: %s has %d bytes by the hub's word, more than there is room for in %s",
+                    listing.repo(), file, size, part.getParent());
+        }
         if (size < 0 || have < size) {
-            var download = client.download(listing.repo(), listing.commit(), file, have);
+            long most = size < 0 ? MAX_UNANNOUNCED : size;
+            var download = client.download(listing.repo(), listing.commit(), file, have, most);
             try (InputStream in = download.body();
                     OutputStream out =
                             Files.newOutputStream(
@@ -98,6 +107,12 @@ final class HubBlob {
                                             ? StandardOpenOption.APPEND
                                             : StandardOpenOption.TRUNCATE_EXISTING)) {
                 in.transferTo(out);
+            } catch (WatchedBody.TooLong e) {
+                Files.delete(part);
+                throw new FormatException(
+                        "%s: %s is longer than the hub announced (%s)"
+                                .formatted(listing.repo(), file, e.getMessage()),
+                        e);
             }
         } else if (have == 0) {
             Files.createFile(part);

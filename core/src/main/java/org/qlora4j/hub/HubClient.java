@@ -13,7 +13,8 @@ import java.util.Set;
 import org.jspecify.annotations.Nullable;
 import org.qlora4j.error.FormatException;
 import tools.jackson.core.JacksonException;
-import tools.jackson.databind.JsonNode;
+import tools.jackson.core.JsonParser;
+import tools.jackson.core.JsonToken;
 import tools.jackson.databind.json.JsonMapper;
 
 /**
@@ -23,6 +24,8 @@ import tools.jackson.databind.json.JsonMapper;
  */
 final class HubClient {
     private static final int MAX_REDIRECTS = 5;
+    private static final long MAX_JSON = 64 << 20;
+    private static final int MAX_FILES = 500_000;
     private static final Set<Integer> REDIRECTS = Set.of(301, 302, 303, 307, 308);
 
     private final HubSettings settings;
@@ -45,17 +48,67 @@ final class HubClient {
         URI uri = settings.endpoint().resolve(repo.apiPath());
         HttpResponse<InputStream> response =
                 follow(repo, "GET", uri, settings.metadataTimeout(), 0, true);
-        try (InputStream body = response.body()) {
-            JsonNode json = JsonMapper.shared().readTree(body);
-            String commit = json.path("sha").asString("");
+        try (InputStream body =
+                        new WatchedBody(
+                                response.body(), MAX_JSON, settings.metadataTimeout(), true);
+                JsonParser json = JsonMapper.shared().createParser(body)) {
+            String commit = "";
             List<String> files = new ArrayList<>();
-            json.path("siblings").forEach(f -> files.add(f.path("rfilename").asString("")));
+            if (json.nextToken() != JsonToken.START_OBJECT) {
+                throw FormatException.of("%s: the answer is not a JSON object", uri);
+            }
+            while (json.nextToken() == JsonToken.PROPERTY_NAME) {
+                String name = json.currentName();
+                JsonToken value = json.nextToken();
+                if (name.equals("sha") && value == JsonToken.VALUE_STRING) {
+                    commit = json.getString();
+                } else if (name.equals("siblings") && value == JsonToken.START_ARRAY) {
+                    readFiles(json, uri, files);
+                } else {
+                    json.skipChildren();
+                }
+            }
             if (!commit.matches("[0-9a-f]{40}")) {
                 throw FormatException.of("%s: the hub names no commit of %s", uri, repo);
             }
             return new Description(commit, files);
         } catch (JacksonException e) {
+            for (Throwable cause = e; cause != null; cause = cause.getCause()) {
+                if (cause instanceof WatchedBody.TooLong) {
+                    throw FormatException.of(
+                            "%s: the answer is longer than %d MiB", uri, MAX_JSON >> 20);
+                }
+                if (cause instanceof IOException io) {
+                    throw io;
+                }
+            }
             throw new FormatException(uri + ": the answer is not JSON", e);
+        }
+    }
+
+    /** Reads the names in {@code siblings}, as they come: a repository may have many. */
+    private static void readFiles(JsonParser json, URI uri, List<String> files) {
+        while (json.nextToken() != JsonToken.END_ARRAY) {
+            String file = "";
+            if (json.currentToken() == JsonToken.START_OBJECT) {
+                while (json.nextToken() == JsonToken.PROPERTY_NAME) {
+                    boolean name = json.currentName().equals("rfilename");
+                    if (json.nextToken() == JsonToken.VALUE_STRING && name) {
+                        file = json.getString();
+                    } else {
+                        json.skipChildren();
+                    }
+                }
+            } else {
+                json.skipChildren();
+            }
+            if (json.currentToken() == null) {
+                throw FormatException.of("%s: the answer is not JSON", uri);
+            }
+            files.add(file);
+            if (files.size() > MAX_FILES) {
+                throw FormatException.of("%s: the hub lists more than %d files", uri, MAX_FILES);
+            }
         }
     }
 
@@ -82,10 +135,15 @@ final class HubClient {
         if (!etag.matches("[0-9A-Za-z_-]{8,128}")) {
             throw FormatException.of("%s: the hub gives no ETag to name the file by", uri);
         }
-        long size =
-                headers.firstValueAsLong("X-Linked-Size")
-                        .orElse(headers.firstValueAsLong("Content-Length").orElse(-1));
-        return new FileInfo(etag, size);
+        String said =
+                headers.firstValue("X-Linked-Size")
+                        .or(() -> headers.firstValue("Content-Length"))
+                        .orElse("-1");
+        if (!said.matches("-1|[0-9]{1,18}")) {
+            throw FormatException.of(
+                    "%s: the hub gives the size %s, which is no number of bytes", uri, safe(said));
+        }
+        return new FileInfo(etag, Long.parseLong(said));
     }
 
     /**
@@ -96,11 +154,19 @@ final class HubClient {
      */
     record Download(InputStream body, boolean isPart) {}
 
-    Download download(HubRepo repo, String commit, String file, long from) throws IOException {
+    Download download(HubRepo repo, String commit, String file, long from, long most)
+            throws IOException {
         URI uri = settings.endpoint().resolve(repo.filePath(commit, file));
         HttpResponse<InputStream> response =
                 follow(repo, "GET", uri, settings.downloadTimeout(), from, true);
-        return new Download(response.body(), response.statusCode() == 206);
+        boolean isPart = response.statusCode() == 206;
+        InputStream body =
+                new WatchedBody(
+                        response.body(),
+                        isPart ? most - from : most,
+                        settings.downloadTimeout(),
+                        false);
+        return new Download(body, isPart);
     }
 
     /**
@@ -117,7 +183,7 @@ final class HubClient {
             int status = response.statusCode();
             String location = response.headers().firstValue("Location").orElse(null);
             if (REDIRECTS.contains(status) && location != null) {
-                URI next = at.resolve(location);
+                URI next = next(at, location);
                 if (!elsewhere && !Urls.isSameOrigin(at, next)) {
                     return response;
                 }
@@ -130,9 +196,31 @@ final class HubClient {
             }
             response.body().close();
             throw refused(
-                    repo, uri, status, response.headers().firstValue("X-Error-Code").orElse(""));
+                    repo,
+                    uri,
+                    status,
+                    safe(response.headers().firstValue("X-Error-Code").orElse("")));
         }
         throw FormatException.of("%s: redirected more than %d times", uri, MAX_REDIRECTS);
+    }
+
+    private static URI next(URI at, String location) {
+        try {
+            URI next = at.resolve(location);
+            if (next.getHost() != null) {
+                return next;
+            }
+        } catch (IllegalArgumentException e) {
+            throw new FormatException(
+                    "%s: redirected to '%s', which is no address".formatted(at, safe(location)), e);
+        }
+        throw FormatException.of("%s: redirected to '%s', which has no host", at, safe(location));
+    }
+
+    /** Text of a stranger, fit to be shown. */
+    private static String safe(String text) {
+        String shown = text.replaceAll("\\p{Cntrl}", "?");
+        return shown.length() <= 200 ? shown : shown.substring(0, 200) + "...";
     }
 
     private HttpResponse<InputStream> send(String method, URI uri, Duration timeout, long from)
@@ -155,6 +243,8 @@ final class HubClient {
         }
         try {
             return http.send(request.build(), HttpResponse.BodyHandlers.ofInputStream());
+        } catch (IllegalArgumentException e) { // of an address or a header that is malformed
+            throw new FormatException(uri + ": " + safe(String.valueOf(e.getMessage())), e);
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
             throw new IOException("interrupted", e);

@@ -4,6 +4,7 @@ import java.nio.file.Path;
 import java.util.Optional;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import org.qlora4j.error.FormatException;
 
 /**
  * A repository of the hub at a revision.
@@ -41,6 +42,11 @@ public record HubRepo(Kind kind, String id, String revision) {
             return Optional.empty();
         }
         String revision = matcher.group("revision");
+        if (revision != null && !revision.matches("(?!\\.)[\\w.-]+(/(?!\\.)[\\w.-]+)*")) {
+            throw FormatException.of(
+                    "%s: the revision %s is none: it must be a branch, a tag or a commit, whose parts between slashes are not empty",
+                    matcher.group("id"), revision);
+        }
         return Optional.of(
                 new HubRepo(kind, matcher.group("id"), revision == null ? "main" : revision));
     }

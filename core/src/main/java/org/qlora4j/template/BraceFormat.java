@@ -166,6 +166,9 @@ final class BraceFormat {
 
     private String number(Object value, String type, int precision, char sign, String grouping) {
         NumberFormat numbers = new NumberFormat(runtime.budget());
+        if (type.equals("c") && Numbers.isInteger(value)) {
+            return PercentFormat.character(Numbers.index(value));
+        }
         String text =
                 switch (type) {
                     case "" ->

@@ -1,6 +1,8 @@
 package org.qlora4j.template;
 
+import java.lang.management.ManagementFactory;
 import java.util.Collection;
+import java.util.function.LongSupplier;
 import org.qlora4j.template.TemplateError.Kind;
 
 /**
@@ -14,10 +16,22 @@ final class Budget {
      */
     static final long MAX_STEPS = 20_000_000;
 
+    /** Time of one rendering, of its thread's own work. */
+    static final long MAX_NANOS = 2_000_000_000L;
+
+    /** Time of one rendering by the clock on the wall, however busy the machine is. */
+    private static final long MAX_WALL_NANOS = 5 * MAX_NANOS;
+
+    /** Bytes of what a rendering has made and still holds, about. */
+    static final long MAX_BYTES = 64 << 20;
+
+    /** Bytes of an item of a list: a reference and a small object. */
+    static final int ITEM_BYTES = 40;
+
     /** Characters of one text, the rendered prompt among them. */
     static final int MAX_TEXT = 16 << 20;
 
-    /** Items of a list made by repetition. */
+    /** Items of one list. */
     static final int MAX_ITEMS = 1 << 20;
 
     /** Items of {@code range}, as in Jinja2's sandbox. */
@@ -35,15 +49,78 @@ final class Budget {
     /** Characters or items that an operation handles for the price of one step. */
     static final int SIZE_OF_STEP = 64;
 
+    /** Steps between two looks at the clock. */
+    private static final int CLOCK = 256;
+
+    private final long start = System.nanoTime();
+    private final long cpuStart = cpuNanos();
+    private LongSupplier liveBytes = () -> 0;
     private long steps = 0;
+    private long nextLook = CLOCK;
+    private long held = 0;
+    private long live = 0;
+    private long made = 0;
     private int depth = 0;
+
+    /**
+     * Says how to measure what the template's variables hold.
+     *
+     * @param bytes takes work itself, which it counts
+     */
+    void measureLive(LongSupplier bytes) {
+        this.liveBytes = bytes;
+    }
 
     /** Counts work on so many characters or items. */
     void work(long size) {
-        steps += 1 + size / SIZE_OF_STEP;
-        if (steps > MAX_STEPS) {
+        long more = 1 + Math.max(0, size) / SIZE_OF_STEP;
+        if (size < 0 || more > MAX_STEPS || (steps += more) > MAX_STEPS) {
             throw limit("the template takes more than " + MAX_STEPS + " steps");
         }
+        if (steps >= nextLook) {
+            nextLook = steps + CLOCK;
+            lookAtClock();
+        }
+    }
+
+    private void lookAtClock() {
+        long wall = System.nanoTime() - start;
+        boolean late = wall > MAX_NANOS && cpuNanos() - cpuStart > MAX_NANOS;
+        if (late || wall > MAX_WALL_NANOS) {
+            throw limit("the template takes more than " + MAX_NANOS / 1_000_000_000 + " seconds");
+        }
+        if (Thread.currentThread().isInterrupted()) {
+            throw limit("the thread was interrupted while the template was rendered");
+        }
+    }
+
+    private static long cpuNanos() {
+        return ManagementFactory.getThreadMXBean().getCurrentThreadCpuTime();
+    }
+
+    /**
+     * Counts memory that is made. Where all that was made since the last measurement would be too
+     * much, what of it is still held is measured.
+     */
+    void make(long bytes) {
+        made += Math.max(0, bytes);
+        if (live + held + made > MAX_BYTES) {
+            made = 0;
+            live = liveBytes.getAsLong();
+            if (live + held + Math.max(0, bytes) > MAX_BYTES) {
+                throw limit("the template holds more than " + (MAX_BYTES >> 20) + " MiB at once");
+            }
+        }
+    }
+
+    /** Counts memory that no variable holds yet; {@link #release} takes it back. */
+    void hold(long bytes) {
+        held += bytes;
+        make(0);
+    }
+
+    void release(long bytes) {
+        held -= bytes;
     }
 
     /** Counts work on a value, by its size. */
@@ -74,6 +151,7 @@ final class Budget {
             throw limit("the template makes a text of more than " + MAX_TEXT + " characters");
         }
         work(length);
+        make(2 * length);
     }
 
     /** Checks the size of a list before it is made. */
@@ -82,6 +160,7 @@ final class Budget {
             throw limit("the template makes a list of more than " + MAX_ITEMS + " items");
         }
         work(size);
+        make(ITEM_BYTES * size);
     }
 
     /** Checks how deep a value is nested. */
@@ -115,21 +194,26 @@ final class Budget {
             if (builder.length() + (long) part.length() > MAX_TEXT) {
                 text(MAX_TEXT + 1L);
             }
+            hold(2L * part.length());
             builder.append(part);
             return this;
         }
 
         Text appendRepeated(String part, long times) {
-            text(part.length() * Math.max(0, times));
-            return append(part.repeat((int) Math.max(0, times)));
+            boolean tooMany = times > MAX_TEXT && !part.isEmpty();
+            text(tooMany ? MAX_TEXT + 1L : part.length() * Math.max(0, times));
+            return part.isEmpty() ? this : append(part.repeat((int) Math.max(0, times)));
         }
 
         int length() {
             return builder.length();
         }
 
+        /** The text, which from now on is the taker's. */
         @Override
         public String toString() {
+            release(2L * builder.length());
+            make(2L * builder.length());
             return builder.toString();
         }
     }

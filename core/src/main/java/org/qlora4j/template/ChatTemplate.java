@@ -25,6 +25,9 @@ public final class ChatTemplate {
     private static final List<String> REASONING =
             List.of("reasoning_content", "thinking", "reasoning");
 
+    /** Characters of a template; the longest in use have some ten thousand. */
+    private static final int MAX_SOURCE = 4 << 20;
+
     private final Source source;
     private final @Nullable Source withTools;
     private final Map<String, Object> tokens;
@@ -53,11 +56,23 @@ public final class ChatTemplate {
     /** One parsed template text. */
     private record Source(String text, String origin, List<Statement> statements) {
         static Source parse(String text, String origin, boolean generationTags) {
+            if (text.length() > MAX_SOURCE) {
+                throw FormatException.of(
+                        "%s: a template of %d characters is longer than the %d that are read",
+                        origin, text.length(), MAX_SOURCE);
+            }
             String normalized = Lexer.normalized(text);
             try {
                 return new Source(normalized, origin, Parser.parse(normalized, generationTags));
             } catch (TemplateError e) {
                 throw located(e, normalized, origin);
+            } catch (StackOverflowError e) {
+                throw located(
+                        TemplateError.of(
+                                Kind.LIMIT,
+                                "the template is nested too deep for this thread's stack"),
+                        normalized,
+                        origin);
             }
         }
     }

@@ -130,7 +130,7 @@ final class Comparison {
                             "'in <string>' requires string as left operand, not %s",
                             Types.name(item));
                 }
-                yield text.contains(part);
+                yield PyText.indexOf(text, part) >= 0;
             }
             case Map<?, ?> map -> Access.entry(Types.map(map), item, budget) != null;
             case Object other when Types.isIterable(other) -> {

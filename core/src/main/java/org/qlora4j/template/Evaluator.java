@@ -72,18 +72,31 @@ final class Evaluator {
 
     private List<Object> all(List<Expr> items, Scope scope) {
         List<Object> values = new ArrayList<>(items.size());
+        long held = 0;
         for (Expr item : items) {
-            values.add(evaluate(item, scope));
+            Object value = evaluate(item, scope);
+            long bytes = LiveBytes.shallow(value);
+            runtime.budget().hold(bytes);
+            held += bytes;
+            values.add(value);
         }
+        runtime.budget().release(held);
+        runtime.budget().make((long) Budget.ITEM_BYTES * values.size());
         return values;
     }
 
     private Object dictionary(Expr.DictOf dict, Scope scope) {
         Map<Object, Object> map = new LinkedHashMap<>();
+        long held = 0;
         for (int i = 0; i < dict.keys().size(); i++) {
             Object key = Markup.plain(evaluate(dict.keys().get(i), scope));
-            Access.put(map, key, evaluate(dict.values().get(i), scope), runtime.budget());
+            Object value = evaluate(dict.values().get(i), scope);
+            long bytes = LiveBytes.shallow(key) + LiveBytes.shallow(value);
+            runtime.budget().hold(bytes);
+            held += bytes;
+            Access.put(map, key, value, runtime.budget());
         }
+        runtime.budget().release(held);
         return map;
     }
 

@@ -1,6 +1,8 @@
 package org.qlora4j.template;
 
+import java.util.ArrayDeque;
 import java.util.ArrayList;
+import java.util.Deque;
 import java.util.Iterator;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -23,6 +25,7 @@ final class Interpreter {
     private final Evaluator evaluator;
     private final Budget.Text result;
     private final List<ChatTemplate.Span> generated = new ArrayList<>();
+    private final Deque<Scope> active = new ArrayDeque<>();
     private Budget.Text out;
 
     Interpreter(PythonRuntime runtime) {
@@ -34,6 +37,8 @@ final class Interpreter {
 
     /** The text that the template makes, in a scope that holds what it is given. */
     String render(List<Statement> template, Scope scope) {
+        Scope given = scope.parent() == null ? scope : scope.parent();
+        runtime.budget().measureLive(() -> LiveBytes.of(active, given, runtime.budget()));
         run(template, scope);
         return result.toString();
     }
@@ -44,6 +49,15 @@ final class Interpreter {
     }
 
     private End run(List<Statement> statements, Scope scope) {
+        active.push(scope);
+        try {
+            return runAll(statements, scope);
+        } finally {
+            active.pop();
+        }
+    }
+
+    private End runAll(List<Statement> statements, Scope scope) {
         for (Statement statement : statements) {
             runtime.budget().enter();
             End end;

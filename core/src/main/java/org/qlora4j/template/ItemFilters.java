@@ -97,7 +97,16 @@ final class ItemFilters {
         }
         List<Object> mapped = new ArrayList<>();
         if (Types.truth(value)) {
-            Types.items(value, runtime.budget()).forEach(item -> mapped.add(function.apply(item)));
+            long held = 0;
+            for (Object item : Types.items(value, runtime.budget())) {
+                Object made = function.apply(item);
+                long bytes = LiveBytes.shallow(made);
+                runtime.budget().hold(bytes);
+                held += bytes;
+                mapped.add(made);
+            }
+            runtime.budget().release(held);
+            runtime.budget().make(held);
         }
         return new Lazy(mapped);
     }

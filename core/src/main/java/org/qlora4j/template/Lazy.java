@@ -9,9 +9,16 @@ import java.util.List;
  */
 final class Lazy {
     private final Iterator<Object> items;
+    private final List<Object> all;
 
     Lazy(List<Object> items) {
+        this.all = items;
         this.items = items.iterator();
+    }
+
+    /** Everything, what was walked through too: it is held as long as the iterator is. */
+    List<Object> all() {
+        return all;
     }
 
     /** What is left, always the same iterator. */

@@ -73,10 +73,7 @@ final class PercentFormat {
                 switch (place.type()) {
                     case 's' -> cut(printer.text(value), place);
                     case 'r', 'a' -> cut(printer.repr(value), place);
-                    case 'c' ->
-                            value instanceof String s
-                                    ? s
-                                    : Character.toString((int) Numbers.index(value));
+                    case 'c' -> value instanceof String s ? s : character(Numbers.index(value));
                     case 'd', 'i', 'u', 'x', 'X', 'o' -> {
                         if (!Types.isNumber(value)
                                 || (place.type() != 'd' && isHexOfReal(place, value))) {
@@ -172,5 +169,13 @@ final class PercentFormat {
                     format.charAt(at),
                     at + 1);
         }
+    }
+
+    /** The character of a code, as {@code %c} and {@code {:c}} write it. */
+    static String character(long code) {
+        if (code < 0 || code > Character.MAX_CODE_POINT) {
+            throw TemplateError.of(TemplateError.Kind.OVERFLOW, "%%c arg not in range(0x110000)");
+        }
+        return Character.toString((int) code);
     }
 }

@@ -1,14 +1,19 @@
 package org.qlora4j.template;
 
 import java.util.ArrayList;
+import java.util.BitSet;
 import java.util.List;
 import java.util.Locale;
+import java.util.function.IntPredicate;
+import java.util.function.UnaryOperator;
 import org.jspecify.annotations.Nullable;
 
 /**
  * What Python's str does on plain text. Python counts code points where Java counts UTF-16 units.
  */
 final class PyText {
+    private static final int SHORT = 64;
+
     private PyText() {}
 
     /** Space as {@code str.isspace} and {@code strip} see it. */
@@ -52,23 +57,30 @@ final class PyText {
     }
 
     static String stripLeft(String text, @Nullable String characters) {
+        IntPredicate strips = strips(characters);
         int start = 0;
-        while (start < text.length() && strips(text.codePointAt(start), characters)) {
+        while (start < text.length() && strips.test(text.codePointAt(start))) {
             start += Character.charCount(text.codePointAt(start));
         }
         return text.substring(start);
     }
 
     static String stripRight(String text, @Nullable String characters) {
+        IntPredicate strips = strips(characters);
         int end = text.length();
-        while (end > 0 && strips(text.codePointBefore(end), characters)) {
+        while (end > 0 && strips.test(text.codePointBefore(end))) {
             end -= Character.charCount(text.codePointBefore(end));
         }
         return text.substring(0, end);
     }
 
-    private static boolean strips(int c, @Nullable String characters) {
-        return characters == null ? isSpace(c) : characters.indexOf(c) >= 0;
+    private static IntPredicate strips(@Nullable String characters) {
+        if (characters == null) {
+            return PyText::isSpace;
+        }
+        BitSet set = new BitSet();
+        characters.codePoints().forEach(set::set);
+        return set::get;
     }
 
     /** Order by code points, which differs from Java's beyond U+FFFF. */
@@ -104,7 +116,7 @@ final class PyText {
         return lines;
     }
 
-    private static boolean isLineEnd(char c) {
+    static boolean isLineEnd(char c) {
         return (c >= 0x0a && c <= 0x0d)
                 || (c >= 0x1c && c <= 0x1e)
                 || c == 0x85
@@ -112,45 +124,64 @@ final class PyText {
                 || c == 0x2029;
     }
 
+    /** How many words there are between runs of space. */
+    static long wordCount(String text) {
+        long words = 0;
+        boolean inside = false;
+        for (int i = 0; i < text.length(); i++) {
+            boolean space = isSpace(text.charAt(i));
+            words += inside || space ? 0 : 1;
+            inside = !space;
+        }
+        return words;
+    }
+
     /** Words between runs of space, at most {@code limit + 1}; no limit if negative. */
     static List<String> words(String text, long limit) {
         List<String> words = new ArrayList<>();
-        String rest = stripLeft(text, null);
-        while (!rest.isEmpty()) {
-            int end = 0;
-            while (end < rest.length() && !isSpace(rest.charAt(end))) {
+        int start = 0;
+        while (true) {
+            while (start < text.length() && isSpace(text.charAt(start))) {
+                start++;
+            }
+            if (start == text.length()) {
+                return words;
+            }
+            int end = start;
+            while (end < text.length() && !isSpace(text.charAt(end))) {
                 end++;
             }
             if (limit >= 0 && words.size() >= limit) {
-                words.add(rest);
+                words.add(text.substring(start));
                 return words;
             }
-            words.add(rest.substring(0, end));
-            while (end < rest.length() && isSpace(rest.charAt(end))) {
-                end++;
-            }
-            rest = rest.substring(end);
+            words.add(text.substring(start, end));
+            start = end;
         }
-        return words;
     }
 
     /** {@link #words} counted from the right. */
     static List<String> wordsFromRight(String text, long limit) {
         List<String> words = new ArrayList<>();
-        String rest = stripRight(text, null);
-        while (!rest.isEmpty()) {
-            if (limit >= 0 && words.size() >= limit) {
-                words.addFirst(rest);
-                return words;
+        int end = text.length();
+        while (true) {
+            while (end > 0 && isSpace(text.charAt(end - 1))) {
+                end--;
             }
-            int start = rest.length();
-            while (start > 0 && !isSpace(rest.charAt(start - 1))) {
+            if (end == 0) {
+                return words.reversed();
+            }
+            int start = end;
+            while (start > 0 && !isSpace(text.charAt(start - 1))) {
                 start--;
             }
-            words.addFirst(rest.substring(start));
-            rest = stripRight(rest.substring(0, start), null);
+            if (limit >= 0 && words.size() >= limit) {
+                words.add(text.substring(0, end));
+                return words.reversed();
+            }
+            words.add(text.substring(start, end));
+            end = start;
         }
-        return words;
     }
 
     /**
@@ -159,9 +190,10 @@ final class PyText {
      */
     static List<String> split(String text, String separator, long limit) {
         List<String> parts = new ArrayList<>();
+        TextSearch search = new TextSearch(text, separator);
         int start = 0;
         while (limit < 0 || parts.size() < limit) {
-            int found = text.indexOf(separator, start);
+            int found = search.next(start);
             if (found < 0) {
                 break;
             }
@@ -175,17 +207,38 @@ final class PyText {
     /** {@link #split} from the right. */
     static List<String> splitFromRight(String text, String separator, long limit) {
         List<String> parts = new ArrayList<>();
+        TextSearch search = new TextSearch(reversed(text), reversed(separator));
         int end = text.length();
         while (limit < 0 || parts.size() < limit) {
-            int found = text.lastIndexOf(separator, end - separator.length());
-            if (found < 0 || end < separator.length()) {
+            int behind = search.next(text.length() - end);
+            if (behind < 0) {
                 break;
             }
-            parts.addFirst(text.substring(found + separator.length(), end));
-            end = found;
+            parts.add(text.substring(text.length() - behind, end));
+            end = text.length() - behind - separator.length();
         }
-        parts.addFirst(text.substring(0, end));
-        return parts;
+        parts.add(text.substring(0, end));
+        return parts.reversed();
+    }
+
+    /** The UTF-16 units from the end to the beginning; halves of a pair change places. */
+    private static String reversed(String text) {
+        char[] units = new char[text.length()];
+        for (int i = 0; i < units.length; i++) {
+            units[i] = text.charAt(units.length - 1 - i);
+        }
+        return new String(units);
+    }
+
+    /** Where a part occurs first, -1 if nowhere. */
+    static int indexOf(String text, String part) {
+        return new TextSearch(text, part).next(0);
+    }
+
+    /** Where a part occurs last, -1 if nowhere. */
+    static int lastIndexOf(String text, String part) {
+        int behind = new TextSearch(reversed(text), reversed(part)).next(0);
+        return behind < 0 ? -1 : text.length() - behind - part.length();
     }
 
     /** How often a part occurs, without overlap. */
@@ -194,18 +247,35 @@ final class PyText {
             return length(text) + 1L;
         }
         long count = 0;
-        for (int i = text.indexOf(part); i >= 0; i = text.indexOf(part, i + part.length())) {
+        TextSearch search = new TextSearch(text, part);
+        for (int i = search.next(0); i >= 0; i = search.next(i + part.length())) {
             count++;
         }
         return count;
     }
 
     static String upper(String text) {
+        if (text.length() > SHORT) { // Java's takes the square of characters that grow, as ß does
+            return inParts(text, part -> part.toUpperCase(Locale.ROOT));
+        }
         return text.toUpperCase(Locale.ROOT);
     }
 
     static String lower(String text) {
         return text.toLowerCase(Locale.ROOT);
+    }
+
+    private static String inParts(String text, UnaryOperator<String> change) {
+        StringBuilder out = new StringBuilder(text.length());
+        for (int at = 0; at < text.length(); ) {
+            int end = Math.min(text.length(), at + SHORT);
+            if (end < text.length() && Character.isHighSurrogate(text.charAt(end - 1))) {
+                end--;
+            }
+            out.append(change.apply(text.substring(at, end)));
+            at = end;
+        }
+        return out.toString();
     }
 
     /** First character in title case, the others small. */

@@ -23,6 +23,14 @@ final class Scope {
         return Undefined.name(name);
     }
 
+    Map<String, Object> variables() {
+        return variables;
+    }
+
+    @Nullable Scope parent() {
+        return parent;
+    }
+
     void set(String name, Object value) {
         variables.put(name, value);
     }

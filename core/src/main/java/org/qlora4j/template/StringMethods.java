@@ -62,16 +62,18 @@ final class StringMethods {
      */
     static Object call(PythonRuntime runtime, String text, String name, Arguments arguments) {
         Budget budget = runtime.budget();
+        budget.text(text.length());
         return switch (name) {
             case "upper", "lower", "capitalize", "title", "swapcase" ->
                     cased(text, name, arguments);
             case "strip" -> PyText.strip(text, characters(name, arguments));
             case "lstrip" -> PyText.stripLeft(text, characters(name, arguments));
             case "rstrip" -> PyText.stripRight(text, characters(name, arguments));
-            case "split" -> split(text, arguments, false);
-            case "rsplit" -> split(text, arguments, true);
+            case "split" -> split(text, arguments, false, budget);
+            case "rsplit" -> split(text, arguments, true, budget);
             case "splitlines" -> {
                 Object keep = arguments.bind(name, "keepends", false)[0];
+                budget.items(text.chars().filter(c -> PyText.isLineEnd((char) c)).count() + 1);
                 yield new ArrayList<Object>(PyText.splitLines(text, Types.truth(keep)));
             }
             case "partition", "rpartition" -> partition(text, name, arguments);
@@ -165,19 +167,26 @@ final class StringMethods {
         return characters == None.NONE ? null : string(name, characters);
     }
 
-    private static Object split(String text, Arguments arguments, boolean right) {
+    private static List<Object> split(
+            String text, Arguments arguments, boolean right, Budget budget) {
         String name = right ? "rsplit" : "split";
         Object[] a = arguments.bind(name, "sep", None.NONE, "maxsplit", -1L);
         long limit = Numbers.index(a[1]);
         if (a[0] == None.NONE) {
+            budget.items(limited(PyText.wordCount(text), limit));
             return new ArrayList<Object>(
                     right ? PyText.wordsFromRight(text, limit) : PyText.words(text, limit));
         }
         String separator = separator(name, a[0]);
+        budget.items(limited(PyText.count(text, separator) + 1, limit));
         return new ArrayList<Object>(
                 right
                         ? PyText.splitFromRight(text, separator, limit)
                         : PyText.split(text, separator, limit));
+    }
+
+    private static long limited(long parts, long limit) {
+        return limit < 0 ? parts : Math.min(parts, limit + 1);
     }
 
     private static String separator(String name, Object value) {
@@ -191,7 +200,7 @@ final class StringMethods {
     private static Tuple partition(String text, String name, Arguments arguments) {
         String separator = separator(name, one(name, arguments));
         boolean right = name.equals("rpartition");
-        int found = right ? text.lastIndexOf(separator) : text.indexOf(separator);
+        int found = right ? PyText.lastIndexOf(text, separator) : PyText.indexOf(text, separator);
         if (found < 0) {
             return right ? Tuple.of("", "", text) : Tuple.of(text, "", "");
         }
@@ -252,7 +261,11 @@ final class StringMethods {
         }
         String part = empty ? "" : text.substring(span[0], span[1]);
         int found =
-                empty ? -1 : name.startsWith("r") ? part.lastIndexOf(wanted) : part.indexOf(wanted);
+                empty
+                        ? -1
+                        : name.startsWith("r")
+                                ? PyText.lastIndexOf(part, wanted)
+                                : PyText.indexOf(part, wanted);
         if (found < 0 && name.endsWith("index")) {
             throw TemplateError.value("substring not found");
         }
@@ -268,9 +281,10 @@ final class StringMethods {
         times = count < 0 ? times : Math.min(times, count);
         budget.text(text.length() + times * (replacement.length() - (long) old.length()));
         StringBuilder out = new StringBuilder();
+        TextSearch search = new TextSearch(text, old);
         int from = 0;
         for (long i = 0; i < times; i++) {
-            int found = old.isEmpty() ? from : text.indexOf(old, from);
+            int found = old.isEmpty() ? from : search.next(from);
             out.append(text, from, found).append(replacement);
             from = found + old.length();
             if (old.isEmpty() && from < text.length()) {

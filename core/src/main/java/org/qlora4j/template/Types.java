@@ -111,6 +111,8 @@ final class Types {
 
     /** All items, in a new list. */
     static List<Object> items(Object value, Budget budget) {
+        Long length = length(value);
+        budget.items(length == null ? 0 : length);
         List<Object> items = new ArrayList<>();
         iterator(value).forEachRemaining(items::add);
         budget.work(items.size());

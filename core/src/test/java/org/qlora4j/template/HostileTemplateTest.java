@@ -35,6 +35,32 @@ class HostileTemplateTest {
     static Stream<String> exhausting() {
         String grow = "{% set ns = namespace(x=";
         return Stream.of(
+                "{{ ''.rjust(4611686018427387904, '😀') }}",
+                "{{ 'ab'.center(9223372036854775807, '😀') }}",
+                "{{ '😀' * 4611686018427387904 }}",
+                "{{ [1, 2] * 4611686018427387904 }}",
+                "{{ ('x'*16000000)|map('upper')|list|length }}",
+                "{{ ('x '*8000000).split()|length }}",
+                "{{ ('x\n'*8000000).splitlines()|length }}",
+                "{{ ('x'*16000000)|list|length }}",
+                "{{ ('x'*16000000)|batch(2)|list|length }}",
+                "{{ range(100000)|map('string')|map('center', 10000)|list|length }}",
+                "{{ ['x'*16000000, 'y'*16000000, 'z'*16000000]|length }}",
+                "{{ {1: 'x'*16000000, 2: 'y'*16000000, 3: 'z'*16000000}|length }}",
+                grow
+                        + "[]) %}{% for i in range(100000) %}{% set ns.x = [ns.x, 'x' * 10000] %}{% endfor %}",
+                grow
+                        + "[]) %}{% for i in range(100000) %}{% set ns.x = ns.x + ['x' * 1000] %}{% endfor %}",
+                grow
+                        + "'a' * 100000) %}{% for i in range(100000) %}{% set y = ns.x|upper|title|trim('ab') %}{% endfor %}",
+                "{% for i in range(100000) %}{{ ('ab'*8000000).count('ab'*4000000 ~ 'c') }}{% endfor %}",
+                "{% for i in range(100000) %}{{ ('a'*8000000)|replace('a'*4000000 ~ 'b', '') }}{% endfor %}",
+                "{% for i in range(100000) %}{{ ('b' ~ 'a'*4000000) in ('a'*8000000) }}{% endfor %}",
+                "{% for i in range(100000) %}{{ ('a'*8000000).rfind('b' ~ 'a'*4000000) }}{% endfor %}",
+                "{% for i in range(100000) %}{{ ('a'*8000000).isprintable() }}{% endfor %}",
+                "{% for i in range(100000) %}{{ ('a'*8000000).isalnum() }}{{ ('a'*8000000).istitle() }}{% endfor %}",
+                "{% for i in range(100000) %}{{ 10**4200 }}{% endfor %}",
+                "{% for i in range(100000) %}{% set x = (10**4200)|string|int %}{% endfor %}",
                 "{{ 'a' * 10**9 }}",
                 "{{ 10**9 * 'a' }}",
                 "{{ 'a' * 10**9 * 10**9 }}",
@@ -277,5 +303,47 @@ class HostileTemplateTest {
                         .hasMessageNotContaining("\n");
             }
         }
+    }
+
+    /** Right values: Jinja2 3.1.6 in the sandbox of transformers, Python 3.12. */
+    @Test
+    void longWork_thatFitsTheBudget_givesWhatPythonGives() {
+        assertThat(rendered("{{ " + "9".repeat(3000) + " }}")).isEqualTo("9".repeat(3000));
+        assertThat(rendered("{{ " + "1_0".repeat(1400) + ".5 }}")).isEqualTo("inf");
+        assertThat(rendered("{{ ('ß'*2000000)|upper|length }}")).isEqualTo("4000000");
+        assertThat(rendered("{{ ('a b  c'*3).rsplit(None, 2) }}"))
+                .isEqualTo("['a b  ca b', 'ca', 'b  c']");
+        assertThat(
+                        rendered(
+                                "{{ ('a'*40 ~ 'b')*3 }}"
+                                        .replace(
+                                                " }}",
+                                                ").rsplit('a'*39 ~ 'b', 1)|map('length')|list }}")
+                                        .replace("{{ ", "{{ (")))
+                .isEqualTo("[83, 0]");
+        assertThat(rendered("{{ '%c%c' % (97, 128512) }}")).isEqualTo("a😀");
+    }
+
+    @Test
+    void codeOutsideUnicode_isPythonsError() {
+        for (String source :
+                List.of("{{ '%c' % -1 }}", "{{ '%c' % 1114112 }}", "{{ '{:c}'.format(-1) }}")) {
+            assertThat(run(source)).hasMessageContaining("%c arg not in range(0x110000)");
+        }
+    }
+
+    @Test
+    void interruptedThread_endsTheRendering() {
+        Thread.currentThread().interrupt();
+        try {
+            assertThat(kindOf(run("{% for i in range(100000) %}{% endfor %}")))
+                    .isEqualTo(Kind.LIMIT);
+        } finally {
+            assertThat(Thread.interrupted()).isTrue();
+        }
+    }
+
+    private static String rendered(String source) {
+        return ChatTemplate.of(source, "t").renderVariables(Map.of());
     }
 }

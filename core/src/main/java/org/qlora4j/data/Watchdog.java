@@ -1,0 +1,141 @@
+package org.qlora4j.data;
+
+import java.lang.management.ManagementFactory;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.ArrayBlockingQueue;
+import java.util.concurrent.BlockingQueue;
+import java.util.concurrent.TimeUnit;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Reads rows on a thread of its own, so that a reader which a damaged file sends round in circles
+ * is given up instead of waited for. Java cannot end such a thread; it is a daemon and ends with
+ * the process.
+ */
+final class Watchdog implements Source.Rows {
+    private static final int BATCH = 64;
+    private static final int BATCHES = 4;
+
+    /** What the thread's own work for one batch may take, however large the file is. */
+    private static final long CPU_NANOS = 3_000_000_000L;
+
+    /** The same by the clock, where the thread waits for others. */
+    private static final long WALL_NANOS = 20_000_000_000L;
+
+    /** Bytes of a file that are read in a second, even by a slow machine. */
+    private static final long BYTES_A_SECOND = 8 << 20;
+
+    /** Opens the rows that are watched. */
+    @FunctionalInterface
+    interface Opening {
+        Source.Rows open();
+    }
+
+    /** Rows, or what ended them. */
+    private record Batch(List<Row> rows, boolean isLast, @Nullable RuntimeException failure) {}
+
+    private final BlockingQueue<Batch> batches = new ArrayBlockingQueue<>(BATCHES);
+    private final Thread thread;
+    private final long patience;
+    private final RuntimeException stuck;
+    private Batch batch = new Batch(List.of(), false, null);
+    private int at = 0;
+    private volatile boolean closed = false;
+
+    /**
+     * Starts to read.
+     *
+     * @param fileBytes size of the file, which a longer wait goes with
+     * @param stuck what to throw where no row comes
+     */
+    Watchdog(Opening opening, long fileBytes, RuntimeException stuck) {
+        this.patience = fileBytes / BYTES_A_SECOND * 1_000_000_000L;
+        this.stuck = stuck;
+        this.thread = Thread.ofPlatform().daemon().name("parquet").start(() -> read(opening));
+    }
+
+    private void read(Opening opening) {
+        try (Source.Rows rows = opening.open()) {
+            boolean more = true;
+            while (more && !closed) {
+                List<Row> some = new ArrayList<>(BATCH);
+                RuntimeException failure = null;
+                while (more && some.size() < BATCH) {
+                    try {
+                        Row row = rows.next();
+                        more = row != null;
+                        if (row != null) {
+                            some.add(row);
+                        }
+                    } catch (RuntimeException e) {
+                        failure = e;
+                        more = false;
+                    }
+                }
+                batches.put(new Batch(some, !more, failure));
+            }
+        } catch (RuntimeException e) {
+            offer(e);
+        } catch (StackOverflowError | OutOfMemoryError e) {
+            offer(new IllegalStateException(e));
+        } catch (InterruptedException e) { // closed
+            Thread.currentThread().interrupt();
+        }
+    }
+
+    private void offer(RuntimeException failure) {
+        if (!batches.offer(new Batch(List.of(), true, failure))) {
+            batches.clear();
+            batches.add(new Batch(List.of(), true, failure));
+        }
+    }
+
+    @Override
+    public @Nullable Row next() {
+        while (at == batch.rows.size()) {
+            if (batch.failure != null) {
+                throw batch.failure;
+            }
+            if (batch.isLast) {
+                return null;
+            }
+            batch = await();
+            at = 0;
+        }
+        return batch.rows.get(at++);
+    }
+
+    private Batch await() {
+        long start = System.nanoTime();
+        long cpuStart = cpuNanos();
+        try {
+            while (true) {
+                Batch next = batches.poll(100, TimeUnit.MILLISECONDS);
+                if (next != null) {
+                    return next;
+                }
+                boolean circling = cpuNanos() - cpuStart > CPU_NANOS + patience;
+                if (circling || System.nanoTime() - start > WALL_NANOS + patience) {
+                    close();
+                    throw stuck;
+                }
+            }
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+            close();
+            throw new IllegalStateException("interrupted while a file was read", e);
+        }
+    }
+
+    private long cpuNanos() {
+        return Math.max(0, ManagementFactory.getThreadMXBean().getThreadCpuTime(thread.threadId()));
+    }
+
+    @Override
+    public void close() {
+        closed = true;
+        thread.interrupt();
+        batches.clear();
+    }
+}

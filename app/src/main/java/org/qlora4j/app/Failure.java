@@ -98,6 +98,7 @@ record Failure(List<String> lines) {
     static String oneLine(@Nullable String message) {
         return message == null || message.isBlank()
                 ? "no message"
-                : message.strip().replaceAll("\\s*\\R\\s*", " ");
+                : VisibleWriter.visible(
+                        message.strip().replaceAll("\\s*\\R\\s*", " "), false, false);
     }
 }

@@ -4,6 +4,7 @@ import java.io.FileDescriptor;
 import java.io.FileOutputStream;
 import java.io.OutputStreamWriter;
 import java.io.PrintWriter;
+import java.io.Writer;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.List;
@@ -65,6 +66,7 @@ public final class Main {
         }
         // Only now: picocli passes handlers on to the subcommands that are there.
         return commandLine
+                .setColorScheme(CommandLine.Help.defaultColorScheme(CommandLine.Help.Ansi.OFF))
                 .setExecutionStrategy(parsed -> {
                     root.startLogging();
                     return new CommandLine.RunLast().execute(parsed);
@@ -122,8 +124,9 @@ public final class Main {
     }
 
     private static PrintWriter utf8(FileDescriptor descriptor) {
+        Writer bytes =
+                new OutputStreamWriter(new FileOutputStream(descriptor), StandardCharsets.UTF_8);
         return new PrintWriter(
-                new OutputStreamWriter(new FileOutputStream(descriptor), StandardCharsets.UTF_8),
-                true);
+                Terminal.current().interactive() ? new VisibleWriter(bytes) : bytes, true);
     }
 }

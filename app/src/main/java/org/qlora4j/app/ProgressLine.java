@@ -50,7 +50,7 @@ final class ProgressLine implements AutoCloseable {
     synchronized void clear() {
         if (!drawn.isEmpty()) {
             draw("");
-            out.print('\r');
+            VisibleWriter.own(() -> out.print('\r'));
             out.flush();
         }
     }
@@ -73,7 +73,8 @@ final class ProgressLine implements AutoCloseable {
     }
 
     private void draw(String line) {
-        out.print('\r' + line + " ".repeat(Math.max(0, drawn.length() - line.length())));
+        int clear = Math.max(0, drawn.length() - line.length());
+        VisibleWriter.own(() -> out.print('\r' + line + " ".repeat(clear)));
         out.flush();
         drawn = line;
     }

@@ -30,7 +30,8 @@ final class StatusLine implements AutoCloseable {
         if (terminal.interactive()) {
             // A character in the last column would wrap the line.
             String fits = line.substring(0, Math.min(line.length(), terminal.columns() - 1));
-            out.print('\r' + fits + " ".repeat(Math.max(0, drawn - fits.length())));
+            int clear = Math.max(0, drawn - fits.length());
+            VisibleWriter.own(() -> out.print('\r' + fits + " ".repeat(clear)));
             drawn = fits.length();
         } else {
             out.println(line);
@@ -42,7 +43,8 @@ final class StatusLine implements AutoCloseable {
     @Override
     public synchronized void close() {
         if (drawn > 0) {
-            out.print('\r' + " ".repeat(drawn) + '\r');
+            int clear = drawn;
+            VisibleWriter.own(() -> out.print('\r' + " ".repeat(clear) + '\r'));
             out.flush();
             drawn = 0;
         }

@@ -248,7 +248,7 @@ public record LoraConfig(
 
     private static <V> V firstMatch(Map<String, V> patterns, String modulePath, V otherwise) {
         for (Entry<String, V> entry : patterns.entrySet()) {
-            if (Pattern.matches("(.*\\.)?(" + entry.getKey() + ")", modulePath)) {
+            if (BoundedMatch.matches("(.*\\.)?(" + entry.getKey() + ")", modulePath)) {
                 return entry.getValue();
             }
         }

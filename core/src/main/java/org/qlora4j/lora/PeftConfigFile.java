@@ -152,14 +152,14 @@ final class PeftConfigFile {
             json = JSON.readTree(file);
         } catch (JacksonException e) {
             int line = e.getLocation() == null ? 1 : e.getLocation().getLineNr();
-            throw FormatException.of(
-                    "%s:%d: %s; save the adapter again", file, line, e.getOriginalMessage());
+            throw FormatException.of("%s:%d: not valid JSON; save the adapter again", file, line);
         }
         if (!json.isObject() || !json.path("peft_type").asString("").equals("LORA")) {
             throw FormatException.of(
                     "%s: peft_type is %s; only LORA adapters are supported",
                     file, json.path("peft_type"));
         }
+        PeftFieldTypes.check(file, json);
         UNUSED.forEach((key, neutral) -> refuseUse(file, json, key, neutral));
         try {
             return config(file, json);

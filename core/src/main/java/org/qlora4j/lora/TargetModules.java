@@ -85,7 +85,7 @@ public sealed interface TargetModules {
 
         @Override
         public boolean matches(String modulePath) {
-            return Pattern.matches(regex, modulePath);
+            return BoundedMatch.matches(regex, modulePath);
         }
 
         @Override

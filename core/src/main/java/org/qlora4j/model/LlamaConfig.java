@@ -10,6 +10,7 @@ import org.jspecify.annotations.Nullable;
 import org.qlora4j.error.FormatException;
 import tools.jackson.core.JacksonException;
 import tools.jackson.core.StreamReadFeature;
+import tools.jackson.core.json.JsonReadFeature;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
 
@@ -51,7 +52,19 @@ public record LlamaConfig(
     static final List<String> MODEL_TYPES = List.of("llama");
 
     private static final JsonMapper JSON =
-            JsonMapper.builder().enable(StreamReadFeature.STRICT_DUPLICATE_DETECTION).build();
+            JsonMapper.builder()
+                    .enable(StreamReadFeature.STRICT_DUPLICATE_DETECTION)
+                    .enable(JsonReadFeature.ALLOW_NON_NUMERIC_NUMBERS) // as Python writes them
+                    .build();
+
+    /** Layers of the deepest models have some hundred. */
+    private static final int MAX_LAYERS = 10_000;
+
+    /** Weights, far above any model, so that no sum over them overflows. */
+    private static final double MAX_WEIGHTS = 1e14;
+
+    /** Bound on every width, so that no product of two overflows. */
+    private static final int MAX_WIDTH = 1 << 28;
 
     /**
      * Reads {@code config.json}, and {@code generation_config.json} if there is one, of a
@@ -73,19 +86,26 @@ public record LlamaConfig(
                     "%s: hidden_act \"%s\" is not supported; llama models use silu",
                     config.file, activation);
         }
-        int hidden = config.positive("hidden_size");
-        int heads = config.positive("num_attention_heads");
+        int hidden = config.atMost("hidden_size", MAX_WIDTH);
+        int heads = config.atMost("num_attention_heads", MAX_WIDTH);
         int kvHeads =
                 config.node("num_key_value_heads") == null
                         ? heads
-                        : config.positive("num_key_value_heads");
+                        : config.atMost("num_key_value_heads", MAX_WIDTH);
         if (heads % kvHeads != 0) {
             throw FormatException.of(
                     "%s: num_attention_heads %d is no multiple of num_key_value_heads %d",
                     config.file, heads, kvHeads);
         }
         int headDim =
-                config.node("head_dim") == null ? hidden / heads : config.positive("head_dim");
+                config.node("head_dim") == null
+                        ? hidden / heads
+                        : config.atMost("head_dim", MAX_WIDTH);
+        if (headDim < 2) {
+            throw FormatException.of(
+                    "%s: hidden_size %d divided by num_attention_heads %d leaves a head_dim of %d; it must be 2 at least",
+                    config.file, hidden, heads, headDim);
+        }
         if (headDim % 2 != 0) {
             throw FormatException.of(
                     "%s: head_dim %d is odd; rotary embedding needs an even one",
@@ -101,22 +121,33 @@ public record LlamaConfig(
         if (Files.isRegularFile(generation)) {
             eos.addAll(Reader.of(generation).ids("eos_token_id"));
         }
-        return new LlamaConfig(
-                config.positive("vocab_size"),
-                hidden,
-                config.positive("intermediate_size"),
-                config.positive("num_hidden_layers"),
-                heads,
-                kvHeads,
-                headDim,
-                config.number("rms_norm_eps", 1e-6),
-                rope.theta,
-                rope.scaling,
-                maxPositions,
-                config.flag("attention_bias"),
-                config.flag("mlp_bias"),
-                config.flag("tie_word_embeddings"),
-                eos);
+        LlamaConfig read =
+                new LlamaConfig(
+                        config.atMost("vocab_size", MAX_WIDTH),
+                        hidden,
+                        config.atMost("intermediate_size", MAX_WIDTH),
+                        config.atMost("num_hidden_layers", MAX_LAYERS),
+                        heads,
+                        kvHeads,
+                        headDim,
+                        config.number("rms_norm_eps", 1e-6),
+                        rope.theta,
+                        rope.scaling,
+                        maxPositions,
+                        config.flag("attention_bias"),
+                        config.flag("mlp_bias"),
+                        config.flag("tie_word_embeddings"),
+                        eos);
+        double attention = 2.0 * read.hiddenSize * headDim * (heads + kvHeads);
+        double mlp = 3.0 * read.hiddenSize * read.intermediateSize;
+        double weights =
+                read.layers * (attention + mlp) + 2.0 * read.vocabularySize * read.hiddenSize;
+        if (weights > MAX_WEIGHTS) {
+            throw FormatException.of(
+                    "%s: its sizes make %.1e weights; up to %.0e are planned and loaded",
+                    config.file, weights, MAX_WEIGHTS);
+        }
+        return read;
     }
 
     /**
@@ -157,15 +188,15 @@ public record LlamaConfig(
          * From {@code rope_parameters} (v5), or {@code rope_theta} and {@code rope_scaling} (v4).
          */
         static Rope of(Reader config, int maxPositions) {
-            JsonNode parameters = config.node("rope_parameters");
-            JsonNode scaling = parameters != null ? parameters : config.node("rope_scaling");
+            JsonNode parameters = config.object("rope_parameters");
+            JsonNode scaling = parameters != null ? parameters : config.object("rope_scaling");
             double theta = config.number("rope_theta", 10000);
             if (scaling == null) {
                 return new Rope(theta, new RopeScaling.Default());
             }
             Reader rope = new Reader(config.file, scaling);
             theta = rope.number("rope_theta", theta);
-            String type = rope.text("rope_type", rope.text("type", "default"));
+            String type = rope.type("rope_type", rope.type("type", "default"));
             return new Rope(
                     theta,
                     switch (type) {
@@ -203,11 +234,37 @@ public record LlamaConfig(
                 return new Reader(file, node);
             } catch (JacksonException e) {
                 throw FormatException.of(
-                        "%s:%d: %s",
+                        "%s:%d: not valid JSON%s; fetch the checkpoint again",
                         file,
                         e.getLocation() == null ? 1 : e.getLocation().getLineNr(),
-                        e.getOriginalMessage());
+                        e.getLocation() == null
+                                ? ""
+                                : ", from column " + e.getLocation().getColumnNr());
             }
+        }
+
+        /** An object, null if the key is missing, null or an empty object. */
+        @Nullable JsonNode object(String key) {
+            JsonNode value = node(key);
+            if (value != null && !value.isObject()) {
+                throw wrong(key, "an object or null", value);
+            }
+            return value == null || value.isEmpty() ? null : value;
+        }
+
+        /** A text that a key which is there must have. */
+        String type(String key, String otherwise) {
+            if (object.has(key) && !object.get(key).isString()) {
+                throw wrong(key, "text", object.get(key));
+            }
+            return text(key, otherwise);
+        }
+
+        private FormatException wrong(String key, String rule, JsonNode value) {
+            String shown = value.toString();
+            return FormatException.of(
+                    "%s: %s must be %s, got %s",
+                    file, key, rule, shown.length() <= 60 ? shown : shown.substring(0, 57) + "...");
         }
 
         @Nullable JsonNode node(String key) {
@@ -217,7 +274,10 @@ public record LlamaConfig(
 
         String text(String key, String otherwise) {
             JsonNode value = node(key);
-            return value == null ? otherwise : value.asString(value.toString());
+            if (value != null && !value.isString()) {
+                throw wrong(key, "text", value);
+            }
+            return value == null ? otherwise : value.stringValue();
         }
 
         double number(String key, double otherwise) {
@@ -226,9 +286,13 @@ public record LlamaConfig(
                 return otherwise;
             }
             if (!value.isNumber()) {
-                throw FormatException.of("%s: %s must be a number, got %s", file, key, value);
+                throw wrong(key, "a number", value);
             }
-            return value.asDouble();
+            double number = value.doubleValue();
+            if (!Double.isFinite(number) || number < 0) {
+                throw wrong(key, "a finite number from 0", value);
+            }
+            return number;
         }
 
         double needed(String key) {
@@ -236,7 +300,20 @@ public record LlamaConfig(
                 throw FormatException.of(
                         "%s: %s is missing, which this rope_type needs", file, key);
             }
-            return number(key, 0);
+            double number = number(key, 0);
+            if (number == 0) {
+                throw FormatException.of("%s: %s must be above 0, got 0", file, key);
+            }
+            return number;
+        }
+
+        int atMost(String key, int most) {
+            int value = positive(key);
+            if (value > most) {
+                throw FormatException.of(
+                        "%s: %s must be at most %d, got %d", file, key, most, value);
+            }
+            return value;
         }
 
         int positive(String key) {
@@ -254,7 +331,10 @@ public record LlamaConfig(
 
         boolean flag(String key) {
             JsonNode value = node(key);
-            return value != null && value.asBoolean();
+            if (value != null && !value.isBoolean()) {
+                throw wrong(key, "true or false", value);
+            }
+            return value != null && value.booleanValue();
         }
 
         List<Integer> ids(String key) {
@@ -262,10 +342,13 @@ public record LlamaConfig(
             if (value == null) {
                 return List.of();
             }
-            if (value.isArray()) {
-                return value.valueStream().map(JsonNode::asInt).toList();
+            List<JsonNode> all = value.isArray() ? value.valueStream().toList() : List.of(value);
+            for (JsonNode id : all) {
+                if (!id.isIntegralNumber() || !id.canConvertToInt()) {
+                    throw wrong(key, "a whole number or a list of them", value);
+                }
             }
-            return List.of(value.asInt());
+            return all.stream().map(JsonNode::intValue).toList();
         }
     }
 }

@@ -15,6 +15,7 @@ import org.qlora4j.error.FormatException;
 import org.qlora4j.template.ChatTemplate;
 import org.qlora4j.template.TemplateText;
 import tools.jackson.core.JacksonException;
+import tools.jackson.core.json.JsonReadFeature;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
 
@@ -35,7 +36,10 @@ record TokenizerFiles(
         Map<String, Integer> ids,
         Map<String, Object> extra,
         Map<String, TemplateText> templates) {
-    private static final JsonMapper JSON = JsonMapper.builder().build();
+    private static final JsonMapper JSON =
+            JsonMapper.builder()
+                    .enable(JsonReadFeature.ALLOW_NON_NUMERIC_NUMBERS) // as Python writes them
+                    .build();
     private static final List<String> NAMED_BY_ID = List.of("bos", "eos", "pad", "unk");
 
     /** Reads a checkpoint folder; every file may be missing. */
@@ -88,8 +92,7 @@ record TokenizerFiles(
                 place == null || place.getLineNr() < 1
                         ? ""
                         : ":" + place.getLineNr() + ":" + place.getColumnNr();
-        String reason = String.valueOf(e.getOriginalMessage()).replaceAll("\\R", " ");
-        return new FormatException(file + where + ": not valid JSON: " + reason, e);
+        return new FormatException(file + where + ": not valid JSON; fetch the file again", e);
     }
 
     private void readTokens(JsonNode config, Path file) {

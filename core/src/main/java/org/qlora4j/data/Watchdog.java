@@ -1,5 +1,6 @@
 package org.qlora4j.data;
 
+import com.sun.management.OperatingSystemMXBean;
 import java.lang.management.ManagementFactory;
 import java.util.ArrayList;
 import java.util.List;
@@ -17,10 +18,10 @@ final class Watchdog implements Source.Rows {
     private static final int BATCH = 64;
     private static final int BATCHES = 4;
 
-    /** What the thread's own work for one batch may take, however large the file is. */
-    private static final long CPU_NANOS = 3_000_000_000L;
+    /** What a batch may take, of the clock's time and of the process's, for its threads work. */
+    private static final long BUSY_NANOS = 3_000_000_000L;
 
-    /** The same by the clock, where the thread waits for others. */
+    /** The same by the clock alone, where the threads wait for one another. */
     private static final long WALL_NANOS = 20_000_000_000L;
 
     /** Bytes of a file that are read in a second, even by a slow machine. */
@@ -115,8 +116,10 @@ final class Watchdog implements Source.Rows {
                 if (next != null) {
                     return next;
                 }
-                boolean circling = cpuNanos() - cpuStart > CPU_NANOS + patience;
-                if (circling || System.nanoTime() - start > WALL_NANOS + patience) {
+                long wall = System.nanoTime() - start;
+                boolean isLong = wall > BUSY_NANOS + patience;
+                boolean isBusy = cpuNanos() - cpuStart > BUSY_NANOS + patience;
+                if ((isLong && isBusy) || wall > WALL_NANOS + patience) {
                     close();
                     throw stuck;
                 }
@@ -128,8 +131,11 @@ final class Watchdog implements Source.Rows {
         }
     }
 
-    private long cpuNanos() {
-        return Math.max(0, ManagementFactory.getThreadMXBean().getThreadCpuTime(thread.threadId()));
+    /** Time of all threads of the process, since readers work in threads of their own. */
+    private static long cpuNanos() {
+        return ManagementFactory.getOperatingSystemMXBean() instanceof OperatingSystemMXBean system
+                ? system.getProcessCpuTime()
+                : 0;
     }
 
     @Override

@@ -9,6 +9,7 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Set;
+import org.qlora4j.error.Nearest;
 import picocli.CommandLine;
 import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.UnmatchedArgumentException;
@@ -100,7 +101,15 @@ public final class Main {
         List<String> nearest = unmatched.getSuggestions();
         if (!subcommands.isEmpty() && !first.startsWith("-")) {
             message = "unknown subcommand '%s'".formatted(first);
-            nearest = nearest.isEmpty() ? List.copyOf(subcommands) : nearest;
+            String hint = CommandHints.of(first);
+            if (hint != null) {
+                return message + "; " + hint;
+            }
+            String slip = Nearest.of(first, subcommands); // swapped letters, which picocli misses
+            nearest =
+                    slip != null
+                            ? List.of(slip)
+                            : nearest.isEmpty() ? List.copyOf(subcommands) : nearest;
         }
         return nearest.isEmpty()
                 ? message

@@ -7,8 +7,10 @@ import java.util.Locale;
 import org.jspecify.annotations.Nullable;
 import org.qlora4j.config.RunConfig;
 import org.qlora4j.kernel.Kernels;
+import org.qlora4j.model.EmbeddedModel;
 import org.qlora4j.run.BestEval;
 import org.qlora4j.run.EvalMetrics;
+import org.qlora4j.run.ExactMatch;
 import org.qlora4j.run.RunInfo;
 import org.qlora4j.run.RunListener;
 import org.qlora4j.run.SampleAnswer;
@@ -114,6 +116,12 @@ final class TrainReport implements RunListener {
         }
     }
 
+    @Override
+    public void compared(ExactMatch answers) {
+        println("");
+        AnswerTable.lines(answers, Terminal.current().columns()).forEach(this::println);
+    }
+
     /** The last lines. */
     void conclude(TrainResult result) {
         if (progress != null) {
@@ -151,6 +159,11 @@ final class TrainReport implements RunListener {
                                                 + " --adapter "
                                                 + shortPath(adapter))
                                 + " --prompt \"...\"");
+        if (config.model().modelNameOrPath().equals(EmbeddedModel.NAME)) {
+            println(
+                    "note:    this is the toy inside the library; for answers that make sense train with --model"
+                            + " smollm2 (0.3 GB, from the Hugging Face hub)");
+        }
     }
 
     private String summary(TrainResult result) {

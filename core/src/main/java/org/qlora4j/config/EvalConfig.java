@@ -16,6 +16,8 @@ import org.jspecify.annotations.Nullable;
  *     train.logging_steps}
  * @param evalOnStart evaluate before the first step too
  * @param doEval evaluate at the end, even where the strategy is {@code no}
+ * @param predictWithGenerate answer the held-out examples at the end, with the base and with the
+ *     finetuned model, and count the answers that are exactly as expected
  * @param perDeviceEvalBatchSize examples computed at once; at least 1
  * @param loadBestModelAtEnd keep the checkpoint of the best evaluation and end with it
  * @param metricForBestModel what best means
@@ -38,6 +40,11 @@ public record EvalConfig(
                 @JsonPropertyDescription(
                         "Evaluate at the end; a run with an eval_strategy always does.")
                 boolean doEval,
+        @JsonProperty("predict_with_generate")
+                @JsonPropertyDescription(
+                        "At the end answer the held-out examples, by the base and by the finetuned model, and count the"
+                                + " answers that are exactly as expected.")
+                boolean predictWithGenerate,
         @JsonProperty("per_device_eval_batch_size")
                 @JsonPropertyDescription("Held-out examples computed at once.")
                 int perDeviceEvalBatchSize,
@@ -63,6 +70,7 @@ public record EvalConfig(
             new EvalConfig(
                     EvalStrategy.NO,
                     null,
+                    false,
                     false,
                     false,
                     8,

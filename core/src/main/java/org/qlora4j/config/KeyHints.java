@@ -6,6 +6,7 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.Map.Entry;
 import org.jspecify.annotations.Nullable;
+import org.qlora4j.error.Nearest;
 
 /**
  * Finds what the writer of an unknown key may have meant: another tool's name for it, another
@@ -104,7 +105,113 @@ final class KeyHints {
                     Map.entry("patience", "eval.early_stopping_patience"),
                     Map.entry("early_stopping", "eval.early_stopping_patience"),
                     Map.entry("num_threads", "train.threads"),
-                    Map.entry("max_new_tokens", "train.sample_max_new_tokens"));
+                    Map.entry("max_new_tokens", "train.sample_max_new_tokens"),
+                    Map.entry("sample_packing", "data.packing"),
+                    Map.entry("neat_packing", "data.packing"),
+                    Map.entry("val_size", "data.eval_dataset_size"),
+                    Map.entry("validation_split", "data.eval_dataset_size"),
+                    Map.entry("eval_split_size", "data.eval_dataset_size"),
+                    Map.entry("lora_target", "lora.target_modules"),
+                    Map.entry("finetuning_type", "train.full_finetune"),
+                    Map.entry("fine_tune_type", "train.full_finetune"),
+                    Map.entry("load_in_4_bit", "quantization.load_in_4bit"),
+                    Map.entry("quantization_bit", "quantization.load_in_4bit"),
+                    Map.entry("adapter", "quantization.load_in_4bit"),
+                    Map.entry("pretrained_model_name_or_path", "model.model_name_or_path"),
+                    Map.entry("dataset_path", "data.dataset"),
+                    Map.entry("dataset_dir", "data.dataset"),
+                    Map.entry("train_data", "data.dataset"),
+                    Map.entry("train_dataset", "data.dataset"),
+                    Map.entry("data", "data.dataset"),
+                    Map.entry("eval_data", "data.eval_dataset"),
+                    Map.entry("valid_file", "data.eval_dataset"),
+                    Map.entry("dataset_prepared_path", "data.dataset"),
+                    Map.entry("max_seq_len", "data.source_max_len"),
+                    Map.entry("model_max_length", "data.source_max_len"),
+                    Map.entry("seq_length", "data.source_max_len"),
+                    Map.entry("seq_len", "data.source_max_len"),
+                    Map.entry("train_on_prompt", "data.train_on_source"),
+                    Map.entry("completion_only_loss", "data.train_on_source"),
+                    Map.entry("assistant_only_loss", "data.roles_to_train"),
+                    Map.entry("mask_prompt", "data.train_on_source"),
+                    Map.entry("dataset_text_field", "data.columns"),
+                    Map.entry("field_instruction", "data.columns"),
+                    Map.entry("out", "train.output_dir"),
+                    Map.entry("adapter_path", "train.output_dir"),
+                    Map.entry("save_path", "train.output_dir"),
+                    Map.entry("iters", "train.max_steps"),
+                    Map.entry("num_iters", "train.max_steps"),
+                    Map.entry("max_iters", "train.max_steps"),
+                    Map.entry("max_step", "train.max_steps"),
+                    Map.entry("num_steps", "train.max_steps"),
+                    Map.entry("n_epochs", "train.num_train_epochs"),
+                    Map.entry("num_train_epoch", "train.num_train_epochs"),
+                    Map.entry("per_device_batch_size", "train.per_device_train_batch_size"),
+                    Map.entry("train_batch_size", "train.per_device_train_batch_size"),
+                    Map.entry("grad_accum", "train.gradient_accumulation_steps"),
+                    Map.entry("grad_accumulation_steps", "train.gradient_accumulation_steps"),
+                    Map.entry("accumulate_grad_batches", "train.gradient_accumulation_steps"),
+                    Map.entry("grad_checkpoint", "train.gradient_checkpointing"),
+                    Map.entry("use_gradient_checkpointing", "train.gradient_checkpointing"),
+                    Map.entry("lr_schedule", "train.lr_scheduler_type"),
+                    Map.entry("steps_per_report", "train.logging_steps"),
+                    Map.entry("steps_per_eval", "eval.eval_steps"),
+                    Map.entry("save_every", "train.save_steps"),
+                    Map.entry("saves_per_epoch", "train.save_steps"),
+                    Map.entry("val_batches", "data.max_eval_samples"),
+                    Map.entry("num_layers", "lora.layers_to_transform"),
+                    Map.entry("lora_layers", "lora.layers_to_transform"),
+                    Map.entry("n_threads", "train.threads"),
+                    Map.entry("scale", "lora.lora_alpha"),
+                    Map.entry("lora_scale", "lora.lora_alpha"),
+                    Map.entry("peft_use_dora", "lora.use_dora"),
+                    Map.entry("peft_use_rslora", "lora.use_rslora"));
+
+    /** What other tools have and this one has not under any key, with what to do instead. */
+    private static final Map<String, String> NOTES =
+            Map.ofEntries(
+                    Map.entry(
+                            "load_in_8bit",
+                            "weights in 8 bits are not there; use quantization.load_in_4bit true or false"),
+                    Map.entry(
+                            "fp16",
+                            "training in 16-bit floats of that kind is not there; use"
+                                    + " quantization.bnb_4bit_compute_dtype bfloat16 or float32"),
+                    Map.entry("stage", "only supervised finetuning is there, which needs no key"),
+                    Map.entry("do_train", "the command train trains; leave the key out"),
+                    Map.entry(
+                            "flash_attention",
+                            "attention is always computed in blocks; leave the key out"),
+                    Map.entry(
+                            "flash_attn",
+                            "attention is always computed in blocks; leave the key out"),
+                    Map.entry(
+                            "resume_from_checkpoint", "go on with qlora train RUN_FOLDER --resume"),
+                    Map.entry(
+                            "auto_resume_from_checkpoints",
+                            "go on with qlora train RUN_FOLDER --resume"),
+                    Map.entry(
+                            "overwrite_output_dir",
+                            "a run never overwrites another; name a new train.output_dir"),
+                    Map.entry(
+                            "overwrite_cache", "data is read anew for each run; leave the key out"),
+                    Map.entry(
+                            "preprocessing_num_workers",
+                            "data is read as fast as it comes; leave the key out"),
+                    Map.entry("deepspeed", "several devices are not there; leave the key out"),
+                    Map.entry("fsdp", "several devices are not there; leave the key out"),
+                    Map.entry(
+                            "wandb_project",
+                            "Weights & Biases is not there; use train.report_to [html, png, tensorboard]"),
+                    Map.entry(
+                            "hub_model_id",
+                            "nothing is uploaded; the run folder holds PEFT files that hf upload takes"),
+                    Map.entry(
+                            "push_to_hub",
+                            "nothing is uploaded; the run folder holds PEFT files that hf upload takes"),
+                    Map.entry(
+                            "trust_remote_code",
+                            "code that comes with a model is never run; leave the key out"));
 
     /**
      * The rest of the sentence that begins with "unknown key KEY".
@@ -112,6 +219,10 @@ final class KeyHints {
      * @param key as written, with its section if it has one
      */
     static String forUnknown(String key) {
+        String note = NOTES.get(plain(key));
+        if (note != null) {
+            return "; " + note;
+        }
         String nearest = nearest(key);
         if (nearest != null) {
             return "; did you mean " + nearest + "?";
@@ -129,6 +240,21 @@ final class KeyHints {
                 : "; " + section + " has " + String.join(", ", leaves);
     }
 
+    /** What to do in place of a flag or key of another tool, or null where this one knows more. */
+    static @Nullable String note(String key) {
+        return NOTES.get(plain(key));
+    }
+
+    /** The key that other tools call by this very name, or null. */
+    static @Nullable String alias(String key) {
+        return ALIASES.get(plain(key));
+    }
+
+    /** The part behind the section, as keys are spelled. */
+    private static String plain(String key) {
+        return key.substring(key.indexOf('.') + 1).toLowerCase(Locale.ROOT).replace('-', '_');
+    }
+
     /** The known key or section that is meant, or null where nothing is near. */
     private static @Nullable String nearest(String key) {
         for (ConfigKeys.Key known : ConfigKeys.all()) {
@@ -138,14 +264,15 @@ final class KeyHints {
         }
         int dot = key.indexOf('.');
         String section = dot < 0 ? "" : key.substring(0, dot);
-        String leaf = key.substring(dot + 1).toLowerCase(Locale.ROOT).replace('-', '_');
+        String leaf = plain(key);
         String best = null;
         // Two slips at most, fewer in short words; another section than the written one counts as
         // one more.
         double smallest = Math.min(2, leaf.length() / 3) + 1.5;
         for (ConfigKeys.Key known : ConfigKeys.all()) {
             double distance =
-                    distance(leaf, known.leaf()) + (known.section().equals(section) ? 0 : 1);
+                    Nearest.distance(leaf, known.leaf())
+                            + (known.section().equals(section) ? 0 : 1);
             if (distance < smallest) {
                 smallest = distance;
                 best = known.name();
@@ -153,7 +280,7 @@ final class KeyHints {
         }
         for (Entry<String, String> alias : sorted(ALIASES)) {
             double distance =
-                    distance(leaf, alias.getKey())
+                    Nearest.distance(leaf, alias.getKey())
                             + (alias.getValue().startsWith(section + ".") ? 0.25 : 1.25);
             if (distance < smallest && ConfigKeys.find(alias.getValue()) != null) {
                 smallest = distance;
@@ -162,7 +289,7 @@ final class KeyHints {
         }
         String name = dot < 0 ? key : section;
         for (String known : ConfigKeys.sections().keySet()) {
-            double distance = distance(name.toLowerCase(Locale.ROOT), known);
+            double distance = Nearest.distance(name.toLowerCase(Locale.ROOT), known);
             if (distance > 0 && distance <= 2 && distance < smallest) {
                 smallest = distance;
                 best = dot < 0 ? known : known + "." + key.substring(dot + 1);
@@ -174,46 +301,5 @@ final class KeyHints {
     /** The order of {@link Map#ofEntries} changes from run to run; that of hints must not. */
     private static List<Entry<String, String>> sorted(Map<String, String> map) {
         return map.entrySet().stream().sorted(Entry.comparingByKey()).toList();
-    }
-
-    /** The nearest of some words, or null where none is within a third of the word's length. */
-    static @Nullable String nearestOf(String word, Iterable<String> words) {
-        String best = null;
-        int smallest = Math.max(2, word.length() / 3) + 1;
-        for (String candidate : words) {
-            int distance = distance(word, candidate);
-            if (distance < smallest) {
-                smallest = distance;
-                best = candidate;
-            }
-        }
-        return best;
-    }
-
-    /**
-     * Edits between two words: insert, delete, replace or swap two neighbours (optimal string
-     * alignment).
-     */
-    static int distance(String a, String b) {
-        int[][] d = new int[a.length() + 1][b.length() + 1];
-        for (int i = 0; i <= a.length(); i++) {
-            d[i][0] = i;
-        }
-        for (int j = 0; j <= b.length(); j++) {
-            d[0][j] = j;
-        }
-        for (int i = 1; i <= a.length(); i++) {
-            for (int j = 1; j <= b.length(); j++) {
-                int replaced = d[i - 1][j - 1] + (a.charAt(i - 1) == b.charAt(j - 1) ? 0 : 1);
-                d[i][j] = Math.min(replaced, Math.min(d[i - 1][j], d[i][j - 1]) + 1);
-                if (i > 1
-                        && j > 1
-                        && a.charAt(i - 1) == b.charAt(j - 2)
-                        && a.charAt(i - 2) == b.charAt(j - 1)) {
-                    d[i][j] = Math.min(d[i][j], d[i - 2][j - 2] + 1);
-                }
-            }
-        }
-        return d[a.length()][b.length()];
     }
 }

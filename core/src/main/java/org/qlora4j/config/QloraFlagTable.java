@@ -131,11 +131,11 @@ final class QloraFlagTable {
                 "mmlu_dataset",
                 "max_mmlu_samples",
                 "mmlu_source_max_len");
+        flags.sets("predict_with_generate", "eval.predict_with_generate");
         flags.ignored(
-                "training predicts nothing but the answers to train.sample_prompt",
+                "training predicts the held-out answers with --predict_with_generate",
                 FALSE,
-                "do_predict",
-                "predict_with_generate");
+                "do_predict");
     }
 
     private static void addGeneration(FlagTableBuilder flags) {

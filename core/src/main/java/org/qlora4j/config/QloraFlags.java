@@ -10,6 +10,7 @@ import java.util.Set;
 import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 import org.qlora4j.error.ConfigException;
+import org.qlora4j.error.Nearest;
 
 /**
  * Reads a command line of qlora.py as settings. Flags are written as there: {@code --lora_r 64},
@@ -24,6 +25,11 @@ import org.qlora4j.error.ConfigException;
 public final class QloraFlags {
     private static final Pattern SETTING =
             Pattern.compile("[a-z_]+\\.[A-Za-z0-9_.]+=.*", Pattern.DOTALL);
+
+    /** A key without its section, for which {@link KeyHints} knows what is meant. */
+    private static final Pattern BARE_SETTING =
+            Pattern.compile("[A-Za-z][A-Za-z0-9_-]*=.*", Pattern.DOTALL);
+
     private static final Pattern NEGATIVE_NUMBER = Pattern.compile("-\\.?\\d.*");
     private static final Set<String> YES = Set.of("yes", "true", "t", "y", "1");
     private static final Set<String> NO = Set.of("no", "false", "f", "n", "0");
@@ -58,7 +64,7 @@ public final class QloraFlags {
 
     private void readOne(String word) {
         if (!word.startsWith("--")) {
-            if (SETTING.matcher(word).matches()) {
+            if (SETTING.matcher(word).matches() || BARE_SETTING.matcher(word).matches()) {
                 settings.add(Overrides.word(word));
             } else {
                 problems.add(word + ": expected a flag such as --max_steps 20, or key=value");
@@ -70,7 +76,10 @@ public final class QloraFlags {
                 (equals < 0 ? word : word.substring(0, equals)).substring(2).replace('-', '_');
         String attached = equals < 0 ? null : word.substring(equals + 1);
         String flag = fullName(name);
-        if (flag != null) {
+        // --lr would be short for --lr_scheduler_type, which nobody means by it
+        boolean isOfAnotherTool =
+                !name.equals(flag) && (KeyHints.alias(name) != null || KeyHints.note(name) != null);
+        if (flag != null && !isOfAnotherTool) {
             read(flag, attached);
         } else if (name.startsWith("no_")
                 && isTruth(fullName(name.substring(3)))
@@ -103,13 +112,32 @@ public final class QloraFlags {
     }
 
     private static String unknown(String name) {
+        String note = KeyHints.note(name);
+        if (note != null) {
+            return "--%s: unknown flag; %s".formatted(name, note);
+        }
+        String key = KeyHints.alias(name);
+        if (key != null) {
+            return "--%s: unknown flag; did you mean %s?".formatted(name, flagFor(key));
+        }
         List<String> longer = beginningWith(name);
         if (!longer.isEmpty() && longer.size() <= 8) {
             return "--%s: could be --%s; write it out".formatted(name, String.join(", --", longer));
         }
-        String nearest = KeyHints.nearestOf(name, QloraFlagTable.FLAGS.keySet());
-        return "--%s: unknown flag%s"
-                .formatted(name, nearest == null ? "" : "; did you mean --" + nearest + "?");
+        String nearest = Nearest.of(name, QloraFlagTable.FLAGS.keySet());
+        return nearest == null
+                ? "--%s: unknown flag%s".formatted(name, KeyHints.forUnknown(name))
+                : "--%s: unknown flag; did you mean --%s?".formatted(name, nearest);
+    }
+
+    /** How a key is set on the command line: by its flag where it has one, else as a word. */
+    private static String flagFor(String key) {
+        for (var one : QloraFlagTable.FLAGS.entrySet()) {
+            if (one.getValue() instanceof FlagMeaning.Sets sets && sets.key().equals(key)) {
+                return "--%s VALUE, which is %s=VALUE".formatted(one.getKey(), key);
+            }
+        }
+        return "the word %s=VALUE".formatted(key);
     }
 
     private void read(@Nullable String flag, @Nullable String attached) {

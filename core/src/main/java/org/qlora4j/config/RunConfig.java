@@ -86,10 +86,12 @@ public record RunConfig(
             lora = lora.savingTables();
         }
         require(
-                !eval.enabled() || data.holdsOut(),
+                !(eval.enabled() || eval.predictWithGenerate()) || data.holdsOut(),
                 "eval.%s needs held-out examples; name a file as data.eval_dataset, or a number of examples as"
                         + " data.eval_dataset_size",
-                eval.evalStrategy() == EvalStrategy.NO ? "do_eval" : "eval_strategy");
+                !eval.enabled()
+                        ? "predict_with_generate"
+                        : eval.evalStrategy() == EvalStrategy.NO ? "do_eval" : "eval_strategy");
     }
 
     /** False for the name of a model that cannot be a path on this system. */

@@ -4,11 +4,14 @@ import de.siegmar.fastcsv.reader.CsvParseException;
 import de.siegmar.fastcsv.reader.CsvReader;
 import de.siegmar.fastcsv.reader.CsvRecord;
 import de.siegmar.fastcsv.reader.FieldMismatchStrategy;
+import java.io.BufferedInputStream;
 import java.io.BufferedReader;
 import java.io.IOException;
+import java.io.InputStream;
 import java.io.InputStreamReader;
 import java.io.UncheckedIOException;
 import java.nio.charset.CharacterCodingException;
+import java.nio.charset.Charset;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
@@ -24,7 +27,8 @@ import org.qlora4j.error.FormatException;
  * is separated by tabs; {@code .csv} by that of comma, semicolon and tab which stands most often in
  * the first line, for spreadsheets of many countries write semicolons. Quoted values may hold
  * separators, doubled quotes and line ends. Empty lines are skipped; a line with too many or too
- * few values is refused.
+ * few values is refused. A first line {@code sep=;}, which Excel writes and hides, names the
+ * separator. Text is UTF-8, or UTF-16 where the file begins with the mark of that.
  *
  * @param tabs whether only a tab separates
  */
@@ -36,25 +40,69 @@ public record Csv(Path file, boolean tabs) implements Source {
 
     @Override
     public Rows open() {
-        BufferedReader text =
-                new BufferedReader(
-                        new InputStreamReader(
-                                Compression.open(file),
-                                StandardCharsets.UTF_8.newDecoder()), // reports what is not UTF-8
-                        FIRST_LINE_CHARS);
         try {
-            return new Lines(file, text, tabs ? '\t' : separator(text));
+            InputStream bytes = new BufferedInputStream(Compression.open(file));
+            BufferedReader text =
+                    new BufferedReader(
+                            new InputStreamReader(
+                                    bytes, encoding(bytes).newDecoder()), // reports other bytes
+                            FIRST_LINE_CHARS);
+            skipMark(text);
+            Character told = toldSeparator(text);
+            char separator = told != null ? told : tabs ? '\t' : separator(text);
+            return new Lines(file, text, separator, told != null);
         } catch (IOException e) {
             throw unreadable(file, 1, e);
         }
     }
 
-    /** Skips a byte order mark, looks at the first line, and goes back to its beginning. */
-    private static char separator(BufferedReader text) throws IOException {
+    /** UTF-16 where the mark of it begins the file, as in what Excel saves as Unicode text. */
+    private static Charset encoding(InputStream bytes) throws IOException {
+        bytes.mark(2);
+        int first = bytes.read();
+        int second = bytes.read();
+        bytes.reset();
+        boolean isUtf16 = (first == 0xFF && second == 0xFE) || (first == 0xFE && second == 0xFF);
+        return isUtf16 ? StandardCharsets.UTF_16 : StandardCharsets.UTF_8;
+    }
+
+    private static void skipMark(BufferedReader text) throws IOException {
         text.mark(1);
         if (text.read() != '\uFEFF') {
             text.reset();
         }
+    }
+
+    /** What a first line such as {@code sep=;} says, which is then read past; else null. */
+    private static @Nullable Character toldSeparator(BufferedReader text) throws IOException {
+        text.mark(8);
+        char[] start = new char[5];
+        int length = 0;
+        int more;
+        while (length < start.length
+                && (more = text.read(start, length, start.length - length)) > 0) {
+            length += more;
+        }
+        int end = text.read();
+        boolean isTold =
+                length == start.length
+                        && new String(start, 0, 4).equalsIgnoreCase("sep=")
+                        && (end == '\n' || end == '\r');
+        if (!isTold) {
+            text.reset();
+            return null;
+        }
+        if (end == '\r') {
+            text.mark(1);
+            if (text.read() != '\n') {
+                text.reset();
+            }
+        }
+        return start[4];
+    }
+
+    /** Looks at the first line and goes back to its beginning. */
+    private static char separator(BufferedReader text) throws IOException {
         text.mark(FIRST_LINE_CHARS);
         int[] counts = new int[128];
         boolean quoted = false;
@@ -79,7 +127,8 @@ public record Csv(Path file, boolean tabs) implements Source {
                         file
                                 + ":"
                                 + line
-                                + ": not UTF-8 here or soon after; save the file as UTF-8",
+                                + ": not UTF-8 here or soon after; save the file as UTF-8 (in Excel: CSV UTF-8), or"
+                                + " convert it: iconv -f WINDOWS-1252 -t UTF-8 OLD > NEW",
                         e)
                 : Compression.unreadable(file, e);
     }
@@ -89,11 +138,16 @@ public record Csv(Path file, boolean tabs) implements Source {
         private final CsvReader<CsvRecord> reader;
         private final java.util.Iterator<CsvRecord> records;
         private final List<String> columns;
+        private final int linesBefore;
         private long line = 1;
         private boolean goesOn;
 
-        Lines(Path file, BufferedReader text, char separator) {
+        /**
+         * @param told whether a line before the names of the columns was read past
+         */
+        Lines(Path file, BufferedReader text, char separator, boolean told) {
             this.file = file;
+            this.linesBefore = told ? 1 : 0;
             reader =
                     CsvReader.builder()
                             .fieldSeparator(separator)
@@ -165,7 +219,7 @@ public record Csv(Path file, boolean tabs) implements Source {
                     return null;
                 }
                 CsvRecord record = records.next();
-                line = record.getStartingLineNumber();
+                line = linesBefore + record.getStartingLineNumber();
                 return record;
             } catch (UncheckedIOException e) {
                 throw unreadable(file, line, java.util.Objects.requireNonNull(e.getCause()));

@@ -16,6 +16,7 @@ import org.qlora4j.autograd.LoraFactors;
 import org.qlora4j.autograd.Parameter;
 import org.qlora4j.autograd.Weight;
 import org.qlora4j.error.ConfigException;
+import org.qlora4j.error.Nearest;
 import org.qlora4j.tensor.DType;
 import org.qlora4j.tensor.Tensor;
 import org.qlora4j.tensor.TensorScope;
@@ -80,6 +81,7 @@ public final class LoraAdapter implements AutoCloseable {
                     "lora.target_modules %s chooses no layer; the model has %s",
                     config.targetModules().json(), names(linears));
         }
+        requireEachNamed(config, linears.stream().map(LoraLinear::path).toList());
         List<SavedModule> modules = new ArrayList<>();
         for (Parameter base : whole) {
             try (TensorScope scope = TensorScope.open()) {
@@ -95,6 +97,31 @@ public final class LoraAdapter implements AutoCloseable {
                         SavedModule.bringsSharedTable(modules, parameters));
         adapter.attach();
         return adapter;
+    }
+
+    /**
+     * Refuses a name of {@code lora.target_modules} that no layer has: what it misspells would be
+     * left as it is, and nothing would say so.
+     *
+     * @param paths of the linear layers of the model but its head
+     * @throws ConfigException with the nearest name that there is
+     */
+    public static void requireEachNamed(LoraConfig config, List<String> paths) {
+        if (!(config.targetModules() instanceof TargetModules.Named named)) {
+            return;
+        }
+        TreeSet<String> known = new TreeSet<>();
+        paths.forEach(path -> known.add(path.substring(path.lastIndexOf('.') + 1)));
+        for (String name : named.names()) {
+            if (paths.stream().noneMatch(new TargetModules.Named(List.of(name))::matches)) {
+                String nearest = Nearest.of(name, known);
+                throw ConfigException.of(
+                        "lora.target_modules names %s, which the model does not have; it has %s%s",
+                        name,
+                        String.join(", ", known),
+                        nearest == null ? "" : "; did you mean " + nearest + "?");
+            }
+        }
     }
 
     /** Whether the configuration puts an update on the linear layer with this path. */

@@ -6,6 +6,7 @@ import java.util.TreeSet;
 import org.qlora4j.autograd.Parameter;
 import org.qlora4j.autograd.Weight;
 import org.qlora4j.error.ConfigException;
+import org.qlora4j.error.Nearest;
 
 /**
  * A weight of the model that an adapter brings whole, PEFT's {@code modules_to_save}: embeddings,
@@ -91,9 +92,12 @@ record SavedModule(Parameter base, Parameter copy) {
                 String path = module(parameter);
                 known.add(path.substring(path.lastIndexOf('.') + 1));
             }
+            String nearest = Nearest.of(unknown.getFirst(), known);
             throw ConfigException.of(
-                    "lora.modules_to_save names %s, which the model does not have; it has %s",
-                    unknown.getFirst(), String.join(", ", known));
+                    "lora.modules_to_save names %s, which the model does not have; it has %s%s",
+                    unknown.getFirst(),
+                    String.join(", ", known),
+                    nearest == null ? "" : "; did you mean " + nearest + "?");
         }
         return out;
     }

@@ -21,7 +21,8 @@ public record ModelConfig(
         @JsonProperty("model_name_or_path")
                 @JsonPropertyDescription(
                         "The base model: a folder with config.json and *.safetensors, a .gguf file, org/name on the Hugging"
-                                + " Face hub, or embedded, the small one that comes with qlora4j.")
+                                + " Face hub, embedded, the small one that comes with qlora4j, or smollm2, a larger one"
+                                + " (HuggingFaceTB/SmolLM2-135M-Instruct, or what QLORA_SMOLLM2 names).")
                 String modelNameOrPath,
         @JsonProperty("init")
                 @JsonPropertyDescription(
@@ -56,5 +57,6 @@ public record ModelConfig(
                 "model.new_tokens names a token twice: %s",
                 newTokens);
         newTokens = List.copyOf(newTokens);
+        modelNameOrPath = NamedModels.resolve(modelNameOrPath);
     }
 }

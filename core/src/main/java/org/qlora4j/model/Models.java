@@ -21,9 +21,12 @@ public final class Models {
      * by its name, or a model of the hub by its. Other paths come back as they are.
      */
     public static Path locate(Path model) {
-        return !Files.exists(model) && model.toString().equals(EmbeddedModel.NAME)
+        if (Files.exists(model)) {
+            return model;
+        }
+        return model.toString().equals(EmbeddedModel.NAME)
                 ? EmbeddedModel.folder()
-                : HubModels.locate(model);
+                : HubModels.locate(Path.of(NamedModels.resolve(model.toString())));
     }
 
     /**

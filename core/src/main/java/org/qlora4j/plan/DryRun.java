@@ -43,6 +43,10 @@ public final class DryRun {
                     "lora.target_modules %s chooses no layer of the model",
                     config.lora().targetModules().json());
         }
+        if (!config.train().fullFinetune()) {
+            LoraAdapter.requireEachNamed(
+                    config.lora(), model.linears().stream().map(LinearShape::path).toList());
+        }
         if (config.train().fullFinetune()) {
             trainable = model.parameterCount();
         }

@@ -10,6 +10,7 @@ import org.qlora4j.checkpoint.AtomicFiles;
 import org.qlora4j.config.ReportKind;
 import org.qlora4j.config.RunConfig;
 import org.qlora4j.run.EvalMetrics;
+import org.qlora4j.run.ExactMatch;
 import org.qlora4j.run.RunInfo;
 import org.qlora4j.run.RunListener;
 import org.qlora4j.run.SampleAnswer;
@@ -133,6 +134,11 @@ public final class RunReports implements RunListener, AutoCloseable {
     public void checkpointSaved(Path folder) {
         write(Map.of());
         next.checkpointSaved(folder);
+    }
+
+    @Override
+    public void compared(ExactMatch answers) {
+        next.compared(answers);
     }
 
     @Override

@@ -121,6 +121,10 @@ public record RunFolder(Path path) {
         return path.resolve("samples.jsonl");
     }
 
+    public Path predictionsFile() {
+        return path.resolve("predictions.jsonl");
+    }
+
     public Path checkpoint(long step) {
         return path.resolve(nameOf(step));
     }

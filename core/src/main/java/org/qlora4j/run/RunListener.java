@@ -25,8 +25,11 @@ public interface RunListener {
     /** A checkpoint is whole on disk. */
     default void checkpointSaved(Path folder) {}
 
-    /** A sample prompt is answered, at the end of the run. */
+    /** A sample prompt is answered, at the end of the run or each {@code train.sample_steps}. */
     default void sampleAnswered(SampleAnswer answer) {}
+
+    /** The held-out examples are answered, at the end of the run. */
+    default void compared(ExactMatch answers) {}
 
     /** The run is over. */
     default void finished(TrainResult result) {}

@@ -1,5 +1,6 @@
 package org.qlora4j.train;
 
+import org.qlora4j.run.ExactMatch;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -19,8 +20,8 @@ import org.qlora4j.run.SampleAnswer;
 import org.qlora4j.tokenize.Tokenizer;
 
 /**
- * Answers the sample prompts before and after the run, so that a person sees what a run has
- * changed.
+ * Answers the sample prompts, and the held-out examples if asked, before and after the run, so that
+ * a person sees what a run has changed.
  */
 final class SampleAnswers {
     private final TrainConfig train;
@@ -28,16 +29,20 @@ final class SampleAnswers {
     private final CausalModel model;
     private final Tokenizer tokenizer;
     private final Learner learner;
+    private final @Nullable HeldOutAnswers heldOut;
     private final MetricsFile file;
+    private final MetricsFile predictions;
     private final RunListener listener;
     private final BooleanSupplier cancelled;
     private @Nullable List<String> ofBase;
+    private @Nullable List<String> predictedByBase;
 
     SampleAnswers(
             RunConfig config,
             CausalModel model,
             Tokenizer tokenizer,
             Learner learner,
+            @Nullable HeldOutAnswers heldOut,
             RunFolder folder,
             RunListener listener,
             BooleanSupplier cancelled) {
@@ -46,7 +51,9 @@ final class SampleAnswers {
         this.model = model;
         this.tokenizer = tokenizer;
         this.learner = learner;
+        this.heldOut = heldOut;
         this.file = new MetricsFile(folder.samplesFile());
+        this.predictions = new MetricsFile(folder.predictionsFile());
         this.listener = listener;
         this.cancelled = cancelled;
     }
@@ -63,6 +70,7 @@ final class SampleAnswers {
     void askBase() {
         if (!learner.keepsBase()) {
             ofBase = answers(model);
+            predictedByBase = heldOut == null ? null : heldOut.ask(model);
         }
     }
 
@@ -98,6 +106,33 @@ final class SampleAnswers {
             }
             tell(new SampleAnswer(step, prompts.get(i), before.get(i), after));
         }
+    }
+
+    /** At the end: the held-out examples, if they are to be answered. */
+    void compareAtEnd(long step) {
+        if (heldOut == null) {
+            return;
+        }
+        listener.notice("answering the held-out examples ...");
+        List<String> before =
+                predictedByBase == null ? learner.withBase(heldOut::ask) : predictedByBase;
+        List<String> after = heldOut.ask(model);
+        if (before == null || after == null) {
+            return; // cancelled
+        }
+        ExactMatch answers = heldOut.compare(step, before, after);
+        predictions.keep(line -> false);
+        for (ExactMatch.Prediction one : answers.predictions()) {
+            Map<String, Object> line = new LinkedHashMap<>();
+            line.put("step", step);
+            line.put("prompt", one.prompt());
+            line.put("expected", one.expected());
+            line.put("base", one.base());
+            line.put("answer", one.finetuned());
+            line.put("exact_match", one.isRight());
+            predictions.append(line);
+        }
+        listener.compared(answers);
     }
 
     private void tell(SampleAnswer answer) {

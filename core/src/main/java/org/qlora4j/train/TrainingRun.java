@@ -103,6 +103,7 @@ public final class TrainingRun {
                                     model,
                                     tokenizer,
                                     learner,
+                                    HeldOutAnswers.of(config, tokenizer, data, () -> cancelled),
                                     folder,
                                     listener,
                                     () -> cancelled);
@@ -128,6 +129,7 @@ public final class TrainingRun {
                     }
                     if (!result.cancelled()) {
                         samples.giveAtEnd(result.steps());
+                        samples.compareAtEnd(result.steps());
                     }
                     listener.finished(result);
                     return result;

@@ -6,6 +6,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Objects;
 import org.junit.jupiter.api.Test;
+import org.qlora4j.error.Nearest;
 
 class ConfigKeysTest {
     @Test
@@ -75,9 +76,9 @@ class ConfigKeysTest {
 
     @Test
     void distance_countsEdits() {
-        assertThat(KeyHints.distance("rnak", "rank")).isEqualTo(1);
-        assertThat(KeyHints.distance("kitten", "sitting")).isEqualTo(3);
-        assertThat(KeyHints.distance("", "abc")).isEqualTo(3);
-        assertThat(KeyHints.distance("abc", "abc")).isZero();
+        assertThat(Nearest.distance("rnak", "rank")).isEqualTo(1);
+        assertThat(Nearest.distance("kitten", "sitting")).isEqualTo(3);
+        assertThat(Nearest.distance("", "abc")).isEqualTo(3);
+        assertThat(Nearest.distance("abc", "abc")).isZero();
     }
 }

@@ -98,6 +98,26 @@ class SourceTest {
                         Map.of("q", "4", "a", "z"));
     }
 
+    /** As Excel saves it: with a line that names the separator, or in UTF-16 with its mark. */
+    @Test
+    void tablesOfExcel_areReadAsTheyAre() throws IOException {
+        Path told = write("told.csv", "sep=;\r\nFrage;Antwort\r\nA, b?;Ja\r\n");
+        Path wide = folder.resolve("wide.csv");
+        byte[] text = "Frage\tAntwort\r\nWarum?\tSüß\r\n".getBytes(StandardCharsets.UTF_16LE);
+        byte[] marked = new byte[text.length + 2];
+        marked[0] = (byte) 0xFF;
+        marked[1] = (byte) 0xFE;
+        System.arraycopy(text, 0, marked, 2, text.length);
+        Files.write(wide, marked);
+        assertThat(read(told))
+                .extracting(Row::fields)
+                .containsExactly(Map.of("Frage", "A, b?", "Antwort", "Ja"));
+        assertThat(read(told)).extracting(Row::line).containsExactly(3);
+        assertThat(read(wide))
+                .extracting(Row::fields)
+                .containsExactly(Map.of("Frage", "Warum?", "Antwort", "Süß"));
+    }
+
     @ParameterizedTest(name = "{0} {1}")
     @CsvSource(
             delimiter = '|',

@@ -1,8 +1,5 @@
 package org.qlora4j.train;
 
-import org.qlora4j.plan.TrainingData;
-import org.qlora4j.config.RunConfig;
-import org.qlora4j.run.ExactMatch;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Iterator;
@@ -10,10 +7,13 @@ import java.util.List;
 import java.util.function.BooleanSupplier;
 import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
+import org.qlora4j.config.RunConfig;
 import org.qlora4j.data.Example;
 import org.qlora4j.generate.BatchGenerator;
 import org.qlora4j.generate.GenerationConfig;
 import org.qlora4j.model.CausalModel;
+import org.qlora4j.plan.TrainingData;
+import org.qlora4j.run.ExactMatch;
 import org.qlora4j.tokenize.Tokenizer;
 
 /**

@@ -1,6 +1,5 @@
 package org.qlora4j.train;
 
-import org.qlora4j.run.ExactMatch;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -13,6 +12,7 @@ import org.qlora4j.generate.Generation;
 import org.qlora4j.generate.GenerationConfig;
 import org.qlora4j.generate.Generator;
 import org.qlora4j.model.CausalModel;
+import org.qlora4j.run.ExactMatch;
 import org.qlora4j.run.MetricsFile;
 import org.qlora4j.run.RunFolder;
 import org.qlora4j.run.RunListener;

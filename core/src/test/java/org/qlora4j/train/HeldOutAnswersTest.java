@@ -1,8 +1,5 @@
 package org.qlora4j.train;
 
-import org.qlora4j.run.RunListener;
-import org.qlora4j.config.RunConfig;
-import org.qlora4j.run.ExactMatch;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import java.io.IOException;
@@ -14,9 +11,12 @@ import java.util.Map;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.qlora4j.LanguageModel;
+import org.qlora4j.config.RunConfig;
 import org.qlora4j.generate.GenerationConfig;
 import org.qlora4j.quant.ComputeDtype;
 import org.qlora4j.quant.QuantConfig;
+import org.qlora4j.run.ExactMatch;
+import org.qlora4j.run.RunListener;
 import org.qlora4j.testing.TinyLlama;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;

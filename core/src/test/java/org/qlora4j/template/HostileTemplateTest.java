@@ -312,7 +312,7 @@ class HostileTemplateTest {
         assertThat(rendered("{{ " + "1_0".repeat(1400) + ".5 }}")).isEqualTo("inf");
         assertThat(rendered("{{ ('ß'*2000000)|upper|length }}")).isEqualTo("4000000");
         assertThat(rendered("{{ ('a b  c'*3).rsplit(None, 2) }}"))
-                .isEqualTo("['a b  ca b', 'ca', 'b  c']");
+                .isEqualTo("['a b  ca b  ca', 'b', 'c']");
         assertThat(
                         rendered(
                                 "{{ ('a'*40 ~ 'b')*3 }}"

@@ -256,7 +256,7 @@ final class KeyHints {
     }
 
     /** The known key or section that is meant, or null where nothing is near. */
-    private static @Nullable String nearest(String key) {
+    static @Nullable String nearest(String key) {
         for (ConfigKeys.Key known : ConfigKeys.all()) {
             if (key.startsWith(known.name() + ".")) {
                 return known.name();

@@ -125,9 +125,13 @@ public final class QloraFlags {
             return "--%s: could be --%s; write it out".formatted(name, String.join(", --", longer));
         }
         String nearest = Nearest.of(name, QloraFlagTable.FLAGS.keySet());
-        return nearest == null
-                ? "--%s: unknown flag%s".formatted(name, KeyHints.forUnknown(name))
-                : "--%s: unknown flag; did you mean --%s?".formatted(name, nearest);
+        if (nearest != null) {
+            return "--%s: unknown flag; did you mean --%s?".formatted(name, nearest);
+        }
+        String keyLike = KeyHints.nearest(name);
+        return keyLike == null
+                ? "--%s: unknown flag".formatted(name)
+                : "--%s: unknown flag; did you mean %s?".formatted(name, keyLike);
     }
 
     /** How a key is set on the command line: by its flag where it has one, else as a word. */

@@ -59,7 +59,7 @@ class BadModelTest {
     @Test
     void malformedConfig() {
         change("config.json", "\"num_hidden_layers\": 2,", "\"num_hidden_layers\": 2");
-        refused(bed.model("config.json") + ":", "comma");
+        refused(bed.model("config.json") + ":20: not valid JSON", "column 3");
     }
 
     @Test

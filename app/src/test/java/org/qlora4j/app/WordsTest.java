@@ -59,7 +59,7 @@ class WordsTest {
                     train --lora_target all | lora.target_modules=VALUE
                     train --lora_rank 8 | lora.r=VALUE
                     train --flash_attn fa2 | leave the key out
-                    train --deepspeed ds.json | several devices
+                    train --deepspeed ds.json | has no effect
                     train --load_in_8bit | quantization.load_in_4bit
                     train learning_rate=1e-4 | did you mean train.learning_rate
                     train r=8 | did you mean lora.r

@@ -20,7 +20,8 @@ record ReferenceCrossEntropyRows() implements CrossEntropyRows {
             Tensor lead = others.logsumexp(1, true).minus(wide.gather(1, index)); // < 0 if it leads
             double loss = sumOfLogOnePlusExp(lead);
             if (gradient) {
-                Tensor dLogits = others.minus(wide.logsumexp(1, true)).expInPlace(); // softmax
+                Tensor all = wide.logsumexp(1, true);
+                Tensor dLogits = others.addInPlace(all.neg()).expInPlace(); // softmax
                 dLogits.scatterAddInPlace(1, index, lead.sigmoid().neg());
                 logits.copyFrom(dLogits);
             }

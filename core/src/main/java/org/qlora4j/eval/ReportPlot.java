@@ -2,6 +2,7 @@ package org.qlora4j.eval;
 
 import java.util.List;
 import java.util.Locale;
+import org.qlora4j.report.Html;
 
 /** A plot of values with intervals, one row a system, as SVG inside a page. */
 final class ReportPlot {
@@ -28,7 +29,7 @@ final class ReportPlot {
         StringBuilder svg = new StringBuilder();
         svg.append(
                 "<svg viewBox=\"0 0 %d %d\" role=\"img\" aria-label=\"%s\">\n"
-                        .formatted(WIDTH, height, escape(label)));
+                        .formatted(WIDTH, height, Html.escape(label)));
         for (int i = 0; i <= TICKS; i++) {
             double x = LEFT + (double) i / TICKS * (WIDTH - LEFT - RIGHT);
             svg.append(line("grid", x, 0, x, height - FOOT))
@@ -51,7 +52,7 @@ final class ReportPlot {
                                     .formatted(
                                             number(at(row.value(), from, span)),
                                             number(y),
-                                            escape(row.name()),
+                                            Html.escape(row.name()),
                                             number(row.value()),
                                             number(row.interval().low()),
                                             number(row.interval().high())));
@@ -74,18 +75,10 @@ final class ReportPlot {
 
     private static String text(double x, double y, String anchor, String text) {
         return "<text x=\"%s\" y=\"%s\" text-anchor=\"%s\">%s</text>\n"
-                .formatted(number(x), number(y), anchor, escape(text));
+                .formatted(number(x), number(y), anchor, Html.escape(text));
     }
 
     private static String number(double value) {
         return String.format(Locale.ROOT, "%.1f", value);
-    }
-
-    /** Text that stands for itself in a page. */
-    static String escape(String text) {
-        return text.replace("&", "&amp;")
-                .replace("<", "&lt;")
-                .replace(">", "&gt;")
-                .replace("\"", "&quot;");
     }
 }

@@ -1,6 +1,7 @@
 package org.qlora4j.eval;
 
 import java.util.List;
+import org.qlora4j.report.Html;
 
 /**
  * A table of a report.
@@ -33,15 +34,15 @@ record ReportTable(String title, String note, List<String> header, List<List<Str
     String html() {
         StringBuilder out = new StringBuilder();
         out.append("<section><h2>")
-                .append(ReportPlot.escape(title))
+                .append(Html.escape(title))
                 .append("</h2>\n<p>")
-                .append(ReportPlot.escape(note))
+                .append(Html.escape(note))
                 .append("</p>\n<div class=\"wide\"><table>\n<tr>");
-        header.forEach(h -> out.append("<th>").append(ReportPlot.escape(h)).append("</th>"));
+        header.forEach(h -> out.append("<th>").append(Html.escape(h)).append("</th>"));
         out.append("</tr>\n");
         for (List<String> row : rows) {
             out.append("<tr>");
-            row.forEach(c -> out.append("<td>").append(ReportPlot.escape(c)).append("</td>"));
+            row.forEach(c -> out.append("<td>").append(Html.escape(c)).append("</td>"));
             out.append("</tr>\n");
         }
         return out.append("</table></div></section>\n").toString();

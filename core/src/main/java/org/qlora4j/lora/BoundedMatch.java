@@ -2,6 +2,7 @@ package org.qlora4j.lora;
 
 import java.util.regex.Pattern;
 import org.qlora4j.error.FormatException;
+import org.qlora4j.tokenize.CountedText;
 
 /** Matches a stranger's regular expression with a text, but not without end. */
 final class BoundedMatch {
@@ -17,52 +18,13 @@ final class BoundedMatch {
      */
     static boolean matches(String regex, String text) {
         try {
-            return Pattern.compile(regex).matcher(new Counted(text)).matches();
-        } catch (TooMuch | StackOverflowError e) {
+            CountedText counted = new CountedText(text, MAX_LOOKS, MAX_LOOKS);
+            return Pattern.compile(regex).matcher(counted).matches();
+        } catch (CountedText.TooMuch | StackOverflowError e) {
             throw new FormatException(
                     "the regular expression %s searches too long in %s; write it without repeats inside repeats"
                             .formatted(regex, text),
                     e);
-        }
-    }
-
-    private static final class TooMuch extends RuntimeException {
-        private static final long serialVersionUID = 1L;
-
-        TooMuch() {
-            super(null, null, false, false);
-        }
-    }
-
-    private static final class Counted implements CharSequence {
-        private final String text;
-        private int looks = 0;
-
-        Counted(String text) {
-            this.text = text;
-        }
-
-        @Override
-        public char charAt(int index) {
-            if (++looks > MAX_LOOKS) {
-                throw new TooMuch();
-            }
-            return text.charAt(index);
-        }
-
-        @Override
-        public int length() {
-            return text.length();
-        }
-
-        @Override
-        public CharSequence subSequence(int start, int end) {
-            return text.substring(start, end);
-        }
-
-        @Override
-        public String toString() {
-            return text;
         }
     }
 }

@@ -1,11 +1,11 @@
 package org.qlora4j.report;
 
 /** Text inside HTML. What a model wrote is no markup of ours. */
-final class Html {
+public final class Html {
     private Html() {}
 
     /** Text that stands for itself, in an element or a quoted attribute. */
-    static String escape(String text) {
+    public static String escape(String text) {
         StringBuilder out = new StringBuilder(text.length());
         for (int i = 0; i < text.length(); i++) {
             char c = text.charAt(i);

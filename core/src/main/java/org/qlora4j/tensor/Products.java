@@ -4,20 +4,27 @@ import java.util.function.BinaryOperator;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
+import org.jspecify.annotations.Nullable;
 
 /**
- * Matrix products of libtorch. A CPU without bf16 instructions takes tens of times as long for a
- * product in bf16 as for one in f32; there the factors are widened, multiplied in f32 and the
- * result rounded once, which is what the instructions do too.
+ * Matrix products in bf16 for CPUs without bf16 instructions, where libtorch's take tens of times
+ * as long as those in f32. The factors are widened, multiplied in f32 and the result rounded once,
+ * which is what the instructions do too.
  */
 final class Products {
+    /** Whether this CPU is known to lack the instructions; asked once, not for each product. */
+    private static final boolean BF16_IS_SLOW =
+            CpuFeatures.known() && !CpuFeatures.current().bf16();
+
     private Products() {}
 
-    /** The product of two factors of one dtype, in that dtype. */
+    /** Whether products of such tensors are to be made here. */
+    static boolean widens(DType dtype, boolean onCpu) {
+        return BF16_IS_SLOW && onCpu && dtype == DType.BF16;
+    }
+
+    /** The product of two factors. */
     static Tensor of(Tensor a, Tensor b, BinaryOperator<Tensor> product) {
-        if (!isSlow(a)) {
-            return product.apply(a, b);
-        }
         try (Tensor wideA = a.to(torch.ScalarType.Float);
                 Tensor wideB = b.to(torch.ScalarType.Float);
                 Tensor wide = product.apply(wideA, wideB)) {
@@ -25,23 +32,23 @@ final class Products {
         }
     }
 
+    /** {@code x · weightᵀ + bias}. */
+    static Tensor linear(Tensor x, Tensor weight, @Nullable Tensor bias) {
+        if (bias == null) {
+            return of(x, weight, torch::linear);
+        }
+        try (Tensor wide = bias.to(torch.ScalarType.Float)) {
+            return of(x, weight, (a, b) -> torch.linear(a, b, wide));
+        }
+    }
+
     /** {@code sum = beta * sum + alpha * a · b}. */
     static void addInto(Tensor sum, Tensor a, Tensor b, double beta, double alpha) {
-        if (!isSlow(a)) {
-            sum.addmm_(a, b, new Scalar(beta), new Scalar(alpha));
-            return;
-        }
         try (Tensor wideA = a.to(torch.ScalarType.Float);
                 Tensor wideB = b.to(torch.ScalarType.Float);
                 Tensor wide = sum.to(torch.ScalarType.Float)) {
             wide.addmm_(wideA, wideB, new Scalar(beta), new Scalar(alpha));
             sum.copy_(wide);
         }
-    }
-
-    private static boolean isSlow(Tensor of) {
-        return of.scalar_type().intern() == torch.ScalarType.BFloat16
-                && of.is_cpu()
-                && !CpuFeatures.current().bf16();
     }
 }

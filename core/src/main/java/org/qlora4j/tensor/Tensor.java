@@ -3,6 +3,7 @@ package org.qlora4j.tensor;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.Arrays;
+import java.util.function.BinaryOperator;
 import java.util.function.Consumer;
 import java.util.function.UnaryOperator;
 import org.bytedeco.javacpp.Pointer;
@@ -309,25 +310,38 @@ public final class Tensor implements AutoCloseable {
 
     /** Matrix product [n, k] x [k, m] to [n, m]. */
     public Tensor mm(Tensor other) {
-        return fresh(h -> Products.of(h, other.handle(), (a, b) -> a.mm(b)));
+        return product(other, org.bytedeco.pytorch.Tensor::mm);
     }
 
     /** Matrix product of a batch [b, n, k] x [b, k, m] to [b, n, m]. */
     public Tensor bmm(Tensor other) {
-        return fresh(h -> Products.of(h, other.handle(), (a, b) -> a.bmm(b)));
+        return product(other, org.bytedeco.pytorch.Tensor::bmm);
+    }
+
+    private Tensor product(Tensor other, BinaryOperator<org.bytedeco.pytorch.Tensor> product) {
+        return Products.widens(dtype, onCpu)
+                ? fresh(h -> Products.of(h, other.handle(), product))
+                : fresh(h -> product.apply(h, other.handle()));
     }
 
     /** {@code x · weightᵀ + bias}: x [n, in], weight [out, in], bias [out] or null. */
     public Tensor linear(Tensor weight, @Nullable Tensor bias) {
+        org.bytedeco.pytorch.Tensor added = bias == null ? null : bias.handle();
+        if (Products.widens(dtype, onCpu)) {
+            return fresh(h -> Products.linear(h, weight.handle(), added));
+        }
         return fresh(h ->
-                bias == null
-                        ? Products.of(h, weight.handle(), torch::linear)
-                        : torch.linear(h, weight.handle(), bias.handle()));
+                added == null
+                        ? torch.linear(h, weight.handle())
+                        : torch.linear(h, weight.handle(), added));
     }
 
     /** {@code this = beta * this + alpha * a · b}. */
     public Tensor addmmInPlace(Tensor a, Tensor b, double beta, double alpha) {
-        return inPlace(h -> Products.addInto(h, a.handle(), b.handle(), beta, alpha));
+        return Products.widens(dtype, onCpu)
+                ? inPlace(h -> Products.addInto(h, a.handle(), b.handle(), beta, alpha))
+                : inPlace(
+                        h -> h.addmm_(a.handle(), b.handle(), new Scalar(beta), new Scalar(alpha)));
     }
 
     // ---- in place

@@ -90,18 +90,18 @@ final class PatternGuard {
      * @throws FormatException if that takes too long
      */
     void check(String text) {
-        Counted counted = new Counted(text);
+        CountedText counted = new CountedText(text, MAX_ATTEMPT, MAX_TOTAL);
         Matcher matcher = pattern.matcher(counted).useTransparentBounds(true);
         matcher.useAnchoringBounds(false);
         try {
             int at = 0;
             while (at < text.length()) {
-                counted.attempt = 0;
+                counted.nextAttempt();
                 matcher.region(at, text.length());
                 boolean matched = matcher.lookingAt();
                 at = matched && matcher.end() > at ? matcher.end() : at + 1;
             }
-        } catch (TooMuch | StackOverflowError e) {
+        } catch (CountedText.TooMuch | StackOverflowError e) {
             throw FormatException.of(
                     "a text of %d characters makes the tokenizer's regular expression %s search too long; shorten it",
                     text.length(), shown(source));
@@ -110,48 +110,5 @@ final class PatternGuard {
 
     private static String shown(String source) {
         return source.length() <= 60 ? source : source.substring(0, 57) + "...";
-    }
-
-    /** The search is given up. */
-    private static final class TooMuch extends RuntimeException {
-        private static final long serialVersionUID = 1L;
-
-        TooMuch() {
-            super(null, null, false, false);
-        }
-    }
-
-    /** A text that counts how often it is looked at. */
-    private static final class Counted implements CharSequence {
-        private final String text;
-        private int attempt = 0;
-        private long total = 0;
-
-        Counted(String text) {
-            this.text = text;
-        }
-
-        @Override
-        public char charAt(int index) {
-            if (++attempt > MAX_ATTEMPT || ++total > MAX_TOTAL) {
-                throw new TooMuch();
-            }
-            return text.charAt(index);
-        }
-
-        @Override
-        public int length() {
-            return text.length();
-        }
-
-        @Override
-        public CharSequence subSequence(int start, int end) {
-            return text.substring(start, end);
-        }
-
-        @Override
-        public String toString() {
-            return text;
-        }
     }
 }

@@ -14,16 +14,16 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
-import org.qlora4j.autograd.AttentionMask;
 import org.qlora4j.autograd.Tape;
 import org.qlora4j.autograd.Var;
 import org.qlora4j.error.ConfigException;
 import org.qlora4j.error.FormatException;
+import org.qlora4j.family.Models;
 import org.qlora4j.generate.GenerationConfig;
 import org.qlora4j.lora.LoraAdapter;
 import org.qlora4j.lora.PeftAdapter;
+import org.qlora4j.model.BatchContext;
 import org.qlora4j.model.CausalModel;
-import org.qlora4j.model.Models;
 import org.qlora4j.quant.QuantConfig;
 import org.qlora4j.tensor.DType;
 import org.qlora4j.tensor.NativeMemory;
@@ -102,7 +102,7 @@ class NewTokensTest {
             model.resizeVocabulary(rows);
             assertThat(model.vocabularySize()).isEqualTo(rows);
             Tensor embedding = model.parameters().getFirst().value();
-            Tensor head = model.head().dense(DType.F32);
+            Tensor head = model.head().weight().dense(DType.F32);
             for (int row = rows - tokens.size(); row < rows; row++) {
                 close("embedding", embedding.select(0, row), expected.at("/means/embed_tokens"));
                 close("head", head.select(0, row), expected.at("/means/lm_head"));
@@ -131,10 +131,10 @@ class NewTokensTest {
         int[] ids = TinyLlama.ints(expected.get("ids"));
         try (TensorScope scope = TensorScope.open();
                 Tape tape = Tape.inference();
-                AttentionMask mask = new AttentionMask(1, ids.length, ids.length, null)) {
+                BatchContext seen = BatchContext.of(1, ids.length)) {
             long[] wide = Arrays.stream(ids).asLongStream().toArray();
             Tensor input = Tensors.of(wide, 1, ids.length);
-            Var hidden = model.hidden(tape, input, mask, null, false);
+            Var hidden = model.hidden(tape, input, seen, false);
             Tensor last = hidden.value().narrow(1, ids.length - 1, 1);
             return scope.promote(model.logits(last).view(model.vocabularySize()).copy());
         }

@@ -43,6 +43,8 @@ class PackageOrderTest {
                     "lora",
                     "model",
                     "optim",
+                    "family",
+                    "export",
                     "generate",
                     "config",
                     "plan",

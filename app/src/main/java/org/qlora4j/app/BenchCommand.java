@@ -7,16 +7,15 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Objects;
-import java.util.Set;
 import java.util.concurrent.Callable;
 import org.jspecify.annotations.Nullable;
+import org.qlora4j.family.Models;
+import org.qlora4j.family.NamedShapes;
 import org.qlora4j.kernel.Kernels;
 import org.qlora4j.measure.PackingBench;
 import org.qlora4j.measure.TrainBench;
 import org.qlora4j.model.CausalModel;
-import org.qlora4j.model.LlamaConfig;
-import org.qlora4j.model.Models;
-import org.qlora4j.model.RopeScaling;
+import org.qlora4j.model.ModelShape;
 import org.qlora4j.quant.QuantConfig;
 import org.qlora4j.tensor.DType;
 import org.qlora4j.tensor.Engine;
@@ -39,39 +38,11 @@ import tools.jackson.databind.json.JsonMapper;
         description = "Time training and generating on this machine.",
         subcommands = {BenchCommand.Train.class, BenchDecodeCommand.class})
 final class BenchCommand implements Runnable {
-    /** Shapes that need no checkpoint: their weights are random. */
-    static final Map<String, LlamaConfig> SHAPES =
-            Map.of(
-                    "llama-tiny", shape(32000, 64, 2, 172, 4, 2),
-                    "llama-1.1b", shape(32000, 2048, 22, 5632, 32, 4),
-                    "llama-3b", shape(32000, 3200, 26, 8640, 32, 32),
-                    "llama-8b", shape(128256, 4096, 32, 14336, 32, 8));
-
     @Spec @Nullable CommandSpec spec;
 
     @Override
     public void run() {
         Objects.requireNonNull(spec, "picocli sets it").commandLine().usage(System.out);
-    }
-
-    private static LlamaConfig shape(
-            int vocabulary, int hidden, int layers, int intermediate, int heads, int kvHeads) {
-        return new LlamaConfig(
-                vocabulary,
-                hidden,
-                intermediate,
-                layers,
-                heads,
-                kvHeads,
-                hidden / heads,
-                1e-5,
-                10000,
-                new RopeScaling.Default(),
-                2048,
-                false,
-                false,
-                false,
-                Set.of(2));
     }
 
     /** {@code qlora bench train}. */
@@ -154,7 +125,7 @@ final class BenchCommand implements Runnable {
         private Map<String, Object> measure() {
             Kernels kernels = Kernels.select(device.choice());
             long start = System.nanoTime();
-            LlamaConfig shape = SHAPES.get(model);
+            ModelShape shape = NamedShapes.named(model).orElse(null);
             try (TensorScope scope = TensorScope.open();
                     CausalModel loaded =
                             shape == null
@@ -170,13 +141,11 @@ final class BenchCommand implements Runnable {
                                             0)) {
                 double loadSeconds = (System.nanoTime() - start) / 1e9;
                 Path path = Path.of(model);
-                LlamaConfig config = shape != null ? shape : LlamaConfig.read(Models.folder(path));
                 if (packing) {
                     return packing(loaded);
                 }
                 TrainBench.Result result =
-                        TrainBench.run(
-                                loaded, config, batch, seq, rank, checkpointing, warm, steps);
+                        TrainBench.run(loaded, batch, seq, rank, checkpointing, warm, steps);
                 Map<String, Object> line = new LinkedHashMap<>();
                 line.put("model", String.valueOf(path.getFileName()));
                 line.put("device", kernels.deviceName());

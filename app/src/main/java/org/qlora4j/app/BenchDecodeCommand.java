@@ -9,13 +9,13 @@ import java.util.Map;
 import java.util.Objects;
 import java.util.concurrent.Callable;
 import org.jspecify.annotations.Nullable;
+import org.qlora4j.family.Models;
+import org.qlora4j.family.NamedShapes;
 import org.qlora4j.kernel.Kernels;
 import org.qlora4j.measure.DecodeBench;
 import org.qlora4j.measure.TrainBench;
 import org.qlora4j.model.CausalModel;
-import org.qlora4j.model.LlamaConfig;
-import org.qlora4j.model.LlamaConfig.LinearShape;
-import org.qlora4j.model.Models;
+import org.qlora4j.model.ModelShape;
 import org.qlora4j.quant.QuantConfig;
 import org.qlora4j.tensor.DType;
 import org.qlora4j.tensor.Engine;
@@ -89,14 +89,14 @@ final class BenchDecodeCommand implements Callable<Integer> {
         Kernels kernels = Kernels.select(device.choice());
         DType compute = kernels.defaultCompute();
         QuantConfig quantization = QuantConfig.DEFAULT.withLoad4bit(!noQuantize.given);
-        LlamaConfig shape = BenchCommand.SHAPES.get(model);
+        ModelShape shape = NamedShapes.named(model).orElse(null);
         Path path = Path.of(model);
         try (TensorScope scope = TensorScope.open();
                 CausalModel loaded =
                         shape == null
                                 ? Models.load(path, quantization, compute)
                                 : Models.random(shape, quantization, compute, false, 0)) {
-            LlamaConfig config = shape != null ? shape : LlamaConfig.read(Models.folder(path));
+            ModelShape config = loaded.shape();
             loaded.inferenceHead().allowEightBits(!exactHead);
             double gflops = TrainBench.gemmGflops(config, prompt, compute);
             DecodeBench.Result result = DecodeBench.run(loaded, prompt, warm, tokens);
@@ -131,11 +131,7 @@ final class BenchDecodeCommand implements Callable<Integer> {
     }
 
     /** Arithmetic of the linears for one token of a prompt: all but attention and the head. */
-    private static double flopsOfToken(LlamaConfig shape) {
-        double weights = 0;
-        for (LinearShape s : shape.linears()) {
-            weights += (double) s.out() * s.in();
-        }
-        return 2 * weights;
+    private static double flopsOfToken(ModelShape shape) {
+        return 2.0 * shape.linearCount();
     }
 }

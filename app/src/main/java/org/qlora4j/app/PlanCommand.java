@@ -15,7 +15,7 @@ import org.qlora4j.config.QloraFlags;
 import org.qlora4j.config.RunConfig;
 import org.qlora4j.config.RunConfigReader;
 import org.qlora4j.error.ConfigException;
-import org.qlora4j.model.LlamaConfig;
+import org.qlora4j.model.ModelShape;
 import org.qlora4j.plan.MemoryAdvice;
 import org.qlora4j.plan.MemoryPlan;
 import picocli.CommandLine.Command;
@@ -55,7 +55,7 @@ final class PlanCommand implements Callable<Integer> {
         PrintWriter out = Objects.requireNonNull(spec, "picocli sets it").commandLine().getOut();
         MemoryBudget budget = MemoryBudget.of(device);
         RunConfig config = config();
-        LlamaConfig model = MemoryPlan.shape(config);
+        ModelShape model = MemoryPlan.shape(config);
         MemoryPlan plan = MemoryPlan.of(config, model, budget.machine());
         MemoryAdvice advice = MemoryAdvice.of(config, model, budget.machine(), budget.free());
         if (json) {
@@ -77,7 +77,7 @@ final class PlanCommand implements Callable<Integer> {
             PrintWriter out,
             MemoryBudget budget,
             RunConfig config,
-            LlamaConfig model,
+            ModelShape model,
             MemoryPlan plan,
             MemoryAdvice advice) {
         MemoryPlan.Load load = MemoryPlan.Load.of(config, model);

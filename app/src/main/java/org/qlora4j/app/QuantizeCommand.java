@@ -5,7 +5,7 @@ import java.util.Locale;
 import java.util.Objects;
 import java.util.concurrent.Callable;
 import org.jspecify.annotations.Nullable;
-import org.qlora4j.model.ModelFolder;
+import org.qlora4j.export.ModelFolder;
 import org.qlora4j.quant.QuantConfig;
 import org.qlora4j.quant.QuantType;
 import picocli.CommandLine.Command;

@@ -55,7 +55,7 @@ public class StreamAttentionBench extends TwinBench {
     }
 
     private void step(StreamAttention by, Tensor keysOf, Tensor valuesOf, Tensor into) {
-        by.step(q, k, v, keysOf, valuesOf, lengths, SCALE, into);
+        by.step(q, k, v, keysOf, valuesOf, lengths, SCALE, 0, 0, into);
     }
 
     @Benchmark

@@ -9,8 +9,7 @@ import org.qlora4j.tensor.TensorScope;
 import org.qlora4j.tensor.Tensors;
 
 /**
- * {@code softmax(q · kᵀ / sqrt(headDim) + mask) · v} with grouped heads (arXiv 2305.13245), softmax
- * in f32.
+ * {@code softmax(scale · q · kᵀ + mask) · v} with grouped heads (arXiv 2305.13245), softmax in f32.
  *
  * <p>By {@link TiledAttention} where that is fastest, which saves the logs of the rows' sums too.
  * Elsewhere in blocks of queries, all sequences that see about the same keys at once; keys that no
@@ -28,7 +27,8 @@ public final class Attention {
      * @param mask must stay open until the backward pass
      * @return [batch, queries, heads * headDim]
      */
-    public static Var apply(Tape tape, Var q, Var k, Var v, AttentionMask mask) {
+    public static Var apply(
+            Tape tape, Var q, Var k, Var v, AttentionMask mask, AttentionShape shape) {
         mask.requireFit(q.value(), k.value());
         return tape.operation(
                 "attention",
@@ -38,16 +38,17 @@ public final class Attention {
                     Tensor ks = call.save(k.value());
                     Tensor vs = call.save(v.value().view(ks.shape()));
                     Tensor out = Tensors.empty(qs.dtype(), qs.shape());
-                    if (Kernels.current().tiledAttention().takes(qs.dtype())) {
-                        tiled(call, q, k, v, new Inputs(qs, ks, vs, mask), out);
+                    boolean tiles = Kernels.current().tiledAttention().takes(qs.dtype());
+                    if (tiles && shape.softcap() == 0) {
+                        tiled(call, q, k, v, new Inputs(qs, ks, vs, mask, shape), out);
                         return flat(out);
                     }
-                    forward(qs, ks, vs, mask, out);
+                    forward(qs, ks, vs, mask, shape, out);
                     call.backward(gradient -> {
                         Tensor dq = Tensors.empty(qs.dtype(), qs.shape());
                         Tensor dk = Tensors.empty(ks.dtype(), ks.shape());
                         Tensor dv = Tensors.empty(vs.dtype(), vs.shape());
-                        backward(qs, ks, vs, mask, gradient.view(qs.shape()), dq, dk, dv);
+                        backward(qs, ks, vs, mask, shape, gradient.view(qs.shape()), dq, dk, dv);
                         q.accumulate(dq);
                         k.accumulate(dk);
                         v.accumulate(dv.view(v.value().shape()));
@@ -61,12 +62,12 @@ public final class Attention {
         return out.view(out.size(0), out.size(1), out.size(2) * out.size(3));
     }
 
-    private record Inputs(Tensor q, Tensor k, Tensor v, AttentionMask mask) {}
+    private record Inputs(Tensor q, Tensor k, Tensor v, AttentionMask mask, AttentionShape shape) {}
 
     private static void tiled(Tape.Call call, Var q, Var k, Var v, Inputs x, Tensor out) {
         TiledAttention kernel = Kernels.current().tiledAttention();
-        double scale = Shape.of(x.q, x.k).scale();
-        RowMask mask = x.mask.rows();
+        double scale = x.shape.scale();
+        RowMask mask = x.mask.rows(x.shape.window());
         Tensor qs = x.q.contiguous();
         Tensor ks = x.k.contiguous();
         Tensor vs = x.v.contiguous();
@@ -103,14 +104,15 @@ public final class Attention {
     }
 
     /** Heads of a group stand under each other, so that a group is one matrix product. */
-    private static void forward(Tensor q, Tensor k, Tensor v, AttentionMask mask, Tensor out) {
+    private static void forward(
+            Tensor q, Tensor k, Tensor v, AttentionMask mask, AttentionShape shape, Tensor out) {
         try (TensorScope scope = TensorScope.open()) {
-            Shape s = Shape.of(q, k);
+            Shape s = Shape.of(q, k, shape);
             Tensor queries = s.byGroup(q);
             Tensor keys = s.headsFirst(k);
             Tensor values = s.headsFirst(v);
             Tensor target = s.byGroup(out);
-            for (AttentionBlock block : mask.blocks(q.size(2))) {
+            for (AttentionBlock block : mask.blocks(q.size(2), shape.window())) {
                 if (block.keys() == 0) {
                     s.queriesOf(block, target).zero();
                     continue;
@@ -129,12 +131,13 @@ public final class Attention {
             Tensor k,
             Tensor v,
             AttentionMask mask,
+            AttentionShape shape,
             Tensor dOut,
             Tensor dq,
             Tensor dk,
             Tensor dv) {
         try (TensorScope scope = TensorScope.open()) {
-            Shape s = Shape.of(q, k);
+            Shape s = Shape.of(q, k, shape);
             Tensor queries = s.byGroup(q);
             Tensor keys = s.headsFirst(k);
             Tensor values = s.headsFirst(v);
@@ -143,7 +146,7 @@ public final class Attention {
             DType wide = q.dtype().wide();
             Tensor dKeys = Tensors.zeros(wide, keys.shape());
             Tensor dValues = Tensors.zeros(wide, values.shape());
-            for (AttentionBlock block : mask.blocks(q.size(2))) {
+            for (AttentionBlock block : mask.blocks(q.size(2), shape.window())) {
                 if (block.keys() == 0) {
                     s.queriesOf(block, dQueries).zero();
                     continue;
@@ -156,7 +159,10 @@ public final class Attention {
                     Tensor dScores = dy.bmm(s.keysOf(block, values).transpose(1, 2));
                     Kernels.current()
                             .attentionSoftmax()
-                            .backward(p, dScores, s.scale(), block.mask());
+                            .backward(p, dScores, s.softmaxScale(), block.mask());
+                    if (shape.softcap() != 0) {
+                        uncap(dScores, rows, s.keysOf(block, keys), shape);
+                    }
                     s.keysOf(block, dKeys).addInPlace(dScores.transpose(1, 2).bmm(rows));
                     Tensor dRows = dScores.bmm(s.keysOf(block, keys));
                     s.queriesOf(block, dQueries).copyFrom(s.split(block, dRows));
@@ -170,17 +176,30 @@ public final class Attention {
     /** [sequences * kvHeads, group * rows, keys]. */
     private static Tensor probabilities(Tensor rows, Tensor keys, AttentionBlock block, Shape s) {
         Tensor scores = rows.bmm(s.keysOf(block, keys).transpose(1, 2));
-        Kernels.current().attentionSoftmax().forward(scores, s.scale(), block.mask());
+        if (s.shape.softcap() != 0) {
+            double cap = s.shape.softcap();
+            scores = scores.mulInPlace(s.shape.scale() / cap).tanh().mulInPlace(cap);
+        }
+        Kernels.current().attentionSoftmax().forward(scores, s.softmaxScale(), block.mask());
         return scores;
     }
 
-    private record Shape(long batch, long kvHeads, long group, long headDim) {
-        static Shape of(Tensor q, Tensor k) {
-            return new Shape(q.size(0), k.size(2), q.size(2) / k.size(2), q.size(3));
+    /** Turns the gradient of capped scores into that of the products. */
+    private static void uncap(Tensor gradient, Tensor rows, Tensor keys, AttentionShape shape) {
+        double inner = shape.scale() / shape.softcap();
+        Tensor tanh = rows.bmm(keys.transpose(1, 2)).mulInPlace(inner).tanh();
+        gradient.addcmulInPlace(gradient.times(tanh), tanh, -1);
+        gradient.mulInPlace(shape.scale());
+    }
+
+    private record Shape(long batch, long kvHeads, long group, long headDim, AttentionShape shape) {
+        static Shape of(Tensor q, Tensor k, AttentionShape shape) {
+            return new Shape(q.size(0), k.size(2), q.size(2) / k.size(2), q.size(3), shape);
         }
 
-        double scale() {
-            return 1 / Math.sqrt(headDim);
+        /** What is left to the softmax: capped scores are scaled already. */
+        double softmaxScale() {
+            return shape.softcap() == 0 ? shape.scale() : 1;
         }
 
         /** A view [batch, kvHeads, group, time, headDim] of [batch, time, heads, headDim]. */

@@ -26,9 +26,8 @@ public final class AttentionMask implements AutoCloseable {
     private final int[] first; // [batch, queries]: the first key a query sees
     private final int[] end; // [batch, queries]: one past the last
     private final byte @Nullable [] visibleKeys;
-    private final int @Nullable [] positions;
-    private final Map<Long, List<AttentionBlock>> blocks = new HashMap<>();
-    private @Nullable RowMask all;
+    private final Map<BlockKey, List<AttentionBlock>> blocks = new HashMap<>();
+    private final Map<Integer, RowMask> whole = new HashMap<>(); // by window
 
     /**
      * Each row of the batch is one sequence.
@@ -48,7 +47,6 @@ public final class AttentionMask implements AutoCloseable {
         this.keys = keys;
         this.first = new int[batch * queries];
         this.end = new int[batch * queries];
-        this.positions = null;
         boolean holes = false;
         for (int b = 0; b < batch; b++) {
             int from = 0;
@@ -73,14 +71,13 @@ public final class AttentionMask implements AutoCloseable {
         this.visibleKeys = holes ? visibleKeys : null;
     }
 
-    private AttentionMask(int batch, int time, int[] first, int[] end, int[] positions) {
+    private AttentionMask(int batch, int time, int[] first, int[] end) {
         this.batch = batch;
         this.queries = time;
         this.keys = time;
         this.first = first;
         this.end = end;
         this.visibleKeys = null;
-        this.positions = positions;
     }
 
     /**
@@ -92,24 +89,14 @@ public final class AttentionMask implements AutoCloseable {
      */
     public static AttentionMask ofSamples(int batch, int time, int[] starts, boolean[] real) {
         int[] end = new int[batch * time];
-        int[] positions = new int[batch * time];
         for (int i = 0; i < end.length; i++) {
-            positions[i] = i % time - starts[i];
             end[i] = real[i] ? i % time + 1 : starts[i];
         }
-        return new AttentionMask(batch, time, starts.clone(), end, positions);
+        return new AttentionMask(batch, time, starts.clone(), end);
     }
 
     public int batch() {
         return batch;
-    }
-
-    /**
-     * [batch, queries]: the place of each query in its sample. Null where rows are one sequence
-     * each, and places are counted on from what went before.
-     */
-    public int @Nullable [] positions() {
-        return positions;
     }
 
     /** Throws unless q [batch, queries, …] and k [batch, keys, …] have the sizes of this mask. */
@@ -131,30 +118,48 @@ public final class AttentionMask implements AutoCloseable {
      * see about the same keys and the scores are not too many.
      *
      * @param heads query heads of the attention
+     * @param window positions that a query looks back over; 0 for all
      */
-    List<AttentionBlock> blocks(long heads) {
-        return blocks.computeIfAbsent(heads, this::makeBlocks);
+    List<AttentionBlock> blocks(long heads, int window) {
+        return blocks.computeIfAbsent(new BlockKey(heads, window), this::makeBlocks);
     }
 
-    /** All queries and keys at once; this mask owns it. */
-    RowMask rows() {
-        RowMask made = all;
-        if (made == null) {
-            made = new RowMask(batch, queries, keys, first, end, visibleKeys);
-            all = made;
+    /**
+     * All queries and keys at once; this mask owns it.
+     *
+     * @param window as for {@link #blocks}
+     */
+    RowMask rows(int window) {
+        return whole.computeIfAbsent(window, this::makeRows);
+    }
+
+    private RowMask makeRows(int window) {
+        int[] from = new int[first.length];
+        for (int i = 0; i < from.length; i++) {
+            from[i] = Math.min(first(i, window), end[i]);
         }
-        return made;
+        return new RowMask(batch, queries, keys, from, end, visibleKeys);
     }
 
-    private List<AttentionBlock> makeBlocks(long heads) {
+    private record BlockKey(long heads, int window) {}
+
+    /** The first key that a query sees. */
+    private int first(int index, int window) {
+        int own = keys - queries + index % queries;
+        return window == 0 ? first[index] : Math.max(first[index], own - window + 1);
+    }
+
+    private List<AttentionBlock> makeBlocks(BlockKey key) {
+        long heads = key.heads();
+        int window = key.window();
         List<AttentionBlock> out = new ArrayList<>();
         for (int row = 0; row < queries; row += BLOCK) {
             int rows = Math.min(BLOCK, queries - row);
             for (int from = 0, to; from < batch; from = to) {
-                Run run = runOf(from, row, rows);
+                Run run = runOf(from, row, rows, window);
                 to = from + 1;
                 while (to < batch) {
-                    Run next = runOf(to, row, rows);
+                    Run next = runOf(to, row, rows, window);
                     Run both = run.with(next);
                     if (both.keys() > Math.min(run.keys(), next.keys()) + BLOCK / 2
                             || to - from >= sequencesOfBlock(heads, rows, both.keys())) {
@@ -163,7 +168,7 @@ public final class AttentionMask implements AutoCloseable {
                     run = both;
                     to++;
                 }
-                out.add(block(from, to - from, row, rows, run));
+                out.add(block(from, to - from, row, rows, run, window));
             }
         }
         return List.copyOf(out);
@@ -184,22 +189,25 @@ public final class AttentionMask implements AutoCloseable {
     }
 
     /** The keys that some rows of a sequence see. */
-    private Run runOf(int sequence, int row, int rows) {
+    private Run runOf(int sequence, int row, int rows, int window) {
         Run run = new Run(0, 0);
         for (int i = sequence * queries + row; i < sequence * queries + row + rows; i++) {
-            run = end[i] > first[i] ? run.with(new Run(first[i], end[i])) : run;
+            int from = first(i, window);
+            run = end[i] > from ? run.with(new Run(from, end[i])) : run;
         }
         return run;
     }
 
-    private AttentionBlock block(int sequence, int sequences, int row, int rows, Run run) {
+    private AttentionBlock block(
+            int sequence, int sequences, int row, int rows, Run run, int window) {
         int[] firstOfRow = new int[sequences * rows];
         int[] endOfRow = new int[sequences * rows];
         for (int s = 0; s < sequences; s++) {
             for (int r = 0; r < rows; r++) {
                 int i = (sequence + s) * queries + row + r;
-                boolean any = end[i] > first[i];
-                firstOfRow[s * rows + r] = any ? first[i] - run.from : 0;
+                int from = first(i, window);
+                boolean any = end[i] > from;
+                firstOfRow[s * rows + r] = any ? from - run.from : 0;
                 endOfRow[s * rows + r] = any ? end[i] - run.from : 0;
             }
         }
@@ -226,9 +234,7 @@ public final class AttentionMask implements AutoCloseable {
     public void close() {
         blocks.values().forEach(list -> list.forEach(block -> block.mask().close()));
         blocks.clear();
-        if (all != null) {
-            all.close();
-            all = null;
-        }
+        whole.values().forEach(RowMask::close);
+        whole.clear();
     }
 }

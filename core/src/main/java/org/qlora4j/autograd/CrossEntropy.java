@@ -22,19 +22,19 @@ public final class CrossEntropy {
 
     /**
      * @param hidden [batch, time, hidden], the input of the head
-     * @param head [vocabulary, hidden]
+     * @param head of the hidden width
      * @param labels [batch * time]: the id that each position should predict (already shifted), or
      *     {@link #IGNORE}
      * @return F32 []: the sum over labelled positions of -log p(label), in nats
      */
-    public static Var sum(Tape tape, Var hidden, Weight head, int[] labels) {
-        long positions = hidden.value().count() / head.in();
+    public static Var sum(Tape tape, Var hidden, Head head, int[] labels) {
+        long positions = hidden.value().count() / head.weight().in();
         if (labels.length != positions) {
             throw new IllegalArgumentException(
                     "cross-entropy: %d labels for %d positions"
                             .formatted(labels.length, positions));
         }
-        boolean trainsHead = head instanceof Weight.Dense(Parameter p) && p.trainable();
+        boolean trainsHead = head.trains();
         return tape.operation(
                 "crossEntropy",
                 hidden.needsGrad() || trainsHead,
@@ -48,7 +48,12 @@ public final class CrossEntropy {
                             call.recording() && hidden.needsGrad()
                                     ? call.save(Tensors.zeros(all.dtype(), all.shape()))
                                     : null;
-                    int chunk = (int) Math.max(1, CHUNK_BYTES / (head.out() * all.dtype().bytes()));
+                    int chunk =
+                            (int)
+                                    Math.max(
+                                            1,
+                                            CHUNK_BYTES
+                                                    / (head.vocabulary() * all.dtype().bytes()));
                     for (int from = 0; from < rows.count(); from += chunk) {
                         try (TensorScope scope = TensorScope.open()) {
                             Rows part = rows.slice(from, Math.min(rows.count(), from + chunk));
@@ -72,27 +77,46 @@ public final class CrossEntropy {
             Tensor loss,
             Tensor all,
             @Nullable Tensor dAll,
-            Weight head,
+            Head head,
             Rows rows,
             boolean recording) {
         Tensor index = Tensors.of(rows.positions(), rows.count());
         Tensor inputs = all.indexSelect(0, index); // [rows, hidden]
-        Tensor weight = head.dense(all.dtype());
+        Tensor weight = head.weight().dense(all.dtype());
         Tensor logits = inputs.linear(weight, null); // [rows, vocabulary]
-        loss.addInPlace(
-                Kernels.current()
-                        .crossEntropy()
-                        .lossAndGradient(inputs, weight, logits, rows.labels(), recording));
+        Tensor dLogits = logits; // overwritten by their gradient
+        if (head.isPlain()) {
+            loss.addInPlace(
+                    Kernels.current()
+                            .crossEntropy()
+                            .lossAndGradient(inputs, weight, logits, rows.labels(), recording));
+        } else {
+            dLogits = finished(loss, head, logits, rows, recording);
+        }
         if (!recording) {
             return;
         }
-        Tensor dLogits = logits; // overwritten by their gradient
-        if (head instanceof Weight.Dense(Parameter p) && p.trainable()) {
+        if (head.weight() instanceof Weight.Dense(Parameter p) && p.trainable()) {
             Linear.addProduct(p.grad(), dLogits.t(), inputs, 1);
         }
         if (dAll != null) {
             dAll.indexAddInPlace(0, index, dLogits.mm(weight));
         }
+    }
+
+    /** Adds the loss of logits that are more than a product; gives the gradient of the product. */
+    private static Tensor finished(
+            Tensor loss, Head head, Tensor products, Rows rows, boolean recording) {
+        Tensor logits = head.finish(products.to(loss.dtype()));
+        Tensor labels = Tensors.of(rows.labels(), rows.count(), 1);
+        Tensor sums = logits.logsumexp(1, true); // [rows, 1]
+        loss.addInPlace(sums.minus(logits.gather(1, labels)).sum());
+        if (!recording) {
+            return products;
+        }
+        Tensor gradient = logits.minus(sums).expInPlace();
+        gradient.scatterAddInPlace(1, labels, Tensors.full(-1, loss.dtype(), rows.count(), 1));
+        return head.unfinish(gradient, logits).to(products.dtype());
     }
 
     /** Positions that have a label, and their labels. */

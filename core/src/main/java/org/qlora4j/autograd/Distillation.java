@@ -33,21 +33,21 @@ public final class Distillation {
 
     /**
      * @param hidden [batch, time, hidden], the input of the head
-     * @param head [vocabulary, hidden]
+     * @param head of the hidden width
      * @param labels [batch * time]: the id that each position should predict, or {@link
      *     CrossEntropy#IGNORE}
      * @param targets for the same positions, made at the same temperature
      * @return F32 []: the sum over labelled positions, in nats
      */
     public static Var sum(
-            Tape tape, Var hidden, Weight head, int[] labels, SoftTargets targets, Mix mix) {
-        long positions = hidden.value().count() / head.in();
+            Tape tape, Var hidden, Head head, int[] labels, SoftTargets targets, Mix mix) {
+        long positions = hidden.value().count() / head.weight().in();
         if (labels.length != positions || targets.positions() != positions) {
             throw new IllegalArgumentException(
                     "distillation: %d labels and %d targets for %d positions"
                             .formatted(labels.length, targets.positions(), positions));
         }
-        boolean trainsHead = head instanceof Weight.Dense(Parameter p) && p.trainable();
+        boolean trainsHead = head.trains();
         return tape.operation(
                 "distillation",
                 hidden.needsGrad() || trainsHead,
@@ -61,7 +61,7 @@ public final class Distillation {
                                     ? call.save(Tensors.zeros(all.dtype(), all.shape()))
                                     : null;
                     int[] labelled = labelled(labels);
-                    int chunk = (int) Math.max(1, CHUNK_BYTES / (head.out() * wide.bytes()));
+                    int chunk = (int) Math.max(1, CHUNK_BYTES / (head.vocabulary() * wide.bytes()));
                     for (int from = 0; from < labelled.length; from += chunk) {
                         int to = Math.min(labelled.length, from + chunk);
                         try (TensorScope scope = TensorScope.open()) {
@@ -93,13 +93,14 @@ public final class Distillation {
             Tensor loss,
             Tensor all,
             @Nullable Tensor dAll,
-            Weight head,
+            Head head,
             Rows rows,
             Mix mix,
             boolean recording) {
         Tensor inputs = all.indexSelect(0, rows.positions); // [rows, hidden]
-        Tensor weight = head.dense(all.dtype());
-        Tensor logits = inputs.linear(weight, null).to(all.dtype().wide()); // [rows, vocabulary]
+        Tensor weight = head.weight().dense(all.dtype());
+        Tensor products = inputs.linear(weight, null).to(all.dtype().wide());
+        Tensor logits = head.finish(products); // [rows, vocabulary]
         double t = mix.temperature();
         Tensor hardSum = logits.logsumexp(1, true);
         Tensor hard = hardSum.minus(logits.gather(1, rows.labels)); // [rows, 1]
@@ -124,8 +125,8 @@ public final class Distillation {
             dLogits.addInPlace(dSoft.mulInPlace(rows.share), t); // T² of the loss, 1 / T of z / T
         }
         dLogits.scatterAddInPlace(1, rows.labels, rows.labelShare.neg());
-        Tensor rounded = dLogits.to(all.dtype());
-        if (head instanceof Weight.Dense(Parameter p) && p.trainable()) {
+        Tensor rounded = head.unfinish(dLogits, logits).to(all.dtype());
+        if (head.weight() instanceof Weight.Dense(Parameter p) && p.trainable()) {
             Linear.addProduct(p.grad(), rounded.t(), inputs, 1);
         }
         if (dAll != null) {

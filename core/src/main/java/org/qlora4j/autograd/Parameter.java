@@ -13,16 +13,28 @@ import org.qlora4j.tensor.Tensors;
  */
 public final class Parameter implements AutoCloseable {
     private final String name;
-    private Tensor value;
+    private final long[] listedShape; // of one that is only listed
+    private @Nullable Tensor value;
     private @Nullable Tensor master;
     private @Nullable Tensor grad;
     private @Nullable Parameter standIn;
     private int version;
 
+    private Parameter(String name, long[] shape) {
+        this.name = name;
+        this.listedShape = shape;
+    }
+
     private Parameter(String name, Tensor value, @Nullable Tensor master) {
         this.name = name;
+        this.listedShape = new long[0];
         this.value = TensorScope.release(value);
         this.master = master == null ? null : TensorScope.release(master);
+    }
+
+    /** A weight that is known by name and shape, and has no value. */
+    public static Parameter listed(String name, long... shape) {
+        return new Parameter(name, shape.clone());
     }
 
     /** A weight that does not learn; the tensor is owned by the parameter from now on. */
@@ -52,7 +64,20 @@ public final class Parameter implements AutoCloseable {
 
     /** The weight in the compute dtype. */
     public Tensor value() {
-        return standIn == null ? value : standIn.value();
+        return standIn == null ? own() : standIn.value();
+    }
+
+    /** Sizes of its dimensions. */
+    public long[] shape() {
+        return value == null ? listedShape.clone() : value().shape();
+    }
+
+    private Tensor own() {
+        Tensor known = value;
+        if (known == null) {
+            throw new IllegalStateException(name + " is only listed");
+        }
+        return known;
     }
 
     public boolean trainable() {
@@ -80,7 +105,7 @@ public final class Parameter implements AutoCloseable {
         if (master != null) {
             throw new IllegalStateException(name + " learns; its value follows its master copy");
         }
-        value.close();
+        own().close();
         value = TensorScope.release(newValue);
         version++;
     }
@@ -111,8 +136,8 @@ public final class Parameter implements AutoCloseable {
     public void refresh() {
         version++;
         Tensor m = required(master);
-        if (value.dtype() != m.dtype()) {
-            value.copyFrom(m);
+        if (own().dtype() != m.dtype()) {
+            own().copyFrom(m);
         }
     }
 
@@ -127,8 +152,8 @@ public final class Parameter implements AutoCloseable {
         gradPart.copyFrom(oldGrad);
         master = TensorScope.release(masterPart);
         grad = TensorScope.release(gradPart);
-        if (value.dtype() == oldMaster.dtype()) { // it shared the old master copy's memory
-            value.close();
+        if (own().dtype() == oldMaster.dtype()) { // it shared the old master copy's memory
+            own().close();
             value = TensorScope.release(masterPart.alias());
         }
         oldMaster.close();
@@ -144,7 +169,9 @@ public final class Parameter implements AutoCloseable {
 
     @Override
     public void close() {
-        value.close();
+        if (value != null) {
+            value.close();
+        }
         if (master != null) {
             master.close();
         }

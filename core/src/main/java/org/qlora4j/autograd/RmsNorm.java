@@ -13,7 +13,7 @@ public final class RmsNorm {
     private RmsNorm() {}
 
     /**
-     * @param x [..., hidden]
+     * @param x [..., hidden], or [..., n * hidden] to norm each of the n parts alone
      * @param weight [hidden]
      * @return the shape of x
      */
@@ -26,20 +26,24 @@ public final class RmsNorm {
                     Tensor input = call.save(value.isContiguous() ? value : value.contiguous());
                     DType compute = input.dtype();
                     Tensor y = call.result(compute, input.shape());
+                    Tensor rows = parts(input, weight);
                     if (!call.recording()) {
-                        Kernels.current().norm().forward(input, weight.value(), eps, y, null);
+                        Kernels.current()
+                                .norm()
+                                .forward(rows, weight.value(), eps, parts(y, weight), null);
                         return y;
                     }
                     Tensor inverse =
-                            call.save(
-                                    Tensors.empty(compute.wide(), input.count() / input.size(-1)));
-                    Kernels.current().norm().forward(input, weight.value(), eps, y, inverse);
+                            call.save(Tensors.empty(compute.wide(), rows.count() / rows.size(-1)));
+                    Kernels.current()
+                            .norm()
+                            .forward(rows, weight.value(), eps, parts(y, weight), inverse);
                     call.backward(gradient -> {
                         Tensor dy = gradient.contiguous();
                         if (weight.trainable()) {
                             long hidden = weight.value().size(0);
-                            Tensor rows = input.view(-1, hidden).to(compute.wide());
-                            Tensor normed = rows.times(inverse.view(-1, 1));
+                            Tensor wide = input.view(-1, hidden).to(compute.wide());
+                            Tensor normed = wide.times(inverse.view(-1, 1));
                             weight.grad()
                                     .addInPlace(
                                             normed.mulInPlace(dy.view(-1, hidden)).sum(0, false));
@@ -48,11 +52,22 @@ public final class RmsNorm {
                             Tensor dx = Tensors.empty(compute, input.shape());
                             Kernels.current()
                                     .norm()
-                                    .backward(input, weight.value(), inverse, dy, dx);
+                                    .backward(
+                                            parts(input, weight),
+                                            weight.value(),
+                                            inverse,
+                                            parts(dy, weight),
+                                            parts(dx, weight));
                             x.accumulate(dx);
                         }
                     });
                     return y;
                 });
+    }
+
+    /** A view whose rows are as long as the weight. */
+    private static Tensor parts(Tensor x, Parameter weight) {
+        long size = weight.value().size(0);
+        return x.size(-1) == size ? x : x.view(-1, size);
     }
 }

@@ -28,12 +28,12 @@ public sealed interface Weight extends AutoCloseable permits Weight.Dense, Weigh
     record Dense(Parameter parameter) implements Weight {
         @Override
         public long out() {
-            return parameter.value().size(0);
+            return parameter.shape()[0];
         }
 
         @Override
         public long in() {
-            return parameter.value().size(1);
+            return parameter.shape()[1];
         }
 
         @Override

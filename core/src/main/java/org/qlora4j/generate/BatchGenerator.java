@@ -8,11 +8,9 @@ import java.util.function.BiConsumer;
 import java.util.function.Supplier;
 import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
-import org.qlora4j.autograd.AttentionMask;
 import org.qlora4j.autograd.Tape;
 import org.qlora4j.model.CausalModel;
-import org.qlora4j.model.PastKeyValues;
-import org.qlora4j.model.StreamCache;
+import org.qlora4j.model.Context;
 import org.qlora4j.tensor.Tensor;
 import org.qlora4j.tensor.TensorScope;
 import org.qlora4j.tensor.Tensors;
@@ -98,7 +96,7 @@ public final class BatchGenerator {
      */
     public void generate(Supplier<@Nullable Request> next, BiConsumer<Request, Generation> done) {
         @Nullable Stream[] streams = new @Nullable Stream[rows];
-        try (StreamCache cache = model.newStreamCache(rows)) {
+        try (KeyValueCache cache = new KeyValueCache(model, rows)) {
             while (true) {
                 for (int row = 0; row < rows; row++) {
                     while (streams[row] == null) {
@@ -124,7 +122,8 @@ public final class BatchGenerator {
     }
 
     /** Reads a prompt into a row, or copies it from a row that began with the same. */
-    private Stream begin(Request request, int row, @Nullable Stream[] streams, StreamCache cache) {
+    private Stream begin(
+            Request request, int row, @Nullable Stream[] streams, KeyValueCache cache) {
         long start = System.nanoTime();
         int[] prompt = request.prompt();
         int last = single.lastPosition(prompt, request.config());
@@ -143,12 +142,14 @@ public final class BatchGenerator {
             ids[i] = prompt[i];
         }
         int end = prompt.length - 1;
-        float[] logits = logits(ids, 1, end, cache.fill(row, prompt.length)).getFirst();
-        return new Stream(request, last, Generator.finite(logits, end), start);
+        try (KeyValueCache.Piece piece = cache.fill(row, prompt.length)) {
+            float[] logits = logits(ids, 1, end, piece).getFirst();
+            return new Stream(request, last, Generator.finite(logits, end), start);
+        }
     }
 
     /** One token for every text. */
-    private void step(@Nullable Stream[] streams, StreamCache cache) {
+    private void step(@Nullable Stream[] streams, KeyValueCache cache) {
         long[] ids = new long[rows];
         int longest = 0;
         for (int row = 0; row < rows; row++) {
@@ -173,14 +174,13 @@ public final class BatchGenerator {
     }
 
     /** Logits of what follows position {@code at} of each row's ids [batch, time]. */
-    private List<float[]> logits(long[] ids, int batch, int at, PastKeyValues past) {
+    private List<float[]> logits(long[] ids, int batch, int at, Context seen) {
         int time = ids.length / batch;
         List<float[]> out = new ArrayList<>(batch);
         try (TensorScope step = TensorScope.openSafetyNet();
-                AttentionMask mask = new AttentionMask(batch, time, time, null);
                 Tape tape = Tape.inference()) {
             Tensor input = tape.keep(Tensors.of(ids, batch, time));
-            Tensor hidden = model.hidden(tape, input, mask, past, false).value();
+            Tensor hidden = model.hidden(tape, input, seen, false).value();
             try (TensorScope scope = TensorScope.open()) {
                 Tensor logits = model.logits(hidden.narrow(1, at, 1)); // [batch, vocabulary]
                 for (int row = 0; row < batch; row++) {
@@ -201,7 +201,7 @@ public final class BatchGenerator {
     private void endIfDone(
             int row,
             @Nullable Stream[] streams,
-            StreamCache cache,
+            KeyValueCache cache,
             BiConsumer<Request, Generation> done) {
         Stream stream = streams[row];
         if (stream == null) {

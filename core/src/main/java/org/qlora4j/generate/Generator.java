@@ -4,14 +4,12 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Set;
 import java.util.function.IntPredicate;
-import org.qlora4j.autograd.AttentionMask;
 import org.qlora4j.autograd.Tape;
 import org.qlora4j.autograd.Workspace;
 import org.qlora4j.error.ConfigException;
 import org.qlora4j.error.FormatException;
 import org.qlora4j.model.CausalModel;
 import org.qlora4j.model.InferenceHead;
-import org.qlora4j.model.StreamCache;
 import org.qlora4j.tensor.Tensor;
 import org.qlora4j.tensor.TensorScope;
 import org.qlora4j.tensor.Tensors;
@@ -51,7 +49,7 @@ public final class Generator {
         Sampler sampler = Sampler.of(config);
         List<Integer> tokens = new ArrayList<>();
         long start = System.nanoTime();
-        try (StreamCache cache = model.newStreamCache(1);
+        try (KeyValueCache cache = new KeyValueCache(model, 1);
                 Workspace workspace = new Workspace()) {
             cache.reserve(last);
             float[] logits = prefill(prompt, cache);
@@ -109,7 +107,7 @@ public final class Generator {
     }
 
     /** Reads a prompt; logits of what follows it [vocabulary]. */
-    public float[] prefill(int[] prompt, StreamCache cache) {
+    public float[] prefill(int[] prompt, KeyValueCache cache) {
         float[] logits = {};
         for (int from = 0; from < prompt.length; from += chunk) {
             long[] ids = new long[Math.min(chunk, prompt.length - from)];
@@ -123,13 +121,12 @@ public final class Generator {
     }
 
     /** Reads one id behind those in the cache; logits of what follows it [vocabulary]. */
-    public float[] next(int id, StreamCache cache, Workspace workspace) {
+    public float[] next(int id, KeyValueCache cache, Workspace workspace) {
         int position = cache.length(0);
         try (TensorScope step = TensorScope.openSafetyNet();
-                AttentionMask mask = new AttentionMask(1, 1, position + 1, null);
                 Tape tape = Tape.inference(workspace)) {
             Tensor input = tape.keep(Tensors.of(new long[] {id}, 1, 1));
-            Tensor hidden = model.hidden(tape, input, mask, cache, false).value();
+            Tensor hidden = model.hidden(tape, input, cache, false).value();
             try (TensorScope row = TensorScope.open()) {
                 return finite(model.inferenceHead().logits(model, hidden).toFloats(), position);
             }
@@ -137,14 +134,13 @@ public final class Generator {
     }
 
     /** Reads a piece of a prompt; logits of what follows it if it is the end, else nothing. */
-    private float[] first(long[] ids, StreamCache cache, boolean end) {
+    private float[] first(long[] ids, KeyValueCache cache, boolean end) {
         int keys = Math.max(0, cache.length(0)) + ids.length;
         try (TensorScope step = TensorScope.openSafetyNet();
-                AttentionMask mask = new AttentionMask(1, ids.length, keys, null);
+                KeyValueCache.Piece piece = cache.fill(0, ids.length);
                 Tape tape = Tape.inference()) {
             Tensor input = tape.keep(Tensors.of(ids, 1, ids.length));
-            Tensor hidden =
-                    model.hidden(tape, input, mask, cache.fill(0, ids.length), false).value();
+            Tensor hidden = model.hidden(tape, input, piece, false).value();
             if (!end) {
                 return new float[0];
             }

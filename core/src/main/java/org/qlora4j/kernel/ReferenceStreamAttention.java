@@ -15,6 +15,8 @@ record ReferenceStreamAttention() implements StreamAttention {
             Tensor values,
             int[] lengths,
             double scale,
+            double softcap,
+            int window,
             Tensor out) {
         for (int row = 0; row < lengths.length; row++) {
             try (TensorScope scope = TensorScope.open()) {
@@ -33,14 +35,23 @@ record ReferenceStreamAttention() implements StreamAttention {
                 rowKeys.select(1, at / BLOCK).select(2, at % BLOCK).copyFrom(newKey);
                 rowValues.select(1, at).copyFrom(newValue);
                 Tensor heads = q.select(0, row).reshape(-1, headDim);
-                Tensor y = attend(heads, rowKeys, rowValues, at + 1, scale);
+                Tensor y = attend(heads, rowKeys, rowValues, at + 1, scale, softcap, window);
                 target.copyFrom(y.view(target.shape()));
             }
         }
     }
 
     /** [heads, headDim]. */
-    private static Tensor attend(Tensor q, Tensor keys, Tensor values, int seen, double scale) {
+    private static Tensor attend(
+            Tensor q,
+            Tensor keys,
+            Tensor values,
+            int end,
+            double scale,
+            double softcap,
+            int window) {
+        int first = window == 0 ? 0 : Math.max(0, end - window);
+        int seen = end - first;
         DType wide = q.dtype().wide();
         long kvHeads = keys.size(0);
         long headDim = keys.size(2);
@@ -49,8 +60,12 @@ record ReferenceStreamAttention() implements StreamAttention {
                 keys.to(wide)
                         .permute(0, 2, 1, 3)
                         .reshape(kvHeads, headDim, keys.size(1) * BLOCK)
-                        .narrow(2, 0, seen);
-        Tensor p = grouped.bmm(across).mulInPlace(scale).softmax(-1);
-        return p.bmm(values.narrow(1, 0, seen).to(wide)).view(q.shape());
+                        .narrow(2, first, seen);
+        Tensor scores = grouped.bmm(across).mulInPlace(scale);
+        if (softcap != 0) {
+            scores = scores.mulInPlace(1 / softcap).tanh().mulInPlace(softcap);
+        }
+        Tensor p = scores.softmax(-1);
+        return p.bmm(values.narrow(1, first, seen).to(wide)).view(q.shape());
     }
 }

@@ -12,8 +12,8 @@ public sealed interface StreamAttention permits ReferenceStreamAttention, Vector
     int BLOCK = 16;
 
     /**
-     * Writes the new key and value of each row behind its text, then {@code out = softmax(scale * q
-     * · keysᵀ) · values} for each head; query head h uses key head h / (heads / kvHeads). All
+     * Writes the new key and value of each row behind its text, then {@code out = softmax(cap(scale
+     * * q · keysᵀ)) · values} for each head; query head h uses key head h / (heads / kvHeads). All
      * tensors are contiguous and of one type.
      *
      * @param q [rows, ..., headDim], with all heads of a row
@@ -23,6 +23,8 @@ public sealed interface StreamAttention permits ReferenceStreamAttention, Vector
      * @param values [rows, kvHeads, capacity, headDim]
      * @param lengths positions that each row holds already, fewer than the capacity; negative for a
      *     row without text, whose output is 0
+     * @param softcap bound of the scores by {@code c · tanh(s / c)}; 0 for none
+     * @param window positions that are seen at most, the new one among them; 0 for all
      * @param out written: the elements of q
      */
     void step(
@@ -33,5 +35,7 @@ public sealed interface StreamAttention permits ReferenceStreamAttention, Vector
             Tensor values,
             int[] lengths,
             double scale,
+            double softcap,
+            int window,
             Tensor out);
 }

@@ -39,9 +39,11 @@ record VectorStreamAttention(Workers workers, StreamAttention reference)
             Tensor values,
             int[] lengths,
             double scale,
+            double softcap,
+            int window,
             Tensor out) {
-        if (!FloatRows.reads(q.dtype())) {
-            reference.step(q, k, v, keys, values, lengths, scale, out);
+        if (!FloatRows.reads(q.dtype()) || softcap != 0 || window != 0) {
+            reference.step(q, k, v, keys, values, lengths, scale, softcap, window, out);
             return;
         }
         int kvHeads = Math.toIntExact(values.size(1));

@@ -37,13 +37,13 @@ public final class LoraAdapter implements AutoCloseable {
     static final String MAGNITUDE = ".lora_magnitude_vector";
 
     private final LoraConfig config;
-    private final Map<LoraLinear, LinearUpdate> updates;
+    private final Map<LinearLayer, LinearUpdate> updates;
     private final List<SavedModule> modules;
     private final boolean hasSharedTable;
 
     LoraAdapter(
             LoraConfig config,
-            Map<LoraLinear, LinearUpdate> updates,
+            Map<LinearLayer, LinearUpdate> updates,
             List<SavedModule> modules,
             boolean hasSharedTable) {
         this.config = config;
@@ -65,13 +65,13 @@ public final class LoraAdapter implements AutoCloseable {
      */
     public static LoraAdapter create(
             LoraConfig config,
-            List<LoraLinear> linears,
+            List<LinearLayer> linears,
             List<Parameter> parameters,
             DType compute,
             long seed) {
         List<Parameter> whole = SavedModule.chosen(config, linears, parameters);
-        Map<LoraLinear, LinearUpdate> updates = new LinkedHashMap<>();
-        for (LoraLinear linear : linears) {
+        Map<LinearLayer, LinearUpdate> updates = new LinkedHashMap<>();
+        for (LinearLayer linear : linears) {
             if (chooses(config, linear.path())) {
                 updates.put(linear, start(config, linear, compute, seed));
             }
@@ -81,7 +81,7 @@ public final class LoraAdapter implements AutoCloseable {
                     "lora.target_modules %s chooses no layer; the model has %s",
                     config.targetModules().json(), names(linears));
         }
-        requireEachNamed(config, linears.stream().map(LoraLinear::path).toList());
+        requireEachNamed(config, linears.stream().map(LinearLayer::path).toList());
         List<SavedModule> modules = new ArrayList<>();
         for (Parameter base : whole) {
             try (TensorScope scope = TensorScope.open()) {
@@ -150,7 +150,7 @@ public final class LoraAdapter implements AutoCloseable {
     }
 
     private static LinearUpdate start(
-            LoraConfig config, LoraLinear linear, DType compute, long seed) {
+            LoraConfig config, LinearLayer linear, DType compute, long seed) {
         LoraFactors principal = linear.principal();
         if (principal != null) { // PiSSA
             try (TensorScope scope = TensorScope.open()) {
@@ -199,7 +199,7 @@ public final class LoraAdapter implements AutoCloseable {
      */
     static LinearUpdate update(
             LoraConfig config,
-            LoraLinear linear,
+            LinearLayer linear,
             Tensor a,
             Tensor b,
             @Nullable Tensor m,
@@ -226,9 +226,9 @@ public final class LoraAdapter implements AutoCloseable {
     }
 
     /** The last parts of the paths, each once, for messages. */
-    private static String names(List<LoraLinear> linears) {
+    private static String names(List<LinearLayer> linears) {
         TreeSet<String> names = new TreeSet<>();
-        for (LoraLinear linear : linears) {
+        for (LinearLayer linear : linears) {
             names.add(linear.path().substring(linear.path().lastIndexOf('.') + 1));
         }
         return String.join(", ", names);
@@ -239,7 +239,7 @@ public final class LoraAdapter implements AutoCloseable {
     }
 
     /** The layers that have an update, in the order of the model. */
-    public Map<LoraLinear, LinearUpdate> updates() {
+    public Map<LinearLayer, LinearUpdate> updates() {
         return Collections.unmodifiableMap(updates);
     }
 
@@ -273,7 +273,7 @@ public final class LoraAdapter implements AutoCloseable {
 
     /** Puts the updates on their layers, and its weights in the place of the model's. */
     public void attach() {
-        updates.forEach(LoraLinear::setUpdate);
+        updates.forEach(LinearLayer::setUpdate);
         modules.forEach(module -> module.base().standIn(module.copy()));
     }
 

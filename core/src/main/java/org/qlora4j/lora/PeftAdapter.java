@@ -56,7 +56,7 @@ public final class PeftAdapter {
         try (Arena arena = Arena.ofConfined();
                 TensorScope scope = TensorScope.open()) {
             SafetensorsWriter writer = new SafetensorsWriter(Map.of("format", "pt"));
-            for (Map.Entry<LoraLinear, LinearUpdate> entry : adapter.updates().entrySet()) {
+            for (Map.Entry<LinearLayer, LinearUpdate> entry : adapter.updates().entrySet()) {
                 LoraFactors principal = entry.getKey().principal();
                 inPlaceOfParts |= principal != null;
                 for (Parameter p : entry.getValue().parameters()) {
@@ -82,7 +82,7 @@ public final class PeftAdapter {
             }
             writer.write(folder.resolve(Checkpoint.ADAPTER_FILE));
         }
-        List<String> paths = adapter.updates().keySet().stream().map(LoraLinear::path).toList();
+        List<String> paths = adapter.updates().keySet().stream().map(LinearLayer::path).toList();
         LoraConfig config = inPlaceOfParts ? adapter.config().doubled() : adapter.config();
         AtomicFiles.writeText(
                 folder.resolve(PeftConfigFile.NAME),
@@ -118,7 +118,7 @@ public final class PeftAdapter {
 
     /** Reads an adapter to compute with and attaches it to its layers; the caller closes it. */
     public static LoraAdapter load(
-            Path folder, List<LoraLinear> linears, List<Parameter> parameters, DType compute) {
+            Path folder, List<LinearLayer> linears, List<Parameter> parameters, DType compute) {
         return load(folder, linears, parameters, compute, false);
     }
 
@@ -132,7 +132,7 @@ public final class PeftAdapter {
      */
     public static LoraAdapter load(
             Path folder,
-            List<LoraLinear> linears,
+            List<LinearLayer> linears,
             List<Parameter> parameters,
             DType compute,
             boolean trainable) {
@@ -152,7 +152,7 @@ public final class PeftAdapter {
     public static LoraAdapter resume(
             Path folder,
             LoraConfig config,
-            List<LoraLinear> linears,
+            List<LinearLayer> linears,
             List<Parameter> parameters,
             DType compute) {
         return load(folder, config, linears, parameters, compute, true);
@@ -161,7 +161,7 @@ public final class PeftAdapter {
     private static LoraAdapter load(
             Path folder,
             LoraConfig config,
-            List<LoraLinear> linears,
+            List<LinearLayer> linears,
             List<Parameter> parameters,
             DType compute,
             boolean trainable) {
@@ -172,7 +172,7 @@ public final class PeftAdapter {
         } catch (ConfigException e) {
             throw FormatException.of("%s: %s", configFile, e.getMessage());
         }
-        Map<LoraLinear, LinearUpdate> updates = new LinkedHashMap<>();
+        Map<LinearLayer, LinearUpdate> updates = new LinkedHashMap<>();
         List<SavedModule> modules = new ArrayList<>();
         try (SafetensorsFile stored = SafetensorsFile.open(file(folder));
                 TensorScope scope = TensorScope.open()) {
@@ -246,11 +246,11 @@ public final class PeftAdapter {
             SafetensorsFile stored,
             Map<String, String> keys,
             LoraConfig config,
-            List<LoraLinear> linears,
+            List<LinearLayer> linears,
             DType compute,
             boolean trainable,
-            Map<LoraLinear, LinearUpdate> updates) {
-        for (LoraLinear linear : linears) {
+            Map<LinearLayer, LinearUpdate> updates) {
+        for (LinearLayer linear : linears) {
             String keyA = keys.remove(linear.path() + ".lora_A.weight");
             String keyB = keys.remove(linear.path() + ".lora_B.weight");
             if (keyA == null && keyB == null) {

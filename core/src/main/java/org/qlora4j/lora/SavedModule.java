@@ -60,12 +60,12 @@ record SavedModule(Parameter base, Parameter copy) {
      * @throws ConfigException if a name fits none
      */
     static List<Parameter> chosen(
-            LoraConfig config, List<LoraLinear> linears, List<Parameter> parameters) {
+            LoraConfig config, List<LinearLayer> linears, List<Parameter> parameters) {
         List<String> names = config.modulesToSave();
         if (names == null) {
             return List.of();
         }
-        for (LoraLinear linear : linears) {
+        for (LinearLayer linear : linears) {
             if (chooses(config, linear.path()) && linear.weight() instanceof Weight.Quantized) {
                 throw ConfigException.of(
                         "lora.modules_to_save %s names %s, which is held in 4 bits and cannot be trained whole; adapt it"

@@ -6,9 +6,9 @@ import java.util.TreeMap;
 import org.qlora4j.autograd.OperationTimes;
 import org.qlora4j.autograd.Workspace;
 import org.qlora4j.generate.Generator;
-import org.qlora4j.lora.LoraLinear;
+import org.qlora4j.generate.KeyValueCache;
+import org.qlora4j.lora.LinearLayer;
 import org.qlora4j.model.CausalModel;
-import org.qlora4j.model.StreamCache;
 import org.qlora4j.tensor.DType;
 import org.qlora4j.tensor.Engine;
 import org.qlora4j.tensor.Tensor;
@@ -66,7 +66,7 @@ public final class DecodeBench {
         Generator generator = new Generator(model);
         double prefill = Double.MAX_VALUE;
         for (int i = 0; i <= RUNS; i++) {
-            try (StreamCache cache = model.newStreamCache(1)) {
+            try (KeyValueCache cache = new KeyValueCache(model, 1)) {
                 long start = System.nanoTime();
                 generator.prefill(java.util.Arrays.copyOf(ids, prompt), cache);
                 double seconds = (System.nanoTime() - start) / 1e9;
@@ -75,7 +75,7 @@ public final class DecodeBench {
         }
         OperationTimes times = OperationTimes.ofThisThread();
         double decode = Double.MAX_VALUE;
-        try (StreamCache cache = model.newStreamCache(1);
+        try (KeyValueCache cache = new KeyValueCache(model, 1);
                 Workspace workspace = new Workspace()) {
             cache.reserve(START + Math.max(warm, tokens));
             generator.prefill(java.util.Arrays.copyOf(ids, START), cache);
@@ -103,7 +103,7 @@ public final class DecodeBench {
     }
 
     private static void feed(
-            Generator generator, int[] ids, int count, StreamCache cache, Workspace workspace) {
+            Generator generator, int[] ids, int count, KeyValueCache cache, Workspace workspace) {
         for (int i = 0; i < count; i++) {
             generator.next(ids[(START + i) % ids.length], cache, workspace);
         }
@@ -111,7 +111,7 @@ public final class DecodeBench {
 
     private static long bytesOfToken(CausalModel model) {
         long bytes = model.inferenceHead().byteSize(model);
-        for (LoraLinear linear : model.linears()) {
+        for (LinearLayer linear : model.linears()) {
             bytes += linear.weight().byteSize();
         }
         return bytes;

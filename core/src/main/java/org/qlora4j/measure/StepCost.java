@@ -1,7 +1,7 @@
 package org.qlora4j.measure;
 
-import org.qlora4j.model.LlamaConfig;
-import org.qlora4j.model.LlamaConfig.LinearShape;
+import org.qlora4j.model.ModelShape;
+import org.qlora4j.model.ModelShape.LinearShape;
 
 /**
  * The arithmetic of one training step with LoRA on all linears of a frozen model, nothing computed
@@ -13,7 +13,7 @@ import org.qlora4j.model.LlamaConfig.LinearShape;
  * @param attentionFlops two products forward and four backward, of which causality leaves half
  */
 record StepCost(double linearFlops, double loraFlops, double headFlops, double attentionFlops) {
-    static StepCost of(LlamaConfig model, int batch, int time, int rank) {
+    static StepCost of(ModelShape model, int batch, int time, int rank) {
         double tokens = (double) batch * time;
         double linear = 0;
         double lora = 0;
@@ -22,7 +22,14 @@ record StepCost(double linearFlops, double loraFlops, double headFlops, double a
             lora += 6.0 * rank * (shape.in() + shape.out());
         }
         double head = 4.0 * model.vocabularySize() * model.hiddenSize();
-        double attention = 6.0 * 2 * time * model.heads() * model.headDim() / 2 * model.layers();
+        double attention =
+                6.0
+                        * 2
+                        * time
+                        * model.facts().heads()
+                        * model.facts().headDim()
+                        / 2
+                        * model.layers();
         return new StepCost(tokens * linear, tokens * lora, tokens * head, tokens * attention);
     }
 

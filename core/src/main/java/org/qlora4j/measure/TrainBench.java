@@ -12,8 +12,8 @@ import org.qlora4j.data.Batch;
 import org.qlora4j.lora.LoraAdapter;
 import org.qlora4j.lora.LoraConfig;
 import org.qlora4j.model.CausalModel;
-import org.qlora4j.model.LlamaConfig;
-import org.qlora4j.model.LlamaConfig.LinearShape;
+import org.qlora4j.model.ModelShape;
+import org.qlora4j.model.ModelShape.LinearShape;
 import org.qlora4j.optim.AdamW;
 import org.qlora4j.optim.OptimConfig;
 import org.qlora4j.optim.OptimType;
@@ -56,12 +56,10 @@ public final class TrainBench {
     }
 
     /**
-     * @param shape that of the model
      * @param warm steps before those that are timed
      */
     public static Result run(
             CausalModel model,
-            LlamaConfig shape,
             int batch,
             int time,
             int rank,
@@ -70,7 +68,7 @@ public final class TrainBench {
             int steps) {
         LoraConfig lora = LoraConfig.DEFAULT.withRank(rank, 16);
         OptimConfig adam = new OptimConfig(OptimType.ADAMW_TORCH, 0.9, 0.999, 1e-8, 0.01);
-        double gflops = gemmGflops(shape, batch * time, model.compute());
+        double gflops = gemmGflops(model.shape(), batch * time, model.compute());
         List<Double> seconds = new ArrayList<>();
         List<Double> losses = new ArrayList<>();
         OperationTimes times = OperationTimes.ofThisThread();
@@ -102,7 +100,7 @@ public final class TrainBench {
                 losses.add(loss / ids.labelTokens());
             }
         }
-        double flops = StepCost.of(shape, batch, time, rank).flops();
+        double flops = StepCost.of(model.shape(), batch, time, rank).flops();
         Result timed =
                 new Result(
                         seconds,
@@ -146,7 +144,7 @@ public final class TrainBench {
      * Rate of products with the model's linear shapes and head, weighed by their share of the
      * arithmetic.
      */
-    public static double gemmGflops(LlamaConfig shape, int rows, DType compute) {
+    public static double gemmGflops(ModelShape shape, int rows, DType compute) {
         Map<List<Long>, Integer> shapes = new LinkedHashMap<>();
         for (LinearShape s : shape.linears()) {
             shapes.merge(List.of(s.out(), s.in()), 1, Integer::sum);

@@ -16,7 +16,7 @@ import org.qlora4j.hub.HubRepo;
  * Models of the Hugging Face hub by name, {@code org/name} or {@code org/name@revision}: settings,
  * tokenizer and safetensors are downloaded, programs and other weights are not.
  */
-final class HubModels {
+public final class HubModels {
     /**
      * What a process was told once holds for all of it: tokenizer and weights must be of one
      * commit.
@@ -29,7 +29,7 @@ final class HubModels {
     private HubModels() {}
 
     /** The path itself if it exists, or is no name; else the folder of a snapshot. */
-    static Path locate(Path model) {
+    public static Path locate(Path model) {
         if (Files.exists(model)) {
             return model;
         }

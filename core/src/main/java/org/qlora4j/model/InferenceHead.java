@@ -44,7 +44,7 @@ public final class InferenceHead implements AutoCloseable {
 
     /** Bytes read for a token's logits. */
     public long byteSize(CausalModel model) {
-        return wanted && eightBit != null ? eightBit.byteSize() : model.head().byteSize();
+        return wanted && eightBit != null ? eightBit.byteSize() : model.head().weight().byteSize();
     }
 
     /** Mean divergence of the 8-bit head on the text that decided, in nats; NaN if none has. */
@@ -63,7 +63,7 @@ public final class InferenceHead implements AutoCloseable {
         if (!wanted || matrix == null || !EightBitMatrix.multipliesFewRows(hidden.dtype(), rows)) {
             return model.logits(hidden);
         }
-        return matrix.times(hidden.reshape(-1, hidden.size(-1)));
+        return model.head().finish(matrix.times(hidden.reshape(-1, hidden.size(-1))));
     }
 
     /**
@@ -81,20 +81,22 @@ public final class InferenceHead implements AutoCloseable {
         judgedOf = head;
         boolean canHold =
                 model.compute() == DType.BF16
-                        && model.head() instanceof Weight.Dense(Parameter p)
+                        && model.head().weight() instanceof Weight.Dense(Parameter p)
                         && !p.trainable()
-                        && EightBitMatrix.fits(model.head().in())
+                        && EightBitMatrix.fits(model.head().weight().in())
                         && EightBitMatrix.multipliesFewRows(model.compute(), 1);
         if (!canHold) {
             return;
         }
-        EightBitMatrix matrix = EightBitMatrix.quantize(model.head().dense(model.compute()));
+        EightBitMatrix matrix =
+                EightBitMatrix.quantize(model.head().weight().dense(model.compute()));
         int rows = (int) Math.min(POSITIONS, hidden.size(1));
         divergence = 0;
         for (int i = 0; i < rows; i++) { // one by one: the kernel for few rows does not round
             try (TensorScope scope = TensorScope.open()) {
                 Tensor x = hidden.narrow(1, hidden.size(1) - rows + i, 1).reshape(1, -1);
-                divergence += divergence(model.logits(x), matrix.times(x)) / rows;
+                divergence +=
+                        divergence(model.logits(x), model.head().finish(matrix.times(x))) / rows;
             }
         }
         if (divergence < MOST_DIVERGENCE) {
@@ -109,7 +111,7 @@ public final class InferenceHead implements AutoCloseable {
     }
 
     private static @Nullable Tensor headOf(CausalModel model) {
-        return model.head() instanceof Weight.Dense(Parameter p) ? p.value() : null;
+        return model.head().weight() instanceof Weight.Dense(Parameter p) ? p.value() : null;
     }
 
     /** KL(p, q), p and q the softmax of logits [1, vocabulary]. */

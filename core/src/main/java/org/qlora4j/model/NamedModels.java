@@ -5,7 +5,7 @@ import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
 /** Short names of models that the documents use: where each stands on the Hugging Face hub. */
-final class NamedModels {
+public final class NamedModels {
     /** A small chat model whose answers make sense. */
     static final String SMOLLM2 = "smollm2";
 
@@ -15,7 +15,7 @@ final class NamedModels {
     private NamedModels() {}
 
     /** What a name stands for on this machine; any other text as it is. */
-    static String resolve(String name) {
+    public static String resolve(String name) {
         return resolve(name, System.getenv());
     }
 

@@ -12,7 +12,7 @@ import org.qlora4j.tensor.Tensors;
  * Cosines and sines of the rotary angles of a model, made once for all positions met so far: a step
  * of generation needs those of one position, and takes a view.
  */
-final class RotaryTables implements AutoCloseable {
+public final class RotaryTables implements AutoCloseable {
     private static final int FIRST_CAPACITY = 256;
 
     private final RopeScaling scaling;
@@ -22,7 +22,7 @@ final class RotaryTables implements AutoCloseable {
     private @Nullable Tensor cos; // F32 [1, capacity, 1, headDim / 2]
     private @Nullable Tensor sin;
 
-    RotaryTables(RopeScaling scaling, int headDim, double theta, int maxPositions) {
+    public RotaryTables(RopeScaling scaling, int headDim, double theta, int maxPositions) {
         this.scaling = scaling;
         this.headDim = headDim;
         this.theta = theta;
@@ -30,7 +30,7 @@ final class RotaryTables implements AutoCloseable {
     }
 
     /** Angles of positions {@code past} to {@code past + time}; the tape owns the handles. */
-    Rotary.Table at(Tape tape, int past, int time) {
+    private Rotary.Table at(Tape tape, int past, int time) {
         int end = past + time;
         if (scaling instanceof RopeScaling.Dynamic && end > maxPositions) {
             // every length has frequencies of its own
@@ -45,18 +45,12 @@ final class RotaryTables implements AutoCloseable {
                 tape.keep(all.sin().narrow(1, past, time)));
     }
 
-    /**
-     * Angles of one position for each row, [rows, 1, 1, headDim / 2]; a negative position gets
-     * those of 0.
-     */
-    Rotary.Table at(Tape tape, int[] positions) {
-        int last = Arrays.stream(positions).max().orElse(0);
-        if (scaling instanceof RopeScaling.Dynamic && last >= maxPositions) {
-            throw new IllegalStateException(
-                    "position %d is beyond the model's context of %d"
-                            .formatted(last, maxPositions));
-        }
-        return at(tape, positions, 1);
+    /** Angles of the positions; the tape owns the handles. */
+    public Rotary.Table at(Tape tape, Positions positions) {
+        return switch (positions) {
+            case Positions.Run(int first, int time) -> at(tape, first, time);
+            case Positions.Each(int[] places, int time) -> at(tape, places, time);
+        };
     }
 
     /**
@@ -65,7 +59,7 @@ final class RotaryTables implements AutoCloseable {
      * @param positions [batch, time]
      * @return tables of [batch, time, 1, headDim / 2]
      */
-    Rotary.Table at(Tape tape, int[] positions, int time) {
+    private Rotary.Table at(Tape tape, int[] positions, int time) {
         int end = 1 + Math.max(0, Arrays.stream(positions).max().orElse(0));
         long[] index = Arrays.stream(positions).mapToLong(p -> Math.max(0, p)).toArray();
         try (TensorScope scope = TensorScope.open()) {

@@ -9,7 +9,7 @@ import org.qlora4j.autograd.Parameter;
 import org.qlora4j.autograd.Weight;
 import org.qlora4j.error.ConfigException;
 import org.qlora4j.error.FormatException;
-import org.qlora4j.lora.LoraLinear;
+import org.qlora4j.lora.LinearLayer;
 import org.qlora4j.lora.PrincipalParts;
 import org.qlora4j.quant.QuantConfig;
 import org.qlora4j.quant.QuantizedMatrix;
@@ -24,21 +24,17 @@ import org.qlora4j.tensor.TensorScope;
  */
 final class WeightLoader {
     private final List<AutoCloseable> made = new ArrayList<>();
+    private final List<Asked> asked = new ArrayList<>();
     private final WeightSource source;
     private final QuantConfig quantization;
     private final DType compute;
     private final boolean trainable;
     private final @Nullable PrincipalParts principals;
-    private final Shared shared = new Shared(new DequantizationBuffer(), new InferenceHead());
+    private final DequantizationBuffer buffer = new DequantizationBuffer();
+    private final InferenceHead head = new InferenceHead();
 
-    /** What all layers of a model share. */
-    record Shared(DequantizationBuffer buffer, InferenceHead head) implements AutoCloseable {
-        @Override
-        public void close() {
-            buffer.close();
-            head.close();
-        }
-    }
+    /** What a family asked for: one of the two. */
+    private record Asked(@Nullable LinearLayer linear, @Nullable Parameter parameter) {}
 
     /**
      * @param trainable whether the weights learn; they must then not be quantized
@@ -64,8 +60,38 @@ final class WeightLoader {
         return compute;
     }
 
-    Shared shared() {
-        return shared;
+    InferenceHead head() {
+        return head;
+    }
+
+    /** The linear layers made so far, in the order of asking. */
+    List<LinearLayer> linears() {
+        List<LinearLayer> out = new ArrayList<>();
+        for (Asked each : asked) {
+            if (each.linear != null) {
+                out.add(each.linear);
+            }
+        }
+        return out;
+    }
+
+    /** The weights that are not in 4 bits now, those of linears among them. */
+    List<Parameter> parameters() {
+        List<Parameter> out = new ArrayList<>();
+        for (Asked each : asked) {
+            if (each.parameter != null) {
+                out.add(each.parameter);
+            }
+            if (each.linear != null) {
+                if (each.linear.weight() instanceof Weight.Dense(Parameter p)) {
+                    out.add(p);
+                }
+                if (each.linear.bias() != null) {
+                    out.add(each.linear.bias());
+                }
+            }
+        }
+        return out;
     }
 
     boolean has(String name) {
@@ -74,6 +100,12 @@ final class WeightLoader {
 
     /** A weight that is never quantized. */
     Parameter parameter(String name, long... shape) {
+        Parameter made = plain(name, shape);
+        asked.add(new Asked(null, made));
+        return made;
+    }
+
+    private Parameter plain(String name, long... shape) {
         try (TensorScope scope = TensorScope.open()) {
             return parameter(name, finite(name, shape));
         }
@@ -98,7 +130,7 @@ final class WeightLoader {
      * A linear layer: its weight {@code path.weight} [out, in], taken apart and in 4 bits if so
      * configured, and perhaps {@code path.bias}.
      */
-    LoraLinear linear(String path, int out, int in, boolean bias) {
+    LinearLayer linear(String path, int out, int in, boolean bias) {
         String name = path + ".weight";
         Weight weight;
         LoraFactors principal = null;
@@ -122,17 +154,19 @@ final class WeightLoader {
                                 : new Weight.Dense(parameter(name, residual));
             }
         }
-        return new LoraLinear(
-                path, weight, principal, bias ? parameter(path + ".bias", out) : null);
+        LinearLayer linear =
+                new LinearLayer(path, weight, principal, bias ? plain(path + ".bias", out) : null);
+        asked.add(new Asked(linear, null));
+        return linear;
     }
 
     private Weight weight(String name, long out, long in) {
         QuantizedMatrix stored = source.readQuantized(name, out, in);
         if (stored != null) {
-            return keep(new Weight.Quantized(stored, shared.buffer));
+            return keep(new Weight.Quantized(stored, buffer));
         }
         if (!quantization.load4bit()) {
-            return new Weight.Dense(parameter(name, out, in));
+            return new Weight.Dense(plain(name, out, in));
         }
         try (TensorScope scope = TensorScope.open()) {
             return quantized(source.read(name, out, in));
@@ -142,9 +176,7 @@ final class WeightLoader {
     }
 
     private Weight quantized(Tensor weight) {
-        return keep(
-                new Weight.Quantized(
-                        QuantizedMatrix.quantize(weight, quantization), shared.buffer));
+        return keep(new Weight.Quantized(QuantizedMatrix.quantize(weight, quantization), buffer));
     }
 
     private FormatException notFinite(String name) {
@@ -153,20 +185,29 @@ final class WeightLoader {
                 source.origin(), name);
     }
 
-    private <T extends AutoCloseable> T keep(T weight) {
+    /** Closes a part with the model. */
+    <T extends AutoCloseable> T keep(T weight) {
         made.add(weight);
         return weight;
     }
 
+    /** Frees the weights as they are now: an adapter may have been merged into them. */
+    void close() {
+        linears().forEach(LinearLayer::close);
+        parameters().forEach(Parameter::close);
+        discard();
+    }
+
     /** Frees all weights made so far, for a model that could not be completed. */
     void discard() {
-        for (AutoCloseable weight : made) {
+        for (AutoCloseable weight : made) { // closing twice does nothing
             try {
                 weight.close();
             } catch (Exception e) {
                 throw new IllegalStateException("closing a weight throws nothing", e);
             }
         }
-        shared.close();
+        buffer.close();
+        head.close();
     }
 }

@@ -7,8 +7,8 @@ import org.qlora4j.config.TrainConfig;
 import org.qlora4j.data.ExampleView;
 import org.qlora4j.error.ConfigException;
 import org.qlora4j.lora.LoraAdapter;
-import org.qlora4j.model.LlamaConfig;
-import org.qlora4j.model.LlamaConfig.LinearShape;
+import org.qlora4j.model.ModelShape;
+import org.qlora4j.model.ModelShape.LinearShape;
 
 /** What a run would do, found out without loading weights. */
 public final class DryRun {
@@ -27,7 +27,7 @@ public final class DryRun {
     }
 
     private static String describe(RunConfig config, RunInputs inputs, boolean ansi) {
-        LlamaConfig model = inputs.shape();
+        ModelShape model = inputs.shape();
         long trainable = 0;
         int layers = 0;
         for (LinearShape shape : model.linears()) {

@@ -5,8 +5,9 @@ import java.util.List;
 import org.qlora4j.kernel.KernelMemory;
 import org.qlora4j.lora.LoraAdapter;
 import org.qlora4j.lora.LoraConfig;
-import org.qlora4j.model.LlamaConfig;
-import org.qlora4j.model.LlamaConfig.LinearShape;
+import org.qlora4j.model.ModelShape;
+import org.qlora4j.model.ModelShape.LinearShape;
+import org.qlora4j.model.ModelShape.WeightShape;
 import org.qlora4j.optim.AdamW;
 import org.qlora4j.optim.OptimType;
 
@@ -25,7 +26,7 @@ record LearntWeights(List<Part> parts) {
     record Part(String name, long count, boolean in32Bits) {}
 
     /** All weights of the model, or those of an adapter. */
-    static LearntWeights of(LlamaConfig model, LoraConfig lora, boolean full) {
+    static LearntWeights of(ModelShape model, LoraConfig lora, boolean full) {
         List<Part> whole = all(model);
         if (full) {
             return new LearntWeights(whole);
@@ -43,7 +44,7 @@ record LearntWeights(List<Part> parts) {
         }
         for (Part part : whole) {
             String module = part.name.substring(0, part.name.lastIndexOf('.'));
-            if (LoraAdapter.bringsWhole(lora, module, !model.tieEmbeddings())) {
+            if (LoraAdapter.bringsWhole(lora, module, model.hasOwnHead())) {
                 out.add(part);
             }
         }
@@ -51,27 +52,13 @@ record LearntWeights(List<Part> parts) {
     }
 
     /** Every weight of a model. */
-    private static List<Part> all(LlamaConfig model) {
+    private static List<Part> all(ModelShape model) {
         List<Part> out = new ArrayList<>();
-        long table = (long) model.vocabularySize() * model.hiddenSize();
-        out.add(new Part("model.embed_tokens.weight", table, false));
-        if (!model.tieEmbeddings()) {
-            out.add(new Part("lm_head.weight", table, false));
-        }
-        out.add(new Part("model.norm.weight", model.hiddenSize(), false));
-        for (int i = 0; i < model.layers(); i++) {
-            String layer = "model.layers." + i;
-            out.add(new Part(layer + ".input_layernorm.weight", model.hiddenSize(), false));
-            out.add(
-                    new Part(
-                            layer + ".post_attention_layernorm.weight", model.hiddenSize(), false));
+        for (WeightShape weight : model.others()) {
+            out.add(new Part(weight.name(), weight.count(), false));
         }
         for (LinearShape linear : model.linears()) {
             out.add(new Part(linear.path() + ".weight", linear.out() * linear.in(), false));
-            boolean mlp = linear.path().contains(".mlp.");
-            if (mlp ? model.mlpBias() : model.attentionBias()) {
-                out.add(new Part(linear.path() + ".bias", linear.out(), false));
-            }
         }
         return out;
     }

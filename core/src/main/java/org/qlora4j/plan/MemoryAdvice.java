@@ -4,7 +4,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 import org.qlora4j.config.RunConfig;
-import org.qlora4j.model.LlamaConfig;
+import org.qlora4j.model.ModelShape;
 import org.qlora4j.plan.MemoryPlan.Load;
 import org.qlora4j.plan.MemoryPlan.Machine;
 
@@ -29,8 +29,7 @@ public record MemoryAdvice(List<String> settings, MemoryPlan plan, boolean fits)
      * @param machine what computes
      * @param bytes that tensors may take
      */
-    public static MemoryAdvice of(
-            RunConfig config, LlamaConfig model, Machine machine, long bytes) {
+    public static MemoryAdvice of(RunConfig config, ModelShape model, Machine machine, long bytes) {
         Load load = Load.of(config, model);
         int accumulation = config.train().gradientAccumulationSteps();
         List<String> settings = new ArrayList<>();
@@ -60,7 +59,7 @@ public record MemoryAdvice(List<String> settings, MemoryPlan plan, boolean fits)
 
     /** Most rows a micro-batch may have in so many bytes, everything else as set; 0 if none. */
     public static int largestBatch(
-            RunConfig config, LlamaConfig model, Machine machine, long bytes) {
+            RunConfig config, ModelShape model, Machine machine, long bytes) {
         Load load = Load.of(config, model);
         int fits = 0;
         int step = 1 << 12;
@@ -74,8 +73,7 @@ public record MemoryAdvice(List<String> settings, MemoryPlan plan, boolean fits)
         return fits;
     }
 
-    private static MemoryPlan plan(
-            RunConfig config, LlamaConfig model, Load load, Machine machine) {
+    private static MemoryPlan plan(RunConfig config, ModelShape model, Load load, Machine machine) {
         return MemoryPlan.of(model, config.quantization(), config.lora(), load, machine);
     }
 }

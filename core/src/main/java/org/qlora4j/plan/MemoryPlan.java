@@ -8,16 +8,17 @@ import java.util.Optional;
 import org.qlora4j.config.RunConfig;
 import org.qlora4j.config.TrainConfig;
 import org.qlora4j.error.FormatException;
+import org.qlora4j.family.Families;
+import org.qlora4j.family.Models;
+import org.qlora4j.family.NamedShapes;
 import org.qlora4j.kernel.BlockScales;
 import org.qlora4j.kernel.KernelMemory;
 import org.qlora4j.kernel.Kernels;
 import org.qlora4j.lora.LoraAdapter;
 import org.qlora4j.lora.LoraConfig;
 import org.qlora4j.lora.LoraInit;
-import org.qlora4j.model.LlamaConfig;
-import org.qlora4j.model.LlamaConfig.LinearShape;
-import org.qlora4j.model.LlamaShapes;
-import org.qlora4j.model.Models;
+import org.qlora4j.model.ModelShape;
+import org.qlora4j.model.ModelShape.LinearShape;
 import org.qlora4j.optim.OptimType;
 import org.qlora4j.quant.ComputeDtype;
 import org.qlora4j.quant.QuantConfig;
@@ -95,7 +96,7 @@ public record MemoryPlan(
     }
 
     /** The plan of a run on a model of another shape than its settings name. */
-    public static MemoryPlan of(RunConfig config, LlamaConfig model, Machine machine) {
+    public static MemoryPlan of(RunConfig config, ModelShape model, Machine machine) {
         return of(model, config.quantization(), config.lora(), Load.of(config, model), machine);
     }
 
@@ -110,7 +111,7 @@ public record MemoryPlan(
      */
     public record Load(boolean full, boolean checkpointing, OptimType optim, int batch, int time) {
         /** That of a run, with rows as long as its settings allow. */
-        public static Load of(RunConfig config, LlamaConfig model) {
+        public static Load of(RunConfig config, ModelShape model) {
             int longest = config.data().sourceMaxLen() + config.data().targetMaxLen();
             if (!config.data().packing()) { // rows of several examples may exceed the context
                 longest = Math.min(longest, model.maxPositions());
@@ -147,26 +148,26 @@ public record MemoryPlan(
     }
 
     /** The shape of the model that the settings name: a checkpoint, or one of the named shapes. */
-    public static LlamaConfig shape(RunConfig config) {
+    public static ModelShape shape(RunConfig config) {
         Path path = Path.of(config.model().modelNameOrPath());
-        Optional<LlamaConfig> named =
+        Optional<ModelShape> named =
                 Files.exists(path)
                         ? Optional.empty()
-                        : LlamaShapes.named(path.toString().replace('\\', '/'));
+                        : NamedShapes.named(path.toString().replace('\\', '/'));
         if (named.isPresent()) {
             return named.get();
         }
         if (!Files.exists(Models.locate(path))) {
             throw FormatException.of(
                     "%s does not exist, and is no shape known by name (%s); check the path",
-                    config.model().modelNameOrPath(), LlamaShapes.names());
+                    config.model().modelNameOrPath(), NamedShapes.names());
         }
-        return LlamaConfig.read(Models.folder(path));
+        return Families.shape(Models.folder(path));
     }
 
     /** The plan of a model of some shape under some load. */
     public static MemoryPlan of(
-            LlamaConfig model,
+            ModelShape model,
             QuantConfig quantization,
             LoraConfig lora,
             Load load,
@@ -227,9 +228,9 @@ public record MemoryPlan(
         return blocks + (blocks + nested - 1) / nested * F32;
     }
 
-    private static long rotary(LlamaConfig model, int time) {
+    private static long rotary(ModelShape model, int time) {
         int positions = Math.max(256, Integer.highestOneBit(Math.max(1, time - 1)) * 2);
-        return (long) positions * model.headDim() * F32; // cosines and sines of half a head
+        return (long) positions * model.facts().headDim() * F32; // cosines and sines of half a head
     }
 
     /** Bytes of all parts. */

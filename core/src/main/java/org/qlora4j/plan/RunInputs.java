@@ -5,8 +5,9 @@ import java.util.List;
 import org.qlora4j.config.RunConfig;
 import org.qlora4j.data.DataConfig;
 import org.qlora4j.data.DataGate;
-import org.qlora4j.model.LlamaConfig;
-import org.qlora4j.model.Models;
+import org.qlora4j.family.Families;
+import org.qlora4j.family.Models;
+import org.qlora4j.model.ModelShape;
 import org.qlora4j.tokenize.Tokenizer;
 
 /**
@@ -18,7 +19,7 @@ import org.qlora4j.tokenize.Tokenizer;
  * @param tokenizer of the model, with the new tokens and the chat template that the settings name
  * @param data in tokens of the model
  */
-public record RunInputs(LlamaConfig shape, int rows, Tokenizer tokenizer, TrainingData data)
+public record RunInputs(ModelShape shape, int rows, Tokenizer tokenizer, TrainingData data)
         implements AutoCloseable {
     /**
      * Reads and checks all of it, and lets only data pass that a run can learn from ({@link
@@ -53,7 +54,7 @@ public record RunInputs(LlamaConfig shape, int rows, Tokenizer tokenizer, Traini
 
     private static RunInputs read(Path model, List<String> newTokens, DataConfig config) {
         Path folder = Models.folder(model);
-        LlamaConfig shape = LlamaConfig.read(folder);
+        ModelShape shape = Families.shape(folder);
         Tokenizer tokenizer = Tokenizer.load(folder, newTokens);
         try {
             int rows =

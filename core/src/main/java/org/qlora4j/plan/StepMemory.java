@@ -9,20 +9,17 @@ import org.qlora4j.autograd.Dropout;
 import org.qlora4j.kernel.KernelMemory;
 import org.qlora4j.lora.LoraAdapter;
 import org.qlora4j.lora.LoraConfig;
-import org.qlora4j.model.LlamaConfig;
+import org.qlora4j.model.ModelShape;
 
 /**
  * Bytes that the forward and backward pass of one micro-batch hold at their worst, over what lives
- * the whole run. It walks the last decoder layer as {@link org.qlora4j.model.Llama} does, forward
- * and back, and says of every operation what it makes, saves and frees: the last layer because its
- * backward pass begins while the activations of all others are still there. Who changes what an
- * operation saves changes it here, and MemoryPlanTest tells.
+ * the whole run. It walks the last decoder layer as {@link org.qlora4j.model.PreNormLayer} does,
+ * forward and back, and says of every operation what it makes, saves and frees: the last layer
+ * because its backward pass begins while the activations of all others are still there. Who changes
+ * what an operation saves changes it here, and MemoryPlanTest tells.
  */
 final class StepMemory {
     private static final int F32 = Float.BYTES;
-
-    /** Linears of a layer. */
-    private static final int LINEARS = 7;
 
     /** What lives now, by name, and the most that ever did. */
     private static final class Ledger {
@@ -52,7 +49,7 @@ final class StepMemory {
         }
     }
 
-    private final LlamaConfig model;
+    private final ModelShape model;
     private final boolean full; // all weights learn, no adapters
     private final Map<String, Integer> ranks = new LinkedHashMap<>(); // of the last layer's linears
     private final boolean drops;
@@ -68,7 +65,7 @@ final class StepMemory {
     private long kept;
 
     private StepMemory(
-            LlamaConfig model,
+            ModelShape model,
             LoraConfig lora,
             boolean full,
             int width,
@@ -86,14 +83,10 @@ final class StepMemory {
         this.drops = lora.loraDropout() > 0;
         this.dora = lora.useDora();
         LearntWeights learnt = LearntWeights.of(model, lora, full);
-        this.trainsHead =
-                learnt.has(model.tieEmbeddings() ? "model.embed_tokens.weight" : "lm_head.weight");
-        String last = "model.layers." + (model.layers() - 1) + ".";
-        for (LlamaConfig.LinearShape linear : model.linears()) {
-            if (!full
-                    && linear.path().startsWith(last)
-                    && LoraAdapter.chooses(lora, linear.path())) {
-                ranks.put(name(linear), lora.rankOf(linear.path()));
+        this.trainsHead = learnt.has(model.headTable());
+        for (ModelShape.LinearShape linear : model.lastLayer()) {
+            if (!full && LoraAdapter.chooses(lora, linear.path())) {
+                ranks.put(linear.name(), lora.rankOf(linear.path()));
             }
         }
     }
@@ -120,7 +113,7 @@ final class StepMemory {
      * @param time tokens of each, padding included
      */
     static Parts of(
-            LlamaConfig model,
+            ModelShape model,
             LoraConfig lora,
             boolean full,
             int width,
@@ -175,10 +168,6 @@ final class StepMemory {
         }
     }
 
-    private static String name(LlamaConfig.LinearShape linear) {
-        return linear.path().substring(linear.path().lastIndexOf('.') + 1);
-    }
-
     /** A value [rows, size]. */
     private long values(long size) {
         return rows * size * width;
@@ -189,15 +178,15 @@ final class StepMemory {
     }
 
     private long inner() {
-        return values(model.intermediateSize());
+        return values(model.facts().intermediateSize());
     }
 
     private long queries() {
-        return values((long) model.heads() * model.headDim());
+        return values((long) model.facts().heads() * model.facts().headDim());
     }
 
     private long keys() {
-        return values((long) model.kvHeads() * model.headDim());
+        return values((long) model.facts().kvHeads() * model.facts().headDim());
     }
 
     private long downProjected(String linear) {
@@ -208,8 +197,8 @@ final class StepMemory {
     private long saved() {
         long adapters = ranks.keySet().stream().mapToLong(this::downProjected).sum();
         if (dora) {
-            for (LlamaConfig.LinearShape linear : model.linears().subList(0, LINEARS)) {
-                boolean has = ranks.containsKey(name(linear));
+            for (ModelShape.LinearShape linear : model.lastLayer()) {
+                boolean has = ranks.containsKey(linear.name());
                 adapters += has ? values(linear.out()) + linear.out() * width : 0;
             }
         }
@@ -238,7 +227,7 @@ final class StepMemory {
         ledger.hold("attended", queries());
         ledger.hold("sums", attention().saved());
         ledger.passing(attention().forward());
-        linear("o", "o_proj", hidden(), (long) model.heads() * model.headDim());
+        linear("o", "o_proj", hidden(), (long) model.facts().heads() * model.facts().headDim());
         ledger.hold("h", hidden());
         ledger.passing(kernels.elements(hidden() / width, width));
         ledger.hold("y2", hidden());
@@ -248,7 +237,7 @@ final class StepMemory {
         linear("up", "up_proj", inner(), model.hiddenSize());
         ledger.hold("product", inner());
         ledger.passing(kernels.elements(inner() / width, width));
-        linear("down", "down_proj", hidden(), model.intermediateSize());
+        linear("down", "down_proj", hidden(), model.facts().intermediateSize());
         ledger.hold("out", hidden());
         ledger.passing(kernels.elements(hidden() / width, width));
     }
@@ -284,7 +273,13 @@ final class StepMemory {
 
     private AttentionMemory attention() {
         return new AttentionMemory(
-                rows / time, time, model.heads(), model.kvHeads(), model.headDim(), width, kernels);
+                rows / time,
+                time,
+                model.facts().heads(),
+                model.facts().kvHeads(),
+                model.facts().headDim(),
+                width,
+                kernels);
     }
 
     private void loss() {

@@ -15,8 +15,8 @@ import org.qlora4j.checkpoint.Checkpoint;
 import org.qlora4j.config.RunConfig;
 import org.qlora4j.data.TrainingSet;
 import org.qlora4j.error.FormatException;
+import org.qlora4j.family.Models;
 import org.qlora4j.model.ModelInit;
-import org.qlora4j.model.Models;
 import org.qlora4j.plan.TrainingData;
 
 /**

@@ -290,6 +290,10 @@ public final class Tensor implements AutoCloseable {
         return fresh(h -> h.sin());
     }
 
+    public Tensor tanh() {
+        return fresh(h -> h.tanh());
+    }
+
     public Tensor sigmoid() {
         return fresh(h -> h.sigmoid());
     }

@@ -6,12 +6,12 @@ import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
 import org.qlora4j.autograd.Parameter;
 import org.qlora4j.config.RunConfig;
+import org.qlora4j.export.ModelFolder;
+import org.qlora4j.family.Models;
 import org.qlora4j.lora.LoraAdapter;
 import org.qlora4j.lora.LoraInit;
 import org.qlora4j.lora.PeftAdapter;
 import org.qlora4j.model.CausalModel;
-import org.qlora4j.model.ModelFolder;
-import org.qlora4j.model.Models;
 import org.qlora4j.run.RunCheckpoint;
 import org.qlora4j.tokenize.NewTokens;
 

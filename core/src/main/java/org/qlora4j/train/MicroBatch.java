@@ -1,11 +1,11 @@
 package org.qlora4j.train;
 
-import org.qlora4j.autograd.AttentionMask;
 import org.qlora4j.autograd.CrossEntropy;
+import org.qlora4j.autograd.Head;
 import org.qlora4j.autograd.Tape;
 import org.qlora4j.autograd.Var;
-import org.qlora4j.autograd.Weight;
 import org.qlora4j.data.Batch;
+import org.qlora4j.model.BatchContext;
 import org.qlora4j.model.CausalModel;
 import org.qlora4j.tensor.Tensor;
 import org.qlora4j.tensor.TensorScope;
@@ -18,7 +18,7 @@ public final class MicroBatch {
     /** What a position of a batch is told to predict, as a sum over positions. */
     interface Loss {
         /** Arguments as for {@link CrossEntropy#sum}. */
-        Var of(Tape tape, Var hidden, Weight head, int[] labels);
+        Var of(Tape tape, Var hidden, Head head, int[] labels);
     }
 
     private MicroBatch() {}
@@ -42,9 +42,9 @@ public final class MicroBatch {
     static double backward(
             CausalModel model, Batch batch, boolean checkpointing, long dropoutKey, Loss kind) {
         try (TensorScope step = TensorScope.openSafetyNet();
-                AttentionMask mask = mask(batch);
+                BatchContext seen = context(batch);
                 Tape tape = Tape.recording(dropoutKey)) {
-            Var loss = loss(tape, model, batch, mask, checkpointing, kind);
+            Var loss = loss(tape, model, batch, seen, checkpointing, kind);
             double sum = loss.value().item();
             if (Double.isFinite(sum)) {
                 tape.backward(loss);
@@ -56,9 +56,9 @@ public final class MicroBatch {
     /** The sum of -log p over the label tokens, without gradients and dropout. */
     public static double evaluate(CausalModel model, Batch batch) {
         try (TensorScope step = TensorScope.openSafetyNet();
-                AttentionMask mask = mask(batch);
+                BatchContext seen = context(batch);
                 Tape tape = Tape.inference()) {
-            return loss(tape, model, batch, mask, false, CrossEntropy::sum).value().item();
+            return loss(tape, model, batch, seen, false, CrossEntropy::sum).value().item();
         }
     }
 
@@ -66,23 +66,23 @@ public final class MicroBatch {
             Tape tape,
             CausalModel model,
             Batch batch,
-            AttentionMask mask,
+            BatchContext seen,
             boolean checkpointing,
             Loss kind) {
         Tensor ids = tape.keep(Tensors.of(wide(batch.inputIds()), batch.batch(), batch.time()));
-        Var hidden = model.hidden(tape, ids, mask, null, checkpointing);
+        Var hidden = model.hidden(tape, ids, seen, checkpointing);
         return kind.of(tape, hidden, model.head(), nextLabels(batch));
     }
 
     /** Rows that are one whole example each see the same, and one mask serves all. */
-    private static AttentionMask mask(Batch batch) {
+    private static BatchContext context(Batch batch) {
         boolean plain = true;
         for (int i = 0; i < batch.starts().length && plain; i++) {
             plain = batch.attentionMask()[i] && batch.starts()[i] == 0;
         }
         return plain
-                ? new AttentionMask(batch.batch(), batch.time(), batch.time(), null)
-                : AttentionMask.ofSamples(
+                ? BatchContext.of(batch.batch(), batch.time())
+                : BatchContext.ofSamples(
                         batch.batch(), batch.time(), batch.starts(), batch.attentionMask());
     }
 

@@ -6,7 +6,6 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
-import org.qlora4j.autograd.AttentionMask;
 import org.qlora4j.autograd.Distillation;
 import org.qlora4j.autograd.SoftTargets;
 import org.qlora4j.autograd.Tape;
@@ -14,8 +13,9 @@ import org.qlora4j.config.DistillConfig;
 import org.qlora4j.config.RunConfig;
 import org.qlora4j.data.Example;
 import org.qlora4j.error.FormatException;
+import org.qlora4j.family.Models;
+import org.qlora4j.model.BatchContext;
 import org.qlora4j.model.CausalModel;
-import org.qlora4j.model.Models;
 import org.qlora4j.quant.QuantConfig;
 import org.qlora4j.tensor.DType;
 import org.qlora4j.tensor.Tensor;
@@ -132,10 +132,10 @@ final class Teacher implements AutoCloseable {
         TeacherTargets.Builder builder = new TeacherTargets.Builder(refinement);
         int padded = Math.min((ids.length + PADDING - 1) / PADDING * PADDING, model.maxPositions());
         try (TensorScope scope = TensorScope.open();
-                AttentionMask mask = new AttentionMask(1, padded, padded, null);
+                BatchContext seen = BatchContext.of(1, padded);
                 Tape tape = Tape.inference()) {
             Tensor input = Tensors.of(wide(ids, padded), 1, padded);
-            Tensor hidden = model.hidden(tape, input, mask, null, false).value();
+            Tensor hidden = model.hidden(tape, input, seen, false).value();
             Tensor rows = hidden.view(padded, hidden.size(-1));
             Likely likely = new Likely(0, new float[0], new long[0], 1);
             int done = 0; // tokens of the example

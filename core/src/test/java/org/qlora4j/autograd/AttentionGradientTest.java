@@ -123,7 +123,27 @@ class AttentionGradientTest implements F64GradientSuite {
                                 new int[] {130, 1, 169},
                                 new int[] {20, 20, 20, 20, 20, 20, 20, 20, 20, 20, 20},
                                 new int[] {300},
-                                new int[] {3})));
+                                new int[] {3})),
+                shaped(
+                        "a window of 3 in packed rows",
+                        new AttentionShape(0.3, 0, 3),
+                        Setup.packed(11, 4, 2, 6, new int[] {4, 1, 6}, new int[] {9})),
+                shaped(
+                        "a window of 140 across the block, after a past",
+                        new AttentionShape(0.4, 0, 140),
+                        new Setup(1, 290, 9, 2, 1, 6, null)),
+                shaped(
+                        "a window of 2 and padding left",
+                        new AttentionShape(1, 0, 2),
+                        new Setup(3, 7, 0, 4, 2, 6, padded(7, true, 7, 3, 1))),
+                shaped(
+                        "scores under a cap",
+                        new AttentionShape(0.7, 1.5, 0),
+                        new Setup(2, 7, 2, 4, 2, 6, null)),
+                shaped(
+                        "scores under a cap in a window",
+                        new AttentionShape(0.7, 0.8, 4),
+                        new Setup(1, 150, 0, 2, 2, 6, null)));
     }
 
     /** For each length a row of so many 1, with 0 before or after them. */
@@ -137,6 +157,10 @@ class AttentionGradientTest implements F64GradientSuite {
     }
 
     private static OperationCase attention(String name, Setup s) {
+        return shaped(name, AttentionShape.of(s.headDim), s);
+    }
+
+    private static OperationCase shaped(String name, AttentionShape shape, Setup s) {
         return new OperationCase(
                 name,
                 51,
@@ -145,17 +169,21 @@ class AttentionGradientTest implements F64GradientSuite {
                         shape(s.batch, s.keys(), s.kvHeads, s.headDim),
                         shape(s.batch, s.keys(), s.kvHeads, s.headDim)),
                 List.of(),
-                run -> apply(run, s),
-                (x, p) -> judge(x[0], x[1], x[2], s));
+                run -> apply(run, s, shape),
+                (x, p) -> judge(x[0], x[1], x[2], s, shape));
     }
 
     private static Var apply(Run run, Setup s) {
+        return apply(run, s, AttentionShape.of(s.headDim));
+    }
+
+    private static Var apply(Run run, Setup s, AttentionShape shape) {
         AttentionMask mask =
                 run.own(
                         s.samples == null
                                 ? new AttentionMask(s.batch, s.time, s.keys(), s.visible)
                                 : AttentionMask.ofSamples(s.batch, s.time, s.starts(), s.real()));
-        return Attention.apply(run.tape, run.x(0), run.x(1), run.x(2), mask);
+        return Attention.apply(run.tape, run.x(0), run.x(1), run.x(2), mask, shape);
     }
 
     /** The textbook form: every head and every key at once. */
@@ -163,12 +191,17 @@ class AttentionGradientTest implements F64GradientSuite {
             org.bytedeco.pytorch.Tensor q,
             org.bytedeco.pytorch.Tensor k,
             org.bytedeco.pytorch.Tensor v,
-            Setup s) {
+            Setup s,
+            AttentionShape shape) {
         var scores =
                 q.transpose(1, 2)
                         .matmul(repeated(k, s).transpose(-2, -1))
-                        .div(new Scalar(Math.sqrt(s.headDim)));
-        Tensor seen = Tensors.of(seen(s), s.batch, 1, s.time, s.keys());
+                        .mul(new Scalar(shape.scale()));
+        if (shape.softcap() != 0) {
+            Scalar cap = new Scalar(shape.softcap());
+            scores = scores.div(cap).tanh().mul(cap);
+        }
+        Tensor seen = Tensors.of(seen(s, shape.window()), s.batch, 1, s.time, s.keys());
         // finite, and taken out again after the softmax: rows that see nothing stay defined
         var masked = scores.masked_fill(Raw.of(seen.equalTo(0)), new Scalar(-1e30));
         var p = masked.softmax(-1).mul(Raw.of(seen.to(DType.F64)));
@@ -184,11 +217,12 @@ class AttentionGradientTest implements F64GradientSuite {
         return torch.index_select(x.transpose(1, 2), 1, Raw.of(Tensors.of(kvHeadOfHead, s.heads)));
     }
 
-    private static float[] seen(Setup s) {
+    private static float[] seen(Setup s, int window) {
         float[] seen = new float[s.batch * s.time * s.keys()];
         for (int b = 0; b < s.batch; b++) {
             for (int row = 0; row < s.time; row++) {
-                for (int key = 0; key <= s.past + row; key++) {
+                int first = window == 0 ? 0 : Math.max(0, s.past + row - window + 1);
+                for (int key = first; key <= s.past + row; key++) {
                     boolean visible = s.visible == null || s.visible[b * s.keys() + key] != 0;
                     if (s.samples != null) {
                         int i = b * s.time + row;
@@ -227,8 +261,9 @@ class AttentionGradientTest implements F64GradientSuite {
                 Run run = attention("sizes", s).run(DType.F32)) {
             for (int[] size : new int[][] {{1, 3, 4}, {3, 3, 4}, {2, 2, 4}, {2, 3, 5}}) {
                 AttentionMask mask = run.own(new AttentionMask(size[0], size[1], size[2], null));
-                assertThatThrownBy(
-                                () -> Attention.apply(run.tape, run.x(0), run.x(1), run.x(2), mask))
+                assertThatThrownBy(() ->
+                                Attention.apply(
+                                        run.tape, run.x(0), run.x(1), run.x(2), mask, shapeOf(run)))
                         .isInstanceOf(IllegalArgumentException.class)
                         .hasMessageContaining("do not fit a mask of");
             }
@@ -248,7 +283,8 @@ class AttentionGradientTest implements F64GradientSuite {
             AttentionMask mask = four.own(new AttentionMask(2, 7, 7, null));
             Var flat = three.tape.leaf(three.x(2).value().view(2, 7, 12));
             Var expected = apply(four, s);
-            Var actual = Attention.apply(three.tape, three.x(0), three.x(1), flat, mask);
+            Var actual =
+                    Attention.apply(three.tape, three.x(0), three.x(1), flat, mask, shapeOf(three));
             assertThat(actual.value().toFloats()).isEqualTo(expected.value().toFloats());
             Tensor gradient = Samples.normal(DType.F32, 5, 2, 7, 24);
             four.tape.backward(expected, gradient);
@@ -262,5 +298,9 @@ class AttentionGradientTest implements F64GradientSuite {
                 v.closeGrad();
             }
         }
+    }
+
+    private static AttentionShape shapeOf(Run run) {
+        return AttentionShape.of(run.x(0).value().size(3));
     }
 }

@@ -10,6 +10,7 @@ import java.util.List;
 import java.util.Objects;
 import java.util.Random;
 import java.util.stream.Stream;
+import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.TensorOptional;
 import org.bytedeco.pytorch.global.torch;
 import org.junit.jupiter.api.Test;
@@ -30,6 +31,7 @@ class CrossEntropyGradientTest implements F64GradientSuite {
                 trained("most rows without label", 50, 7, 11, labels(50, 11, 0.9)),
                 trained("one id everywhere", 5, 7, 11, new int[] {4, 4, 4, 4, 4}),
                 trained("first and last id", 2, 7, 11, new int[] {0, 10}),
+                whole("cap, bias and scale", 23, 9, 31, labels(23, 31, 0.2)),
                 frozen("frozen head", 37, 24, 100, labels(37, 100, 0.2)));
     }
 
@@ -52,8 +54,29 @@ class CrossEntropyGradientTest implements F64GradientSuite {
                 61,
                 List.of(shape(1, time, hidden)),
                 List.of(weight(vocabulary, hidden)),
-                run -> CrossEntropy.sum(run.tape, run.x(0), new Weight.Dense(run.p(0)), labels),
+                run ->
+                        CrossEntropy.sum(
+                                run.tape, run.x(0), Head.of(new Weight.Dense(run.p(0))), labels),
                 (x, p) -> judge(torch.linear(x[0], p[0]), labels));
+    }
+
+    /** A head that does all a head can. */
+    private static OperationCase whole(
+            String name, long time, long hidden, long vocabulary, int... labels) {
+        return new OperationCase(
+                name,
+                63,
+                List.of(shape(1, time, hidden)),
+                List.of(weight(vocabulary, hidden), shape(vocabulary)),
+                run -> {
+                    Head head = new Head(new Weight.Dense(run.p(0)), run.p(1), 1.5, 0.7);
+                    return CrossEntropy.sum(run.tape, run.x(0), head, labels);
+                },
+                (x, p) -> {
+                    var logits = torch.linear(x[0], p[0]).mul(new Scalar(0.7)).add(p[1]);
+                    Scalar cap = new Scalar(1.5);
+                    return judge(logits.div(cap).tanh().mul(cap), labels);
+                });
     }
 
     private static OperationCase frozen(
@@ -65,7 +88,7 @@ class CrossEntropyGradientTest implements F64GradientSuite {
                 List.of(),
                 run -> {
                     Weight head = run.own(head(vocabulary, hidden, run.dtype));
-                    return CrossEntropy.sum(run.tape, run.x(0), head, labels);
+                    return CrossEntropy.sum(run.tape, run.x(0), Head.of(head), labels);
                 },
                 (x, p) -> {
                     Tensor head = headValues(vocabulary, hidden, DType.F64);
@@ -104,7 +127,9 @@ class CrossEntropyGradientTest implements F64GradientSuite {
         int[] labels = {CrossEntropy.IGNORE, CrossEntropy.IGNORE, CrossEntropy.IGNORE};
         try (TensorScope scope = TensorScope.open();
                 Run run = trained("ignored", 3, 4, 5, labels).run(DType.F32)) {
-            Var loss = CrossEntropy.sum(run.tape, run.x(0), new Weight.Dense(run.p(0)), labels);
+            Var loss =
+                    CrossEntropy.sum(
+                            run.tape, run.x(0), Head.of(new Weight.Dense(run.p(0))), labels);
             assertThat(loss.value().item()).isZero();
             run.tape.backward(loss);
             try (Tensor gradient = Objects.requireNonNull(run.x(0).takeGrad())) {
@@ -120,7 +145,9 @@ class CrossEntropyGradientTest implements F64GradientSuite {
         try (TensorScope scope = TensorScope.open();
                 Run run = trained("nan", 3, 4, 5, labels).run(DType.F32)) {
             run.x(0).value().select(1, 1).fill(Double.NaN);
-            Var loss = CrossEntropy.sum(run.tape, run.x(0), new Weight.Dense(run.p(0)), labels);
+            Var loss =
+                    CrossEntropy.sum(
+                            run.tape, run.x(0), Head.of(new Weight.Dense(run.p(0))), labels);
             assertThat(loss.value().allFinite()).isTrue();
             run.tape.backward(loss);
             try (Tensor gradient = Objects.requireNonNull(run.x(0).takeGrad())) {
@@ -138,7 +165,7 @@ class CrossEntropyGradientTest implements F64GradientSuite {
                 Run run = frozen("large", 2, 4, 5, labels).run(DType.F32)) {
             run.x(0).value().fill(10_000);
             Weight head = run.own(head(5, 4, DType.F32));
-            Var loss = CrossEntropy.sum(run.tape, run.x(0), head, labels);
+            Var loss = CrossEntropy.sum(run.tape, run.x(0), Head.of(head), labels);
             assertThat(loss.value().allFinite()).isTrue();
             run.tape.backward(loss);
             try (Tensor gradient = Objects.requireNonNull(run.x(0).takeGrad())) {
@@ -155,8 +182,8 @@ class CrossEntropyGradientTest implements F64GradientSuite {
                 Run one = frozen("whole", 2, 4, 5, labels).run(DType.F32)) {
             Weight head = run.own(head(5, 4, DType.F32));
             Tensor quarter = Tensors.full(0.25, DType.F32);
-            run.tape.backward(CrossEntropy.sum(run.tape, run.x(0), head, labels), quarter);
-            one.tape.backward(CrossEntropy.sum(one.tape, one.x(0), head, labels));
+            run.tape.backward(CrossEntropy.sum(run.tape, run.x(0), Head.of(head), labels), quarter);
+            one.tape.backward(CrossEntropy.sum(one.tape, one.x(0), Head.of(head), labels));
             try (Tensor part = Objects.requireNonNull(run.x(0).takeGrad());
                     Tensor whole = Objects.requireNonNull(one.x(0).takeGrad())) {
                 assertThat(part.toFloats()).isEqualTo(whole.times(0.25).toFloats());
@@ -164,7 +191,9 @@ class CrossEntropyGradientTest implements F64GradientSuite {
         }
         try (TensorScope scope = TensorScope.open();
                 Run run = trained("trained", 2, 4, 5, labels).run(DType.F32)) {
-            Var loss = CrossEntropy.sum(run.tape, run.x(0), new Weight.Dense(run.p(0)), labels);
+            Var loss =
+                    CrossEntropy.sum(
+                            run.tape, run.x(0), Head.of(new Weight.Dense(run.p(0))), labels);
             assertThatThrownBy(() -> run.tape.backward(loss, Tensors.full(0.25, DType.F32)))
                     .isInstanceOf(IllegalStateException.class)
                     .hasMessageContaining("root");
@@ -176,7 +205,8 @@ class CrossEntropyGradientTest implements F64GradientSuite {
         try (TensorScope scope = TensorScope.open();
                 Run run = frozen("count", 3, 4, 5, 1, 2, 3).run(DType.F32)) {
             Weight head = run.own(head(5, 4, DType.F32));
-            assertThatThrownBy(() -> CrossEntropy.sum(run.tape, run.x(0), head, new int[] {1, 2}))
+            assertThatThrownBy(() ->
+                            CrossEntropy.sum(run.tape, run.x(0), Head.of(head), new int[] {1, 2}))
                     .isInstanceOf(IllegalArgumentException.class)
                     .hasMessage("cross-entropy: 2 labels for 3 positions");
         }

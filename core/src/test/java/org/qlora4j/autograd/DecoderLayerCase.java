@@ -83,7 +83,8 @@ record DecoderLayerCase(int layers, boolean checkpoint, double dropout) {
                         Rotary.apply(tape, q, rope, HEADS),
                         Rotary.apply(tape, k, rope, KV_HEADS),
                         v,
-                        mask);
+                        mask,
+                        AttentionShape.of(HEAD_DIM));
         Var h = Add.apply(tape, x, Linear.apply(tape, mixed, dense(run, first + 4), null, null));
         Var inner = RmsNorm.apply(tape, h, run.p(first + 5), EPS);
         Var gate = Linear.apply(tape, inner, dense(run, first + 6), null, null);

@@ -65,7 +65,7 @@ class DistillationGradientTest implements F64GradientSuite {
                         Distillation.sum(
                                 run.tape,
                                 run.x(0),
-                                new Weight.Dense(run.p(0)),
+                                Head.of(new Weight.Dense(run.p(0))),
                                 labels,
                                 targets,
                                 mix),
@@ -132,7 +132,7 @@ class DistillationGradientTest implements F64GradientSuite {
                     Distillation.sum(
                             run.tape,
                             run.x(0),
-                            new Weight.Dense(run.p(0)),
+                            Head.of(new Weight.Dense(run.p(0))),
                             new int[] {1, 2, 3},
                             new SoftTargets(5, ids, p),
                             new Distillation.Mix(2, 1));
@@ -152,7 +152,7 @@ class DistillationGradientTest implements F64GradientSuite {
                             Distillation.sum(
                                     run.tape,
                                     run.x(0),
-                                    new Weight.Dense(run.p(0)),
+                                    Head.of(new Weight.Dense(run.p(0))),
                                     new int[] {1, 2, 3},
                                     SoftTargets.none(2, 2),
                                     new Distillation.Mix(1, 1)))

@@ -13,7 +13,23 @@ class RmsNormGradientTest implements F64GradientSuite {
                 norm("a model's sizes", 1e-5, 1, 257, 576),
                 norm("one row of one", 1e-5, 1, 1, 1),
                 norm("odd sizes", 1e-6, 3, 7, 13),
-                norm("eps that counts", 0.5, 2, 5, 8));
+                norm("eps that counts", 0.5, 2, 5, 8),
+                heads("each head of a projection", 2, 5, 3, 8));
+    }
+
+    private static OperationCase heads(String name, long batch, long time, long heads, long size) {
+        return new OperationCase(
+                name,
+                12,
+                List.of(shape(batch, time, heads * size)),
+                List.of(shape(size)),
+                run -> RmsNorm.apply(run.tape, run.x(0), run.p(0), 1e-6),
+                (x, p) -> {
+                    var parts = x[0].view(batch, time, heads, size);
+                    var sum = parts.mul(parts).sum(new long[] {-1}, true, new ScalarTypeOptional());
+                    var inverse = sum.div(new Scalar((double) size)).add(new Scalar(1e-6)).rsqrt();
+                    return parts.mul(inverse).mul(p[0]).view(batch, time, heads * size);
+                });
     }
 
     private static OperationCase norm(String name, double eps, long batch, long time, long hidden) {

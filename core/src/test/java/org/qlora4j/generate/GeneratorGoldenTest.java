@@ -8,10 +8,10 @@ import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
-import org.qlora4j.autograd.AttentionMask;
 import org.qlora4j.autograd.Tape;
+import org.qlora4j.family.Models;
+import org.qlora4j.model.BatchContext;
 import org.qlora4j.model.CausalModel;
-import org.qlora4j.model.Models;
 import org.qlora4j.quant.QuantConfig;
 import org.qlora4j.tensor.DType;
 import org.qlora4j.tensor.Tensor;
@@ -91,9 +91,9 @@ class GeneratorGoldenTest {
     private static void compareLogits(CausalModel model, Tensor ids, Golden golden, String key) {
         int time = (int) ids.size(1);
         try (TensorScope scope = TensorScope.open();
-                AttentionMask mask = new AttentionMask(1, time, time, null);
+                BatchContext seen = BatchContext.of(1, time);
                 Tape tape = Tape.inference()) {
-            Tensor logits = model.logits(model.hidden(tape, ids, mask, null, false).value());
+            Tensor logits = model.logits(model.hidden(tape, ids, seen, false).value());
             Tensor[] top = logits.topk(16);
             float[] values = top[0].toFloats();
             long[] indices = top[1].toLongs();

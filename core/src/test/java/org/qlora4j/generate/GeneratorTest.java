@@ -17,9 +17,8 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 import org.qlora4j.error.ConfigException;
 import org.qlora4j.error.FormatException;
+import org.qlora4j.family.Models;
 import org.qlora4j.model.CausalModel;
-import org.qlora4j.model.Models;
-import org.qlora4j.model.StreamCache;
 import org.qlora4j.quant.QuantConfig;
 import org.qlora4j.tensor.DType;
 import org.qlora4j.tensor.NativeMemory;
@@ -203,7 +202,7 @@ class GeneratorTest {
     }
 
     private static float[] prefill(Generator generator, int[] prompt) {
-        try (StreamCache cache = model.newStreamCache(1)) {
+        try (KeyValueCache cache = new KeyValueCache(model, 1)) {
             return generator.prefill(prompt, cache);
         }
     }

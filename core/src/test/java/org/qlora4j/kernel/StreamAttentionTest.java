@@ -6,6 +6,7 @@ import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.MethodSource;
 import org.qlora4j.tensor.DType;
 import org.qlora4j.tensor.Device;
@@ -43,7 +44,7 @@ class StreamAttentionTest {
         }
 
         void run(StreamAttention kernel) {
-            kernel.step(q, k, v, keys, values, LENGTHS, 0.3, out);
+            kernel.step(q, k, v, keys, values, LENGTHS, 0.3, 0, 0, out);
         }
     }
 
@@ -95,12 +96,24 @@ class StreamAttentionTest {
         }
     }
 
-    /** Against softmax and sums in f64, written out. */
-    @Test
-    void reference_isSoftmaxOfTheTextAndItsNewPosition() {
+    /** Against softmax and sums in f64, written out; a vector kernel hands caps and windows on. */
+    @ParameterizedTest(name = "softcap {0}, window {1}")
+    @CsvSource({"0, 0", "1.5, 0", "0, 5", "0.4, 17", "0, 1", "0, 200"})
+    void step_isSoftmaxOfTheTextAndItsNewPosition(double softcap, int window) {
         try (TensorScope scope = TensorScope.open()) {
             Step step = Step.make(DType.F64, 1, 2, 8);
-            step.run(reference);
+            StreamAttention kernel = Kernels.current().streamAttention();
+            kernel.step(
+                    step.q,
+                    step.k,
+                    step.v,
+                    step.keys,
+                    step.values,
+                    LENGTHS,
+                    0.3,
+                    softcap,
+                    window,
+                    step.out);
             int row = 6;
             int seen = LENGTHS[row] + 1;
             float[] q = step.q.select(0, row).toFloats();
@@ -112,12 +125,15 @@ class StreamAttentionTest {
             for (int head = 0; head < 2; head++) {
                 double[] weights = new double[seen];
                 double sum = 0;
-                for (int t = 0; t < seen; t++) {
+                int first = window == 0 ? 0 : Math.max(0, seen - window);
+                for (int t = first; t < seen; t++) {
                     double score = 0;
                     for (int d = 0; d < 8; d++) {
                         score += (double) q[head * 8 + d] * keys[(t / 16 * 8 + d) * 16 + t % 16];
                     }
-                    weights[t] = Math.exp(0.3 * score);
+                    double scaled = 0.3 * score;
+                    weights[t] =
+                            Math.exp(softcap == 0 ? scaled : softcap * Math.tanh(scaled / softcap));
                     sum += weights[t];
                 }
                 for (int d = 0; d < 8; d++) {

@@ -15,6 +15,8 @@ import org.qlora4j.LanguageModel;
 import org.qlora4j.checkpoint.Bnb4bit;
 import org.qlora4j.checkpoint.Checkpoint;
 import org.qlora4j.error.DeviceException;
+import org.qlora4j.family.Families;
+import org.qlora4j.family.Models;
 import org.qlora4j.generate.GenerationConfig;
 
 class EmbeddedModelTest {
@@ -74,7 +76,7 @@ class EmbeddedModelTest {
         assertThat(Models.folder(name)).isEqualTo(EmbeddedModel.folder().toAbsolutePath());
         try (Checkpoint checkpoint = Checkpoint.open(Models.locate(name))) {
             assertThat(Bnb4bit.of(checkpoint).weights())
-                    .hasSize(7 * LlamaConfig.read(checkpoint.folder()).layers());
+                    .hasSize(7 * Families.shape(checkpoint.folder()).layers());
         }
         assertThat(Models.locate(folder)).isEqualTo(folder);
     }

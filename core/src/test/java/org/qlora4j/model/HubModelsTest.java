@@ -10,6 +10,7 @@ import java.util.Map;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.qlora4j.error.FormatException;
+import org.qlora4j.family.Models;
 import org.qlora4j.hub.Hub;
 import org.qlora4j.hub.HubRepo;
 

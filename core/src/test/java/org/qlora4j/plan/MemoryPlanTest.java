@@ -16,13 +16,16 @@ import org.junit.jupiter.params.provider.ValueSource;
 import org.qlora4j.autograd.Parameter;
 import org.qlora4j.config.RunConfig;
 import org.qlora4j.data.Batch;
+import org.qlora4j.family.LlamaConfig;
+import org.qlora4j.family.Models;
+import org.qlora4j.family.NamedShapes;
 import org.qlora4j.kernel.KernelMemory;
 import org.qlora4j.kernel.Kernels;
 import org.qlora4j.lora.LoraAdapter;
 import org.qlora4j.model.CausalModel;
-import org.qlora4j.model.LlamaConfig;
-import org.qlora4j.model.LlamaShapes;
-import org.qlora4j.model.Models;
+import org.qlora4j.model.ModelFacts;
+import org.qlora4j.model.ModelShape;
+import org.qlora4j.model.Rope;
 import org.qlora4j.model.RopeScaling;
 import org.qlora4j.optim.AdamW;
 import org.qlora4j.optim.OptimConfig;
@@ -34,24 +37,22 @@ import org.qlora4j.train.MicroBatch;
 
 /** The plan beside the tensor layer's own count of the most bytes it held; seed 1. */
 class MemoryPlanTest {
-    private static LlamaConfig shape(
+    private static ModelShape shape(
             int vocabulary, int hidden, int layers, int inner, int heads, int kvHeads) {
-        return new LlamaConfig(
-                vocabulary,
-                hidden,
-                inner,
-                layers,
-                heads,
-                kvHeads,
-                hidden / heads,
-                1e-5,
-                10000,
-                new RopeScaling.Default(),
-                2048,
-                false,
-                false,
-                kvHeads == heads,
-                Set.of(2));
+        ModelFacts facts =
+                new ModelFacts(
+                        "llama",
+                        vocabulary,
+                        hidden,
+                        inner,
+                        layers,
+                        heads,
+                        kvHeads,
+                        hidden / heads,
+                        2048,
+                        Set.of(2));
+        Rope rope = new Rope(10000, new RopeScaling.Default());
+        return ModelShape.of(new LlamaConfig(facts, 1e-5, rope, false, false, kvHeads == heads));
     }
 
     /** Each is dominated by another part: MLP, attention and dropout, logits, f32, all weights. */
@@ -82,7 +83,7 @@ class MemoryPlanTest {
             boolean full,
             String size,
             boolean checkpointing) {
-        LlamaConfig shape = shape(vocabulary, hidden, layers, inner, heads, kvHeads);
+        ModelShape shape = shape(vocabulary, hidden, layers, inner, heads, kvHeads);
         RunConfig config =
                 RunConfig.of(
                         "model.model_name_or_path=llama-7b",
@@ -114,7 +115,7 @@ class MemoryPlanTest {
                 "lora.modules_to_save=[norm] train.optim=adamw_8bit",
             })
     void plan_knowsWhatLearnsAndItsState(String settings) {
-        LlamaConfig shape = shape(1000, 96, 4, 256, 6, 2);
+        ModelShape shape = shape(1000, 96, 4, 256, 6, 2);
         List<String> words = new ArrayList<>(List.of(settings.split(" ", -1)));
         words.addAll(
                 List.of(
@@ -130,7 +131,7 @@ class MemoryPlanTest {
     @ParameterizedTest
     @ValueSource(booleans = {true, false})
     void plan_holdsForPackedRows(boolean checkpointing) {
-        LlamaConfig shape = shape(1000, 96, 4, 256, 6, 2);
+        ModelShape shape = shape(1000, 96, 4, 256, 6, 2);
         RunConfig config =
                 RunConfig.of(
                         "model.model_name_or_path=llama-7b",
@@ -158,7 +159,7 @@ class MemoryPlanTest {
                         starts));
     }
 
-    private static Batch filled(LlamaConfig shape, int batch, int time) {
+    private static Batch filled(ModelShape shape, int batch, int time) {
         int[] ids = new Random(1).ints((long) batch * time, 0, shape.vocabularySize()).toArray();
         boolean[] mask = new boolean[ids.length];
         Arrays.fill(mask, true);
@@ -166,7 +167,7 @@ class MemoryPlanTest {
     }
 
     private static void assertPlanned(
-            String name, LlamaConfig shape, RunConfig config, Batch batch) {
+            String name, ModelShape shape, RunConfig config, Batch batch) {
         MemoryPlan plan =
                 MemoryPlan.of(
                         shape,
@@ -193,7 +194,7 @@ class MemoryPlanTest {
     }
 
     /** Bytes before the first step, and the most in two steps. */
-    private static long[] measure(LlamaConfig shape, RunConfig config, Batch batch) {
+    private static long[] measure(ModelShape shape, RunConfig config, Batch batch) {
         boolean full = config.train().fullFinetune();
         DType compute =
                 "FLOAT32".equals(config.quantization().computeDtype().name())
@@ -274,7 +275,7 @@ class MemoryPlanTest {
     @Test
     void machineWithoutBf16_takesF32() {
         RunConfig config = paper("llama-7b");
-        LlamaConfig shape = MemoryPlan.shape(config);
+        ModelShape shape = MemoryPlan.shape(config);
         MemoryPlan with = onGpu(config);
         MemoryPlan without =
                 MemoryPlan.of(
@@ -300,7 +301,7 @@ class MemoryPlanTest {
     @ParameterizedTest
     @ValueSource(strings = {"llama-30b", "huggyllama/llama-30b", "LLaMA-33B"})
     void namesOfTheSameShape_areKnown(String name) {
-        assertThat(LlamaShapes.named(name).orElseThrow().parameterCount())
+        assertThat(NamedShapes.named(name).orElseThrow().parameterCount())
                 .isCloseTo(32_528_943_616L, Percentage.withPercentage(0.001));
     }
 }

@@ -1,4 +1,4 @@
-package org.qlora4j.model;
+package org.qlora4j.export;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;

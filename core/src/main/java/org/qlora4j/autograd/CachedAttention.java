@@ -7,8 +7,8 @@ import org.qlora4j.tensor.Tensor;
  * Attention of one new position in each of many texts of different lengths, for generation alone:
  * it has no backward pass.
  */
-public final class StreamingAttention {
-    private StreamingAttention() {}
+public final class CachedAttention {
+    private CachedAttention() {}
 
     /**
      * @param q [rows, 1, heads, headDim]
@@ -20,12 +20,19 @@ public final class StreamingAttention {
      * @return [rows, 1, heads * headDim]
      */
     public static Var apply(
-            Tape tape, Var q, Var k, Var v, Tensor keys, Tensor values, int[] lengths) {
+            Tape tape,
+            Var q,
+            Var k,
+            Var v,
+            Tensor keys,
+            Tensor values,
+            int[] lengths,
+            AttentionShape shape) {
         if (q.needsGrad() || k.needsGrad() || v.needsGrad()) {
             throw new IllegalStateException("a step of generation has no backward pass");
         }
         return tape.operation(
-                "streamingAttention",
+                "cachedAttention",
                 false,
                 call -> {
                     long rows = q.value().size(0);
@@ -42,7 +49,9 @@ public final class StreamingAttention {
                                     keys,
                                     values,
                                     lengths,
-                                    1 / Math.sqrt(headDim),
+                                    shape.scale(),
+                                    shape.softcap(),
+                                    shape.window(),
                                     out);
                     return out;
                 });

@@ -19,7 +19,7 @@ import org.qlora4j.autograd.Weight;
  * low rank (PiSSA, {@link PrincipalParts}). An update then stands in the place of the principal
  * part; without one the layer computes with both, as the checkpoint's does.
  */
-public final class LoraLinear implements AutoCloseable {
+public final class LinearLayer implements AutoCloseable {
     private final String path;
     private final @Nullable Parameter bias;
     private Weight weight;
@@ -30,7 +30,7 @@ public final class LoraLinear implements AutoCloseable {
      * @param path module path in the checkpoint, e.g. {@code model.layers.0.self_attn.q_proj}
      * @param bias [out] or null
      */
-    public LoraLinear(String path, Weight weight, @Nullable Parameter bias) {
+    public LinearLayer(String path, Weight weight, @Nullable Parameter bias) {
         this(path, weight, null, bias);
     }
 
@@ -41,7 +41,7 @@ public final class LoraLinear implements AutoCloseable {
      * @param principal frozen; null if {@code weight} is all
      * @param bias [out] or null
      */
-    public LoraLinear(
+    public LinearLayer(
             String path, Weight weight, @Nullable LoraFactors principal, @Nullable Parameter bias) {
         this.path = path;
         this.weight = weight;

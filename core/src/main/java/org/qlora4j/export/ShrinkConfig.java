@@ -1,4 +1,4 @@
-package org.qlora4j.model;
+package org.qlora4j.export;
 
 import java.util.List;
 import org.jspecify.annotations.Nullable;

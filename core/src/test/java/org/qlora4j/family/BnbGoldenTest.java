@@ -1,4 +1,4 @@
-package org.qlora4j.model;
+package org.qlora4j.family;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
@@ -6,9 +6,10 @@ import java.nio.file.Path;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
-import org.qlora4j.autograd.AttentionMask;
 import org.qlora4j.autograd.Tape;
 import org.qlora4j.autograd.Weight;
+import org.qlora4j.model.BatchContext;
+import org.qlora4j.model.CausalModel;
 import org.qlora4j.tensor.DType;
 import org.qlora4j.tensor.Tensor;
 import org.qlora4j.tensor.TensorScope;
@@ -28,14 +29,14 @@ class BnbGoldenTest {
         Path folder = Golden.folder().resolve("bnb").resolve(name);
         Golden golden = Golden.open(folder.resolve("expected.safetensors"));
         try (TensorScope scope = TensorScope.open();
-                CausalModel model = Models.load(folder, LlamaGoldenTest.NOT_QUANTIZED, DType.F32);
+                CausalModel model = Models.load(folder, FamilyGoldenTest.NOT_QUANTIZED, DType.F32);
                 Tape tape = Tape.inference()) {
             assertThat(model.linears()).allMatch(l -> l.weight() instanceof Weight.Quantized);
             Tensor ids = golden.tensor("input_ids");
             int batch = (int) ids.size(0);
             int time = (int) ids.size(1);
-            try (AttentionMask mask = new AttentionMask(batch, time, time, null)) {
-                Tensor hidden = model.hidden(tape, ids, mask, null, false).value();
+            try (BatchContext seen = BatchContext.of(batch, time)) {
+                Tensor hidden = model.hidden(tape, ids, seen, false).value();
                 Tensor logits = model.logits(hidden).view(batch, time, model.vocabularySize());
                 Close.assertClose("logits", logits, golden.tensor("logits"), 0, 1e-4);
             }

@@ -1,4 +1,4 @@
-package org.qlora4j.model;
+package org.qlora4j.export;
 
 import java.io.IOException;
 import java.lang.foreign.Arena;
@@ -20,7 +20,9 @@ import org.qlora4j.checkpoint.TensorBytes;
 import org.qlora4j.error.ConfigException;
 import org.qlora4j.error.DeviceException;
 import org.qlora4j.error.FormatException;
-import org.qlora4j.lora.LoraLinear;
+import org.qlora4j.family.Models;
+import org.qlora4j.lora.LinearLayer;
+import org.qlora4j.model.CausalModel;
 import org.qlora4j.quant.QuantConfig;
 import org.qlora4j.quant.QuantizedMatrix;
 import org.qlora4j.tensor.DType;
@@ -82,7 +84,7 @@ public final class ModelFolder {
         config.put("dtype", name(dtype));
         try (Arena arena = Arena.ofConfined()) {
             QuantizedMatrix last = null;
-            for (LoraLinear linear : model.linears()) {
+            for (LinearLayer linear : model.linears()) {
                 if (linear.weight() instanceof Weight.Quantized quantized) {
                     String name = linear.path() + ".weight";
                     last = quantized.matrix();

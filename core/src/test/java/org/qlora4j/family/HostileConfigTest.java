@@ -1,4 +1,4 @@
-package org.qlora4j.model;
+package org.qlora4j.family;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
@@ -12,6 +12,7 @@ import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.qlora4j.error.FormatException;
+import org.qlora4j.model.ModelShape;
 
 /** A {@code config.json} with wrong types or absurd sizes is refused in one line, at once. */
 class HostileConfigTest {
@@ -26,9 +27,9 @@ class HostileConfigTest {
 
     @TempDir Path folder;
 
-    private LlamaConfig read(String json) throws IOException {
+    private ModelShape read(String json) throws IOException {
         Files.writeString(folder.resolve("config.json"), json);
-        return LlamaConfig.read(folder);
+        return Families.shape(folder);
     }
 
     private static String with(String key, String value) {

@@ -1,4 +1,4 @@
-package org.qlora4j.model;
+package org.qlora4j.family;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
@@ -17,20 +17,21 @@ import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
-import org.qlora4j.autograd.AttentionMask;
 import org.qlora4j.autograd.CrossEntropy;
 import org.qlora4j.autograd.LoraFactors;
 import org.qlora4j.autograd.Tape;
 import org.qlora4j.autograd.Var;
 import org.qlora4j.error.ConfigException;
 import org.qlora4j.error.FormatException;
+import org.qlora4j.lora.LinearLayer;
 import org.qlora4j.lora.LoraAdapter;
 import org.qlora4j.lora.LoraConfig;
 import org.qlora4j.lora.LoraInit;
-import org.qlora4j.lora.LoraLinear;
 import org.qlora4j.lora.PeftAdapter;
 import org.qlora4j.lora.PrincipalParts;
 import org.qlora4j.lora.TargetModules;
+import org.qlora4j.model.BatchContext;
+import org.qlora4j.model.CausalModel;
 import org.qlora4j.optim.AdamW;
 import org.qlora4j.optim.OptimConfig;
 import org.qlora4j.optim.ParameterGroup;
@@ -92,7 +93,7 @@ class PissaGoldenTest {
         return LoraAdapter.create(lora, model.linears(), model.parameters(), model.compute(), 1);
     }
 
-    private static LoraLinear linear(CausalModel model, String path) {
+    private static LinearLayer linear(CausalModel model, String path) {
         return model.linears().stream()
                 .filter(l -> l.path().equals(path))
                 .findFirst()
@@ -102,8 +103,8 @@ class PissaGoldenTest {
     private Tensor logits(CausalModel model) {
         try (TensorScope scope = TensorScope.open();
                 Tape tape = Tape.inference();
-                AttentionMask mask = new AttentionMask(2, 12, 12, null)) {
-            Var hidden = model.hidden(tape, peft.tensor("input_ids"), mask, null, false);
+                BatchContext seen = BatchContext.of(2, 12)) {
+            Var hidden = model.hidden(tape, peft.tensor("input_ids"), seen, false);
             Tensor logits = model.logits(hidden.value()).view(2, 12, model.vocabularySize());
             return scope.promote(logits.copy());
         }
@@ -114,7 +115,7 @@ class PissaGoldenTest {
     void training_goesAsInPeftAndIsSavedAsItsPlainAdapter(String name, boolean rslora) {
         LoraConfig lora = config(new LoraInit.Pissa(null), 4, rslora);
         try (TensorScope scope = TensorScope.open();
-                CausalModel model = model(LlamaGoldenTest.NOT_QUANTIZED, DType.F32, lora);
+                CausalModel model = model(FamilyGoldenTest.NOT_QUANTIZED, DType.F32, lora);
                 LoraAdapter adapter = adapter(lora, model)) {
             for (String path : PATHS) {
                 Tensor expected = peft.tensor(name + ".residual." + path);
@@ -122,7 +123,7 @@ class PissaGoldenTest {
                         path, linear(model, path).weight().dense(DType.F32), expected, 1e-5, 0);
             }
             float[] losses = peft.tensor(name + ".losses").toFloats();
-            int[] labels = LlamaGoldenTest.shifted(peft.tensor("input_ids").toLongs(), 2, 12);
+            int[] labels = FamilyGoldenTest.shifted(peft.tensor("input_ids").toLongs(), 2, 12);
             try (TrainableParameters parameters =
                             new TrainableParameters(
                                     adapter.parameters(), p -> ParameterGroup.of(p, null));
@@ -137,7 +138,7 @@ class PissaGoldenTest {
             PeftAdapter.save(adapter, folder, null);
         }
         try (TensorScope scope = TensorScope.open();
-                CausalModel plain = Models.load(base, LlamaGoldenTest.NOT_QUANTIZED, DType.F32);
+                CausalModel plain = Models.load(base, FamilyGoldenTest.NOT_QUANTIZED, DType.F32);
                 LoraAdapter saved =
                         PeftAdapter.load(folder, plain.linears(), plain.parameters(), DType.F32)) {
             assertThat(saved.config().r()).isEqualTo(8);
@@ -160,8 +161,8 @@ class PissaGoldenTest {
         int count = 2 * 11;
         try (TensorScope scope = TensorScope.open();
                 Tape tape = Tape.recording(1);
-                AttentionMask mask = new AttentionMask(2, 12, 12, null)) {
-            Var hidden = model.hidden(tape, peft.tensor("input_ids"), mask, null, false);
+                BatchContext seen = BatchContext.of(2, 12)) {
+            Var hidden = model.hidden(tape, peft.tensor("input_ids"), seen, false);
             Var loss = CrossEntropy.sum(tape, hidden, model.head(), labels);
             double value = loss.value().item() / count;
             tape.backward(loss);
@@ -178,7 +179,7 @@ class PissaGoldenTest {
     void randomized_leavesAsMuchAsPefts(int iterations) {
         LoraConfig lora = config(new LoraInit.Pissa(iterations), 4, false);
         try (TensorScope scope = TensorScope.open();
-                CausalModel model = model(LlamaGoldenTest.NOT_QUANTIZED, DType.F32, lora)) {
+                CausalModel model = model(FamilyGoldenTest.NOT_QUANTIZED, DType.F32, lora)) {
             float[] norms = peft.tensor("residual_norms.pissa_niter_" + iterations).toFloats();
             float[] least = peft.tensor("residual_norms.pissa").toFloats();
             for (int p = 0; p < PATHS.size(); p++) {
@@ -201,8 +202,8 @@ class PissaGoldenTest {
     void attachedOrNot_theModelIsTheCheckpoints(DType compute, double tolerance) {
         LoraConfig lora = config(new LoraInit.Pissa(null), 4, false);
         try (TensorScope scope = TensorScope.open();
-                CausalModel plain = Models.load(base, LlamaGoldenTest.NOT_QUANTIZED, compute);
-                CausalModel model = model(LlamaGoldenTest.NOT_QUANTIZED, compute, lora)) {
+                CausalModel plain = Models.load(base, FamilyGoldenTest.NOT_QUANTIZED, compute);
+                CausalModel model = model(FamilyGoldenTest.NOT_QUANTIZED, compute, lora)) {
             Tensor expected = logits(plain).to(DType.F32);
             Tensor without = logits(model).to(DType.F32);
             Close.assertClose("without adapter", without, expected, tolerance, 0);
@@ -224,7 +225,7 @@ class PissaGoldenTest {
     void in4Bits_theResidualIsQuantized(DType compute) {
         LoraConfig lora = config(new LoraInit.Pissa(null), 8, false);
         try (TensorScope scope = TensorScope.open();
-                CausalModel whole = Models.load(base, LlamaGoldenTest.NOT_QUANTIZED, DType.F32);
+                CausalModel whole = Models.load(base, FamilyGoldenTest.NOT_QUANTIZED, DType.F32);
                 CausalModel model = model(QuantConfig.DEFAULT, compute, lora)) {
             for (String path : PATHS) {
                 Tensor w = linear(whole, path).weight().dense(DType.F32);
@@ -276,7 +277,7 @@ class PissaGoldenTest {
                 file,
                 config.replace(
                         "\"init_lora_weights\": true", "\"init_lora_weights\": \"pissa_niter_4\""));
-        try (CausalModel plain = Models.load(base, LlamaGoldenTest.NOT_QUANTIZED, DType.F32)) {
+        try (CausalModel plain = Models.load(base, FamilyGoldenTest.NOT_QUANTIZED, DType.F32)) {
             assertThatThrownBy(() ->
                             PeftAdapter.load(
                                     folder, plain.linears(), plain.parameters(), DType.F32))

@@ -1,15 +1,20 @@
-package org.qlora4j.model;
+package org.qlora4j.generate;
 
 import java.util.Arrays;
 import java.util.List;
 import java.util.function.LongFunction;
+import org.jspecify.annotations.Nullable;
 import org.qlora4j.autograd.Attention;
 import org.qlora4j.autograd.AttentionMask;
-import org.qlora4j.autograd.Rotary;
-import org.qlora4j.autograd.StreamingAttention;
+import org.qlora4j.autograd.AttentionShape;
+import org.qlora4j.autograd.CachedAttention;
 import org.qlora4j.autograd.Tape;
 import org.qlora4j.autograd.Var;
 import org.qlora4j.kernel.StreamAttention;
+import org.qlora4j.model.CausalModel;
+import org.qlora4j.model.Context;
+import org.qlora4j.model.ModelFacts;
+import org.qlora4j.model.Positions;
 import org.qlora4j.tensor.DType;
 import org.qlora4j.tensor.Tensor;
 import org.qlora4j.tensor.TensorScope;
@@ -17,11 +22,11 @@ import org.qlora4j.tensor.Tensors;
 
 /**
  * Keys and values of texts that are continued together, each in a row and of a length of its own. A
- * row begins with {@link #fill} or {@link #copy} and is free again after {@link #clear}. As a past
- * of the model it takes one position for every row, and what it computes for a free row means
- * nothing. It grows as texts do. The owner closes it.
+ * row begins with {@link #fill} or {@link #copy} and is free again after {@link #clear}. As a
+ * context it takes one position for every row, and what it computes for a free row means nothing.
+ * It grows as texts do. The owner closes it.
  */
-public final class StreamCache implements PastKeyValues, AutoCloseable {
+public final class KeyValueCache implements Context, AutoCloseable {
     private static final int NO_TEXT = -1;
 
     private final int[] lengths;
@@ -32,7 +37,16 @@ public final class StreamCache implements PastKeyValues, AutoCloseable {
     private final Tensor[] values;
     private int capacity;
 
-    StreamCache(int layers, int rows, int kvHeads, int headDim, DType dtype) {
+    /** An empty cache of texts that are continued together, whatever their lengths. */
+    public KeyValueCache(CausalModel model, int rows) {
+        this(model.shape().facts(), rows, model.compute());
+    }
+
+    private KeyValueCache(ModelFacts facts, int rows, DType dtype) {
+        this(facts.layers(), rows, facts.kvHeads(), facts.headDim(), dtype);
+    }
+
+    private KeyValueCache(int layers, int rows, int kvHeads, int headDim, DType dtype) {
         this.lengths = new int[rows];
         this.kvHeads = kvHeads;
         this.headDim = headDim;
@@ -98,13 +112,13 @@ public final class StreamCache implements PastKeyValues, AutoCloseable {
     }
 
     /**
-     * A past that writes a text's first positions into a free row, and further ones behind them:
-     * the model is then given the text alone, as a batch of one.
+     * A context that writes a text's first positions into a free row, or further ones behind them:
+     * the model is then given the text alone, as a batch of one. The caller closes it.
      *
      * @param positions of the text; what the model is given behind them is not kept
      */
-    public PastKeyValues fill(int row, int positions) {
-        return new FirstPositions(this, row, positions);
+    public Piece fill(int row, int positions) {
+        return new Piece(this, row, positions);
     }
 
     /** Gives a row the first positions of another's text. */
@@ -135,14 +149,13 @@ public final class StreamCache implements PastKeyValues, AutoCloseable {
     }
 
     @Override
-    public Rotary.Table angles(Tape tape, RotaryTables rotary, int time) {
-        return rotary.at(tape, lengths);
+    public Positions positions(int time) {
+        return new Positions.Each(lengths, time);
     }
 
-    /** The mask says nothing here: each row sees its own text. */
     @Override
-    public Var attend(Tape tape, int layer, Var q, Var k, Var v, AttentionMask mask) {
-        return StreamingAttention.apply(tape, q, k, v, keys[layer], values[layer], lengths);
+    public Var attend(Tape tape, int layer, AttentionShape shape, Var q, Var k, Var v) {
+        return CachedAttention.apply(tape, q, k, v, keys[layer], values[layer], lengths, shape);
     }
 
     @Override
@@ -161,28 +174,57 @@ public final class StreamCache implements PastKeyValues, AutoCloseable {
     }
 
     /** See {@link #fill}. */
-    record FirstPositions(StreamCache cache, int row, int positions) implements PastKeyValues {
-        @Override
-        public Rotary.Table angles(Tape tape, RotaryTables rotary, int time) {
-            return rotary.at(tape, cache.held(row), time);
+    public static final class Piece implements Context, AutoCloseable {
+        private final KeyValueCache cache;
+        private final int row;
+        private final int positions;
+        private @Nullable AttentionMask mask; // of all layers
+
+        private Piece(KeyValueCache cache, int row, int positions) {
+            this.cache = cache;
+            this.row = row;
+            this.positions = positions;
         }
 
         @Override
-        public Var attend(Tape tape, int layer, Var q, Var k, Var v, AttentionMask mask) {
+        public Positions positions(int time) {
+            return new Positions.Run(cache.held(row), time);
+        }
+
+        @Override
+        public Var attend(Tape tape, int layer, AttentionShape shape, Var q, Var k, Var v) {
             int past = cache.held(row);
+            AttentionMask seen = mask(past, (int) q.value().size(1));
             if (past == 0) {
                 cache.write(layer, row, k.value(), v.value(), 0, positions);
-                return Attention.apply(tape, q, k, v, mask);
+                return Attention.apply(tape, q, k, v, seen, shape);
             }
             Tensor keys = tape.keep(cache.withKeys(layer, row, past, k.value()));
             Tensor values = tape.keep(cache.withValues(layer, row, past, v.value()));
             cache.write(layer, row, keys, values, past, past + positions);
-            return Attention.apply(tape, q, tape.constant(keys), tape.constant(values), mask);
+            return Attention.apply(
+                    tape, q, tape.constant(keys), tape.constant(values), seen, shape);
+        }
+
+        private AttentionMask mask(int past, int time) {
+            AttentionMask made = mask;
+            if (made == null) {
+                made = new AttentionMask(1, time, past + time, null);
+                mask = made;
+            }
+            return made;
         }
 
         @Override
         public void advance(int time) {
             cache.lengths[row] = cache.held(row) + positions;
+        }
+
+        @Override
+        public void close() {
+            if (mask != null) {
+                mask.close();
+            }
         }
     }
 

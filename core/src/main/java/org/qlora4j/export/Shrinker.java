@@ -1,4 +1,4 @@
-package org.qlora4j.model;
+package org.qlora4j.export;
 
 import static org.qlora4j.error.Require.require;
 
@@ -21,6 +21,9 @@ import org.qlora4j.checkpoint.SafetensorsWriter;
 import org.qlora4j.checkpoint.StoredType;
 import org.qlora4j.checkpoint.TensorBytes;
 import org.qlora4j.error.ConfigException;
+import org.qlora4j.family.Families;
+import org.qlora4j.family.Models;
+import org.qlora4j.model.ModelShape;
 import org.qlora4j.tensor.DType;
 import org.qlora4j.tensor.Engine;
 import org.qlora4j.tensor.Tensor;
@@ -43,7 +46,7 @@ public final class Shrinker {
 
     private final Checkpoint checkpoint;
     private final Bnb4bit in4bits;
-    private final LlamaConfig config;
+    private final ModelShape config;
     private final List<Integer> layers;
     private final int @Nullable [] vocabulary;
     private final int @Nullable [] hidden;
@@ -56,7 +59,7 @@ public final class Shrinker {
     public record Result(long before, long after) {}
 
     private Shrinker(
-            Checkpoint checkpoint, LlamaConfig config, ShrinkConfig shrink, int @Nullable [] rows) {
+            Checkpoint checkpoint, ModelShape config, ShrinkConfig shrink, int @Nullable [] rows) {
         this.checkpoint = checkpoint;
         this.in4bits = Bnb4bit.of(checkpoint);
         this.config = config;
@@ -68,7 +71,7 @@ public final class Shrinker {
         this.hidden =
                 width == null || width == config.hiddenSize() ? null : largest(residual(), width);
         Integer innerWidth = shrink.intermediateSize();
-        if (innerWidth != null && innerWidth != config.intermediateSize()) {
+        if (innerWidth != null && innerWidth != config.facts().intermediateSize()) {
             layers.forEach(layer -> inner.put(layer, largest(innerOf(layer), innerWidth)));
         }
     }
@@ -88,7 +91,7 @@ public final class Shrinker {
             try (Checkpoint checkpoint = Checkpoint.open(Models.locate(source));
                     TensorScope scope = TensorScope.open()) {
                 Path folder = checkpoint.folder();
-                LlamaConfig config = LlamaConfig.read(folder);
+                ModelShape config = Families.shape(folder);
                 check(shrink, config);
                 Integer size = shrink.vocabularySize();
                 TokenizerCut cut = size == null ? null : TokenizerCut.plan(folder, size);
@@ -100,13 +103,12 @@ public final class Shrinker {
                     writeTokenizer(folder, cut, building.path());
                     building.commit();
                 }
-                return new Result(
-                        config.parameterCount(), LlamaConfig.read(target).parameterCount());
+                return new Result(config.parameterCount(), Families.shape(target).parameterCount());
             }
         });
     }
 
-    private static void check(ShrinkConfig shrink, LlamaConfig config) {
+    private static void check(ShrinkConfig shrink, ModelShape config) {
         List<Integer> layers = shrink.layers();
         if (layers != null) {
             require(!layers.isEmpty(), "layers must name at least one layer");
@@ -120,7 +122,8 @@ public final class Shrinker {
             }
         }
         checkWidth("hidden size", shrink.hiddenSize(), config.hiddenSize());
-        checkWidth("intermediate size", shrink.intermediateSize(), config.intermediateSize());
+        checkWidth(
+                "intermediate size", shrink.intermediateSize(), config.facts().intermediateSize());
     }
 
     private static void checkWidth(String name, @Nullable Integer width, int whole) {
@@ -248,7 +251,7 @@ public final class Shrinker {
     private void writeConfig(Path source, @Nullable TokenizerCut cut, Path folder) {
         ObjectNode json = ModelFolder.readConfig(source);
         json.put("num_hidden_layers", layers.size());
-        json.put("head_dim", config.headDim()); // else it would follow from the hidden size
+        json.put("head_dim", config.facts().headDim()); // else it would follow from the hidden size
         if (hidden != null) {
             json.put("hidden_size", hidden.length);
         }

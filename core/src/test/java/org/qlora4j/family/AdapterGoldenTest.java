@@ -1,4 +1,4 @@
-package org.qlora4j.model;
+package org.qlora4j.family;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
@@ -11,13 +11,14 @@ import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
-import org.qlora4j.autograd.AttentionMask;
 import org.qlora4j.autograd.CrossEntropy;
 import org.qlora4j.autograd.Parameter;
 import org.qlora4j.autograd.Tape;
 import org.qlora4j.autograd.Var;
 import org.qlora4j.lora.LoraAdapter;
 import org.qlora4j.lora.PeftAdapter;
+import org.qlora4j.model.BatchContext;
+import org.qlora4j.model.CausalModel;
 import org.qlora4j.tensor.DType;
 import org.qlora4j.tensor.NativeMemory;
 import org.qlora4j.tensor.Tensor;
@@ -48,7 +49,7 @@ class AdapterGoldenTest {
                 CausalModel model =
                         Models.load(
                                 adapters().resolve("base"),
-                                LlamaGoldenTest.NOT_QUANTIZED,
+                                FamilyGoldenTest.NOT_QUANTIZED,
                                 DType.F32);
                 LoraAdapter adapter =
                         PeftAdapter.load(
@@ -61,12 +62,12 @@ class AdapterGoldenTest {
             int batch = (int) ids.size(0);
             int time = (int) ids.size(1);
             try (Tape tape = Tape.recording(1);
-                    AttentionMask mask = new AttentionMask(batch, time, time, null)) {
-                Var hidden = model.hidden(tape, ids, mask, null, false);
+                    BatchContext seen = BatchContext.of(batch, time)) {
+                Var hidden = model.hidden(tape, ids, seen, false);
                 Tensor logits =
                         model.logits(hidden.value()).view(batch, time, model.vocabularySize());
                 Close.assertClose("logits", logits, golden.tensor("logits"), 0, 1e-4);
-                int[] labels = LlamaGoldenTest.shifted(ids.toLongs(), batch, time);
+                int[] labels = FamilyGoldenTest.shifted(ids.toLongs(), batch, time);
                 Var loss = CrossEntropy.sum(tape, hidden, model.head(), labels);
                 int count = batch * (time - 1);
                 assertThat(loss.value().item() / count)
@@ -80,8 +81,8 @@ class AdapterGoldenTest {
             }
             adapter.mergeInto(DType.F32);
             try (Tape tape = Tape.inference();
-                    AttentionMask mask = new AttentionMask(batch, time, time, null)) {
-                Var hidden = model.hidden(tape, ids, mask, null, false);
+                    BatchContext seen = BatchContext.of(batch, time)) {
+                Var hidden = model.hidden(tape, ids, seen, false);
                 Tensor logits =
                         model.logits(hidden.value()).view(batch, time, model.vocabularySize());
                 Close.assertClose("merged logits", logits, golden.tensor("merged_logits"), 0, 1e-4);
@@ -108,7 +109,7 @@ class AdapterGoldenTest {
                 CausalModel model =
                         Models.load(
                                 adapters().resolve("base"),
-                                LlamaGoldenTest.NOT_QUANTIZED,
+                                FamilyGoldenTest.NOT_QUANTIZED,
                                 DType.F32);
                 LoraAdapter adapter =
                         PeftAdapter.load(source, model.linears(), model.parameters(), DType.F32)) {

@@ -1,4 +1,4 @@
-package org.qlora4j.model;
+package org.qlora4j.family;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
@@ -6,9 +6,11 @@ import static org.junit.jupiter.api.Assumptions.assumeTrue;
 import java.nio.file.Path;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
-import org.qlora4j.autograd.AttentionMask;
 import org.qlora4j.autograd.Tape;
 import org.qlora4j.kernel.Kernels;
+import org.qlora4j.model.BatchContext;
+import org.qlora4j.model.CausalModel;
+import org.qlora4j.model.InferenceHead;
 import org.qlora4j.quant.QuantConfig;
 import org.qlora4j.tensor.DType;
 import org.qlora4j.tensor.Tensor;
@@ -32,13 +34,14 @@ class InferenceHeadGoldenTest {
             Tensor ids = golden.tensor("chat0.input_ids");
             int time = (int) ids.size(1);
             InferenceHead head = model.inferenceHead();
-            try (AttentionMask mask = new AttentionMask(1, time, time, null);
+            try (BatchContext seen = BatchContext.of(1, time);
                     Tape tape = Tape.inference()) {
-                Tensor hidden = model.hidden(tape, ids, mask, null, false).value();
+                Tensor hidden = model.hidden(tape, ids, seen, false).value();
                 head.judge(model, hidden);
                 assertThat(head.divergence()).isPositive().isLessThan(5e-4);
                 assertThat(head.bits(model)).isEqualTo(8);
-                assertThat(head.byteSize(model)).isLessThan(model.head().byteSize() * 6 / 10);
+                assertThat(head.byteSize(model))
+                        .isLessThan(model.head().weight().byteSize() * 6 / 10);
 
                 Tensor last = hidden.narrow(1, time - 1, 1);
                 float[] eight = head.logits(model, last).toFloats();

@@ -1,4 +1,4 @@
-package org.qlora4j.model;
+package org.qlora4j.export;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
@@ -12,11 +12,16 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
-import org.qlora4j.autograd.AttentionMask;
 import org.qlora4j.autograd.Tape;
 import org.qlora4j.checkpoint.SafetensorsWriter;
 import org.qlora4j.checkpoint.StoredType;
 import org.qlora4j.error.ConfigException;
+import org.qlora4j.family.Families;
+import org.qlora4j.family.FamilyGoldenTest;
+import org.qlora4j.family.Models;
+import org.qlora4j.model.BatchContext;
+import org.qlora4j.model.CausalModel;
+import org.qlora4j.model.ModelShape;
 import org.qlora4j.tensor.DType;
 import org.qlora4j.tensor.NativeMemory;
 import org.qlora4j.tensor.Tensor;
@@ -77,7 +82,7 @@ class ShrinkerTest {
                 });
         Path out = folder.resolve("out");
         Shrinker.shrink(dead, new ShrinkConfig(null, null, null, 40), out);
-        assertThat(LlamaConfig.read(out).intermediateSize()).isEqualTo(40);
+        assertThat(Families.shape(out).facts().intermediateSize()).isEqualTo(40);
         float[] expected = logits(dead, IDS);
         float[] actual = logits(out, IDS);
         for (int i = 0; i < expected.length; i++) {
@@ -103,9 +108,9 @@ class ShrinkerTest {
     void narrowerResidual_keepsTheSameChannelsEverywhere() {
         Path out = folder.resolve("narrow");
         Shrinker.shrink(TinyLlama.folder(), new ShrinkConfig(150, List.of(0), 20, 30), out);
-        LlamaConfig config = LlamaConfig.read(out);
+        ModelShape config = Families.shape(out);
         assertThat(config.hiddenSize()).isEqualTo(20);
-        assertThat(config.headDim()).isEqualTo(8);
+        assertThat(config.facts().headDim()).isEqualTo(8);
         try (TensorScope scope = TensorScope.open()) {
             Golden before = Golden.open(TinyLlama.folder().resolve("model.safetensors"));
             Golden after = Golden.open(out.resolve("model.safetensors"));
@@ -188,11 +193,11 @@ class ShrinkerTest {
 
     private static float[] logits(Path model, long[] ids) {
         try (TensorScope scope = TensorScope.open();
-                CausalModel loaded = Models.load(model, LlamaGoldenTest.NOT_QUANTIZED, DType.F32);
+                CausalModel loaded = Models.load(model, FamilyGoldenTest.NOT_QUANTIZED, DType.F32);
                 Tape tape = Tape.inference();
-                AttentionMask mask = new AttentionMask(1, ids.length, ids.length, null)) {
+                BatchContext seen = BatchContext.of(1, ids.length)) {
             Tensor input = Tensors.of(ids, 1, ids.length);
-            return loaded.logits(loaded.hidden(tape, input, mask, null, false).value()).toFloats();
+            return loaded.logits(loaded.hidden(tape, input, seen, false).value()).toFloats();
         }
     }
 }

@@ -1,4 +1,4 @@
-package org.qlora4j.model;
+package org.qlora4j.family;
 
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -6,6 +6,13 @@ import org.jspecify.annotations.Nullable;
 import org.qlora4j.checkpoint.Checkpoint;
 import org.qlora4j.error.FormatException;
 import org.qlora4j.lora.PrincipalParts;
+import org.qlora4j.model.CausalModel;
+import org.qlora4j.model.ConfigFile;
+import org.qlora4j.model.EmbeddedModel;
+import org.qlora4j.model.HubModels;
+import org.qlora4j.model.LoadedModel;
+import org.qlora4j.model.ModelShape;
+import org.qlora4j.model.NamedModels;
 import org.qlora4j.quant.QuantConfig;
 import org.qlora4j.tensor.DType;
 
@@ -79,15 +86,13 @@ public final class Models {
             boolean trainable,
             @Nullable PrincipalParts principals) {
         try (Checkpoint checkpoint = Checkpoint.open(locate(path))) {
-            LlamaConfig config = LlamaConfig.read(checkpoint.folder());
-            return build(
-                    config,
-                    new WeightLoader(
-                            new WeightSource.Stored(checkpoint),
-                            quantization,
-                            compute,
-                            trainable,
-                            principals));
+            return LoadedModel.read(
+                    Families.shape(checkpoint.folder()),
+                    checkpoint,
+                    quantization,
+                    compute,
+                    trainable,
+                    principals);
         }
     }
 
@@ -105,11 +110,10 @@ public final class Models {
             boolean trainable,
             long seed,
             @Nullable PrincipalParts principals) {
-        double std = ModelFolder.readConfig(folder).path("initializer_range").asDouble(INIT_STD);
-        WeightSource source = new WeightSource.Random(seed, std);
-        return build(
-                LlamaConfig.read(folder),
-                new WeightLoader(source, quantization, compute, trainable, principals));
+        double std =
+                ConfigFile.of(folder.resolve("config.json")).number("initializer_range", INIT_STD);
+        return LoadedModel.random(
+                Families.shape(folder), seed, std, quantization, compute, trainable, principals);
     }
 
     /**
@@ -118,21 +122,11 @@ public final class Models {
      * @param seed weights are a function of it
      */
     public static CausalModel random(
-            LlamaConfig config,
+            ModelShape shape,
             QuantConfig quantization,
             DType compute,
             boolean trainable,
             long seed) {
-        WeightSource source = new WeightSource.Random(seed, INIT_STD);
-        return build(config, new WeightLoader(source, quantization, compute, trainable, null));
-    }
-
-    private static CausalModel build(LlamaConfig config, WeightLoader loader) {
-        try {
-            return Llama.load(config, loader);
-        } catch (RuntimeException | Error e) {
-            loader.discard();
-            throw e;
-        }
+        return LoadedModel.random(shape, seed, INIT_STD, quantization, compute, trainable, null);
     }
 }

@@ -1,0 +1,44 @@
+package org.qlora4j.family;
+
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Map;
+import java.util.TreeSet;
+import java.util.function.Function;
+import org.qlora4j.error.FormatException;
+import org.qlora4j.model.Architecture;
+import org.qlora4j.model.ConfigFile;
+import org.qlora4j.model.ModelShape;
+
+/** The list of families: which {@code model_type} of a {@code config.json} is read by whom. */
+public final class Families {
+    private static final Map<String, Function<ConfigFile, Architecture>> BY_TYPE =
+            Map.ofEntries(
+                    Map.entry("llama", LlamaConfig::read), Map.entry("qwen2", Qwen2Config::read));
+
+    private Families() {}
+
+    /** The values of {@code model_type} that are read, in order. */
+    public static List<String> types() {
+        return List.copyOf(new TreeSet<>(BY_TYPE.keySet()));
+    }
+
+    /**
+     * The shape of the model in a checkpoint folder.
+     *
+     * @throws FormatException if its family is not known, or its config cannot be read
+     */
+    public static ModelShape shape(Path folder) {
+        ConfigFile config = ConfigFile.of(folder.resolve("config.json"));
+        String type = config.text("model_type", "");
+        Function<ConfigFile, Architecture> family = BY_TYPE.get(type);
+        if (family == null) {
+            throw FormatException.of(
+                    "%s: model_type %s is not supported; supported: %s",
+                    config.file(),
+                    type.isEmpty() ? "is missing, which" : "\"" + type + "\"",
+                    String.join(", ", types()));
+        }
+        return ModelShape.of(family.apply(config));
+    }
+}

@@ -1,0 +1,10 @@
+package org.qlora4j.model;
+
+/** The config of a model of some family, from which its weights are named and its layers built. */
+public interface Architecture {
+    /** Sizes that do not depend on the family. */
+    ModelFacts facts();
+
+    /** Asks for all weights, in an order that never changes, and puts them together. */
+    Decoder build(Weights weights);
+}

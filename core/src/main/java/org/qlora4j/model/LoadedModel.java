@@ -1,0 +1,163 @@
+package org.qlora4j.model;
+
+import java.util.List;
+import org.jspecify.annotations.Nullable;
+import org.qlora4j.autograd.Head;
+import org.qlora4j.autograd.Parameter;
+import org.qlora4j.autograd.Tape;
+import org.qlora4j.autograd.Var;
+import org.qlora4j.autograd.Weight;
+import org.qlora4j.checkpoint.Checkpoint;
+import org.qlora4j.lora.LinearLayer;
+import org.qlora4j.lora.PrincipalParts;
+import org.qlora4j.quant.QuantConfig;
+import org.qlora4j.tensor.DType;
+import org.qlora4j.tensor.Tensor;
+import org.qlora4j.tensor.TensorScope;
+import org.qlora4j.tensor.Tensors;
+
+/** A {@link CausalModel} of any family: its {@link Decoder} and the weights it was built from. */
+public final class LoadedModel implements CausalModel {
+    private final ModelShape shape;
+    private final Decoder decoder;
+    private final WeightLoader loader;
+    private int vocabularySize;
+
+    /**
+     * Reads the weights of a checkpoint, tensor by tensor, quantizing linears as they come. The
+     * caller closes the model.
+     *
+     * @param quantization how linear weights are held
+     * @param compute dtype of values between layers: BF16, F32 or F64
+     * @param trainable whether all weights learn; they are then not quantized
+     * @param principals what takes weights of linears apart; null to leave them whole
+     */
+    public static CausalModel read(
+            ModelShape shape,
+            Checkpoint checkpoint,
+            QuantConfig quantization,
+            DType compute,
+            boolean trainable,
+            @Nullable PrincipalParts principals) {
+        WeightSource source = new WeightSource.Stored(checkpoint);
+        return build(shape, new WeightLoader(source, quantization, compute, trainable, principals));
+    }
+
+    /**
+     * A model that was never trained; arguments as for {@link #read}.
+     *
+     * @param seed weights are a function of it
+     * @param std standard deviation of the new weights
+     */
+    public static CausalModel random(
+            ModelShape shape,
+            long seed,
+            double std,
+            QuantConfig quantization,
+            DType compute,
+            boolean trainable,
+            @Nullable PrincipalParts principals) {
+        WeightSource source = new WeightSource.Random(seed, std);
+        return build(shape, new WeightLoader(source, quantization, compute, trainable, principals));
+    }
+
+    /** Builds the model, which owns all that the loader makes; a failure frees it. */
+    private static CausalModel build(ModelShape shape, WeightLoader loader) {
+        try {
+            Decoder decoder = shape.architecture().build(new LoadedWeights("", loader));
+            return new LoadedModel(shape, decoder, loader);
+        } catch (RuntimeException | Error e) {
+            loader.discard();
+            throw e;
+        }
+    }
+
+    private LoadedModel(ModelShape shape, Decoder decoder, WeightLoader loader) {
+        this.shape = shape;
+        this.decoder = decoder;
+        this.loader = loader;
+        this.vocabularySize = shape.vocabularySize();
+    }
+
+    @Override
+    public ModelShape shape() {
+        return shape;
+    }
+
+    @Override
+    public Var hidden(Tape tape, Tensor ids, Context seen, boolean checkpoint) {
+        return decoder.hidden(tape, ids, seen, checkpoint);
+    }
+
+    @Override
+    public Head head() {
+        return decoder.head();
+    }
+
+    @Override
+    public InferenceHead inferenceHead() {
+        return loader.head();
+    }
+
+    @Override
+    public List<LinearLayer> linears() {
+        return loader.linears();
+    }
+
+    @Override
+    public List<Parameter> parameters() {
+        return loader.parameters();
+    }
+
+    @Override
+    public int vocabularySize() {
+        return vocabularySize;
+    }
+
+    @Override
+    public void resizeVocabulary(int rows) {
+        if (rows < shape.vocabularySize()) {
+            throw new IllegalArgumentException(
+                    "%d rows are fewer than the checkpoint's %d"
+                            .formatted(rows, shape.vocabularySize()));
+        }
+        if (rows == vocabularySize) {
+            return;
+        }
+        decoder.tables().forEach(table -> resize(table, rows));
+        vocabularySize = rows;
+    }
+
+    private void resize(Parameter table, int rows) {
+        try (TensorScope scope = TensorScope.open()) {
+            Tensor own = table.value().narrow(0, 0, shape.vocabularySize());
+            Tensor grown = Tensors.empty(compute(), rows, own.size(1));
+            grown.narrow(0, 0, own.size(0)).copyFrom(own);
+            Tensor mean = own.to(compute().wide()).mean(0, true);
+            grown.narrow(0, own.size(0), rows - own.size(0)).copyFrom(mean);
+            table.replaceValue(grown);
+        }
+    }
+
+    @Override
+    public long byteSize() {
+        long bytes = 0;
+        for (LinearLayer linear : linears()) {
+            bytes += linear.weight() instanceof Weight.Dense ? 0 : linear.weight().byteSize();
+        }
+        for (Parameter p : parameters()) { // the dense weights of linears among them
+            bytes += p.value().byteSize();
+        }
+        return bytes;
+    }
+
+    @Override
+    public DType compute() {
+        return loader.compute();
+    }
+
+    @Override
+    public void close() {
+        loader.close();
+    }
+}

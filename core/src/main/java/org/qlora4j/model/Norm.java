@@ -1,0 +1,29 @@
+package org.qlora4j.model;
+
+import org.qlora4j.autograd.Parameter;
+import org.qlora4j.autograd.RmsNorm;
+import org.qlora4j.autograd.Tape;
+import org.qlora4j.autograd.Var;
+
+/** A norm of hidden states, or of each head of a projection. */
+public sealed interface Norm {
+    /** x [..., size], or [..., n * size] to norm each of the n parts alone; to the shape of x. */
+    Var forward(Tape tape, Var x);
+
+    /** By the root of the mean square (arXiv 1910.07467). */
+    record Rms(Parameter weight, double eps) implements Norm {
+        @Override
+        public Var forward(Tape tape, Var x) {
+            return RmsNorm.apply(tape, x, weight, eps);
+        }
+    }
+
+    /**
+     * The RMS norm of a module.
+     *
+     * @param name of the module, e.g. {@code input_layernorm}
+     */
+    static Norm rms(Weights weights, String name, int size, double eps) {
+        return new Rms(weights.parameter(name + ".weight", size), eps);
+    }
+}

@@ -1,0 +1,30 @@
+package org.qlora4j.model;
+
+import java.util.Arrays;
+
+/** Places of positions in their texts, counted from 0: for rotary and learned embeddings. */
+public sealed interface Positions {
+    /** Every row has the places {@code first} to {@code first + time}. */
+    record Run(int first, int time) implements Positions {}
+
+    /**
+     * Every position has a place of its own; a negative one belongs to no text and counts as 0.
+     *
+     * @param places [rows, time]
+     */
+    @SuppressWarnings("ArrayRecordComponent") // never compared
+    record Each(int[] places, int time) implements Positions {}
+
+    /** Ids of the places for a table of learned positions, [rows, time]. */
+    default long[] ids(int rows) {
+        return switch (this) {
+            case Run(int first, int time) -> {
+                long[] ids = new long[rows * time];
+                Arrays.setAll(ids, i -> first + i % time);
+                yield ids;
+            }
+            case Each(int[] places, int time) ->
+                    Arrays.stream(places).mapToLong(p -> Math.max(0, p)).toArray();
+        };
+    }
+}

@@ -82,7 +82,7 @@ final class CpuReport {
         return Optional.ofNullable(firstProcessor(cpuinfo).get("model name"));
     }
 
-    /** Those of the first processor's flags that matter here, in the order of {@code TELLING}. */
+    /** Flags of the first processor that matter here, in the order of {@code TELLING}. */
     static String features(String cpuinfo) {
         Map<String, String> processor = firstProcessor(cpuinfo);
         String all = processor.getOrDefault("flags", processor.getOrDefault("Features", ""));

@@ -14,7 +14,7 @@ import org.qlora4j.tensor.Tensor;
  * logits; bytes are those of the logits. The reference multiplies the whole head again, in f32.
  */
 public class CrossEntropyRowsBench extends TwinBench {
-    /** Of logits, about what a model's spread by. */
+    /** Spread of the logits, about that of a model's. */
     private static final double STD = 3;
 
     @Param("32")

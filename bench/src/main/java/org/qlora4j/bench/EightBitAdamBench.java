@@ -62,7 +62,7 @@ public class EightBitAdamBench extends TwinBench {
                 UNSIGNED);
     }
 
-    /** Of AdamW's usual factors, at learning rate 2e-4 without decay. */
+    /** A step with AdamW's usual factors, at learning rate 2e-4 without decay. */
     private static AdamStep step(int t) {
         return new AdamStep(
                 0.9,

@@ -43,7 +43,7 @@ public abstract class TwinBench {
     @Param({"vector", "reference"})
     public String kernels = "vector";
 
-    /** Whose shapes. */
+    /** The model whose shapes are timed. */
     @Param({"smollm2", "llama-1.1b"})
     public String model = "smollm2";
 

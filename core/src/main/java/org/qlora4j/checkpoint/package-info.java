@@ -4,9 +4,7 @@
  * not at all.
  *
  * <p>In: a path to a checkpoint. Out: {@link org.qlora4j.checkpoint.StoredTensor}: name, type,
- * shape and little-endian bytes, most often a view of the mapped file, so nothing is copied before
- * it is needed. This package knows bytes only; tensors of the compute library are made from them
- * elsewhere. Every size and offset of a file is checked when it is opened: a damaged or hostile
+ * shape and little-endian bytes, most often a view of the mapped file, so nothing is copied before it is needed; {@code TensorBytes} makes tensors of the compute library of them. Every size and offset of a file is checked when it is opened: a damaged or hostile
  * file gives a one-line {@link org.qlora4j.error.FormatException}.
  *
  * <p>Open {@link org.qlora4j.checkpoint.Checkpoint} first to read, {@link

@@ -18,8 +18,7 @@ import tools.jackson.dataformat.yaml.YAMLReadFeature;
 import tools.jackson.dataformat.yaml.YAMLWriteFeature;
 
 /**
- * Jackson, set up so that a value of the wrong type is refused instead of being turned into the
- * right one.
+ * Jackson refuses a value of the wrong type here, instead of turning it into the right one.
  */
 public final class ConfigMapper {
     private ConfigMapper() {}

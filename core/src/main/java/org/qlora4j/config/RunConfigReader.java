@@ -68,8 +68,7 @@ public final class RunConfigReader {
     }
 
     /**
-     * Who sets one of two keys that exclude each other takes the other back, if it came from a
-     * layer below.
+     * Two keys may exclude each other. A layer that sets one takes the other back, if that came from a layer below.
      */
     private void retractAlternative(List<Layer.Given> layer, String set, String other) {
         boolean isSet = false;

@@ -38,8 +38,7 @@ public final class SectionBinder {
     }
 
     /**
-     * Of the section alone; a {@link ConfigException} of its record comes out as such, its key in
-     * the message.
+     * Binds the section alone. A {@link ConfigException} of its record comes out as such, with its key in the message.
      */
     public static <T> T bind(JsonNode tree, Class<T> type) {
         try {

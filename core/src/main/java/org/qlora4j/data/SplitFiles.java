@@ -9,8 +9,7 @@ import java.util.TreeSet;
 import org.qlora4j.error.FormatException;
 
 /**
- * Which files of a folder are which split, by their names, as Hugging Face's {@code datasets} tells
- * it of a repository without a description of its own: a word of the path ({@code
+ * Tells by their names which files of a folder are which split. Hugging Face's {@code datasets} does the same for a repository without a description of its own: a word of the path ({@code
  * data/train-00000-of-00002.parquet}, {@code test.jsonl}, {@code validation/a.csv}) names the
  * split, and where no path has such a word all files are {@code train}.
  */

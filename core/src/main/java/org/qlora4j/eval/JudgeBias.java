@@ -29,7 +29,7 @@ public record JudgeBias(
      */
     public record ByPlace(double first, double second) {}
 
-    /** Of one judge's verdicts. */
+    /** The bias in one judge's verdicts. */
     public static JudgeBias of(List<Judgment> judgments) {
         double all = judgments.size();
         double first = judgments.stream().filter(j -> j.verdict() == Verdict.FIRST).count();

@@ -31,7 +31,7 @@ public record RelativeScore(
         return out;
     }
 
-    /** Of one system's pairs. */
+    /** The score of one system from its pairs. */
     static RelativeScore of(List<ScorePair> pairs) {
         Map<String, double[]> sums = new LinkedHashMap<>(); // system, reference, orders
         for (ScorePair pair : pairs) {

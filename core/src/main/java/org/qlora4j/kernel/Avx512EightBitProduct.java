@@ -87,7 +87,7 @@ record Avx512EightBitProduct(Workers workers) implements EightBitProduct {
     private static final int FIRST = 1;
     private static final int SECOND = 2;
 
-    /** Of each row of x, two: products of a block, and the sum of its line. */
+    /** Two registers for each row of x: products of a block, and the sum of its line. */
     private static final int PART = 3;
 
     private static final int SUM = PART + Avx512Assembler.ROWS;

@@ -39,7 +39,7 @@ final class FastExp {
         return result.blend(0f, x.compare(VectorOperators.LT, SMALLEST));
     }
 
-    /** Of one value, for CPUs without the instructions that vectors need here. */
+    /** exp of one value, for CPUs without the instructions that vectors need here. */
     static float of(float x) {
         if (x < SMALLEST) {
             return 0;

@@ -80,7 +80,7 @@ record PairFourBit(Workers workers) implements FourBit {
                 });
     }
 
-    /** Of each value, the number of thresholds below it: those whose distance is negative. */
+    /** The number of thresholds below each value: those whose distance is negative. */
     private static void position(
             float[] block, int length, float reciprocal, CodeTable table, int[] out) {
         float[] thresholds = table.thresholds();

@@ -12,7 +12,7 @@ public sealed interface StreamAttention permits ReferenceStreamAttention, Vector
     int BLOCK = 16;
 
     /**
-     * Writes the new key and value of each row behind its text, then {@code out = softmax(cap(scale
+     * Writes the new key and value of each row behind its text. Then {@code out = softmax(cap(scale
      * * q · keysᵀ)) · values} for each head; query head h uses key head h / (heads / kvHeads). All
      * tensors are contiguous and of one type.
      *

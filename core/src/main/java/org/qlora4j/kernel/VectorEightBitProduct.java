@@ -106,7 +106,7 @@ record VectorEightBitProduct(Workers workers) implements EightBitProduct {
     }
 
     /**
-     * Of vectors of 4 floats, without the conversions that some CPUs lack: lane l of a load holds
+     * The product by vectors of 4 floats, without the conversions that some CPUs lack: lane l of a load holds
      * codes 4l to 4l + 3, for which x is laid out.
      */
     private static float dotOf4(

@@ -23,8 +23,7 @@ import org.qlora4j.tensor.TensorScope;
 import org.qlora4j.tensor.Tensors;
 
 /**
- * The low-rank updates of one model, one for each chosen layer (arXiv 2106.09685), and the weights
- * that learn whole beside them. It owns all of them; the model only points at them while the
+ * Low-rank updates of one model (arXiv 2106.09685), one for each chosen layer. Beside them stand the weights that learn whole. It owns all of them; the model only points at them while the
  * adapter is attached.
  */
 public final class LoraAdapter implements AutoCloseable {
@@ -261,7 +260,7 @@ public final class LoraAdapter implements AutoCloseable {
         return out;
     }
 
-    /** Those that stand in the place of the model's own. */
+    /** Weights that stand in the place of the model's own. */
     List<Parameter> wholeParameters() {
         return modules.stream().map(SavedModule::copy).toList();
     }
@@ -284,8 +283,7 @@ public final class LoraAdapter implements AutoCloseable {
     }
 
     /**
-     * Works the updates into the weights of their layers, in f32, copies its other weights into the
-     * model's, and takes everything off. A 4-bit weight becomes one in the compute dtype.
+     * Works the updates into the weights of their layers, in f32. Copies its other weights into the model's, then takes everything off. A 4-bit weight becomes one in the compute dtype.
      *
      * @param compute dtype of the merged weights
      */

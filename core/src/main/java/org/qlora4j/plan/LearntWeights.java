@@ -67,7 +67,7 @@ record LearntWeights(List<Part> parts) {
         return parts.stream().mapToLong(Part::count).sum();
     }
 
-    /** Those of them that are low-rank factors. */
+    /** Weights among them that are low-rank factors. */
     long factorCount() {
         return parts.stream()
                 .filter(part -> part.name.contains(".lora_"))

@@ -25,8 +25,7 @@ import org.qlora4j.quant.QuantConfig;
 import org.qlora4j.tensor.DType;
 
 /**
- * Bytes that tensors of a training run take at its worst moment, from the shape of the model and
- * the settings alone: nothing is loaded. The process takes more: the Java heap, libtorch's code and
+ * Bytes that the tensors of a training run take at its worst moment. They follow from the shape of the model and the settings; nothing is loaded. The process takes more: the Java heap, libtorch's code and
  * workspaces, on a GPU the CUDA context.
  *
  * @param weights codes of the linears, or the linears themselves where they are not quantized; with
@@ -110,7 +109,7 @@ public record MemoryPlan(
      * @param time tokens of each, padding included
      */
     public record Load(boolean full, boolean checkpointing, OptimType optim, int batch, int time) {
-        /** That of a run, with rows as long as its settings allow. */
+        /** The load of a run whose rows are as long as its settings allow. */
         public static Load of(RunConfig config, ModelShape model) {
             int longest = config.data().sourceMaxLen() + config.data().targetMaxLen();
             if (!config.data().packing()) { // rows of several examples may exceed the context

@@ -11,7 +11,7 @@ import org.qlora4j.error.ConfigException;
 import tools.jackson.databind.JsonNode;
 
 /**
- * Finds where a run can go on, and refuses to go on with other data or settings than it began with.
+ * Finds where a run can go on. Refuses to go on with other data or settings than it began with.
  */
 public final class ResumeCheck {
     /** Keys of section {@code train} that decide what a step computes. */

@@ -618,7 +618,7 @@ public final class Tensor implements AutoCloseable {
         return new Tensor(result, shared ? storage : null);
     }
 
-    /** Of the first element; 0 if there is none. */
+    /** The address of the first element; 0 if there is none. */
     private static long address(org.bytedeco.pytorch.Tensor h) {
         Pointer pointer = h.data_ptr();
         return pointer == null ? 0 : pointer.address();

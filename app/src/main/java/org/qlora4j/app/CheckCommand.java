@@ -1,20 +1,14 @@
 package org.qlora4j.app;
 
-import java.nio.file.Path;
-import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 import java.util.Objects;
 import java.util.concurrent.Callable;
 import org.jspecify.annotations.Nullable;
-import org.qlora4j.config.Overrides;
-import org.qlora4j.config.QloraFlags;
-import org.qlora4j.config.RunConfig;
-import org.qlora4j.config.RunConfigReader;
 import org.qlora4j.measure.SelfCheck;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
-import picocli.CommandLine.Parameters;
 import picocli.CommandLine.Spec;
 
 /** {@code qlora check CONFIG}: a table of differences that must be none, on this machine. */
@@ -30,18 +24,14 @@ import picocli.CommandLine.Spec;
 final class CheckCommand implements Callable<Integer> {
     private static final String ROW = "%-30s %-10s %9s %9s %10s %9s  %s";
 
-    @Parameters(
-            paramLabel = "CONFIG.yaml|key=value",
-            description = "Settings, as for train.",
-            arity = "1..*")
-    List<String> words = new ArrayList<>();
+    @Mixin RunSettings settings = new RunSettings();
 
     @Spec @Nullable CommandSpec spec;
 
     @Override
     public Integer call() {
         var out = Objects.requireNonNull(spec, "picocli sets it").commandLine().getOut();
-        List<SelfCheck.Row> rows = SelfCheck.run(config());
+        List<SelfCheck.Row> rows = SelfCheck.run(settings.read(List.of(), this::errorLine));
         out.printf(ROW + "%n", "two ways", "dtype", "loss", "at most", "gradient", "at most", "");
         for (SelfCheck.Row row : rows) {
             out.printf(
@@ -58,12 +48,11 @@ final class CheckCommand implements Callable<Integer> {
         return rows.stream().allMatch(SelfCheck.Row::holds) ? ExitCode.OK : ExitCode.DEFECT;
     }
 
-    private RunConfig config() {
-        List<String> rest = new ArrayList<>(words);
-        boolean hasFile = !rest.getFirst().contains("=") && !rest.getFirst().startsWith("-");
-        Path file = hasFile ? Path.of(rest.removeFirst()) : null;
-        Overrides overrides = QloraFlags.parse(rest);
-        return file == null ? RunConfigReader.of(overrides) : RunConfigReader.read(file, overrides);
+    private void errorLine(String line) {
+        Objects.requireNonNull(spec, "picocli sets it")
+                .commandLine()
+                .getErr()
+                .println("qlora: " + line);
     }
 
     private static String number(double value) {

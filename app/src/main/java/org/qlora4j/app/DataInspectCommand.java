@@ -92,11 +92,7 @@ final class DataInspectCommand implements Callable<Integer> {
         if (!isConfig) {
             return RunConfigReader.of(QloraFlags.parse(settings));
         }
-        Path file = Path.of(what);
-        if (!Files.isRegularFile(file)) {
-            throw ConfigException.of("%s does not exist; name settings or data", file);
-        }
-        return RunConfigReader.read(file, QloraFlags.parse(settings));
+        return RunSettings.readFile(Path.of(what), QloraFlags.parse(settings));
     }
 
     /** The last part of a path without its ending, or of a name of the hub. */

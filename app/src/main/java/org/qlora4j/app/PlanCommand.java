@@ -1,7 +1,6 @@
 package org.qlora4j.app;
 
 import java.io.PrintWriter;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
@@ -11,17 +10,14 @@ import java.util.Map;
 import java.util.Objects;
 import java.util.concurrent.Callable;
 import org.jspecify.annotations.Nullable;
-import org.qlora4j.config.QloraFlags;
 import org.qlora4j.config.RunConfig;
-import org.qlora4j.config.RunConfigReader;
-import org.qlora4j.error.ConfigException;
 import org.qlora4j.model.ModelShape;
 import org.qlora4j.plan.MemoryAdvice;
 import org.qlora4j.plan.MemoryPlan;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
-import picocli.CommandLine.Parameters;
 import picocli.CommandLine.Spec;
 import tools.jackson.databind.json.JsonMapper;
 
@@ -45,8 +41,7 @@ final class PlanCommand implements Callable<Integer> {
     @Option(names = "--json", description = "Print one JSON line.")
     boolean json;
 
-    @Parameters(paramLabel = "CONFIG.yaml|key=value", description = "Settings of the run.")
-    List<String> words = new ArrayList<>();
+    @Mixin RunSettings settings = new RunSettings();
 
     @Spec @Nullable CommandSpec spec;
 
@@ -122,25 +117,19 @@ final class PlanCommand implements Callable<Integer> {
 
     /** Settings as qlora train takes them, but that data and run folder need not be named. */
     private RunConfig config() {
-        List<String> rest = new ArrayList<>(words);
-        boolean file = !rest.isEmpty() && !rest.getFirst().contains("=");
-        if (!file) {
-            addUnlessGiven(rest, "data.dataset=unused.jsonl");
-            addUnlessGiven(rest, "train.output_dir=unused");
-            return RunConfigReader.of(QloraFlags.parse(rest));
+        List<String> more = new ArrayList<>();
+        if (!settings.nameAFile()) {
+            addUnlessGiven(more, "data.dataset=unused.jsonl");
+            addUnlessGiven(more, "train.output_dir=unused");
         }
-        Path path = Path.of(rest.removeFirst());
-        path = Files.isDirectory(path) ? path.resolve("config.yaml") : path; // a run folder
-        if (!Files.isRegularFile(path)) {
-            throw ConfigException.of("%s does not exist; name a YAML file with settings", path);
-        }
-        return RunConfigReader.read(path, QloraFlags.parse(rest));
+        var err = Objects.requireNonNull(spec, "picocli sets it").commandLine().getErr();
+        return settings.read(more, line -> err.println("qlora: " + line));
     }
 
-    private static void addUnlessGiven(List<String> words, String word) {
+    private void addUnlessGiven(List<String> more, String word) {
         String key = word.substring(0, word.indexOf('=') + 1);
-        if (words.stream().noneMatch(w -> w.startsWith(key))) {
-            words.add(word);
+        if (settings.words.stream().noneMatch(w -> w.startsWith(key))) {
+            more.add(word);
         }
     }
 }

@@ -9,20 +9,14 @@ import java.util.concurrent.Callable;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import org.jspecify.annotations.Nullable;
-import org.qlora4j.config.Overrides;
-import org.qlora4j.config.QloraFlags;
+import org.qlora4j.Trainer;
 import org.qlora4j.config.RunConfig;
-import org.qlora4j.config.RunConfigReader;
-import org.qlora4j.error.ConfigException;
 import org.qlora4j.plan.DryRun;
-import org.qlora4j.report.RunReports;
 import org.qlora4j.run.TrainResult;
-import org.qlora4j.train.TrainingRun;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
-import picocli.CommandLine.Parameters;
 import picocli.CommandLine.ParentCommand;
 import picocli.CommandLine.Spec;
 
@@ -65,8 +59,7 @@ final class TrainCommand implements Callable<Integer> {
     @Option(names = "--keys", description = "Print all keys with their defaults, and end.")
     boolean keys;
 
-    @Parameters(paramLabel = "CONFIG.yaml|key=value", description = "Settings.")
-    List<String> words = new ArrayList<>();
+    @Mixin RunSettings settings = new RunSettings();
 
     @ParentCommand @Nullable QloraCommand qlora;
     @Spec @Nullable CommandSpec spec;
@@ -87,8 +80,7 @@ final class TrainCommand implements Callable<Integer> {
         Path folder = config.train().outputPath();
         TrainReport report = new TrainReport(terminalOut, config);
         parent.logging().beforeEachRecord(report::clear);
-        RunReports reports = new RunReports(config, report);
-        TrainingRun run = new TrainingRun(config, resume, reports);
+        Trainer run = new Trainer(config, resume, report);
         CountDownLatch ended = new CountDownLatch(1);
         Thread onInterrupt =
                 new Thread(() -> saveOnInterrupt(run, report, ended), "qlora4j-interrupt");
@@ -98,7 +90,6 @@ final class TrainCommand implements Callable<Integer> {
             report.conclude(result);
             return ExitCode.OK;
         } finally {
-            reports.close();
             if (Files.isDirectory(folder)) {
                 parent.runFolder(folder);
             }
@@ -108,7 +99,7 @@ final class TrainCommand implements Callable<Integer> {
     }
 
     /** Runs while the JVM goes down after Ctrl-C: the run saves at its last finished step. */
-    private static void saveOnInterrupt(TrainingRun run, TrainReport report, CountDownLatch ended) {
+    private static void saveOnInterrupt(Trainer run, TrainReport report, CountDownLatch ended) {
         report.interrupted();
         run.cancel();
         try {
@@ -129,33 +120,15 @@ final class TrainCommand implements Callable<Integer> {
     }
 
     private RunConfig config() {
-        List<String> rest = new ArrayList<>(words);
-        String file = null;
-        if (!rest.isEmpty() && !rest.getFirst().contains("=") && !rest.getFirst().startsWith("-")) {
-            file = rest.removeFirst();
-        }
-        add(rest, "--model_name_or_path", model);
-        add(rest, "--dataset", data);
-        add(rest, "--output_dir", out);
-        add(rest, "--max_steps", steps);
+        List<String> more = new ArrayList<>();
+        add(more, "--model_name_or_path", model);
+        add(more, "--dataset", data);
+        add(more, "--output_dir", out);
+        add(more, "--max_steps", steps);
         if (device.device != null) {
-            rest.add("model.device=" + device.choice().key());
+            more.add("model.device=" + device.choice().key());
         }
-        Overrides overrides = QloraFlags.parse(rest);
-        overrides.notices().forEach(notice -> errorLine(notice));
-        if (file == null) {
-            return RunConfigReader.of(overrides);
-        }
-        Path path = Path.of(file);
-        if (Files.isDirectory(path)) { // a run folder, to resume
-            path = path.resolve("config.yaml");
-        }
-        if (!Files.isRegularFile(path)) {
-            throw ConfigException.of(
-                    "%s does not exist; name a YAML file with settings, or use --model and --data",
-                    path);
-        }
-        return RunConfigReader.read(path, overrides);
+        return settings.read(more, this::errorLine);
     }
 
     private void errorLine(String line) {

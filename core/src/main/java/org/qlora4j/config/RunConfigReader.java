@@ -19,7 +19,7 @@ import tools.jackson.databind.node.ObjectNode;
 public final class RunConfigReader {
     private final List<String> problems = new ArrayList<>();
     private final ObjectNode tree = ConfigKeys.defaults();
-    private final List<Layer.Given> given = new ArrayList<>();
+    private final List<SettingsLayer.Given> given = new ArrayList<>();
 
     private RunConfigReader() {}
 
@@ -38,8 +38,8 @@ public final class RunConfigReader {
         var reader = new RunConfigReader();
         Path parent = file.toAbsolutePath().getParent();
         Path folder = parent == null ? file.toAbsolutePath() : parent;
-        reader.addLayer(Layer.ofFile(file), folder);
-        reader.addLayer(Layer.of(overrides), Path.of("").toAbsolutePath());
+        reader.addLayer(SettingsLayer.ofFile(file), folder);
+        reader.addLayer(SettingsLayer.of(overrides), Path.of("").toAbsolutePath());
         return reader.finish(file.toString(), folder);
     }
 
@@ -50,15 +50,15 @@ public final class RunConfigReader {
     public static RunConfig of(Overrides overrides) {
         var reader = new RunConfigReader();
         Path folder = Path.of("").toAbsolutePath();
-        reader.addLayer(Layer.of(overrides), folder);
+        reader.addLayer(SettingsLayer.of(overrides), folder);
         return reader.finish("settings", folder);
     }
 
     /** Puts a layer over what is there. */
-    private void addLayer(Layer layer, Path folder) {
+    private void addLayer(SettingsLayer layer, Path folder) {
         retractAlternative(layer.given(), "train.max_steps", "train.num_train_epochs");
         retractAlternative(layer.given(), "train.num_train_epochs", "train.max_steps");
-        for (Layer.Given one : layer.given()) {
+        for (SettingsLayer.Given one : layer.given()) {
             ObjectNode section = tree.withObject("/" + one.key().section());
             section.set(one.key().leaf(), one.value());
             ConfigPaths.resolve(section, one.key(), folder);
@@ -70,10 +70,10 @@ public final class RunConfigReader {
     /**
      * Two keys may exclude each other. A layer that sets one takes the other back, if that came from a layer below.
      */
-    private void retractAlternative(List<Layer.Given> layer, String set, String other) {
+    private void retractAlternative(List<SettingsLayer.Given> layer, String set, String other) {
         boolean isSet = false;
         boolean otherIsSet = false;
-        for (Layer.Given one : layer) {
+        for (SettingsLayer.Given one : layer) {
             isSet |= one.key().name().equals(set) && !one.value().isNull();
             otherIsSet |= one.key().name().equals(other);
         }
@@ -98,7 +98,7 @@ public final class RunConfigReader {
                         "%s: %s is missing: %s".formatted(source, key.name(), key.description()));
             }
         }
-        List<Layer.Given> last = given.reversed();
+        List<SettingsLayer.Given> last = given.reversed();
         ConfigKeys.sections()
                 .forEach((name, record) ->
                         new SectionBinder(name, record, tree.withObject("/" + name), last, source)
@@ -117,7 +117,7 @@ public final class RunConfigReader {
     /** Where the key stands that the message of a check across sections begins with. */
     private String whereOf(String message, String source) {
         String key = SectionBinder.keyAtStart(message);
-        for (Layer.Given one : given.reversed()) {
+        for (SettingsLayer.Given one : given.reversed()) {
             if (one.key().name().equals(key)) {
                 return one.where();
             }

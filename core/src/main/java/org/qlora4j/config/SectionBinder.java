@@ -12,7 +12,7 @@ public final class SectionBinder {
     private final String section;
     private final Class<?> record;
     private final ObjectNode tree;
-    private final List<Layer.Given> given;
+    private final List<SettingsLayer.Given> given;
     private final String source;
     private final JsonNode defaults;
 
@@ -27,7 +27,7 @@ public final class SectionBinder {
             String section,
             Class<?> record,
             ObjectNode tree,
-            List<Layer.Given> given,
+            List<SettingsLayer.Given> given,
             String source) {
         this.section = section;
         this.record = record;
@@ -74,7 +74,7 @@ public final class SectionBinder {
                                 : section + "." + e.getPath().getFirst().getPropertyName();
                 problem = sentence(e, key);
             }
-            Layer.Given fault = key == null ? null : find(key);
+            SettingsLayer.Given fault = key == null ? null : find(key);
             if (fault == null) {
                 if (undone.isEmpty()) { // else it may be the fault of a default put back
                     problems.add(source + ": " + problem);
@@ -94,8 +94,8 @@ public final class SectionBinder {
         }
     }
 
-    private Layer.@Nullable Given find(String key) {
-        for (Layer.Given one : given) {
+    private SettingsLayer.@Nullable Given find(String key) {
+        for (SettingsLayer.Given one : given) {
             if (one.key().name().equals(key)) {
                 return one;
             }
@@ -134,7 +134,7 @@ public final class SectionBinder {
                 .formatted(
                         key.name(),
                         key.rule(),
-                        Layer.shown(value),
+                        SettingsLayer.shown(value),
                         isTooLarge
                                 ? ", which is too large"
                                 : wantsQuotes ? "; write it in quotes" : "");

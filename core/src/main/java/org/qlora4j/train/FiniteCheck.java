@@ -9,7 +9,7 @@ final class FiniteCheck {
     private FiniteCheck() {}
 
     /** Before the optimizer sees the gradients. */
-    static void require(Update.Window window, long step, RunFolder folder) {
+    static void require(TrainingStep.Window window, long step, RunFolder folder) {
         if (Double.isFinite(window.loss()) && Double.isFinite(window.gradNorm())) {
             return;
         }

@@ -99,14 +99,14 @@ final class TrainingLoop {
     TrainResult run() {
         TrainerState first = state;
         LearningRate schedule = learningRate();
-        Update update = new Update(train, model, data, parameters, optimizer, teacher, cancelled);
+        TrainingStep step = new TrainingStep(train, model, data, parameters, optimizer, teacher, cancelled);
         metrics.keepUpTo(state);
         samples.keepUpTo(state.step());
         listener.started(info());
         if (state.step() < total
                 && !longest.comesFirst(sampler.stepAt(state.step()), data)
                 && !cancelled.getAsBoolean()) {
-            update.tryOut(longest.rows());
+            step.tryOut(longest.rows());
         }
         if (state.step() == 0) {
             samples.askBase();
@@ -119,13 +119,13 @@ final class TrainingLoop {
         while (state.step() < total && !stopsEarly() && !cancelled.getAsBoolean()) {
             long stepBegan = System.nanoTime();
             StepPlan plan = sampler.stepAt(state.step());
-            Update.Window window = update.accumulate(plan);
+            TrainingStep.Window window = step.accumulate(plan);
             if (window == null) {
                 break;
             }
             FiniteCheck.require(window, state.step() + 1, folder);
             double learningRate = schedule.after(state.step());
-            update.apply(learningRate);
+            step.apply(learningRate);
 
             long now = System.nanoTime();
             StepMetrics done =

@@ -110,8 +110,8 @@ class LongestBatchTest {
                         new TrainableParameters(
                                 learner.parameters(), p -> ParameterGroup.of(p, null));
                 AdamW optimizer = new AdamW(parameters, config.train().optimizer(), folder)) {
-            Update update =
-                    new Update(
+            TrainingStep update =
+                    new TrainingStep(
                             config.train(),
                             model,
                             examples,

@@ -22,7 +22,7 @@ import tools.jackson.databind.node.StringNode;
  * @param given values of known keys, in order; not yet checked but for null
  * @param problems what is wrong besides, each one line that begins with its place
  */
-record Layer(List<Given> given, List<String> problems) {
+record SettingsLayer(List<Given> given, List<String> problems) {
     /**
      * A value that somebody gave.
      *
@@ -36,8 +36,8 @@ record Layer(List<Given> given, List<String> problems) {
      *
      * @throws FormatException for a file that cannot be read
      */
-    static Layer ofFile(Path file) {
-        var layer = new Layer(new ArrayList<>(), new ArrayList<>());
+    static SettingsLayer ofFile(Path file) {
+        var layer = new SettingsLayer(new ArrayList<>(), new ArrayList<>());
         LocatedYaml yaml = LocatedYaml.parse(textOf(file));
         yaml.problems().forEach(problem -> layer.problems.add(file + ":" + problem));
         switch (yaml.root()) {
@@ -124,8 +124,8 @@ record Layer(List<Given> given, List<String> problems) {
     }
 
     /** What the command line says. */
-    static Layer of(Overrides overrides) {
-        var layer = new Layer(new ArrayList<>(), new ArrayList<>());
+    static SettingsLayer of(Overrides overrides) {
+        var layer = new SettingsLayer(new ArrayList<>(), new ArrayList<>());
         for (Overrides.Setting setting : overrides.settings()) {
             if (setting.literal()) {
                 layer.add(setting.key(), StringNode.valueOf(setting.value()), setting.said());

@@ -19,7 +19,7 @@ import org.qlora4j.plan.TrainingData;
  * @param teacher whose logits are learnt, or null
  * @param cancelled asked between two micro-batches
  */
-record Update(
+record TrainingStep(
         TrainConfig train,
         CausalModel model,
         TrainingData data,

@@ -1,0 +1,56 @@
+package org.qlora4j.app;
+
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.function.Consumer;
+import org.qlora4j.config.Overrides;
+import org.qlora4j.config.QloraFlags;
+import org.qlora4j.config.RunConfig;
+import org.qlora4j.config.RunConfigReader;
+import org.qlora4j.error.ConfigException;
+import picocli.CommandLine.Parameters;
+
+/** Settings of a run on the command line, the same in every command that takes them. */
+final class RunSettings {
+    @Parameters(
+            paramLabel = "CONFIG.yaml|key=value",
+            description = "Settings: a file or a run folder first, then words and qlora.py's flags.")
+    List<String> words = new ArrayList<>();
+
+    /** Whether the first word names a file: a word of settings holds {@code =}, a flag a dash. */
+    boolean nameAFile() {
+        return !words.isEmpty() && !words.getFirst().contains("=") && !words.getFirst().startsWith("-");
+    }
+
+    /**
+     * The settings of file and words.
+     *
+     * @param more words and flags that the command's own options stand for; they win
+     * @param notices takes lines about flags that mean something else here, or nothing
+     */
+    RunConfig read(List<String> more, Consumer<String> notices) {
+        List<String> rest = new ArrayList<>(words);
+        Path file = nameAFile() ? Path.of(rest.removeFirst()) : null;
+        rest.addAll(more);
+        Overrides overrides = QloraFlags.parse(rest);
+        overrides.notices().forEach(notices);
+        return file == null ? RunConfigReader.of(overrides) : readFile(file, overrides);
+    }
+
+    /**
+     * Settings of a file, or of the run that a folder holds.
+     *
+     * @throws ConfigException if there is no such file
+     */
+    static RunConfig readFile(Path fileOrRun, Overrides overrides) {
+        Path file = Files.isDirectory(fileOrRun) ? fileOrRun.resolve("config.yaml") : fileOrRun;
+        if (!Files.isRegularFile(file)) {
+            throw ConfigException.of(
+                    "%s does not exist; name a YAML file with settings, or give them as key=value",
+                    file);
+        }
+        return RunConfigReader.read(file, overrides);
+    }
+}

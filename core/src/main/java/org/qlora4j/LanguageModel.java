@@ -235,7 +235,8 @@ public final class LanguageModel implements AutoCloseable {
     }
 
     /**
-     * Keeps the head as it is in the checkpoint when text is generated. Otherwise 8 bits are used where they change the probabilities of the next token by less than 0.001 nats.
+     * Keeps the head as it is in the checkpoint when text is generated. Otherwise 8 bits are used
+     * where they change the probabilities of the next token by less than 0.001 nats.
      *
      * @return this model
      */

@@ -17,6 +17,8 @@ import java.util.Locale;
 import java.util.Set;
 import java.util.TreeSet;
 import java.util.function.Predicate;
+import java.util.regex.MatchResult;
+import java.util.regex.Pattern;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
@@ -116,6 +118,29 @@ class PackageOrderTest {
     @Test
     void imports_pointUpTheListOnly() {
         assertNone(d -> place(d.getTargetClass()) > place(d.getOriginClass()));
+    }
+
+    /** Class files forget what Javadoc alone imports. */
+    @Test
+    void importsOfJavadoc_pointUpTheListOnly() throws IOException {
+        Pattern ours = Pattern.compile("(?m)^import (?:static )?org\\.qlora4j\\.([a-z]\\w*)\\.");
+        TreeSet<String> found = new TreeSet<>();
+        int seen = 0;
+        for (String room : ORDER) {
+            Path folder = Path.of("src/main/java/org/qlora4j").resolve(room);
+            try (Stream<Path> files = Files.walk(folder)) {
+                for (Path file : files.filter(f -> f.toString().endsWith(".java")).toList()) {
+                    for (MatchResult used : ours.matcher(Files.readString(file)).results().toList()) {
+                        seen++;
+                        if (ORDER.indexOf(used.group(1)) > ORDER.indexOf(room)) {
+                            found.add(file.getFileName() + " of " + room + ": " + used.group());
+                        }
+                    }
+                }
+            }
+        }
+        assertThat(seen).isGreaterThan(100);
+        assertThat(found).isEmpty();
     }
 
     @Test

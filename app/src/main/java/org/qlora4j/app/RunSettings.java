@@ -16,12 +16,15 @@ import picocli.CommandLine.Parameters;
 final class RunSettings {
     @Parameters(
             paramLabel = "CONFIG.yaml|key=value",
-            description = "Settings: a file or a run folder first, then words and qlora.py's flags.")
+            description =
+                    "Settings: a file or a run folder first, then words and qlora.py's flags.")
     List<String> words = new ArrayList<>();
 
     /** Whether the first word names a file: a word of settings holds {@code =}, a flag a dash. */
     boolean nameAFile() {
-        return !words.isEmpty() && !words.getFirst().contains("=") && !words.getFirst().startsWith("-");
+        return !words.isEmpty()
+                && !words.getFirst().contains("=")
+                && !words.getFirst().startsWith("-");
     }
 
     /**

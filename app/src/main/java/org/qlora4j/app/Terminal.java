@@ -14,8 +14,8 @@ record Terminal(boolean interactive, int columns) {
     private static final int MIN_COLUMNS = 20;
 
     /**
-     * The terminal of this process. The launcher has asked the shell; without it Java knows only stdin and
-     * stdout together.
+     * The terminal of this process. The launcher has asked the shell; without it Java knows only
+     * stdin and stdout together.
      */
     @SuppressWarnings("SystemConsoleNull") // null again in JDK 25 without a terminal (JDK-8351435)
     static Terminal current() {

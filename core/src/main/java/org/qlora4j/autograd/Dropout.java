@@ -45,8 +45,8 @@ public final class Dropout {
     }
 
     /**
-     * A 32-bit integer hash with low bias (Ellis, "lowbias32"). It hashes the elements from {@code from},
-     * in the low half of 64-bit lanes.
+     * A 32-bit integer hash with low bias (Ellis, "lowbias32"). It hashes the elements from {@code
+     * from}, in the low half of 64-bit lanes.
      */
     private static Tensor hash(long key, long from, long length) {
         Tensor x = Tensors.arange(length, DType.I64);

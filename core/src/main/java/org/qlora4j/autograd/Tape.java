@@ -193,7 +193,8 @@ public final class Tape implements AutoCloseable {
     }
 
     /**
-     * Runs a part of the model, such as a decoder layer. At its end every value made in it is freed that is neither its result nor saved for backward.
+     * Runs a part of the model, such as a decoder layer. At its end every value made in it is freed
+     * that is neither its result nor saved for backward.
      *
      * @param checkpoint keep only {@code x}, and run the part again in the backward pass (arXiv
      *     1604.06174)

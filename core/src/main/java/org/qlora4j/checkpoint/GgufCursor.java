@@ -49,7 +49,8 @@ final class GgufCursor {
     }
 
     /**
-     * A u64 that counts things of at least {@code least} bytes each. The rest of the file must be able to hold them.
+     * A u64 that counts things of at least {@code least} bytes each. The rest of the file must be
+     * able to hold them.
      */
     long count(String what, long least) {
         long count = i64(what);

@@ -4,8 +4,10 @@
  * not at all.
  *
  * <p>In: a path to a checkpoint. Out: {@link org.qlora4j.checkpoint.StoredTensor}: name, type,
- * shape and little-endian bytes, most often a view of the mapped file, so nothing is copied before it is needed; {@code TensorBytes} makes tensors of the compute library of them. Every size and offset of a file is checked when it is opened: a damaged or hostile
- * file gives a one-line {@link org.qlora4j.error.FormatException}.
+ * shape and little-endian bytes, most often a view of the mapped file, so nothing is copied before
+ * it is needed; {@code TensorBytes} makes tensors of the compute library of them. Every size and
+ * offset of a file is checked when it is opened: a damaged or hostile file gives a one-line {@link
+ * org.qlora4j.error.FormatException}.
  *
  * <p>Open {@link org.qlora4j.checkpoint.Checkpoint} first to read, {@link
  * org.qlora4j.checkpoint.SafetensorsWriter} to write. Formats: <a

@@ -17,9 +17,7 @@ import tools.jackson.dataformat.yaml.YAMLMapper;
 import tools.jackson.dataformat.yaml.YAMLReadFeature;
 import tools.jackson.dataformat.yaml.YAMLWriteFeature;
 
-/**
- * Jackson refuses a value of the wrong type here, instead of turning it into the right one.
- */
+/** Jackson refuses a value of the wrong type here, instead of turning it into the right one. */
 public final class ConfigMapper {
     private ConfigMapper() {}
 

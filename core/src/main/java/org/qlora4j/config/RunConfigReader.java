@@ -68,7 +68,8 @@ public final class RunConfigReader {
     }
 
     /**
-     * Two keys may exclude each other. A layer that sets one takes the other back, if that came from a layer below.
+     * Two keys may exclude each other. A layer that sets one takes the other back, if that came
+     * from a layer below.
      */
     private void retractAlternative(List<SettingsLayer.Given> layer, String set, String other) {
         boolean isSet = false;

@@ -38,7 +38,8 @@ public final class SectionBinder {
     }
 
     /**
-     * Binds the section alone. A {@link ConfigException} of its record comes out as such, with its key in the message.
+     * Binds the section alone. A {@link ConfigException} of its record comes out as such, with its
+     * key in the message.
      */
     public static <T> T bind(JsonNode tree, Class<T> type) {
         try {

@@ -4,7 +4,8 @@ import java.util.Arrays;
 import org.qlora4j.tokenize.Tokenizer;
 
 /**
- * An example as text, with what is learnt set off. A user sees so before a run what the run will learn.
+ * An example as text, with what is learnt set off. A user sees so before a run what the run will
+ * learn.
  */
 public final class ExampleView {
     private static final String BOLD = "\u001b[1m";

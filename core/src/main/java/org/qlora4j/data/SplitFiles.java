@@ -9,7 +9,8 @@ import java.util.TreeSet;
 import org.qlora4j.error.FormatException;
 
 /**
- * Tells by their names which files of a folder are which split. Hugging Face's {@code datasets} does the same for a repository without a description of its own: a word of the path ({@code
+ * Tells by their names which files of a folder are which split. Hugging Face's {@code datasets}
+ * does the same for a repository without a description of its own: a word of the path ({@code
  * data/train-00000-of-00002.parquet}, {@code test.jsonl}, {@code validation/a.csv}) names the
  * split, and where no path has such a word all files are {@code train}.
  */

@@ -137,7 +137,9 @@ record Avx512FourBitProduct(Workers workers) implements FourBitProduct {
     private static final int SCALE = 4;
     private static final int NESTED = 5;
 
-    /** Three registers for each row of x: even and odd products of a group, and the sum of its line. */
+    /**
+     * Three registers for each row of x: even and odd products of a group, and the sum of its line.
+     */
     private static final int EVEN = 6;
 
     private static final int ODD = EVEN + ROWS;

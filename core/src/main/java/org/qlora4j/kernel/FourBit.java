@@ -3,7 +3,8 @@ package org.qlora4j.kernel;
 import org.qlora4j.tensor.Tensor;
 
 /**
- * Blocks of values to packed 4-bit codes and back. Byte for byte the CPU code of bitsandbytes 0.50 (its {@code quantize_4bit} and {@code dequantize_4bit}).
+ * Blocks of values to packed 4-bit codes and back. Byte for byte the CPU code of bitsandbytes 0.50
+ * (its {@code quantize_4bit} and {@code dequantize_4bit}).
  *
  * <p>Values are taken in row-major order in blocks that ignore row limits; the last block may be
  * short. A code is that of {@code value * (1 / max(absmax, 1e-38))} in f32. Byte j holds element 2j

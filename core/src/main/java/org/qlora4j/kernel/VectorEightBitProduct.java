@@ -106,8 +106,8 @@ record VectorEightBitProduct(Workers workers) implements EightBitProduct {
     }
 
     /**
-     * The product by vectors of 4 floats, without the conversions that some CPUs lack: lane l of a load holds
-     * codes 4l to 4l + 3, for which x is laid out.
+     * The product by vectors of 4 floats, without the conversions that some CPUs lack: lane l of a
+     * load holds codes 4l to 4l + 3, for which x is laid out.
      */
     private static float dotOf4(
             MemorySegment codes, long at, MemorySegment scales, float[] x, int from, int in) {

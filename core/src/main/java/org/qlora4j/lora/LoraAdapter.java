@@ -23,7 +23,8 @@ import org.qlora4j.tensor.TensorScope;
 import org.qlora4j.tensor.Tensors;
 
 /**
- * Low-rank updates of one model (arXiv 2106.09685), one for each chosen layer. Beside them stand the weights that learn whole. It owns all of them; the model only points at them while the
+ * Low-rank updates of one model (arXiv 2106.09685), one for each chosen layer. Beside them stand
+ * the weights that learn whole. It owns all of them; the model only points at them while the
  * adapter is attached.
  */
 public final class LoraAdapter implements AutoCloseable {
@@ -283,7 +284,8 @@ public final class LoraAdapter implements AutoCloseable {
     }
 
     /**
-     * Works the updates into the weights of their layers, in f32. Copies its other weights into the model's, then takes everything off. A 4-bit weight becomes one in the compute dtype.
+     * Works the updates into the weights of their layers, in f32. Copies its other weights into the
+     * model's, then takes everything off. A 4-bit weight becomes one in the compute dtype.
      *
      * @param compute dtype of the merged weights
      */

@@ -38,7 +38,8 @@ public sealed interface LoraInit {
     }
 
     /**
-     * A and B hold the part of the weight that its r largest singular values span. The base keeps the rest (PiSSA, arXiv 2404.02948, section 3).
+     * A and B hold the part of the weight that its r largest singular values span. The base keeps
+     * the rest (PiSSA, arXiv 2404.02948, section 3).
      *
      * @param iterations of the randomized decomposition, which needs far less time (its table 8);
      *     null for the exact one

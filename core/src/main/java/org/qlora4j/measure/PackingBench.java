@@ -16,9 +16,9 @@ import org.qlora4j.tensor.Engine;
 import org.qlora4j.train.MicroBatch;
 
 /**
- * Times short examples in packed rows, beside rows that are one long example each, batches padded
- * to their longest, and such batches of examples of like length. They take turns, so that whatever
- * else the machine does slows all.
+ * Times short examples in packed rows. Beside them it times rows that are one long example each,
+ * batches padded to their longest, and such batches of examples of like length. They take turns, so
+ * that whatever else the machine does slows all.
  */
 public final class PackingBench {
     private static final double MEAN = 100;

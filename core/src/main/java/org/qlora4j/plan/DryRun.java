@@ -15,7 +15,8 @@ public final class DryRun {
     private DryRun() {}
 
     /**
-     * What a run would do: the resolved settings, the number of weights that would learn, what became of the data, and the first example with its trained tokens marked.
+     * What a run would do: the resolved settings, the number of weights that would learn, what
+     * became of the data, and the first example with its trained tokens marked.
      *
      * @param ansi mark by colour instead of brackets
      */

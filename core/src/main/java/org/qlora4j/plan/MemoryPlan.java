@@ -25,8 +25,9 @@ import org.qlora4j.quant.QuantConfig;
 import org.qlora4j.tensor.DType;
 
 /**
- * Bytes that the tensors of a training run take at its worst moment. They follow from the shape of the model and the settings; nothing is loaded. The process takes more: the Java heap, libtorch's code and
- * workspaces, on a GPU the CUDA context.
+ * Bytes that the tensors of a training run take at its worst moment. They follow from the shape of
+ * the model and the settings; nothing is loaded. The process takes more: the Java heap, libtorch's
+ * code and workspaces, on a GPU the CUDA context.
  *
  * @param weights codes of the linears, or the linears themselves where they are not quantized; with
  *     {@code full_finetune} 32-bit masters and gradients of all weights too

@@ -16,7 +16,8 @@ import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
 
 /**
- * {@code metrics.jsonl}: one line for each logged step and each evaluation, or another file of lines with a step, appended as it happens.
+ * {@code metrics.jsonl}: one line for each logged step and each evaluation, or another file of
+ * lines with a step, appended as it happens.
  */
 public record MetricsFile(Path file) {
     private static final JsonMapper JSON = new JsonMapper();

@@ -10,9 +10,7 @@ import org.qlora4j.config.RunConfigReader;
 import org.qlora4j.error.ConfigException;
 import tools.jackson.databind.JsonNode;
 
-/**
- * Finds where a run can go on. Refuses to go on with other data or settings than it began with.
- */
+/** Finds where a run can go on. Refuses to go on with other data or settings than it began with. */
 public final class ResumeCheck {
     /** Keys of section {@code train} that decide what a step computes. */
     private static final List<String> FIXED_OF_TRAIN =

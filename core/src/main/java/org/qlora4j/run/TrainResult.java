@@ -3,7 +3,6 @@ package org.qlora4j.run;
 import java.nio.file.Path;
 import org.jspecify.annotations.Nullable;
 import org.qlora4j.plan.MemoryPlan;
-import org.qlora4j.train.TrainingRun;
 
 /**
  * The end of a run.
@@ -18,7 +17,7 @@ import org.qlora4j.train.TrainingRun;
  * @param best the best evaluation of the run, those before a resume included; null if there was
  *     none
  * @param stoppedEarly whether it ended because evaluations no longer gained
- * @param cancelled whether it ended early because {@link TrainingRun#cancel} was called
+ * @param cancelled whether it ended early because {@code TrainingRun.cancel} was called
  * @param seconds time of training and saving
  * @param tokens tokens trained on by this process, without padding
  * @param plan what its tensors were to take, by the longest rows of its data

@@ -12,7 +12,8 @@ import java.util.Objects;
 import org.qlora4j.error.FormatException;
 
 /**
- * Chat templates for models that come without one. They are written for this program, after the formats that the makers of those models published.
+ * Chat templates for models that come without one. They are written for this program, after the
+ * formats that the makers of those models published.
  */
 public final class NamedTemplates {
     /** The word for the template that comes with the tokenizer. */

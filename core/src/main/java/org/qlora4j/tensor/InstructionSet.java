@@ -10,7 +10,8 @@ import org.jspecify.annotations.Nullable;
 import org.qlora4j.error.ConfigException;
 
 /**
- * The instruction sets that one variable, {@code QLORA_CPU}, holds a whole process down to. A large machine then computes as a smaller one would. It is an upper limit: a CPU that has less stays
+ * The instruction sets that one variable, {@code QLORA_CPU}, holds a whole process down to. A large
+ * machine then computes as a smaller one would. It is an upper limit: a CPU that has less stays
  * what it is. {@link CpuFeatures} is what remains; ask that before using an instruction.
  */
 public enum InstructionSet {

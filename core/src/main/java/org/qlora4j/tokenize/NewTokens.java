@@ -13,7 +13,8 @@ import tools.jackson.databind.node.ArrayNode;
 import tools.jackson.databind.node.ObjectNode;
 
 /**
- * A tokenizer with tokens added behind its own, as transformers' {@code tokenizer.add_tokens} adds them. They are found in a text before it is split, and printed in answers, unlike special ones.
+ * A tokenizer with tokens added behind its own, as transformers' {@code tokenizer.add_tokens} adds
+ * them. They are found in a text before it is split, and printed in answers, unlike special ones.
  */
 public final class NewTokens {
     private static final JsonMapper JSON = JsonMapper.builder().build();

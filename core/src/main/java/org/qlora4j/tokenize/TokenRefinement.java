@@ -10,8 +10,9 @@ import org.qlora4j.error.FormatException;
 import tools.jackson.databind.JsonNode;
 
 /**
- * How each token of a tokenizer is written in the tokens of another. That other knows only the first of its merges, as {@link TokenizerCut} makes it. The same tokenizer twice is the simplest case: each
- * token is itself.
+ * How each token of a tokenizer is written in the tokens of another. That other knows only the
+ * first of its merges, as {@link TokenizerCut} makes it. The same tokenizer twice is the simplest
+ * case: each token is itself.
  *
  * <p>BPE applies the merge of lowest rank first, so the whole tokenizer passes through the state in
  * which the cut one stops, and only joins tokens from there on. Joining never crosses the border of

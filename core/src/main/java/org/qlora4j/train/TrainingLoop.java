@@ -30,7 +30,7 @@ import org.qlora4j.tensor.NativeMemory;
 /**
  * The course of a run: try the longest micro-batch, then plan a step, add up gradients, change the
  * weights, report, evaluate, save. Use it once. It owns nothing; what it works on is {@link
- * TrainingRun}'s.
+ * RunParts}'.
  */
 final class TrainingLoop {
     private final RunConfig config;
@@ -57,31 +57,23 @@ final class TrainingLoop {
     private @Nullable EvalMetrics lastEvaluation;
 
     /**
-     * @param begin how far the run has come; weights and optimizer are those of then
      * @param cancelled asked between micro-batches
      */
     TrainingLoop(
             RunConfig config,
-            CausalModel model,
-            TrainingData data,
-            RunFolder folder,
-            TrainerState begin,
-            Learner learner,
-            TrainableParameters parameters,
-            AdamW optimizer,
-            @Nullable Teacher teacher,
+            RunParts parts,
             SampleAnswers samples,
             RunListener listener,
             BooleanSupplier cancelled) {
         this.config = config;
         this.train = config.train();
-        this.model = model;
-        this.data = data;
-        this.folder = folder;
-        this.learner = learner;
-        this.parameters = parameters;
-        this.optimizer = optimizer;
-        this.teacher = teacher;
+        this.model = parts.model();
+        this.data = parts.data();
+        this.folder = parts.folder();
+        this.learner = parts.learner();
+        this.parameters = parts.parameters();
+        this.optimizer = parts.optimizer();
+        this.teacher = parts.teacher();
         this.samples = samples;
         this.listener = listener;
         this.cancelled = cancelled;
@@ -91,15 +83,16 @@ final class TrainingLoop {
         plan = longest.plan(config, model.compute());
         evaluation = Evaluation.of(config.eval(), model, data);
         total = train.totalSteps(sampler.stepsPerEpoch());
-        state = begin.withMaxSteps(total);
-        saved = begin.step() > 0 ? state : null;
+        state = parts.begin().withMaxSteps(total);
+        saved = parts.begin().step() > 0 ? state : null;
     }
 
     /** Trains to the end, until it gains no more, or until it is cancelled, and saves. */
     TrainResult run() {
         TrainerState first = state;
         LearningRate schedule = learningRate();
-        TrainingStep step = new TrainingStep(train, model, data, parameters, optimizer, teacher, cancelled);
+        TrainingStep step =
+                new TrainingStep(train, model, data, parameters, optimizer, teacher, cancelled);
         metrics.keepUpTo(state);
         samples.keepUpTo(state.step());
         listener.started(info());

@@ -24,7 +24,6 @@ import org.qlora4j.run.TrainResult;
 import org.qlora4j.run.TrainerState;
 import org.qlora4j.tensor.DType;
 import org.qlora4j.tensor.Engine;
-import org.qlora4j.tokenize.Tokenizer;
 
 /**
  * One finetuning run, from settings to an adapter (QLoRA, arXiv 2305.14314) or a whole model on
@@ -79,62 +78,64 @@ public final class TrainingRun {
      * @param old the folder of the run to go on with, locked; null for a new run
      */
     private TrainResult run(@Nullable RunFolder old) {
-        try (RunInputs inputs = RunInputs.load(config);
-                CausalModel model = load(old)) {
+        try (RunParts parts = parts(old)) {
+            SampleAnswers samples =
+                    new SampleAnswers(
+                            config,
+                            parts.model(),
+                            parts.inputs().tokenizer(),
+                            parts.learner(),
+                            HeldOutAnswers.of(
+                                    config,
+                                    parts.inputs().tokenizer(),
+                                    parts.data(),
+                                    () -> cancelled),
+                            parts.folder(),
+                            listener,
+                            () -> cancelled);
+            TrainResult result =
+                    new TrainingLoop(config, parts, samples, listener, () -> cancelled).run();
+            Path outcome = result.adapter();
+            boolean isNewest = parts.folder().checkpoint(result.steps()).equals(outcome);
+            if (outcome != null && !isNewest) {
+                parts.learner().restore(outcome); // the best weights are those that answer
+            }
+            if (!result.cancelled()) {
+                samples.giveAtEnd(result.steps());
+                samples.compareAtEnd(result.steps());
+            }
+            listener.finished(result);
+            return result;
+        }
+    }
+
+    private RunParts parts(@Nullable RunFolder old) {
+        RunParts.Made made = new RunParts.Made();
+        try {
+            RunInputs inputs = made.add(RunInputs.load(config));
+            CausalModel model = made.add(load(old));
             model.resizeVocabulary(inputs.rows());
-            Tokenizer tokenizer = inputs.tokenizer();
             TrainingData data = inputs.data();
             data.set().report(config.data()).forEach(listener::notice);
             Fingerprints origin = Fingerprints.of(config, data);
             RunCheckpoint start = old == null ? null : checkpoint(old, origin);
             TrainerState begin = start == null ? TrainerState.atStart(origin) : start.state();
-            try (Learner learner = Learner.create(config, model, start);
-                    TrainableParameters parameters =
+            Learner learner = made.add(Learner.create(config, model, start));
+            TrainableParameters parameters =
+                    made.add(
                             new TrainableParameters(
                                     learner.parameters(),
-                                    p -> ParameterGroup.of(p, config.train().loraplusLrRatio()));
-                    Teacher teacher = Teacher.load(config, tokenizer, data.set().examples())) {
-                RunFolder folder = folder(old); // only now: bad input leaves nothing behind
-                try (RunLock lock = old == null ? RunLock.take(folder.path()) : null;
-                        AdamW optimizer = optimizer(old == null, folder, start, parameters)) {
-                    SampleAnswers samples =
-                            new SampleAnswers(
-                                    config,
-                                    model,
-                                    tokenizer,
-                                    learner,
-                                    HeldOutAnswers.of(config, tokenizer, data, () -> cancelled),
-                                    folder,
-                                    listener,
-                                    () -> cancelled);
-                    TrainResult result =
-                            new TrainingLoop(
-                                            config,
-                                            model,
-                                            data,
-                                            folder,
-                                            begin,
-                                            learner,
-                                            parameters,
-                                            optimizer,
-                                            teacher,
-                                            samples,
-                                            listener,
-                                            () -> cancelled)
-                                    .run();
-                    Path outcome = result.adapter();
-                    boolean isNewest = folder.checkpoint(result.steps()).equals(outcome);
-                    if (outcome != null && !isNewest) {
-                        learner.restore(outcome); // the best weights are those that answer
-                    }
-                    if (!result.cancelled()) {
-                        samples.giveAtEnd(result.steps());
-                        samples.compareAtEnd(result.steps());
-                    }
-                    listener.finished(result);
-                    return result;
-                }
-            }
+                                    p -> ParameterGroup.of(p, config.train().loraplusLrRatio())));
+            Teacher teacher =
+                    made.addIfAny(Teacher.load(config, inputs.tokenizer(), data.set().examples()));
+            RunFolder folder = folder(old); // only now: bad input leaves nothing behind
+            RunLock lock = made.addIfAny(old == null ? RunLock.take(folder.path()) : null);
+            AdamW optimizer = optimizer(old == null, folder, start, parameters);
+            return new RunParts(
+                    inputs, model, begin, learner, parameters, teacher, folder, lock, optimizer);
+        } catch (RuntimeException | Error e) {
+            made.undo(e);
+            throw e;
         }
     }
 

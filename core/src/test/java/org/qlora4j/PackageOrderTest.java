@@ -130,7 +130,8 @@ class PackageOrderTest {
             Path folder = Path.of("src/main/java/org/qlora4j").resolve(room);
             try (Stream<Path> files = Files.walk(folder)) {
                 for (Path file : files.filter(f -> f.toString().endsWith(".java")).toList()) {
-                    for (MatchResult used : ours.matcher(Files.readString(file)).results().toList()) {
+                    String source = Files.readString(file);
+                    for (MatchResult used : ours.matcher(source).results().toList()) {
                         seen++;
                         if (ORDER.indexOf(used.group(1)) > ORDER.indexOf(room)) {
                             found.add(file.getFileName() + " of " + room + ": " + used.group());

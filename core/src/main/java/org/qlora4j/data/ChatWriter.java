@@ -181,8 +181,8 @@ public final class ChatWriter {
     }
 
     /**
-     * The text of the first messages of a chat, with arguments of calls as objects, or as texts
-     * where the template refuses these.
+     * The text of the first messages of a chat. Arguments of calls are objects, or texts where the
+     * template refuses objects.
      *
      * @param addGenerationPrompt whether the text ends where the next answer begins
      */

@@ -139,8 +139,8 @@ record ColumnMap(Map<String, String> columns, String reason) {
     }
 
     /**
-     * The text that stands behind the prompt, where a column was named for it and format
-     * input-output does not need the field; else null.
+     * The text that stands behind the prompt. Null unless a column was named for it and format
+     * input-output does not need the field.
      */
     private @Nullable String context(Row row) {
         String column = columns.get(INPUT);

@@ -35,8 +35,8 @@ sealed interface ExampleEncoder permits SourceTargetEncoder, ChatEncoder, TextEn
     List<Encoded> encode(Row row);
 
     /**
-     * A sentence for each column of a record that carries a part of the conversation but stands
-     * nowhere in the text made of it.
+     * A sentence for each column of a record that is lost. Such a column carries a part of the
+     * conversation but stands nowhere in the text made of it.
      */
     static List<String> unused(Row row, String written) {
         return SideColumns.unused(row, written).stream()

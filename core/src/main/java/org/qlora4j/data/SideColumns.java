@@ -68,7 +68,7 @@ final class SideColumns {
     }
 
     /**
-     * Those columns that a record fills, and of which nothing is in the text made of it.
+     * The columns that a record fills, and of which nothing is in the text made of it.
      *
      * @param written what was made of the record, one text
      */

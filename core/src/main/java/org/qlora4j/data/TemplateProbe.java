@@ -123,8 +123,8 @@ final class TemplateProbe {
     }
 
     /**
-     * Whether the template opens the next answer behind a chat whether asked or not (Command R7B),
-     * so that a chat is no beginning of a longer one.
+     * Whether the template opens the next answer behind a chat, asked or not (Command R7B). A chat
+     * is then no beginning of a longer one.
      */
     boolean opensAlways() {
         return answers.computeIfAbsent(

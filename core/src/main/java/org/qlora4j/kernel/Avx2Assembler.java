@@ -132,7 +132,7 @@ final class Avx2Assembler implements X86Instructions {
         write(1);
     }
 
-    /** Of lower halves. */
+    /** Adds lower halves alone. */
     void vaddpsOfHalves(int to, int a, int b) {
         registers(MAP_0F, NO_PREFIX, XMM, 0x58, to, a, b);
     }

@@ -91,7 +91,7 @@ record Avx2EightBitProduct(Workers workers) implements EightBitProduct {
 
     private static final int OF_BLOCK = BLOCK / 8;
 
-    /** Of each row of x, two: products of a block, and the sum of its line. */
+    /** Two registers for each row of x: products of a block, and the sum of its line. */
     private static final int PART = WEIGHTS + OF_BLOCK;
 
     private static final int SUM = PART + ROWS;

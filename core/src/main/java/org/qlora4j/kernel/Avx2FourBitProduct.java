@@ -174,7 +174,7 @@ record Avx2FourBitProduct(Workers workers) implements FourBitProduct {
     private static final int JOINED = BYTES + PLANES;
     private static final int CODES = JOINED + 1;
 
-    /** Of each row of x, two: products of a group, and the sum of its line. */
+    /** Two registers for each row of x: products of a group, and the sum of its line. */
     private static final int PART = CODES + 1;
 
     private static final int SUM = PART + ROWS;

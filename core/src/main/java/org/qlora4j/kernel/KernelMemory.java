@@ -18,7 +18,7 @@ public record KernelMemory(boolean plainRows, boolean plainDecoding, boolean til
     private static final int F32 = Float.BYTES;
     private static final int I32 = Integer.BYTES;
 
-    /** That of one set. */
+    /** The memory of one set. */
     public static KernelMemory of(Kernels kernels) {
         return new KernelMemory(
                 kernels.norm() instanceof ReferenceNormRows,

@@ -80,7 +80,7 @@ public record CpuFeatures(boolean avx2, boolean avx512, boolean bf16) {
         return new CpuFeatures(avx2, avx512, BF16.stream().anyMatch(flags::contains));
     }
 
-    /** Those of the first processor; only x86 names them so. */
+    /** Flags of the first processor; only x86 names them so. */
     private static Optional<List<String>> flags(String cpuinfo) {
         return cpuinfo.lines()
                 .filter(text -> text.startsWith("flags"))

@@ -148,8 +148,9 @@ public final class Tokenizer implements AutoCloseable {
     }
 
     /**
-     * Ids of a text that a model is to continue, behind the special tokens that the tokenizer puts
-     * before every text. A BOS that the text begins with is not put there a second time.
+     * Ids of a text that a model is to continue. Before them stand the special tokens that the
+     * tokenizer puts before every text. A BOS that the text begins with is not put there a second
+     * time.
      *
      * @param what the text is, for the error of one that is too long
      */

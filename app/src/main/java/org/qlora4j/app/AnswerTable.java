@@ -6,8 +6,8 @@ import java.util.Locale;
 import org.qlora4j.run.ExactMatch;
 
 /**
- * Shows answers of the base and of the finetuned model side by side, for a few held-out examples,
- * and the share of all that is right.
+ * Shows answers of the base and of the finetuned model side by side. They are those to a few
+ * held-out examples; the share of all that is right follows.
  */
 final class AnswerTable {
     private static final int ROWS = 5;
@@ -90,8 +90,9 @@ final class AnswerTable {
     }
 
     /**
-     * Breaks a text into lines of at most a width, at a blank or behind a comma where one stands in
-     * the second half of the line; what is beyond {@value #LINES} lines ends in an ellipsis.
+     * Breaks a text into lines of at most a width. It breaks at a blank or behind a comma where one
+     * stands in the second half of the line; what is beyond {@value #LINES} lines ends in an
+     * ellipsis.
      */
     static List<String> wrapped(String text, int width) {
         String rest = text.replaceAll("\\s+", " ").strip();

@@ -10,9 +10,9 @@ import java.util.concurrent.TimeUnit;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Reads rows on a thread of its own, so that a reader which a damaged file sends round in circles
- * is given up instead of waited for. Java cannot end such a thread; it is a daemon and ends with
- * the process.
+ * Reads rows on a thread of its own. A reader that a damaged file sends round in circles is so
+ * given up instead of waited for. Java cannot end such a thread; it is a daemon and ends with the
+ * process.
  */
 final class Watchdog implements Source.Rows {
     private static final int BATCH = 64;

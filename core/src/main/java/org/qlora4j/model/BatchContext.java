@@ -39,8 +39,8 @@ public record BatchContext(AttentionMask mask, Positions positions)
     }
 
     /**
-     * Rows that are a text each, with padding on either side, whose places are counted from the
-     * first of the row, padding included.
+     * Rows that are a text each, with padding on either side. Places are counted from the first of
+     * the row, padding included.
      *
      * @param visible [batch, time]: 0 for padding
      */

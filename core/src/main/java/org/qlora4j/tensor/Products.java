@@ -7,7 +7,7 @@ import org.bytedeco.pytorch.global.torch;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Matrix products in bf16 for CPUs without bf16 instructions, where libtorch's take tens of times
+ * Matrix products in bf16 for CPUs without bf16 instructions. There libtorch's take tens of times
  * as long as those in f32. The factors are widened, multiplied in f32 and the result rounded once,
  * which is what the instructions do too.
  */

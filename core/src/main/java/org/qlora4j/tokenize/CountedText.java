@@ -1,7 +1,7 @@
 package org.qlora4j.tokenize;
 
 /**
- * A text that counts how often a regular expression looks at it, and gives up a search that looks
+ * A text that counts how often a regular expression looks at it. It gives up a search that looks
  * too often.
  */
 public final class CountedText implements CharSequence {

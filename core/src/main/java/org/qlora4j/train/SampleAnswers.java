@@ -20,8 +20,8 @@ import org.qlora4j.run.SampleAnswer;
 import org.qlora4j.tokenize.Tokenizer;
 
 /**
- * Answers the sample prompts, and the held-out examples if asked, before and after the run, so that
- * a person sees what a run has changed.
+ * Answers the sample prompts before and after the run, and the held-out examples if asked. A person
+ * sees so what a run has changed.
  */
 final class SampleAnswers {
     private final TrainConfig train;

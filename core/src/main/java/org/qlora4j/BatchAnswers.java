@@ -14,6 +14,7 @@ import org.qlora4j.generate.BatchGenerator;
 import org.qlora4j.generate.BatchGenerator.Request;
 import org.qlora4j.generate.Generation;
 import org.qlora4j.generate.GenerationConfig;
+import org.qlora4j.generate.InferenceHead;
 import org.qlora4j.model.CausalModel;
 import org.qlora4j.template.ChatTemplate;
 import org.qlora4j.tokenize.Tokenizer;
@@ -25,6 +26,7 @@ final class BatchAnswers {
     static List<Answer> of(
             Path path,
             CausalModel model,
+            InferenceHead head,
             Tokenizer tokenizer,
             ChatSettings chats,
             List<Prompt> prompts,
@@ -43,7 +45,7 @@ final class BatchAnswers {
         }
         Iterator<Request> left = requests.iterator();
         Map<Integer, Answer> answers = new TreeMap<>();
-        new BatchGenerator(model, batch)
+        new BatchGenerator(model, head, batch)
                 .generate(
                         () -> left.hasNext() ? left.next() : null,
                         (request, generation) -> {

@@ -20,6 +20,7 @@ import org.qlora4j.generate.ConversationSampler;
 import org.qlora4j.generate.Generation;
 import org.qlora4j.generate.GenerationConfig;
 import org.qlora4j.generate.Generator;
+import org.qlora4j.generate.InferenceHead;
 import org.qlora4j.generate.SampleConfig;
 import org.qlora4j.generate.SampleProgress;
 import org.qlora4j.kernel.DeviceChoice;
@@ -54,6 +55,7 @@ import org.qlora4j.tokenize.Tokenizer;
 public final class LanguageModel implements AutoCloseable {
     private final Path path;
     private final CausalModel model;
+    private InferenceHead head;
     private final int checkpointRows; // of its tables, before an adapter brings more
     private final Tokenizer baseTokenizer;
     private Tokenizer tokenizer; // the base model's, or the adapter's
@@ -66,6 +68,7 @@ public final class LanguageModel implements AutoCloseable {
     private LanguageModel(Path path, CausalModel model, Tokenizer tokenizer) {
         this.path = path;
         this.model = model;
+        this.head = new InferenceHead(model);
         this.checkpointRows = model.vocabularySize();
         this.baseTokenizer = tokenizer;
         this.tokenizer = tokenizer;
@@ -242,7 +245,8 @@ public final class LanguageModel implements AutoCloseable {
      */
     public LanguageModel withExactHead() {
         return onEngine(() -> {
-            model.inferenceHead().allowEightBits(false);
+            head.close();
+            head = InferenceHead.exact(model);
             return this;
         });
     }
@@ -334,7 +338,7 @@ public final class LanguageModel implements AutoCloseable {
             TokenStream stream = tokenizer.stream(true);
             StringBuilder text = new StringBuilder();
             Generation generation =
-                    new Generator(model)
+                    new Generator(model, head)
                             .generate(
                                     prompt,
                                     config,
@@ -380,7 +384,7 @@ public final class LanguageModel implements AutoCloseable {
             generating = true;
             try {
                 return BatchAnswers.of(
-                        path, model, tokenizer, chats, prompts, config, batch, onAnswer);
+                        path, model, head, tokenizer, chats, prompts, config, batch, onAnswer);
             } finally {
                 generating = false;
             }
@@ -403,7 +407,7 @@ public final class LanguageModel implements AutoCloseable {
             requireNotGenerating("sample");
             generating = true;
             try {
-                return ConversationSampler.sample(model, tokenizer, config, listener);
+                return ConversationSampler.sample(model, head, tokenizer, config, listener);
             } finally {
                 generating = false;
             }
@@ -451,6 +455,7 @@ public final class LanguageModel implements AutoCloseable {
             if (adapter != null) {
                 adapter.close();
             }
+            head.close();
             model.close();
             closeUnlessBase(tokenizer);
             baseTokenizer.close();

@@ -11,6 +11,7 @@ import java.util.concurrent.Callable;
 import org.jspecify.annotations.Nullable;
 import org.qlora4j.family.Models;
 import org.qlora4j.family.NamedShapes;
+import org.qlora4j.generate.InferenceHead;
 import org.qlora4j.kernel.Kernels;
 import org.qlora4j.measure.DecodeBench;
 import org.qlora4j.measure.TrainBench;
@@ -95,11 +96,12 @@ final class BenchDecodeCommand implements Callable<Integer> {
                 CausalModel loaded =
                         shape == null
                                 ? Models.load(path, quantization, compute)
-                                : Models.random(shape, quantization, compute, false, 0)) {
+                                : Models.random(shape, quantization, compute, false, 0);
+                InferenceHead head =
+                        exactHead ? InferenceHead.exact(loaded) : new InferenceHead(loaded)) {
             ModelShape config = loaded.shape();
-            loaded.inferenceHead().allowEightBits(!exactHead);
             double gflops = TrainBench.gemmGflops(config, prompt, compute);
-            DecodeBench.Result result = DecodeBench.run(loaded, prompt, warm, tokens);
+            DecodeBench.Result result = DecodeBench.run(loaded, head, prompt, warm, tokens);
             double limit = gflops * 1e9 / flopsOfToken(config);
             Map<String, Object> line = new LinkedHashMap<>();
             line.put("model", String.valueOf(path.getFileName()));
@@ -111,8 +113,8 @@ final class BenchDecodeCommand implements Callable<Integer> {
             line.put("new_tokens", tokens);
             line.put("prefill_tok_s", round(result.prefillTokensPerSecond(), 1));
             line.put("decode_tok_s", round(result.decodeTokensPerSecond(), 1));
-            line.put("head_bits", loaded.inferenceHead().bits(loaded));
-            double divergence = loaded.inferenceHead().divergence();
+            line.put("head_bits", head.bits());
+            double divergence = head.divergence();
             if (!Double.isNaN(divergence)) { // of random tokens; text costs less
                 line.put("head_kl_nats", round(divergence, 7));
             }

@@ -1,24 +1,14 @@
 package org.qlora4j.generate;
 
-import java.util.ArrayList;
-import java.util.Arrays;
-import java.util.List;
-import java.util.Objects;
 import java.util.function.BiConsumer;
 import java.util.function.Supplier;
-import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
-import org.qlora4j.autograd.Tape;
 import org.qlora4j.model.CausalModel;
-import org.qlora4j.model.Context;
-import org.qlora4j.tensor.Tensor;
-import org.qlora4j.tensor.TensorScope;
-import org.qlora4j.tensor.Tensors;
 
 /**
- * Continues many texts together: each step gives every text one token with one pass over the
- * weights, and a text that ends makes room for the next (continuous batching). The model stays its
- * owner's. Runs on the engine thread; between two generations it holds no native memory.
+ * Continues many texts together, as a {@link Decoding} of many rows: a text that ends makes room
+ * for the next. The model stays its owner's. Runs on the engine thread; between two generations it
+ * holds no native memory.
  *
  * <p>A text is a function of its prompt, its {@link GenerationConfig} and the number of rows, not
  * of the texts beside it: every step has the same shape, prompts are read one at a time, and each
@@ -28,22 +18,27 @@ import org.qlora4j.tensor.Tensors;
  * @see Generator for one text, as it comes
  */
 public final class BatchGenerator {
-    private static final int PADDING = 32;
-
     private final CausalModel model;
-    private final Generator single;
-    private final int rows;
+    private final InferenceHead head;
+    private final Decoding.Manner manner;
 
     /**
+     * With the head as the model has it.
+     *
      * @param rows texts at once, at least 1
      */
     public BatchGenerator(CausalModel model, int rows) {
-        if (rows < 1) {
-            throw new IllegalArgumentException("%d rows".formatted(rows));
-        }
+        this(model, InferenceHead.exact(model), rows);
+    }
+
+    /**
+     * @param head stays its owner's
+     * @param rows texts at once, at least 1
+     */
+    public BatchGenerator(CausalModel model, InferenceHead head, int rows) {
         this.model = model;
-        this.single = new Generator(model);
-        this.rows = rows;
+        this.head = head;
+        this.manner = Decoding.Manner.together(rows);
     }
 
     /**
@@ -54,35 +49,6 @@ public final class BatchGenerator {
      */
     @SuppressWarnings("ArrayRecordComponent") // never compared
     public record Request(int index, int[] prompt, GenerationConfig config) {}
-
-    /** A text under way. */
-    private static final class Stream {
-        final Request request;
-        final int last;
-        final float[] firstLogits; // of the prompt, for another text with the same
-        final Sampler sampler;
-        final List<Integer> tokens = new ArrayList<>();
-        final long start;
-        final long prefilled;
-
-        Stream(Request request, int last, float[] firstLogits, long start) {
-            this.request = request;
-            this.last = last;
-            this.firstLogits = firstLogits;
-            this.sampler = Sampler.of(request.config());
-            this.start = start;
-            this.prefilled = System.nanoTime();
-        }
-
-        Generation end(StopReason reason) {
-            return new Generation(
-                    tokens,
-                    reason,
-                    request.prompt().length,
-                    (prefilled - start) / 1e9,
-                    (System.nanoTime() - prefilled) / 1e9);
-        }
-    }
 
     /**
      * Continues texts until there are none left.
@@ -95,130 +61,36 @@ public final class BatchGenerator {
      *     logits that are not finite
      */
     public void generate(Supplier<@Nullable Request> next, BiConsumer<Request, Generation> done) {
-        @Nullable Stream[] streams = new @Nullable Stream[rows];
-        try (KeyValueCache cache = new KeyValueCache(model, rows)) {
+        try (Decoding decoding = new Decoding(model, head, manner)) {
             while (true) {
-                for (int row = 0; row < rows; row++) {
-                    while (streams[row] == null) {
-                        Request request = next.get();
-                        if (request == null) {
-                            break;
-                        }
-                        Stream begun = begin(request, row, streams, cache);
-                        take(begun, begun.firstLogits.clone());
-                        streams[row] = begun;
-                        endIfDone(row, streams, cache, done);
+                while (decoding.hasRoom()) {
+                    Request request = next.get();
+                    if (request == null) {
+                        break;
                     }
+                    decoding.begin(
+                            new Decoding.Request(
+                                    request.prompt(), request.config(), atEnd(request, done)));
                 }
-                if (Arrays.stream(streams).allMatch(Objects::isNull)) {
+                if (decoding.isIdle()) {
                     return;
                 }
-                step(streams, cache);
-                for (int row = 0; row < rows; row++) {
-                    endIfDone(row, streams, cache, done);
-                }
+                decoding.step();
             }
         }
     }
 
-    /** Reads a prompt into a row, or copies it from a row that began with the same. */
-    private Stream begin(
-            Request request, int row, @Nullable Stream[] streams, KeyValueCache cache) {
-        long start = System.nanoTime();
-        int[] prompt = request.prompt();
-        int last = single.lastPosition(prompt, request.config());
-        for (int other = 0; other < rows; other++) {
-            Stream stream = streams[other];
-            if (stream != null && Arrays.equals(stream.request.prompt(), prompt)) {
-                cache.copy(other, row, prompt.length);
-                return new Stream(request, last, stream.firstLogits, start);
+    private static Receiver atEnd(Request request, BiConsumer<Request, Generation> done) {
+        return new Receiver() {
+            @Override
+            public boolean token(int id) {
+                return true;
             }
-        }
-        // few lengths, because libtorch prepares a product anew for each; what stands behind the
-        // prompt is seen by nothing in it
-        int padded = (prompt.length + PADDING - 1) / PADDING * PADDING;
-        long[] ids = new long[Math.min(padded, model.maxPositions())];
-        for (int i = 0; i < prompt.length; i++) {
-            ids[i] = prompt[i];
-        }
-        int end = prompt.length - 1;
-        try (KeyValueCache.Piece piece = cache.fill(row, prompt.length)) {
-            float[] logits = logits(ids, 1, end, piece).getFirst();
-            return new Stream(request, last, Generator.finite(logits, end), start);
-        }
-    }
 
-    /** One token for every text. */
-    private void step(@Nullable Stream[] streams, KeyValueCache cache) {
-        long[] ids = new long[rows];
-        int longest = 0;
-        for (int row = 0; row < rows; row++) {
-            Stream stream = streams[row];
-            if (stream != null) {
-                ids[row] = stream.tokens.getLast();
-                longest = Math.max(longest, cache.length(row) + 1);
+            @Override
+            public void ended(Generation generation) {
+                done.accept(request, generation);
             }
-        }
-        cache.reserve(longest);
-        List<float[]> logits = logits(ids, rows, 0, cache);
-        // a row's softmax over the vocabulary takes a while: all cores share them
-        IntStream.range(0, rows)
-                .parallel()
-                .forEach(row -> {
-                    Stream stream = streams[row];
-                    if (stream != null) {
-                        float[] own = logits.get(row);
-                        take(stream, Generator.finite(own, cache.length(row) - 1));
-                    }
-                });
-    }
-
-    /** Logits of what follows position {@code at} of each row's ids [batch, time]. */
-    private List<float[]> logits(long[] ids, int batch, int at, Context seen) {
-        int time = ids.length / batch;
-        List<float[]> out = new ArrayList<>(batch);
-        try (TensorScope step = TensorScope.openSafetyNet();
-                Tape tape = Tape.inference()) {
-            Tensor input = tape.keep(Tensors.of(ids, batch, time));
-            Tensor hidden = model.hidden(tape, input, seen, false).value();
-            try (TensorScope scope = TensorScope.open()) {
-                Tensor logits = model.logits(hidden.narrow(1, at, 1)); // [batch, vocabulary]
-                for (int row = 0; row < batch; row++) {
-                    out.add(logits.select(0, row).toFloats());
-                }
-            }
-        }
-        return out;
-    }
-
-    private void take(Stream stream, float[] logits) {
-        if (stream.tokens.size() < stream.request.config().minNewTokens()) {
-            Generator.suppress(model.eosIds(), logits);
-        }
-        stream.tokens.add(stream.sampler.next(logits));
-    }
-
-    private void endIfDone(
-            int row,
-            @Nullable Stream[] streams,
-            KeyValueCache cache,
-            BiConsumer<Request, Generation> done) {
-        Stream stream = streams[row];
-        if (stream == null) {
-            return;
-        }
-        StopReason reason = null;
-        if (model.eosIds().contains(stream.tokens.getLast())) {
-            reason = StopReason.END_OF_TEXT;
-        } else if (stream.tokens.size() == stream.request.config().maxNewTokens()) {
-            reason = StopReason.MAX_NEW_TOKENS;
-        } else if (stream.request.prompt().length + stream.tokens.size() == stream.last) {
-            reason = StopReason.CONTEXT_FULL;
-        }
-        if (reason != null) {
-            streams[row] = null;
-            cache.clear(row);
-            done.accept(stream.request, stream.end(reason));
-        }
+        };
     }
 }

@@ -54,6 +54,7 @@ public final class ConversationSampler {
 
     private ConversationSampler(
             CausalModel model,
+            InferenceHead head,
             Tokenizer tokenizer,
             SampleConfig config,
             Consumer<SampleProgress> listener) {
@@ -67,7 +68,7 @@ public final class ConversationSampler {
         String bos = tokenizer.specialTokens().getOrDefault("bos_token", "");
         this.tokenizer = tokenizer;
         this.config = config;
-        this.generator = new BatchGenerator(model, config.batch());
+        this.generator = new BatchGenerator(model, head, config.batch());
         this.turn = new UserTurn(template, bos, config.withoutSystem());
         this.listener = listener;
     }
@@ -82,10 +83,12 @@ public final class ConversationSampler {
      */
     public static List<List<Map<String, String>>> sample(
             CausalModel model,
+            InferenceHead head,
             Tokenizer tokenizer,
             SampleConfig config,
             Consumer<SampleProgress> listener) {
-        ConversationSampler sampler = new ConversationSampler(model, tokenizer, config, listener);
+        ConversationSampler sampler =
+                new ConversationSampler(model, head, tokenizer, config, listener);
         sampler.generator.generate(sampler::next, sampler::ended);
         Collection<Draft> whole = sampler.drafts.values();
         return whole.stream().map(draft -> List.copyOf(draft.messages())).toList();

@@ -138,6 +138,22 @@ public final class KeyValueCache implements Context, AutoCloseable {
         }
     }
 
+    /**
+     * A context that takes one position for each of the first rows whose text goes on. What it
+     * computes for another row means nothing, and its text stays as it is.
+     *
+     * @param goesOn by row, of at least {@code rows}
+     */
+    Context step(int rows, boolean[] goesOn) {
+        return new Step(this, rows, goesOn);
+    }
+
+    /** Gives a free row the text of another, which is then free. */
+    void move(int from, int to) {
+        copy(from, to, lengths[from]);
+        clear(from);
+    }
+
     /** Forgets a row's positions from {@code newLength} on. */
     public void truncate(int row, int newLength) {
         lengths[row] = Math.min(lengths[row], newLength);
@@ -170,6 +186,45 @@ public final class KeyValueCache implements Context, AutoCloseable {
         for (int i = 0; i < keys.length; i++) {
             keys[i].close();
             values[i].close();
+        }
+    }
+
+    /** See {@link #step}. */
+    private static final class Step implements Context {
+        private final KeyValueCache cache;
+        private final int[] lengths; // negative for a row that does not go on
+
+        Step(KeyValueCache cache, int rows, boolean[] goesOn) {
+            this.cache = cache;
+            this.lengths = Arrays.copyOf(cache.lengths, rows);
+            for (int row = 0; row < rows; row++) {
+                lengths[row] = goesOn[row] ? lengths[row] : NO_TEXT;
+            }
+        }
+
+        @Override
+        public Positions positions(int time) {
+            return new Positions.Each(lengths, time);
+        }
+
+        @Override
+        public Var attend(Tape tape, int layer, AttentionShape shape, Var q, Var k, Var v) {
+            Tensor keys = first(tape, cache.keys[layer]);
+            Tensor values = first(tape, cache.values[layer]);
+            return CachedAttention.apply(tape, q, k, v, keys, values, lengths, shape);
+        }
+
+        private Tensor first(Tape tape, Tensor store) {
+            return lengths.length == cache.rows()
+                    ? store
+                    : tape.keep(store.narrow(0, 0, lengths.length));
+        }
+
+        @Override
+        public void advance(int time) {
+            for (int row = 0; row < lengths.length; row++) {
+                cache.lengths[row] += lengths[row] < 0 ? 0 : time;
+            }
         }
     }
 

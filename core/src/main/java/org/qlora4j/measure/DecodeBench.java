@@ -1,12 +1,13 @@
 package org.qlora4j.measure;
 
+import java.util.Arrays;
 import java.util.Map;
 import java.util.Random;
 import java.util.TreeMap;
 import org.qlora4j.autograd.OperationTimes;
-import org.qlora4j.autograd.Workspace;
-import org.qlora4j.generate.Generator;
+import org.qlora4j.generate.InferenceHead;
 import org.qlora4j.generate.KeyValueCache;
+import org.qlora4j.generate.NextLogits;
 import org.qlora4j.lora.LinearLayer;
 import org.qlora4j.model.CausalModel;
 import org.qlora4j.tensor.DType;
@@ -57,34 +58,46 @@ public final class DecodeBench {
     }
 
     /**
+     * @param head of the model, as it is to be timed
      * @param prompt tokens of the prompt that is timed
      * @param warm tokens generated before those that are timed, until the JVM's compilers are done
      */
-    public static Result run(CausalModel model, int prompt, int warm, int tokens) {
+    public static Result run(
+            CausalModel model, InferenceHead head, int prompt, int warm, int tokens) {
+        try (NextLogits next = new NextLogits(model, head)) {
+            return run(model, head, next, prompt, warm, tokens);
+        }
+    }
+
+    private static Result run(
+            CausalModel model,
+            InferenceHead head,
+            NextLogits next,
+            int prompt,
+            int warm,
+            int tokens) {
         Random random = new Random(1);
         int[] ids = random.ints(Math.max(prompt, START), 0, model.vocabularySize()).toArray();
-        Generator generator = new Generator(model);
         double prefill = Double.MAX_VALUE;
         for (int i = 0; i <= RUNS; i++) {
             try (KeyValueCache cache = new KeyValueCache(model, 1)) {
                 long start = System.nanoTime();
-                generator.prefill(java.util.Arrays.copyOf(ids, prompt), cache);
+                next.prefill(Arrays.copyOf(ids, prompt), cache);
                 double seconds = (System.nanoTime() - start) / 1e9;
                 prefill = i == 0 ? prefill : Math.min(prefill, seconds); // the first one warms
             }
         }
         OperationTimes times = OperationTimes.ofThisThread();
         double decode = Double.MAX_VALUE;
-        try (KeyValueCache cache = new KeyValueCache(model, 1);
-                Workspace workspace = new Workspace()) {
+        try (KeyValueCache cache = new KeyValueCache(model, 1)) {
             cache.reserve(START + Math.max(warm, tokens));
-            generator.prefill(java.util.Arrays.copyOf(ids, START), cache);
-            feed(generator, ids, warm, cache, workspace);
+            next.prefill(Arrays.copyOf(ids, START), cache);
+            feed(next, ids, warm, cache);
             times.reset();
             for (int i = 0; i < RUNS; i++) {
                 cache.truncate(0, START);
                 long start = System.nanoTime();
-                feed(generator, ids, tokens, cache, workspace);
+                feed(next, ids, tokens, cache);
                 decode = Math.min(decode, (System.nanoTime() - start) / 1e9);
             }
         }
@@ -97,20 +110,19 @@ public final class DecodeBench {
                 tokens,
                 prefill,
                 decode,
-                bytesOfToken(model),
+                bytesOfToken(model, head),
                 readBytesPerSecond(),
                 operations);
     }
 
-    private static void feed(
-            Generator generator, int[] ids, int count, KeyValueCache cache, Workspace workspace) {
+    private static void feed(NextLogits next, int[] ids, int count, KeyValueCache cache) {
         for (int i = 0; i < count; i++) {
-            generator.next(ids[(START + i) % ids.length], cache, workspace);
+            next.next(ids[(START + i) % ids.length], cache);
         }
     }
 
-    private static long bytesOfToken(CausalModel model) {
-        long bytes = model.inferenceHead().byteSize(model);
+    private static long bytesOfToken(CausalModel model, InferenceHead head) {
+        long bytes = head.byteSize();
         for (LinearLayer linear : model.linears()) {
             bytes += linear.weight().byteSize();
         }

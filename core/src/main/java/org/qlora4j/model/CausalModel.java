@@ -28,9 +28,6 @@ public interface CausalModel extends AutoCloseable {
     /** From hidden states to logits. */
     Head head();
 
-    /** The head as generation uses it; the model's own. */
-    InferenceHead inferenceHead();
-
     /** The linear layers but the head, in the order of the checkpoint. */
     List<LinearLayer> linears();
 

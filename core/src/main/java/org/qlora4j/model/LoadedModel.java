@@ -95,11 +95,6 @@ public final class LoadedModel implements CausalModel {
     }
 
     @Override
-    public InferenceHead inferenceHead() {
-        return loader.head();
-    }
-
-    @Override
     public List<LinearLayer> linears() {
         return loader.linears();
     }

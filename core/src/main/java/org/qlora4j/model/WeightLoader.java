@@ -31,7 +31,6 @@ final class WeightLoader {
     private final boolean trainable;
     private final @Nullable PrincipalParts principals;
     private final DequantizationBuffer buffer = new DequantizationBuffer();
-    private final InferenceHead head = new InferenceHead();
 
     /** What a family asked for: one of the two. */
     private record Asked(@Nullable LinearLayer linear, @Nullable Parameter parameter) {}
@@ -58,10 +57,6 @@ final class WeightLoader {
 
     DType compute() {
         return compute;
-    }
-
-    InferenceHead head() {
-        return head;
     }
 
     /** The linear layers made so far, in the order of asking. */
@@ -208,6 +203,5 @@ final class WeightLoader {
             }
         }
         buffer.close();
-        head.close();
     }
 }

@@ -193,17 +193,18 @@ class GeneratorTest {
         for (int i = 0; i < prompt.length; i++) {
             prompt[i] = 3 + i * 37 % 150;
         }
-        float[] whole = prefill(new Generator(model), prompt);
-        float[] pieces = prefill(new Generator(model, chunk), prompt);
+        float[] whole = prefill(prompt, NextLogits.CHUNK);
+        float[] pieces = prefill(prompt, chunk);
         assertThat(pieces).hasSize(160);
         for (int i = 0; i < whole.length; i++) {
             assertThat(pieces[i]).isCloseTo(whole[i], org.assertj.core.data.Offset.offset(1e-4f));
         }
     }
 
-    private static float[] prefill(Generator generator, int[] prompt) {
-        try (KeyValueCache cache = new KeyValueCache(model, 1)) {
-            return generator.prefill(prompt, cache);
+    private static float[] prefill(int[] prompt, int chunk) {
+        try (KeyValueCache cache = new KeyValueCache(model, 1);
+                NextLogits next = new NextLogits(model, InferenceHead.exact(model))) {
+            return next.prefill(prompt, cache, chunk);
         }
     }
 

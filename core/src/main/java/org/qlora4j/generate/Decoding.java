@@ -1,0 +1,318 @@
+package org.qlora4j.generate;
+
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Objects;
+import java.util.stream.IntStream;
+import org.jspecify.annotations.Nullable;
+import org.qlora4j.error.ConfigException;
+import org.qlora4j.error.FormatException;
+import org.qlora4j.model.CausalModel;
+
+/**
+ * The loop under all generation: texts join and leave a running batch at every token (continuous
+ * batching, Orca, OSDI 2022). {@link #begin} gives a text a row, each {@link #step} reads pieces of
+ * prompts and gives every text that has been read one token with one pass over the weights. Runs on
+ * the engine thread; model and head stay their owner's.
+ */
+public final class Decoding implements AutoCloseable {
+    /** Lengths of pieces are multiples, because libtorch prepares a product anew for each. */
+    private static final int PADDING = 32;
+
+    private final CausalModel model;
+    private final NextLogits next;
+    private final KeyValueCache cache;
+    private final Manner manner;
+    private final @Nullable Text[] texts; // by row
+    private final List<Text> unread = new ArrayList<>(); // in the order of their beginnings
+
+    /**
+     * A text to continue.
+     *
+     * @param prompt ids, at least one, and fewer than the model's context holds
+     * @param receiver takes the tokens
+     */
+    @SuppressWarnings("ArrayRecordComponent") // never compared
+    public record Request(int[] prompt, GenerationConfig config, Receiver receiver) {}
+
+    /**
+     * How the texts of a batch share the machine.
+     *
+     * @param rows texts at once, at least 1
+     * @param promptPositions of prompts that a step reads at most, at least 1; further ones wait,
+     *     so that texts under way go on
+     * @param repeatable whether every step has the same shape, so that a text depends on its prompt
+     *     and settings alone; otherwise a step computes what it must
+     */
+    public record Manner(int rows, int promptPositions, boolean repeatable) {
+        public Manner {
+            if (rows < 1 || promptPositions < 1) {
+                throw new IllegalArgumentException(
+                        "%d rows, %d positions of prompts".formatted(rows, promptPositions));
+            }
+        }
+
+        /** One text at a time. */
+        public static final Manner ALONE = new Manner(1, Integer.MAX_VALUE, true);
+
+        /** Many texts, for all of which somebody waits: prompts are read as soon as a row is free. */
+        public static Manner together(int rows) {
+            return new Manner(rows, Integer.MAX_VALUE, true);
+        }
+
+        /** Texts of many people, each of whom waits for his own. */
+        public static Manner shared(int rows, int promptPositions) {
+            return new Manner(rows, promptPositions, false);
+        }
+    }
+
+    public Decoding(CausalModel model, InferenceHead head, Manner manner) {
+        this.model = model;
+        this.manner = manner;
+        this.next = new NextLogits(model, head);
+        this.cache = new KeyValueCache(model, manner.rows());
+        this.texts = new @Nullable Text[manner.rows()];
+    }
+
+    /** Whether a row is free. */
+    public boolean hasRoom() {
+        return Arrays.stream(texts).anyMatch(Objects::isNull);
+    }
+
+    /** Whether no text is under way. */
+    public boolean isIdle() {
+        return Arrays.stream(texts).allMatch(Objects::isNull);
+    }
+
+    /** Texts under way. */
+    public int size() {
+        return (int) Arrays.stream(texts).filter(Objects::nonNull).count();
+    }
+
+    /**
+     * Takes a text in; the steps that follow go on with it.
+     *
+     * @throws ConfigException if the prompt is empty or too long
+     * @throws FormatException if an id is none of the model's
+     * @throws IllegalStateException if no row is free
+     */
+    public Text begin(Request request) {
+        Text text = new Text(request, lastPosition(model, request), model.eosIds());
+        int row = 0;
+        while (texts[row] != null) {
+            row++;
+            if (row == texts.length) {
+                throw new IllegalStateException("no row is free");
+            }
+        }
+        texts[row] = text;
+        unread.add(text);
+        if (texts.length == 1) {
+            cache.reserve(text.last);
+        }
+        return text;
+    }
+
+    /** Positions that prompt and continuation fill at most, once the prompt is checked. */
+    static int lastPosition(CausalModel model, Request request) {
+        int[] prompt = request.prompt();
+        if (prompt.length == 0) {
+            throw new ConfigException("the prompt is empty; give at least one token");
+        }
+        if (prompt.length >= model.maxPositions()) {
+            throw ConfigException.of(
+                    "the prompt of %d tokens leaves no room for an answer in the model's context of"
+                            + " %d; shorten it",
+                    prompt.length, model.maxPositions());
+        }
+        for (int id : prompt) {
+            if (id < 0 || id >= model.vocabularySize()) {
+                throw FormatException.of(
+                        "the prompt holds token id %d, the model has ids 0 to %d; is tokenizer.json"
+                                + " the one that came with the model?",
+                        id, model.vocabularySize() - 1);
+            }
+        }
+        return (int)
+                Math.min(
+                        model.maxPositions(),
+                        (long) prompt.length + request.config().maxNewTokens());
+    }
+
+    /**
+     * Reads what it may of prompts, then gives every text whose prompt is read a token. A text
+     * whose prompt ends here gets its first two.
+     *
+     * @throws FormatException if the model gives logits that are not finite, unless the text's
+     *     receiver takes the failure; this must then be closed
+     */
+    public void step() {
+        for (int row = 0; row < texts.length; row++) {
+            Text text = texts[row];
+            if (text != null && text.isCancelled()) {
+                end(row, StopReason.CANCELLED);
+            }
+        }
+        readPrompts();
+        if (!manner.repeatable()) {
+            closeGaps();
+        }
+        takeTokens();
+    }
+
+    private void readPrompts() {
+        int left = manner.promptPositions();
+        while (left > 0 && !unread.isEmpty()) {
+            Text text = unread.getFirst();
+            int row = Arrays.asList(texts).indexOf(text);
+            left -= readPiece(text, row, left);
+            unread.removeFirst();
+            if (text.isReading()) {
+                unread.add(text); // a long prompt lets short ones pass
+            } else {
+                tell(row, take(text, text.firstLogits.clone(), text.read - 1));
+            }
+        }
+    }
+
+    /** Reads a piece of a prompt, or copies what another row has of the same; positions read. */
+    private int readPiece(Text text, int row, int most) {
+        int[] prompt = text.request.prompt();
+        if (text.read == 0 && copied(text, row)) {
+            return 0;
+        }
+        int from = text.read;
+        int count = Math.min(Math.min(most, NextLogits.CHUNK), prompt.length - from);
+        int time = count;
+        if (texts.length > 1) { // what stands behind the piece is seen by nothing in it
+            int padded = (count + PADDING - 1) / PADDING * PADDING;
+            time = Math.min(padded, model.maxPositions() - from);
+        }
+        float[] logits = next.read(prompt, from, from + count, time, cache, row);
+        text.read = from + count;
+        if (!text.isReading()) {
+            text.wasRead(logits);
+        }
+        return count;
+    }
+
+    /** Gives a text what another that has been read holds of the very same prompt. */
+    private boolean copied(Text text, int row) {
+        for (int other = 0; other < texts.length; other++) {
+            Text known = texts[other];
+            if (known != null
+                    && other != row
+                    && !known.isReading()
+                    && Arrays.equals(known.request.prompt(), text.request.prompt())) {
+                cache.copy(other, row, text.request.prompt().length);
+                text.wasRead(known.firstLogits);
+                return true;
+            }
+        }
+        return false;
+    }
+
+    /** Moves the last texts into free rows before them, so that a step has few rows. */
+    private void closeGaps() {
+        int free = 0;
+        for (int row = texts.length - 1; row > free; row--) {
+            Text text = texts[row];
+            if (text == null) {
+                continue;
+            }
+            while (free < row && texts[free] != null) {
+                free++;
+            }
+            if (free < row) {
+                texts[free] = text;
+                texts[row] = null;
+                if (cache.length(row) >= 0) {
+                    cache.move(row, free);
+                }
+            }
+        }
+    }
+
+    private void takeTokens() {
+        int rows = texts.length;
+        while (!manner.repeatable() && rows > 0 && texts[rows - 1] == null) {
+            rows--;
+        }
+        boolean[] goesOn = new boolean[rows];
+        long[] ids = new long[rows];
+        int longest = 0;
+        for (int row = 0; row < rows; row++) {
+            Text text = texts[row];
+            if (text != null && !text.isReading()) {
+                goesOn[row] = true;
+                ids[row] = text.tokens.getLast();
+                longest = Math.max(longest, cache.length(row) + 1);
+            }
+        }
+        if (longest == 0) {
+            return;
+        }
+        cache.reserve(longest);
+        List<float[]> logits = next.step(ids, cache.step(rows, goesOn));
+        // a row's softmax over the vocabulary takes a while: all cores share them
+        List<@Nullable RuntimeException> failures =
+                IntStream.range(0, rows)
+                        .parallel()
+                        .mapToObj(row ->
+                                goesOn[row]
+                                        ? take(text(row), logits.get(row), cache.length(row) - 1)
+                                        : null)
+                        .toList();
+        for (int row = 0; row < rows; row++) {
+            if (goesOn[row]) {
+                tell(row, failures.get(row));
+            }
+        }
+    }
+
+    /** Chooses a text's next token; what went wrong, or null. */
+    private static @Nullable RuntimeException take(Text text, float[] logits, int position) {
+        try {
+            text.take(NextLogits.finite(logits, position));
+            return null;
+        } catch (RuntimeException e) {
+            return e;
+        }
+    }
+
+    private void tell(int row, @Nullable RuntimeException failure) {
+        Text text = text(row);
+        if (failure != null) {
+            free(row);
+            text.fail(failure);
+            return;
+        }
+        StopReason reason = text.tell();
+        if (reason != null) {
+            end(row, reason);
+        }
+    }
+
+    private void end(int row, StopReason reason) {
+        Text text = text(row);
+        free(row);
+        text.end(reason);
+    }
+
+    private void free(int row) {
+        unread.remove(texts[row]);
+        texts[row] = null;
+        cache.clear(row);
+    }
+
+    private Text text(int row) {
+        return Objects.requireNonNull(texts[row], "the row has a text");
+    }
+
+    @Override
+    public void close() {
+        cache.close();
+        next.close();
+    }
+}

@@ -1,0 +1,111 @@
+package org.qlora4j.generate;
+
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Set;
+import org.jspecify.annotations.Nullable;
+
+/** A text that a {@link Decoding} continues: it reads its prompt, then takes token after token. */
+public final class Text {
+    final Decoding.Request request;
+    final int last; // positions that prompt and continuation fill at most
+    final List<Integer> tokens = new ArrayList<>();
+    int read; // positions of the prompt
+    float[] firstLogits = {}; // of the prompt, for another text with the same
+
+    private final Sampler sampler;
+    private final Set<Integer> eosIds;
+    private final long start = System.nanoTime();
+    private long prefilled;
+    private @Nullable Generation generation;
+    private boolean failed;
+    private volatile boolean cancelled;
+
+    Text(Decoding.Request request, int last, Set<Integer> eosIds) {
+        this.request = request;
+        this.last = last;
+        this.eosIds = eosIds;
+        this.sampler = Sampler.of(request.config());
+    }
+
+    /** Asks for its end, from any thread; the next step finds it. */
+    public void cancel() {
+        cancelled = true;
+    }
+
+    boolean isCancelled() {
+        return cancelled;
+    }
+
+    /** Whether the text has ended. */
+    public boolean isDone() {
+        return failed || generation != null;
+    }
+
+    /** What came of it, once it has ended. */
+    public Generation generation() {
+        Generation whole = generation;
+        if (whole == null) {
+            throw new IllegalStateException("the text has not ended well");
+        }
+        return whole;
+    }
+
+    boolean isReading() {
+        return read < request.prompt().length;
+    }
+
+    /** Says that the prompt is read. */
+    void wasRead(float[] logits) {
+        read = request.prompt().length;
+        firstLogits = logits;
+        prefilled = System.nanoTime();
+    }
+
+    /** Chooses a token; the logits are the text's to change. */
+    void take(float[] logits) {
+        if (tokens.size() < request.config().minNewTokens()) {
+            for (int id : eosIds) {
+                if (id >= 0 && id < logits.length) {
+                    logits[id] = Float.NEGATIVE_INFINITY;
+                }
+            }
+        }
+        tokens.add(sampler.next(logits));
+    }
+
+    /** Tells the receiver the newest token; the reason of the end if there is one now. */
+    @Nullable StopReason tell() {
+        int token = tokens.getLast();
+        boolean goOn = request.receiver().token(token);
+        if (eosIds.contains(token)) {
+            return StopReason.END_OF_TEXT;
+        }
+        if (!goOn) {
+            return StopReason.CANCELLED;
+        }
+        if (tokens.size() == request.config().maxNewTokens()) {
+            return StopReason.MAX_NEW_TOKENS;
+        }
+        return request.prompt().length + tokens.size() == last ? StopReason.CONTEXT_FULL : null;
+    }
+
+    /** Ends it without a result. */
+    void fail(RuntimeException failure) {
+        failed = true;
+        request.receiver().failed(failure);
+    }
+
+    void end(StopReason reason) {
+        long now = System.nanoTime();
+        long whenRead = isReading() ? now : prefilled;
+        generation =
+                new Generation(
+                        tokens,
+                        reason,
+                        request.prompt().length,
+                        (whenRead - start) / 1e9,
+                        (now - whenRead) / 1e9);
+        request.receiver().ended(generation);
+    }
+}

@@ -1,0 +1,179 @@
+package org.qlora4j.generate;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import java.util.ArrayList;
+import java.util.List;
+import java.util.stream.IntStream;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+import org.qlora4j.error.FormatException;
+import org.qlora4j.family.Models;
+import org.qlora4j.generate.Decoding.Manner;
+import org.qlora4j.generate.Decoding.Request;
+import org.qlora4j.model.CausalModel;
+import org.qlora4j.quant.QuantConfig;
+import org.qlora4j.tensor.DType;
+import org.qlora4j.tensor.NativeMemory;
+import org.qlora4j.testing.TinyLlama;
+
+/** Texts that join and leave, on a model of 27,000 weights, beside each of them alone. */
+class DecodingTest {
+    private static final CausalModel MODEL =
+            Models.load(
+                    TinyLlama.folder(), QuantConfig.DEFAULT.withLoad4bit(false), DType.F32);
+
+    @AfterAll
+    static void free() {
+        MODEL.close();
+    }
+
+    private static int[] prompt(int i) {
+        int[] lengths = {40, 1, 17, 2, 33, 16, 31, 15};
+        return IntStream.range(0, lengths[i % lengths.length])
+                .map(t -> 3 + (i * 31 + t * 37) % 150)
+                .toArray();
+    }
+
+    private static GenerationConfig config(int i) {
+        int tokens = 3 + i * 7 % 20;
+        return GenerationConfig.DEFAULT.withMaxNewTokens(tokens).withMinNewTokens(tokens);
+    }
+
+    private static List<Integer> alone(int i) {
+        return new Generator(MODEL).generate(prompt(i), config(i), id -> true).tokens();
+    }
+
+    private static Text begin(Decoding decoding, int i) {
+        return decoding.begin(new Request(prompt(i), config(i), id -> true));
+    }
+
+    @ParameterizedTest
+    @ValueSource(ints = {1, 7, 32, 1000})
+    void textsThatComeAtAnyTime_areThoseOfOneAtATime(int promptPositions) {
+        List<Text> texts = new ArrayList<>();
+        try (Decoding decoding =
+                new Decoding(MODEL, InferenceHead.exact(MODEL), Manner.shared(3, promptPositions))) {
+            while (texts.size() < 12 || !decoding.isIdle()) {
+                if (texts.size() < 12 && decoding.hasRoom()) {
+                    texts.add(begin(decoding, texts.size()));
+                }
+                assertThat(decoding.size()).isBetween(1, 3);
+                decoding.step();
+                if (texts.size() < 12 && decoding.hasRoom()) {
+                    decoding.step(); // a row stays free for a while
+                }
+            }
+        }
+        for (int i = 0; i < 12; i++) {
+            assertThat(texts.get(i).generation().tokens()).as("text %d", i).isEqualTo(alone(i));
+        }
+    }
+
+    /** Somebody with a short prompt does not wait for a long one. */
+    @Test
+    void longPrompt_isReadBetweenTheTokensOfOthers() {
+        List<String> order = new ArrayList<>();
+        try (Decoding decoding =
+                new Decoding(MODEL, InferenceHead.exact(MODEL), Manner.shared(2, 8))) {
+            Receiver first = told(order, "long");
+            Receiver second = told(order, "short");
+            decoding.begin(new Request(prompt(0), config(3), first));
+            decoding.begin(new Request(prompt(1), config(1), second));
+            while (!decoding.isIdle()) {
+                decoding.step();
+            }
+        }
+        assertThat(order.subList(0, 4)).containsOnly("short");
+        assertThat(order).contains("long");
+    }
+
+    private static Receiver told(List<String> order, String name) {
+        return id -> order.add(name);
+    }
+
+    @Test
+    void cancelledText_leavesAtTheNextStepAndTheOthersGoOn() {
+        try (Decoding decoding =
+                new Decoding(MODEL, InferenceHead.exact(MODEL), Manner.shared(3, 100))) {
+            Text first = begin(decoding, 4);
+            Text second = begin(decoding, 5);
+            Text unread = begin(decoding, 6);
+            unread.cancel();
+            decoding.step();
+            assertThat(unread.generation().stopReason()).isEqualTo(StopReason.CANCELLED);
+            assertThat(unread.generation().tokens()).isEmpty();
+            first.cancel();
+            decoding.step();
+            assertThat(first.generation().stopReason()).isEqualTo(StopReason.CANCELLED);
+            assertThat(first.generation().tokens()).isEqualTo(alone(4).subList(0, 2));
+            while (!second.isDone()) {
+                decoding.step();
+            }
+            assertThat(second.generation().tokens()).isEqualTo(alone(5));
+        }
+    }
+
+    /** One text's logits are spoilt by a receiver of another that changes a weight. */
+    @Test
+    void failureOfOneText_isToldToItsReceiver() {
+        List<RuntimeException> failures = new ArrayList<>();
+        Receiver receiver =
+                new Receiver() {
+                    @Override
+                    public boolean token(int id) {
+                        throw new AssertionError("no token comes");
+                    }
+
+                    @Override
+                    public void failed(RuntimeException failure) {
+                        failures.add(failure);
+                    }
+                };
+        try (CausalModel broken =
+                        Models.load(
+                                TinyLlama.folder(),
+                                QuantConfig.DEFAULT.withLoad4bit(false),
+                                DType.F32);
+                Decoding decoding =
+                        new Decoding(
+                                broken, InferenceHead.exact(broken), Manner.shared(2, 100))) {
+            broken.parameters().getLast().value().fill(3e38); // the head
+            Text text = decoding.begin(new Request(prompt(1), config(1), receiver));
+            decoding.step();
+            assertThat(text.isDone()).isTrue();
+            assertThat(decoding.isIdle()).isTrue();
+            assertThat(failures).hasSize(1).first().isInstanceOf(FormatException.class);
+        }
+    }
+
+    @Test
+    void fullBatch_takesNoText() {
+        try (Decoding decoding =
+                new Decoding(MODEL, InferenceHead.exact(MODEL), Manner.shared(1, 100))) {
+            begin(decoding, 0);
+            assertThat(decoding.hasRoom()).isFalse();
+            assertThatThrownBy(() -> begin(decoding, 1)).hasMessage("no row is free");
+        }
+    }
+
+    @Test
+    void manySteps_leaveNothingToScopesAndFreeAll() {
+        long live = NativeMemory.liveBytes();
+        long freed = NativeMemory.freedBySafetyNet();
+        try (Decoding decoding =
+                new Decoding(MODEL, InferenceHead.exact(MODEL), Manner.shared(4, 9))) {
+            for (int i = 0; i < 12; i++) {
+                while (!decoding.hasRoom()) {
+                    decoding.step();
+                }
+                begin(decoding, i);
+            }
+        }
+        assertThat(NativeMemory.liveBytes()).isEqualTo(live);
+        assertThat(NativeMemory.freedBySafetyNet()).isEqualTo(freed);
+    }
+}

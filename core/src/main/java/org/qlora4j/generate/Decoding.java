@@ -56,7 +56,9 @@ public final class Decoding implements AutoCloseable {
         /** One text at a time. */
         public static final Manner ALONE = new Manner(1, Integer.MAX_VALUE, true);
 
-        /** Many texts, for all of which somebody waits: prompts are read as soon as a row is free. */
+        /**
+         * Many texts, for all of which somebody waits: prompts are read as soon as a row is free.
+         */
         public static Manner together(int rows) {
             return new Manner(rows, Integer.MAX_VALUE, true);
         }

@@ -84,8 +84,7 @@ public final class InferenceHead implements AutoCloseable {
         for (long from = 0; from < rows.size(0); from += EightBitProduct.MOST_ROWS) {
             long count = Math.min(EightBitProduct.MOST_ROWS, rows.size(0) - from);
             try (TensorScope piece = TensorScope.open()) {
-                products.narrow(0, from, count)
-                        .copyFrom(matrix.times(rows.narrow(0, from, count)));
+                products.narrow(0, from, count).copyFrom(matrix.times(rows.narrow(0, from, count)));
             }
         }
         return model.head().finish(products);

@@ -23,8 +23,7 @@ import org.qlora4j.testing.TinyLlama;
 /** Texts that join and leave, on a model of 27,000 weights, beside each of them alone. */
 class DecodingTest {
     private static final CausalModel MODEL =
-            Models.load(
-                    TinyLlama.folder(), QuantConfig.DEFAULT.withLoad4bit(false), DType.F32);
+            Models.load(TinyLlama.folder(), QuantConfig.DEFAULT.withLoad4bit(false), DType.F32);
 
     @AfterAll
     static void free() {
@@ -56,7 +55,8 @@ class DecodingTest {
     void textsThatComeAtAnyTime_areThoseOfOneAtATime(int promptPositions) {
         List<Text> texts = new ArrayList<>();
         try (Decoding decoding =
-                new Decoding(MODEL, InferenceHead.exact(MODEL), Manner.shared(3, promptPositions))) {
+                new Decoding(
+                        MODEL, InferenceHead.exact(MODEL), Manner.shared(3, promptPositions))) {
             while (texts.size() < 12 || !decoding.isIdle()) {
                 if (texts.size() < 12 && decoding.hasRoom()) {
                     texts.add(begin(decoding, texts.size()));
@@ -139,8 +139,7 @@ class DecodingTest {
                                 QuantConfig.DEFAULT.withLoad4bit(false),
                                 DType.F32);
                 Decoding decoding =
-                        new Decoding(
-                                broken, InferenceHead.exact(broken), Manner.shared(2, 100))) {
+                        new Decoding(broken, InferenceHead.exact(broken), Manner.shared(2, 100))) {
             broken.parameters().getLast().value().fill(3e38); // the head
             Text text = decoding.begin(new Request(prompt(1), config(1), receiver));
             decoding.step();

@@ -7,7 +7,8 @@ import org.qlora4j.tensor.Tensors;
 /**
  * Rotary position embedding in the half layout: with a head split as x = [x1 | x2], the result is
  * {@code [x1·cos - x2·sin | x2·cos + x1·sin]} (arXiv 2104.09864; transformers' {@code
- * rotate_half}). Computed in f32.
+ * rotate_half}). A table narrower than the halves turns the first values of a head alone, as halves
+ * of their own. Computed in f32.
  */
 public final class Rotary {
     private Rotary() {}
@@ -15,7 +16,7 @@ public final class Rotary {
     /**
      * Cosines and sines of the angles.
      *
-     * @param cos F32 [batch or 1, time, 1, headDim / 2]
+     * @param cos F32 [batch or 1, time, 1, half of the values that are turned]
      * @param sin likewise
      */
     public record Table(Tensor cos, Tensor sin) {}

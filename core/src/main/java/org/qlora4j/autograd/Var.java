@@ -1,8 +1,11 @@
 package org.qlora4j.autograd;
 
+import java.util.function.UnaryOperator;
 import org.jspecify.annotations.Nullable;
+import org.qlora4j.tensor.DType;
 import org.qlora4j.tensor.Tensor;
 import org.qlora4j.tensor.TensorScope;
+import org.qlora4j.tensor.Tensors;
 
 /**
  * A value on a {@link Tape}, and the gradient that reaches it in the backward pass. The tape owns
@@ -64,6 +67,31 @@ public final class Var {
             accumulate(gradient);
             gradIsShared = shared && gradIsShared;
         }
+    }
+
+    /**
+     * Adds a gradient of a part of the value, if one is wanted; the rest gets nothing by it.
+     *
+     * @param dtype of the value, which may be gone
+     * @param shape of the value
+     * @param part picks the part of a tensor of the value's shape, as a view
+     * @param gradient of the part's shape; stays the caller's
+     */
+    void accumulatePart(DType dtype, long[] shape, UnaryOperator<Tensor> part, Tensor gradient) {
+        if (!needsGrad) {
+            return;
+        }
+        Tensor sum = grad;
+        if (sum == null || gradIsShared) {
+            Tensor own = sum == null ? Tensors.zeros(dtype, shape) : sum.copy();
+            if (sum != null) {
+                sum.close();
+            }
+            sum = own;
+            grad = TensorScope.release(own);
+            gradIsShared = false;
+        }
+        part.apply(sum).addInPlace(gradient);
     }
 
     /** Hands the gradient to the caller, who closes it; null if none has come. */

@@ -29,8 +29,10 @@ import org.slf4j.LoggerFactory;
  * @param streamAttention attention of a step that continues many texts
  * @param crossEntropy loss of rows of logits
  * @param norm RMSNorm
+ * @param layerNorm LayerNorm
  * @param rotary rotary position embedding
  * @param elements elementwise operations
+ * @param activations functions of a plain MLP
  * @param denseProduct few rows times a weight in 16 or 32 bits
  * @param eightBitProduct few rows times a weight in 8 bits
  * @param eightBitAdam AdamW with moments in 8 bits
@@ -46,8 +48,10 @@ public record Kernels(
         StreamAttention streamAttention,
         CrossEntropyRows crossEntropy,
         NormRows norm,
+        LayerNormRows layerNorm,
         RotaryRows rotary,
         ElementRows elements,
+        ActivationRows activations,
         DenseProduct denseProduct,
         EightBitProduct eightBitProduct,
         EightBitAdam eightBitAdam) {
@@ -321,8 +325,10 @@ public record Kernels(
                 new VectorStreamAttention(workers, plain.streamAttention),
                 new VectorCrossEntropyRows(workers, plain.crossEntropy),
                 new VectorNormRows(workers, plain.norm),
+                new VectorLayerNormRows(workers, plain.layerNorm),
                 new VectorRotaryRows(workers, plain.rotary),
                 new VectorElementRows(workers, plain.elements),
+                new VectorActivationRows(workers, plain.activations),
                 new VectorDenseProduct(workers),
                 eightBitProduct,
                 new VectorEightBitAdam(workers));
@@ -346,8 +352,10 @@ public record Kernels(
                 new ReferenceStreamAttention(),
                 new ReferenceCrossEntropyRows(),
                 new ReferenceNormRows(),
+                new ReferenceLayerNormRows(),
                 new ReferenceRotaryRows(),
                 new ReferenceElementRows(),
+                new ReferenceActivationRows(),
                 new ReferenceDenseProduct(),
                 new ReferenceEightBitProduct(),
                 new ReferenceEightBitAdam());

@@ -8,10 +8,11 @@ import org.qlora4j.tensor.Tensor;
  */
 public sealed interface RotaryRows permits ReferenceRotaryRows, VectorRotaryRows {
     /**
-     * {@code out = [x1·cos - x2·sin | x2·cos + x1·sin]} for a head x = [x1 | x2].
+     * {@code out = [x1·cos - x2·sin | x2·cos + x1·sin | rest]} for a head x = [x1 | x2 | rest].
      *
      * @param x [batch, time, heads, headDim] or [batch, time, heads * headDim], contiguous
-     * @param cos F32 [1 or batch, time, 1, headDim / 2], contiguous
+     * @param cos F32 [1 or batch, time, 1, half], contiguous; x1 and x2 have {@code half} values,
+     *     the rest, if any, is copied
      * @param sin likewise
      * @param direction 1, or -1 to rotate back
      * @param out written: [batch, time, heads, headDim], contiguous, of the type of x

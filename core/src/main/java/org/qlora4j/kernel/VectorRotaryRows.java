@@ -19,7 +19,8 @@ record VectorRotaryRows(Workers workers, RotaryRows reference) implements Rotary
         FloatRows sines = FloatRows.of(sin);
         int time = Math.toIntExact(out.size(1));
         int heads = Math.toIntExact(out.size(2));
-        int half = Math.toIntExact(out.size(3) / 2);
+        int half = Math.toIntExact(cos.size(3));
+        int size = Math.toIntExact(out.size(3));
         long tables = cos.size(0);
         int positions = Math.toIntExact(out.size(0) * time);
         workers.run(
@@ -29,15 +30,9 @@ record VectorRotaryRows(Workers workers, RotaryRows reference) implements Rotary
                     for (int p = task * POSITIONS_OF_TASK; p < end; p++) {
                         long angle = (long) (tables == 1 ? p % time : p) * half;
                         for (int h = 0; h < heads; h++) {
-                            head(
-                                    in,
-                                    target,
-                                    ((long) p * heads + h) * 2 * half,
-                                    cosines,
-                                    sines,
-                                    angle,
-                                    half,
-                                    direction);
+                            long start = ((long) p * heads + h) * size;
+                            head(in, target, start, cosines, sines, angle, half, direction);
+                            copy(in, target, start + 2L * half, start + size);
                         }
                     }
                 });
@@ -68,6 +63,17 @@ record VectorRotaryRows(Workers workers, RotaryRows reference) implements Rotary
             float x2 = in.get(start + half + i);
             out.set(start + i, x1 * c - x2 * s);
             out.set(start + half + i, x2 * c + x1 * s);
+        }
+    }
+
+    /** The part of a head that is not turned. */
+    private static void copy(FloatRows in, FloatRows out, long from, long to) {
+        long i = from;
+        for (; i <= to - FloatRows.LANES; i += FloatRows.LANES) {
+            out.store(in.load(i), i);
+        }
+        for (; i < to; i++) {
+            out.set(i, in.get(i));
         }
     }
 }

@@ -310,6 +310,36 @@ public final class Tensor implements AutoCloseable {
         return fresh(h -> torch.silu_backward(h, x.handle()));
     }
 
+    /** {@code x · Φ(x)} by erf. */
+    public Tensor gelu() {
+        return fresh(h -> torch.gelu(h));
+    }
+
+    /** {@link #gelu} with Φ by tanh. */
+    public Tensor geluTanh() {
+        return fresh(h -> torch.gelu(h, "tanh"));
+    }
+
+    /** {@code max(x, 0)}. */
+    public Tensor relu() {
+        return fresh(h -> torch.relu(h));
+    }
+
+    /** As {@link #siluBackward}, of {@link #gelu}. */
+    public Tensor geluBackward(Tensor x) {
+        return fresh(h -> torch.gelu_backward(h, x.handle()));
+    }
+
+    /** As {@link #siluBackward}, of {@link #geluTanh}. */
+    public Tensor geluTanhBackward(Tensor x) {
+        return fresh(h -> torch.gelu_backward(h, x.handle(), "tanh"));
+    }
+
+    /** As {@link #siluBackward}, of {@link #relu}. */
+    public Tensor reluBackward(Tensor x) {
+        return fresh(h -> torch.threshold_backward(h, x.handle(), new Scalar(0)));
+    }
+
     // ---- products
 
     /** Matrix product [n, k] x [k, m] to [n, m]. */

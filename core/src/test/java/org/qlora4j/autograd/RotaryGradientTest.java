@@ -18,12 +18,30 @@ class RotaryGradientTest implements F64GradientSuite {
                 rotary("a model's sizes", 2, 257, 9, 64, false),
                 rotary("head dim 2", 1, 7, 3, 2, false),
                 rotary("head dim 6, positions of each sequence", 3, 5, 1, 6, true),
-                rotary("one position", 1, 1, 2, 4, false));
+                rotary("one position", 1, 1, 2, 4, false),
+                partial("a quarter of each head, as Pythia's", 2, 33, 4, 64, 16),
+                partial("2 of 6", 1, 5, 3, 6, 2));
+    }
+
+    private static OperationCase partial(
+            String name, int batch, int time, int heads, int headDim, int turned) {
+        return rotary(name, batch, time, heads, headDim, turned, false);
     }
 
     private static OperationCase rotary(
             String name, int batch, int time, int heads, int headDim, boolean perSequence) {
-        int half = headDim / 2;
+        return rotary(name, batch, time, heads, headDim, headDim, perSequence);
+    }
+
+    private static OperationCase rotary(
+            String name,
+            int batch,
+            int time,
+            int heads,
+            int headDim,
+            int turned,
+            boolean perSequence) {
+        int half = turned / 2;
         long[] tableShape = {perSequence ? batch : 1, time, 1, half};
         float[] angles = Samples.normal((perSequence ? batch : 1) * time * half, 41);
         float[] cos = new float[angles.length];
@@ -44,10 +62,13 @@ class RotaryGradientTest implements F64GradientSuite {
                     return Rotary.apply(run.tape, run.x(0), table, heads);
                 },
                 (x, p) -> {
-                    var split = x[0].view(batch, time, heads, headDim);
-                    var turned = cat(split.narrow(3, half, half).neg(), split.narrow(3, 0, half));
-                    return split.mul(twice(cos, tableShape))
-                            .add(turned.mul(twice(sin, tableShape)));
+                    var whole = x[0].view(batch, time, heads, headDim);
+                    var split = whole.narrow(3, 0, turned);
+                    var crossed = cat(split.narrow(3, half, half).neg(), split.narrow(3, 0, half));
+                    var rotated =
+                            split.mul(twice(cos, tableShape))
+                                    .add(crossed.mul(twice(sin, tableShape)));
+                    return cat(rotated, whole.narrow(3, turned, headDim - turned));
                 });
     }
 

@@ -14,6 +14,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.MethodSource;
 import org.qlora4j.tensor.DType;
 import org.qlora4j.tensor.Device;
@@ -233,6 +234,88 @@ class RowKernelsTest {
         return new Tensor[] {y, inverse, dx};
     }
 
+    @ParameterizedTest(name = "{0}, {1} rows of {2}")
+    @MethodSource("rowCases")
+    void layerNorm_vectorEqualsReference(DType dtype, int rows, int hidden) {
+        try (TensorScope scope = TensorScope.open()) {
+            LayerNormRows vector = new VectorLayerNormRows(workers, reference.layerNorm());
+            Tensor x = Samples.normal(DType.F32, 7, rows, hidden).plus(0.7).to(dtype);
+            Tensor weight = Samples.normal(DType.F32, 8, hidden).to(dtype);
+            Tensor bias = Samples.normal(DType.F32, 9, hidden).to(dtype);
+            Tensor dy = Samples.normal(DType.F32, 10, rows, hidden).to(dtype);
+            Tensor[] expected = layerNorm(reference.layerNorm(), x, weight, bias, dy);
+            Tensor[] actual = layerNorm(vector, x, weight, bias, dy);
+            Close.assertClose("y", actual[0], expected[0], tolerance(dtype), 0);
+            Close.assertClose("statistics", actual[1], expected[1], 1e-5, 0);
+            Close.assertClose("dx", actual[2], expected[2], tolerance(dtype), 1e-5);
+        }
+    }
+
+    private static Tensor[] layerNorm(
+            LayerNormRows kernel, Tensor x, Tensor weight, Tensor bias, Tensor dy) {
+        Tensor y = Tensors.full(Double.NaN, x.dtype(), x.shape());
+        Tensor dx = Tensors.full(Double.NaN, x.dtype(), x.shape());
+        Tensor statistics = Tensors.full(Double.NaN, x.dtype().wide(), 2, x.size(0));
+        kernel.forward(x, weight, bias, 1e-5, y, statistics);
+        kernel.backward(x, weight, statistics, dy, dx);
+        return new Tensor[] {y, statistics, dx};
+    }
+
+    static Stream<Arguments> activationCases() {
+        return Stream.of(Activation.values())
+                .flatMap(f ->
+                        Stream.of(DType.F32, DType.BF16, DType.F64)
+                                .flatMap(d ->
+                                        Stream.of(1, 15, 16, 17, 577, 33_000)
+                                                .map(n -> Arguments.of(f, d, n))));
+    }
+
+    @ParameterizedTest(name = "{0}, {1}, {2} values")
+    @MethodSource("activationCases")
+    void activation_vectorEqualsReference(Activation f, DType dtype, int n) {
+        try (TensorScope scope = TensorScope.open()) {
+            ActivationRows vector = new VectorActivationRows(workers, reference.activations());
+            Tensor x = Samples.normal(DType.F32, 7, n).mulInPlace(4).to(dtype);
+            Tensor dy = Samples.normal(DType.F32, 8, n).to(dtype);
+            Tensor expected = Tensors.empty(dtype, n);
+            Tensor actual = Tensors.full(Double.NaN, dtype, n);
+            reference.activations().forward(f, x, expected);
+            vector.forward(f, x, actual);
+            Close.assertClose("y", actual, expected, tolerance(dtype), 1e-7);
+            reference.activations().backward(f, x, dy, expected);
+            vector.backward(f, x, dy, actual);
+            Close.assertClose("dx", actual, expected, tolerance(dtype), 1e-7);
+            vector.backward(f, x, dy, dy);
+            assertThat(dy.toFloats()).isEqualTo(actual.toFloats());
+        }
+    }
+
+    /** Far from 0 all of them are 0 or x, and so are not what their inner powers overflow to. */
+    @ParameterizedTest
+    @EnumSource(Activation.class)
+    void activationFarFromZero_isZeroOrX(Activation f) {
+        try (TensorScope scope = TensorScope.open()) {
+            ActivationRows vector = new VectorActivationRows(workers, reference.activations());
+            float[] far = new float[32];
+            float[] y = new float[32];
+            float[] slope = new float[32];
+            for (int i = 0; i < 32; i++) {
+                far[i] = (i % 2 == 0 ? 1 : -1) * (float) Math.pow(10, 1.5 + i);
+                y[i] = i % 2 == 0 ? far[i] : 0;
+                slope[i] = i % 2 == 0 ? 1 : 0;
+            }
+            Tensor x = Tensors.of(far, 32);
+            Tensor out = Tensors.empty(DType.F32, 32);
+            vector.forward(f, x, out);
+            assertThat(out.toFloats()).containsExactly(y, Offset.offset(0f));
+            vector.backward(f, x, Tensors.full(1, DType.F32, 32), out);
+            assertThat(out.toFloats()).containsExactly(slope, Offset.offset(0f));
+            Tensor nan = Tensors.full(Double.NaN, DType.F32, 32);
+            vector.forward(f, nan, out);
+            assertThat(out.toFloats()).containsOnly(Float.NaN);
+        }
+    }
+
     static Stream<Arguments> rotaryCases() {
         return Stream.of(DType.F32, DType.BF16, DType.F64)
                 .flatMap(d ->
@@ -251,14 +334,17 @@ class RowKernelsTest {
         try (TensorScope scope = TensorScope.open()) {
             RotaryRows vector = new VectorRotaryRows(workers, reference.rotary());
             Tensor x = Samples.normal(DType.F32, 7, batch, time, heads, headDim).to(dtype);
-            Tensor cos = Samples.normal(DType.F32, 8, tables, time, 1, headDim / 2);
-            Tensor sin = Samples.normal(DType.F32, 9, tables, time, 1, headDim / 2);
-            for (int direction : new int[] {1, -1}) {
-                Tensor expected = Tensors.empty(dtype, x.shape());
-                Tensor actual = Tensors.full(Double.NaN, dtype, x.shape());
-                reference.rotary().rotate(x, cos, sin, direction, expected);
-                vector.rotate(x, cos, sin, direction, actual);
-                Close.assertClose("direction " + direction, actual, expected, tolerance(dtype), 0);
+            for (int half : new int[] {headDim / 2, Math.max(1, headDim / 8)}) {
+                Tensor cos = Samples.normal(DType.F32, 8, tables, time, 1, half);
+                Tensor sin = Samples.normal(DType.F32, 9, tables, time, 1, half);
+                for (int direction : new int[] {1, -1}) {
+                    Tensor expected = Tensors.empty(dtype, x.shape());
+                    Tensor actual = Tensors.full(Double.NaN, dtype, x.shape());
+                    reference.rotary().rotate(x, cos, sin, direction, expected);
+                    vector.rotate(x, cos, sin, direction, actual);
+                    String name = "half %d, direction %d".formatted(half, direction);
+                    Close.assertClose(name, actual, expected, tolerance(dtype), 0);
+                }
             }
         }
     }

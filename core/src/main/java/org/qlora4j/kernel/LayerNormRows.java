@@ -4,8 +4,8 @@ import org.jspecify.annotations.Nullable;
 import org.qlora4j.tensor.Tensor;
 
 /**
- * LayerNorm of rows and its gradient (arXiv 1607.06450), computed in f32 (f64 for F64) and rounded
- * once, as libtorch's {@code layer_norm} does.
+ * LayerNorm of rows and its gradient (arXiv 1607.06450). It is computed in f32 (f64 for F64) and
+ * rounded once, as libtorch's {@code layer_norm} does.
  */
 public sealed interface LayerNormRows permits ReferenceLayerNormRows, VectorLayerNormRows {
     /**

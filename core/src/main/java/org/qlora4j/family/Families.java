@@ -14,7 +14,10 @@ import org.qlora4j.model.ModelShape;
 public final class Families {
     private static final Map<String, Function<ConfigFile, Architecture>> BY_TYPE =
             Map.ofEntries(
-                    Map.entry("llama", LlamaConfig::read), Map.entry("qwen2", Qwen2Config::read));
+                    Map.entry("llama", LlamaConfig::read),
+                    Map.entry("mistral", MistralConfig::read),
+                    Map.entry("qwen2", Qwen2Config::read),
+                    Map.entry("qwen3", Qwen3Config::read));
 
     private Families() {}
 

@@ -37,7 +37,7 @@ public record LlamaConfig(
         return new LlamaConfig(
                 facts,
                 config.number("rms_norm_eps", 1e-6),
-                Rope.of(config, facts.maxPositions()),
+                Rope.of(config, facts),
                 config.flag("attention_bias"),
                 config.flag("mlp_bias"),
                 config.flag("tie_word_embeddings"));

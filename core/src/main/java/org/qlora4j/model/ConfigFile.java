@@ -174,6 +174,11 @@ public record ConfigFile(Path file, JsonNode root) {
         return node(key) == null ? otherwise : positive(key);
     }
 
+    /** A whole number from 1, or the other one if it is missing; 0 if the file has null for it. */
+    public int positiveOrNull(String key, int otherwise) {
+        return root.has(key) && node(key) == null ? 0 : positive(key, otherwise);
+    }
+
     /** Ids that end a text, of this file and of {@code generation_config.json} beside it. */
     public Set<Integer> eosIds() {
         Set<Integer> eos = new TreeSet<>(ids("eos_token_id"));
@@ -200,6 +205,15 @@ public record ConfigFile(Path file, JsonNode root) {
      * @param maxPositions where the file does not say
      */
     public ModelFacts facts(int maxPositions) {
+        return facts(maxPositions, 0);
+    }
+
+    /**
+     * As {@link #facts(int)}.
+     *
+     * @param defaultHeadDim where the file does not say; 0 for the hidden size divided by the heads
+     */
+    public ModelFacts facts(int maxPositions, int defaultHeadDim) {
         int hidden = atMost("hidden_size", MAX_WIDTH);
         int heads = atMost("num_attention_heads", MAX_WIDTH);
         int kvHeads =
@@ -211,7 +225,8 @@ public record ConfigFile(Path file, JsonNode root) {
                     "%s: num_attention_heads %d is no multiple of num_key_value_heads %d",
                     file, heads, kvHeads);
         }
-        int headDim = node("head_dim") == null ? hidden / heads : atMost("head_dim", MAX_WIDTH);
+        int unsaid = defaultHeadDim == 0 ? hidden / heads : defaultHeadDim;
+        int headDim = node("head_dim") == null ? unsaid : atMost("head_dim", MAX_WIDTH);
         if (headDim < 2) {
             throw FormatException.of(
                     "%s: hidden_size %d divided by num_attention_heads %d leaves a head_dim of %d; it must be 2 at least",

@@ -22,7 +22,7 @@ class HostileConfigTest {
              "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 16,
              "max_position_embeddings": 512, "rms_norm_eps": 1e-5, "vocab_size": 300, "eos_token_id": 2,
              "attention_bias": false, "mlp_bias": false, "tie_word_embeddings": true,
-             "rope_theta": 10000.0, "rope_scaling": null, "unused": 1}\
+             "rope_theta": 10000.0, "rope_scaling": null, "partial_rotary_factor": null, "unused": 1}\
             """;
 
     @TempDir Path folder;
@@ -54,6 +54,12 @@ class HostileConfigTest {
                 "rope_scaling|8|rope_scaling must be an object or null, got 8",
                 "rope_scaling|{\"type\": null}|type must be text, got null",
                 "rope_scaling|{\"type\": \"linear\", \"factor\": 0}|factor must be above 0, got 0",
+                "rope_scaling|{\"type\": \"x\"}|rope_type \"x\" is not supported; supported: default, linear",
+                "partial_rotary_factor|0.1|partial_rotary_factor 0.1 turns 1 of the 16 places of a head",
+                "rope_scaling|{\"type\": \"longrope\", \"short_factor\": [1]}|short_factor and long_factor must have 8 numbers each, have 1 and 0",
+                "rope_scaling|{\"type\": \"longrope\", \"short_factor\": [0]}|short_factor must be a list of numbers above 0, has 0",
+                "rope_scaling|{\"type\": \"yarn\", \"beta_fast\": \"a\"}|beta_fast must be a number, got \"a\"",
+                "partial_rotary_factor|0.5|partial_rotary_factor must be 1, got 0.5",
                 "unused|{|not valid JSON"
             })
     void wrongValue_isNamedWithItsKey(String key, String value, String reason) {
@@ -76,6 +82,26 @@ class HostileConfigTest {
                 .message()
                 .doesNotContain("\n")
                 .doesNotContain("START_OBJECT");
+    }
+
+    @ParameterizedTest
+    @CsvSource(
+            delimiter = '|',
+            value = {
+                "[\"full_attention\"]|layer_types must be a list of 2 types, one for each layer, got 1 of them",
+                "\"full_attention\"|layer_types must be a list of 2 types, one for each layer, got \"full_attention\"",
+                "[\"full_attention\", \"linear_attention\"]|layer_types has \"linear_attention\" for layer 1; supported",
+                "[1, 2]|layer_types has 1 for layer 0; supported: full_attention, sliding_attention",
+                "[\"full_attention\", \"sliding_attention\"]|sliding_attention for layer 1, but sliding_window is not set"
+            })
+    void wrongLayerTypes_areNamed(String types, String reason) {
+        String json =
+                CONFIG.replace("\"llama\"", "\"qwen2\"")
+                        .replace("\"unused\"", "\"layer_types\": " + types + ", \"unused\"");
+        assertThatThrownBy(() -> read(json))
+                .isInstanceOf(FormatException.class)
+                .hasMessageContaining("config.json:")
+                .hasMessageContaining(reason);
     }
 
     /** Python's JSON writes and reads it; transformers loads such a checkpoint. */

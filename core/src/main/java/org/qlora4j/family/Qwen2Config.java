@@ -23,11 +23,7 @@ import org.qlora4j.model.Weights;
  * @param tieEmbeddings whether the head is the embedding table
  */
 public record Qwen2Config(
-        ModelFacts facts,
-        double normEps,
-        Rope rope,
-        LayerWindows windows,
-        boolean tieEmbeddings)
+        ModelFacts facts, double normEps, Rope rope, LayerWindows windows, boolean tieEmbeddings)
         implements Architecture {
     /** From {@code config.json} in the spelling of transformers 4 or 5. */
     static Qwen2Config read(ConfigFile config) {

@@ -3,9 +3,9 @@ package org.qlora4j.kernel;
 import org.qlora4j.tensor.Tensor;
 
 /**
- * An {@link Activation} and its gradient in one walk over the memory. It is computed in f32 (f64 for
- * F64) and rounded once, as libtorch does. All tensors of a call are contiguous and of one type and
- * number of elements.
+ * An {@link Activation} and its gradient in one walk over the memory. It is computed in f32 (f64
+ * for F64) and rounded once, as libtorch does. All tensors of a call are contiguous and of one type
+ * and number of elements.
  */
 public sealed interface ActivationRows permits ReferenceActivationRows, VectorActivationRows {
     /**

@@ -12,7 +12,8 @@ import tools.jackson.databind.JsonNode;
 /**
  * The layers of a model whose attention looks back over a window only ({@code layer_types}).
  *
- * @param positions that a query of such a layer sees, its own among them; 0 if no layer has a window
+ * @param positions that a query of such a layer sees, its own among them; 0 if no layer has a
+ *     window
  * @param layers their numbers, from 0
  */
 public record LayerWindows(int positions, Set<Integer> layers) {

@@ -128,7 +128,11 @@ public sealed interface RopeScaling {
                         case Linear(double factor) -> (float) (frequency / factor);
                         case Llama3 llama3 -> llama3.scale(frequency);
                         case Yarn yarn -> yarn.scale(frequency, i, dims, theta);
-                        case LongRope(List<Double> near, List<Double> far, int original, double a) ->
+                        case LongRope(
+                                        List<Double> near,
+                                        List<Double> far,
+                                        int original,
+                                        double a) ->
                                 (float) (frequency / (length > original ? far : near).get(i));
                     };
         }

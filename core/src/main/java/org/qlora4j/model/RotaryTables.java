@@ -111,8 +111,7 @@ public final class RotaryTables implements AutoCloseable {
                 cos.add(row.cos());
                 sin.add(row.sin());
             }
-            return new Rotary.Table(
-                    tape.keep(Tensors.cat(cos, 0)), tape.keep(Tensors.cat(sin, 0)));
+            return new Rotary.Table(tape.keep(Tensors.cat(cos, 0)), tape.keep(Tensors.cat(sin, 0)));
         }
     }
 

@@ -3,6 +3,7 @@ package org.qlora4j.bench;
 import org.openjdk.jmh.annotations.Benchmark;
 import org.openjdk.jmh.annotations.Param;
 import org.qlora4j.kernel.ElementRows;
+import org.qlora4j.kernel.Gate;
 import org.qlora4j.tensor.Tensor;
 
 /**
@@ -12,6 +13,9 @@ import org.qlora4j.tensor.Tensor;
 public class ElementRowsBench extends TwinBench {
     @Param({"1", "512"})
     public int rows = 512;
+
+    @Param({"SILU", "GELU_TANH"})
+    public Gate function = Gate.SILU;
 
     private ElementRows kernel;
     private Tensor a;
@@ -28,8 +32,8 @@ public class ElementRowsBench extends TwinBench {
         kernel.add(a, b, out);
         reference.elements().add(a, b, expected);
         Answer.requireSame("sum", out, expected);
-        kernel.gate(a, b, out);
-        reference.elements().gate(a, b, expected);
+        kernel.gate(function, a, b, out);
+        reference.elements().gate(function, a, b, expected);
         Answer.requireClose("gate", out, expected, tolerance());
     }
 
@@ -41,7 +45,7 @@ public class ElementRowsBench extends TwinBench {
 
     @Benchmark
     public void gate(Work work) {
-        kernel.gate(a, b, out);
+        kernel.gate(function, a, b, out);
         work.add(out.count(), bytes(a, b, out));
     }
 }

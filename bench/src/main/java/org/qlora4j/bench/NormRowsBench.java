@@ -16,6 +16,9 @@ public class NormRowsBench extends TwinBench {
     @Param({"1", "512"})
     public int rows = 512;
 
+    @Param({"0", "1"})
+    public float shift;
+
     private NormRows kernel;
     private Tensor x;
     private Tensor weight;
@@ -38,24 +41,24 @@ public class NormRowsBench extends TwinBench {
 
         Tensor expected = unwritten(rows, hidden);
         Tensor expectedInverse = Tensors.empty(dtype.wide(), rows);
-        kernel.forward(x, weight, EPS, y, inverse);
-        judge.forward(x, weight, EPS, expected, expectedInverse);
+        kernel.forward(x, weight, shift, EPS, y, inverse);
+        judge.forward(x, weight, shift, EPS, expected, expectedInverse);
         Answer.requireClose("y", y, expected, tolerance());
         Answer.requireClose("inverse", inverse, expectedInverse, 1e-5);
-        kernel.backward(x, weight, inverse, dy, dx);
-        judge.backward(x, weight, expectedInverse, dy, expected);
+        kernel.backward(x, weight, shift, inverse, dy, dx);
+        judge.backward(x, weight, shift, expectedInverse, dy, expected);
         Answer.requireClose("dx", dx, expected, tolerance());
     }
 
     @Benchmark
     public void forward(Work work) {
-        kernel.forward(x, weight, EPS, y, inverse);
+        kernel.forward(x, weight, shift, EPS, y, inverse);
         work.add(x.count(), bytes(x, weight, y, inverse));
     }
 
     @Benchmark
     public void backward(Work work) {
-        kernel.backward(x, weight, inverse, dy, dx);
+        kernel.backward(x, weight, shift, inverse, dy, dx);
         work.add(x.count(), bytes(x, weight, inverse, dy, dx));
     }
 }

@@ -6,8 +6,9 @@ import org.qlora4j.tensor.Tensor;
 import org.qlora4j.tensor.Tensors;
 
 /**
- * {@code y = weight * x / sqrt(mean(x²) + eps)} over the last dimension, with statistics in f32
- * (arXiv 1910.07467; the rounding is that of transformers' LlamaRMSNorm).
+ * {@code y = (weight + shift) * x / sqrt(mean(x²) + eps)} over the last dimension, with statistics
+ * in f32 (arXiv 1910.07467; the rounding is that of transformers' LlamaRMSNorm without a shift, of
+ * its GemmaRMSNorm with one).
  */
 public final class RmsNorm {
     private RmsNorm() {}
@@ -18,6 +19,15 @@ public final class RmsNorm {
      * @return the shape of x
      */
     public static Var apply(Tape tape, Var x, Parameter weight, double eps) {
+        return apply(tape, x, weight, 0, eps);
+    }
+
+    /**
+     * As {@link #apply(Tape, Var, Parameter, double)}.
+     *
+     * @param shift added to each weight: 1 where weights are kept around 0
+     */
+    public static Var apply(Tape tape, Var x, Parameter weight, float shift, double eps) {
         return tape.operation(
                 "rmsNorm",
                 x.needsGrad() || weight.trainable(),
@@ -30,14 +40,14 @@ public final class RmsNorm {
                     if (!call.recording()) {
                         Kernels.current()
                                 .norm()
-                                .forward(rows, weight.value(), eps, parts(y, weight), null);
+                                .forward(rows, weight.value(), shift, eps, parts(y, weight), null);
                         return y;
                     }
                     Tensor inverse =
                             call.save(Tensors.empty(compute.wide(), rows.count() / rows.size(-1)));
                     Kernels.current()
                             .norm()
-                            .forward(rows, weight.value(), eps, parts(y, weight), inverse);
+                            .forward(rows, weight.value(), shift, eps, parts(y, weight), inverse);
                     call.backward(gradient -> {
                         Tensor dy = gradient.contiguous();
                         if (weight.trainable()) {
@@ -55,6 +65,7 @@ public final class RmsNorm {
                                     .backward(
                                             parts(input, weight),
                                             weight.value(),
+                                            shift,
                                             inverse,
                                             parts(dy, weight),
                                             parts(dx, weight));

@@ -14,6 +14,10 @@ import org.qlora4j.model.ModelShape;
 public final class Families {
     private static final Map<String, Function<ConfigFile, Architecture>> BY_TYPE =
             Map.ofEntries(
+                    Map.entry("gemma", GemmaConfig::read),
+                    Map.entry("gemma2", Gemma2Config::read),
+                    Map.entry("gemma3", Gemma3Config::readNested),
+                    Map.entry("gemma3_text", Gemma3Config::read),
                     Map.entry("llama", LlamaConfig::read),
                     Map.entry("mistral", MistralConfig::read),
                     Map.entry("qwen2", Qwen2Config::read),

@@ -15,10 +15,10 @@ public sealed interface ElementRows permits ReferenceElementRows, VectorElementR
     void add(Tensor a, Tensor b, Tensor out);
 
     /**
-     * {@code out = silu(gate) * up}; silu is rounded to the type before the product, as
-     * transformers' LlamaMLP does.
+     * {@code out = f(gate) * up}; f is rounded to the type before the product, as transformers'
+     * LlamaMLP and GemmaMLP do.
      *
      * @param out written; may be gate or up
      */
-    void gate(Tensor gate, Tensor up, Tensor out);
+    void gate(Gate f, Tensor gate, Tensor up, Tensor out);
 }

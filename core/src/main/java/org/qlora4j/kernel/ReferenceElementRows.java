@@ -13,9 +13,14 @@ record ReferenceElementRows() implements ElementRows {
     }
 
     @Override
-    public void gate(Tensor gate, Tensor up, Tensor out) {
+    public void gate(Gate f, Tensor gate, Tensor up, Tensor out) {
         try (TensorScope scope = TensorScope.open()) {
-            out.copyFrom(gate.silu().mulInPlace(up));
+            Tensor open =
+                    switch (f) {
+                        case SILU -> gate.silu();
+                        case GELU_TANH -> gate.geluTanh();
+                    };
+            out.copyFrom(open.mulInPlace(up));
         }
     }
 }

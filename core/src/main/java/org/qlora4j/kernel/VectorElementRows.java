@@ -4,13 +4,21 @@ import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.VectorOperators;
 import org.qlora4j.tensor.Tensor;
 
-/** {@link ElementRows} with the Vector API. */
+/**
+ * {@link ElementRows} with the Vector API. Both gates are {@code x · sigmoid(t(x))}: silu with
+ * {@code t(x) = x}, GELU by tanh with a cubic, since {@code 1 + tanh(u) = 2 · sigmoid(2u)}.
+ */
 record VectorElementRows(Workers workers, ElementRows reference) implements ElementRows {
     /** Elements of one task: a step of generation is one, and stays on the thread that asks. */
     private static final int TASK = 1 << 14;
 
     /** Elements whose exponentials are made at once; they stay in the nearest cache. */
     private static final int PIECE = 1 << 10;
+
+    /** {@code 2 √(2/π)}. */
+    private static final float TWICE_ROOT = 1.5957691216057308f;
+
+    private static final float CUBIC = 0.044715f;
 
     @Override
     public void add(Tensor a, Tensor b, Tensor out) {
@@ -37,9 +45,9 @@ record VectorElementRows(Workers workers, ElementRows reference) implements Elem
     }
 
     @Override
-    public void gate(Tensor gate, Tensor up, Tensor out) {
+    public void gate(Gate f, Tensor gate, Tensor up, Tensor out) {
         if (!FloatRows.reads(out.dtype())) {
-            reference.gate(gate, up, out);
+            reference.gate(f, gate, up, out);
             return;
         }
         FloatRows gates = FloatRows.of(gate);
@@ -55,13 +63,24 @@ record VectorElementRows(Workers workers, ElementRows reference) implements Elem
                         float[] e = FloatRows.scratch(length);
                         gates.copyRow(i, length, e);
                         if (VectorWidth.WHOLE) {
+                            if (f == Gate.GELU_TANH) {
+                                cubics(e, length);
+                            }
                             exponentials(e, length);
                             gate(gates, e, ups, target, i, length);
                         } else {
-                            gateOneByOne(e, ups, target, i, length);
+                            gateOneByOne(f, e, ups, target, i, length);
                         }
                     }
                 });
+    }
+
+    /** Turns each x into t(x) of GELU, and what is behind them up to a whole vector too. */
+    private static void cubics(float[] row, int length) {
+        for (int i = 0; i < length; i += FloatRows.LANES) {
+            FloatVector x = FloatVector.fromArray(FloatRows.FLOATS, row, i);
+            x.mul(x).mul(CUBIC).add(1f).mul(x).mul(TWICE_ROOT).intoArray(row, i);
+        }
     }
 
     /**
@@ -76,7 +95,7 @@ record VectorElementRows(Workers workers, ElementRows reference) implements Elem
         }
     }
 
-    /** {@code x / (1 + exp(-x))} times up, by the exponential of a value of at most 0. */
+    /** {@code x · sigmoid(t)} times up, by e = exp(-|t|); t has the sign of x. */
     private static void gate(
             FloatRows gates, float[] e, FloatRows ups, FloatRows target, long start, int length) {
         int i = 0;
@@ -84,23 +103,24 @@ record VectorElementRows(Workers workers, ElementRows reference) implements Elem
             FloatVector x = gates.load(start + i);
             FloatVector y = FloatVector.fromArray(FloatRows.FLOATS, e, i);
             FloatVector above = x.mul(y).blend(x, x.compare(VectorOperators.GE, 0f));
-            FloatVector silu = target.round(above.div(y.add(1f)));
-            target.store(silu.mul(ups.load(start + i)), start + i);
+            FloatVector gated = target.round(above.div(y.add(1f)));
+            target.store(gated.mul(ups.load(start + i)), start + i);
         }
         for (; i < length; i++) {
             float x = gates.get(start + i);
-            float silu = (x >= 0 ? x : x * e[i]) / (e[i] + 1);
-            target.set(start + i, target.round(silu) * ups.get(start + i));
+            float gated = (x >= 0 ? x : x * e[i]) / (e[i] + 1);
+            target.set(start + i, target.round(gated) * ups.get(start + i));
         }
     }
 
     private static void gateOneByOne(
-            float[] gates, FloatRows ups, FloatRows target, long start, int length) {
+            Gate f, float[] gates, FloatRows ups, FloatRows target, long start, int length) {
         for (int i = 0; i < length; i++) {
             float x = gates[i];
-            float e = FastExp.of(-Math.abs(x));
-            float silu = (x >= 0 ? x : x * e) / (e + 1);
-            target.set(start + i, target.round(silu) * ups.get(start + i));
+            float t = f == Gate.SILU ? x : (x * x * CUBIC + 1) * x * TWICE_ROOT;
+            float e = FastExp.of(-Math.abs(t));
+            float gated = (x >= 0 ? x : x * e) / (e + 1);
+            target.set(start + i, target.round(gated) * ups.get(start + i));
         }
     }
 

@@ -13,9 +13,15 @@ record VectorNormRows(Workers workers, NormRows reference) implements NormRows {
     private static final ValueLayout.OfFloat FLOAT = ValueLayout.JAVA_FLOAT_UNALIGNED;
 
     @Override
-    public void forward(Tensor x, Tensor weight, double eps, Tensor y, @Nullable Tensor inverse) {
+    public void forward(
+            Tensor x,
+            Tensor weight,
+            float shift,
+            double eps,
+            Tensor y,
+            @Nullable Tensor inverse) {
         if (!FloatRows.reads(x.dtype())) {
-            reference.forward(x, weight, eps, y, inverse);
+            reference.forward(x, weight, shift, eps, y, inverse);
             return;
         }
         FloatRows in = FloatRows.of(x);
@@ -41,20 +47,41 @@ record VectorNormRows(Workers workers, NormRows reference) implements NormRows {
                     if (scales != null) {
                         scales.setAtIndex(FLOAT, row, scale);
                     }
-                    for (i = 0; i <= n - FloatRows.LANES; i += FloatRows.LANES) {
-                        out.store(
-                                out.round(in.load(start + i).mul(scale)).mul(w.load(i)), start + i);
-                    }
-                    for (; i < n; i++) {
-                        out.set(start + i, out.round(in.get(start + i) * scale) * w.get(i));
+                    if (shift == 0) {
+                        weigh(in, w, out, start, n, scale);
+                    } else {
+                        weighShifted(in, w, shift, out, start, n, scale);
                     }
                 });
     }
 
+    private static void weigh(
+            FloatRows in, FloatRows w, FloatRows out, long start, int n, float scale) {
+        int i = 0;
+        for (; i <= n - FloatRows.LANES; i += FloatRows.LANES) {
+            out.store(out.round(in.load(start + i).mul(scale)).mul(w.load(i)), start + i);
+        }
+        for (; i < n; i++) {
+            out.set(start + i, out.round(in.get(start + i) * scale) * w.get(i));
+        }
+    }
+
+    private static void weighShifted(
+            FloatRows in, FloatRows w, float shift, FloatRows out, long start, int n, float scale) {
+        int i = 0;
+        for (; i <= n - FloatRows.LANES; i += FloatRows.LANES) {
+            out.store(in.load(start + i).mul(scale).mul(w.load(i).add(shift)), start + i);
+        }
+        for (; i < n; i++) {
+            out.set(start + i, in.get(start + i) * scale * (w.get(i) + shift));
+        }
+    }
+
     @Override
-    public void backward(Tensor x, Tensor weight, Tensor inverse, Tensor dy, Tensor dx) {
+    public void backward(
+            Tensor x, Tensor weight, float shift, Tensor inverse, Tensor dy, Tensor dx) {
         if (!FloatRows.reads(x.dtype())) {
-            reference.backward(x, weight, inverse, dy, dx);
+            reference.backward(x, weight, shift, inverse, dy, dx);
             return;
         }
         FloatRows in = FloatRows.of(x);
@@ -68,31 +95,33 @@ record VectorNormRows(Workers workers, NormRows reference) implements NormRows {
                 row -> {
                     long start = (long) row * n;
                     float scale = scales.getAtIndex(FLOAT, row);
-                    float dot = dot(dOut, w, in, start, n);
+                    float dot = dot(dOut, w, shift, in, start, n);
                     float pull = dot * scale * scale / n; // of the mean, per unit of x
-                    gradient(dOut, w, in, dIn, start, n, scale, pull);
+                    gradient(dOut, w, shift, in, dIn, start, n, scale, pull);
                 });
     }
 
-    /** {@code sum(dy * weight * x)} of a row. */
-    private static float dot(FloatRows dy, FloatRows w, FloatRows x, long start, int n) {
+    /** {@code sum(dy * (weight + shift) * x)} of a row. */
+    private static float dot(
+            FloatRows dy, FloatRows w, float shift, FloatRows x, long start, int n) {
         FloatVector dots = FloatVector.zero(FloatRows.FLOATS);
         int i = 0;
         for (; i <= n - FloatRows.LANES; i += FloatRows.LANES) {
-            FloatVector d = dy.load(start + i).mul(w.load(i));
+            FloatVector d = dy.load(start + i).mul(w.load(i).add(shift));
             dots = FloatRows.fma(d, x.load(start + i), dots);
         }
         float dot = FloatRows.sum(dots);
         for (; i < n; i++) {
-            dot += dy.get(start + i) * w.get(i) * x.get(start + i);
+            dot += dy.get(start + i) * (w.get(i) + shift) * x.get(start + i);
         }
         return dot;
     }
 
-    /** {@code (dy * weight - x * pull) * scale}. */
+    /** {@code (dy * (weight + shift) - x * pull) * scale}. */
     private static void gradient(
             FloatRows dy,
             FloatRows w,
+            float shift,
             FloatRows x,
             FloatRows dx,
             long start,
@@ -101,11 +130,12 @@ record VectorNormRows(Workers workers, NormRows reference) implements NormRows {
             float pull) {
         int i = 0;
         for (; i <= n - FloatRows.LANES; i += FloatRows.LANES) {
-            FloatVector d = dy.load(start + i).mul(w.load(i));
+            FloatVector d = dy.load(start + i).mul(w.load(i).add(shift));
             dx.store(d.sub(x.load(start + i).mul(pull)).mul(scale), start + i);
         }
         for (; i < n; i++) {
-            dx.set(start + i, (dy.get(start + i) * w.get(i) - x.get(start + i) * pull) * scale);
+            float d = dy.get(start + i) * (w.get(i) + shift);
+            dx.set(start + i, (d - x.get(start + i) * pull) * scale);
         }
     }
 

@@ -12,6 +12,7 @@ import tools.jackson.core.StreamReadFeature;
 import tools.jackson.core.json.JsonReadFeature;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
+import tools.jackson.databind.node.ObjectNode;
 
 /**
  * Keys of one JSON object of a model's {@code config.json}, with errors that name file and key.
@@ -111,6 +112,11 @@ public record ConfigFile(Path file, JsonNode root) {
         return number;
     }
 
+    /** A number, or the other one if it is missing; 0 if the file has null for it. */
+    public double numberOrNull(String key, double otherwise) {
+        return root.has(key) && node(key) == null ? 0 : number(key, otherwise);
+    }
+
     /** A number that the rope_type needs. */
     public double needed(String key) {
         if (node(key) == null) {
@@ -144,6 +150,11 @@ public record ConfigFile(Path file, JsonNode root) {
                     file, key, value == null ? "nothing" : value);
         }
         return value.asInt();
+    }
+
+    /** Whether a key is true, or what it is if it is missing. */
+    public boolean flag(String key, boolean otherwise) {
+        return node(key) == null ? otherwise : flag(key);
     }
 
     /** Whether a key is true. */
@@ -187,6 +198,17 @@ public record ConfigFile(Path file, JsonNode root) {
             eos.addAll(of(generation).ids("eos_token_id"));
         }
         return eos;
+    }
+
+    /**
+     * The same keys, and of another object's those that are missing.
+     *
+     * @param json an object, such as {@code {"num_attention_heads": 8}}
+     */
+    public ConfigFile withDefaults(String json) {
+        ObjectNode all = (ObjectNode) JSON.readTree(json);
+        root.propertyStream().forEach(entry -> all.set(entry.getKey(), entry.getValue()));
+        return new ConfigFile(file, all);
     }
 
     /** Throws unless the activation is the one that the family knows. */

@@ -3,6 +3,7 @@ package org.qlora4j.model;
 import org.qlora4j.autograd.GatedMlp;
 import org.qlora4j.autograd.Tape;
 import org.qlora4j.autograd.Var;
+import org.qlora4j.kernel.Gate;
 import org.qlora4j.lora.LinearLayer;
 
 /** The part of a layer that works on each position alone. */
@@ -10,20 +11,26 @@ public sealed interface Mlp {
     /** x [batch, time, hidden], normed, to [batch, time, hidden]. */
     Var forward(Tape tape, Var x);
 
-    /** {@code down(silu(gate(x)) * up(x))} (SwiGLU, arXiv 2002.05202). */
-    record Gated(LinearLayer gate, LinearLayer up, LinearLayer down) implements Mlp {
+    /** {@code down(f(gate(x)) * up(x))} (arXiv 2002.05202). */
+    record Gated(Gate f, LinearLayer gate, LinearLayer up, LinearLayer down) implements Mlp {
         @Override
         public Var forward(Tape tape, Var x) {
-            Var gated = GatedMlp.apply(tape, gate.forward(tape, x), up.forward(tape, x));
+            Var gated = GatedMlp.apply(tape, f, gate.forward(tape, x), up.forward(tape, x));
             return down.forward(tape, gated);
         }
     }
 
     /** The module {@code mlp} with linears {@code gate_proj, up_proj, down_proj}. */
     static Mlp gated(Weights weights, ModelFacts facts, boolean bias) {
+        return gated(weights, facts, Gate.SILU, bias);
+    }
+
+    /** As {@link #gated(Weights, ModelFacts, boolean)}, with another function of the gate. */
+    static Mlp gated(Weights weights, ModelFacts facts, Gate f, boolean bias) {
         int hidden = facts.hiddenSize();
         int inner = facts.intermediateSize();
         return new Gated(
+                f,
                 weights.linear("gate_proj", inner, hidden, bias),
                 weights.linear("up_proj", inner, hidden, bias),
                 weights.linear("down_proj", hidden, inner, bias));

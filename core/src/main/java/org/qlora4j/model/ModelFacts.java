@@ -26,4 +26,19 @@ public record ModelFacts(
         int kvHeads,
         int headDim,
         int maxPositions,
-        Set<Integer> eosIds) {}
+        Set<Integer> eosIds) {
+    /** The same with other ids that end a text. */
+    public ModelFacts withEosIds(Set<Integer> ids) {
+        return new ModelFacts(
+                type,
+                vocabularySize,
+                hiddenSize,
+                intermediateSize,
+                layers,
+                heads,
+                kvHeads,
+                headDim,
+                maxPositions,
+                ids);
+    }
+}

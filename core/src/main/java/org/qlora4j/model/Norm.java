@@ -10,11 +10,15 @@ public sealed interface Norm {
     /** x [..., size], or [..., n * size] to norm each of the n parts alone; to the shape of x. */
     Var forward(Tape tape, Var x);
 
-    /** By the root of the mean square (arXiv 1910.07467). */
-    record Rms(Parameter weight, double eps) implements Norm {
+    /**
+     * By the root of the mean square (arXiv 1910.07467).
+     *
+     * @param shift added to each weight
+     */
+    record Rms(Parameter weight, float shift, double eps) implements Norm {
         @Override
         public Var forward(Tape tape, Var x) {
-            return RmsNorm.apply(tape, x, weight, eps);
+            return RmsNorm.apply(tape, x, weight, shift, eps);
         }
     }
 
@@ -24,6 +28,11 @@ public sealed interface Norm {
      * @param name of the module, e.g. {@code input_layernorm}
      */
     static Norm rms(Weights weights, String name, int size, double eps) {
-        return new Rms(weights.parameter(name + ".weight", size), eps);
+        return new Rms(weights.parameter(name + ".weight", size), 0, eps);
+    }
+
+    /** As {@link #rms}, where the checkpoint has each weight less 1 (Gemma). */
+    static Norm rmsAroundZero(Weights weights, String name, int size, double eps) {
+        return new Rms(weights.parameter(name + ".weight", size), 1, eps);
     }
 }

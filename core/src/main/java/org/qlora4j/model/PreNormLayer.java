@@ -10,8 +10,9 @@ import org.qlora4j.autograd.Var;
  * The decoder layer of LLaMA and most after it: attention, then the MLP, each on a normed input and
  * added onto the residual stream.
  */
-public record PreNormLayer(Norm attentionNorm, Norm mlpNorm, SelfAttention attention, Mlp mlp) {
-    /** x [batch, time, hidden] to [batch, time, hidden]. */
+public record PreNormLayer(Norm attentionNorm, Norm mlpNorm, SelfAttention attention, Mlp mlp)
+        implements DecoderLayer {
+    @Override
     public Var forward(Tape tape, Var x, Context seen, Rotary.@Nullable Table rope) {
         Var attended = attention.forward(tape, attentionNorm.forward(tape, x), seen, rope);
         Var h = Add.apply(tape, x, attended);

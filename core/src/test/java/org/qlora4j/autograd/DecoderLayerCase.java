@@ -11,6 +11,7 @@ import org.bytedeco.pytorch.TensorVector;
 import org.bytedeco.pytorch.global.torch;
 import org.qlora4j.autograd.OperationCase.Run;
 import org.qlora4j.autograd.OperationCase.Shape;
+import org.qlora4j.kernel.Gate;
 import org.qlora4j.tensor.DType;
 import org.qlora4j.tensor.Raw;
 import org.qlora4j.tensor.Tensor;
@@ -89,7 +90,7 @@ record DecoderLayerCase(int layers, boolean checkpoint, double dropout) {
         Var inner = RmsNorm.apply(tape, h, run.p(first + 5), EPS);
         Var gate = Linear.apply(tape, inner, dense(run, first + 6), null, null);
         Var up = Linear.apply(tape, inner, dense(run, first + 7), null, null);
-        Var gated = GatedMlp.apply(tape, gate, up);
+        Var gated = GatedMlp.apply(tape, Gate.SILU, gate, up);
         return Add.apply(tape, h, Linear.apply(tape, gated, dense(run, first + 8), null, null));
     }
 

@@ -5,6 +5,7 @@ import static org.qlora4j.autograd.OperationCase.shape;
 import java.util.List;
 import java.util.stream.Stream;
 import org.bytedeco.pytorch.global.torch;
+import org.qlora4j.kernel.Gate;
 
 /** {@link Add} and {@link GatedMlp}. */
 class ElementwiseGradientTest implements F64GradientSuite {
@@ -36,7 +37,9 @@ class ElementwiseGradientTest implements F64GradientSuite {
                         }),
                 gate("gated MLP, one value", 1, 1, 1),
                 gate("gated MLP, odd sizes", 3, 7, 13),
-                gate("gated MLP, a model's sizes", 1, 257, 1536));
+                gate("gated MLP, a model's sizes", 1, 257, 1536),
+                gelu("gated MLP with GELU, odd sizes", 3, 7, 13),
+                gelu("gated MLP with GELU, a model's sizes", 1, 257, 1536));
     }
 
     private static OperationCase add(String name, long... sizes) {
@@ -55,7 +58,17 @@ class ElementwiseGradientTest implements F64GradientSuite {
                 23,
                 List.of(shape(sizes), shape(sizes)),
                 List.of(),
-                run -> GatedMlp.apply(run.tape, run.x(0), run.x(1)),
+                run -> GatedMlp.apply(run.tape, Gate.SILU, run.x(0), run.x(1)),
                 (x, p) -> torch.silu(x[0]).mul(x[1]));
+    }
+
+    private static OperationCase gelu(String name, long... sizes) {
+        return new OperationCase(
+                name,
+                24,
+                List.of(shape(sizes), shape(sizes)),
+                List.of(),
+                run -> GatedMlp.apply(run.tape, Gate.GELU_TANH, run.x(0), run.x(1)),
+                (x, p) -> torch.gelu(x[0], "tanh").mul(x[1]));
     }
 }

@@ -3,6 +3,7 @@ package org.qlora4j.autograd;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import org.junit.jupiter.api.Test;
+import org.qlora4j.kernel.Gate;
 import org.qlora4j.tensor.DType;
 import org.qlora4j.tensor.TensorScope;
 import org.qlora4j.tensor.Tensors;
@@ -15,7 +16,8 @@ class OperationTimesTest {
         try (TensorScope scope = TensorScope.open();
                 Tape tape = Tape.recording(0)) {
             Var x = tape.leaf(Tensors.zeros(DType.F32, 50, 50));
-            Var y = GatedMlp.apply(tape, Add.apply(tape, x, x), Add.apply(tape, x, x));
+            Var y = GatedMlp.apply(
+                            tape, Gate.SILU, Add.apply(tape, x, x), Add.apply(tape, x, x));
             tape.backward(y, Tensors.zeros(DType.F32, 50, 50));
             java.util.Objects.requireNonNull(x.takeGrad()).close();
         }

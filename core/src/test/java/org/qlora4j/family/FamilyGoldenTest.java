@@ -49,6 +49,9 @@ public class FamilyGoldenTest {
 
     static List<String> families() {
         return List.of(
+                "gemma",
+                "gemma2",
+                "gemma3",
                 "llama",
                 "llama-tied-mha",
                 "llama3-rope",

@@ -3,12 +3,14 @@ package org.qlora4j.generate;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
+import java.nio.file.Path;
 import java.util.Arrays;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 import org.qlora4j.autograd.Tape;
+import org.qlora4j.family.Families;
 import org.qlora4j.family.Models;
 import org.qlora4j.kernel.Kernels;
 import org.qlora4j.model.BatchContext;
@@ -17,7 +19,9 @@ import org.qlora4j.quant.QuantConfig;
 import org.qlora4j.tensor.DType;
 import org.qlora4j.tensor.Tensor;
 import org.qlora4j.tensor.TensorScope;
+import org.qlora4j.testing.Close;
 import org.qlora4j.testing.Golden;
+import org.qlora4j.testing.Samples;
 
 /** The head in 8 bits on the chats of the golden files, beside the exact one. */
 class InferenceHeadGoldenTest {
@@ -88,5 +92,30 @@ class InferenceHeadGoldenTest {
             head.prepare();
             assertThat(head.bits()).isEqualTo(32);
         }
+    }
+
+    /** Gemma 2's cap of logits holds in 8 bits too. */
+    @Test
+    void cappedLogits_areCappedIn8Bits() {
+        Path gemma2 = Golden.folder().resolve("families/gemma2");
+        try (CausalModel model =
+                        Models.random(Families.shape(gemma2), QuantConfig.DEFAULT, DType.F32, false, 3);
+                InferenceHead head = new InferenceHead(model);
+                TensorScope scope = TensorScope.open()) {
+            head.prepare();
+            assertThat(head.bits()).isEqualTo(8);
+            Tensor hidden = Samples.normal(DType.F32, 5, 4, 32).mulInPlace(500);
+            Tensor exact = model.logits(hidden);
+            assertThat(largest(exact)).isGreaterThan(25).isLessThanOrEqualTo(30);
+            Close.assertClose("logits", head.logits(hidden), exact, 0.05, 0);
+        }
+    }
+
+    private static float largest(Tensor values) {
+        float largest = 0;
+        for (float value : values.toFloats()) {
+            largest = Math.max(largest, Math.abs(value));
+        }
+        return largest;
     }
 }

@@ -217,20 +217,23 @@ class RowKernelsTest {
             Tensor x = Samples.normal(DType.F32, 7, rows, hidden).to(dtype);
             Tensor weight = Samples.normal(DType.F32, 8, hidden).to(dtype);
             Tensor dy = Samples.normal(DType.F32, 9, rows, hidden).to(dtype);
-            Tensor[] expected = norm(reference.norm(), x, weight, dy);
-            Tensor[] actual = norm(vector, x, weight, dy);
-            Close.assertClose("y", actual[0], expected[0], tolerance(dtype), 0);
-            Close.assertClose("inverse", actual[1], expected[1], 1e-5, 0);
-            Close.assertClose("dx", actual[2], expected[2], tolerance(dtype), 1e-5);
+            for (float shift : new float[] {0, 1}) {
+                Tensor[] expected = norm(reference.norm(), x, weight, shift, dy);
+                Tensor[] actual = norm(vector, x, weight, shift, dy);
+                Close.assertClose("y", actual[0], expected[0], tolerance(dtype), 0);
+                Close.assertClose("inverse", actual[1], expected[1], 1e-5, 0);
+                Close.assertClose("dx", actual[2], expected[2], tolerance(dtype), 1e-5);
+            }
         }
     }
 
-    private static Tensor[] norm(NormRows kernel, Tensor x, Tensor weight, Tensor dy) {
+    private static Tensor[] norm(
+            NormRows kernel, Tensor x, Tensor weight, float shift, Tensor dy) {
         Tensor y = Tensors.full(Double.NaN, x.dtype(), x.shape());
         Tensor dx = Tensors.full(Double.NaN, x.dtype(), x.shape());
         Tensor inverse = Tensors.full(Double.NaN, x.dtype().wide(), x.size(0));
-        kernel.forward(x, weight, 1e-5, y, inverse);
-        kernel.backward(x, weight, inverse, dy, dx);
+        kernel.forward(x, weight, shift, 1e-5, y, inverse);
+        kernel.backward(x, weight, shift, inverse, dy, dx);
         return new Tensor[] {y, inverse, dx};
     }
 
@@ -520,9 +523,11 @@ class RowKernelsTest {
             reference.elements().add(a, b, expected);
             vector.add(a, b, actual);
             assertThat(actual.toFloats()).isEqualTo(expected.toFloats());
-            reference.elements().gate(a, b, expected);
-            vector.gate(a, b, actual);
-            Close.assertClose("gate", actual, expected, tolerance(dtype), 0);
+            for (Gate f : Gate.values()) {
+                reference.elements().gate(f, a, b, expected);
+                vector.gate(f, a, b, actual);
+                Close.assertClose("gate " + f, actual, expected, tolerance(dtype), 0);
+            }
         }
     }
 
@@ -535,13 +540,16 @@ class RowKernelsTest {
             Tensor gate = Tensors.of(extremes, extremes.length);
             Tensor up = Tensors.full(1, DType.F32, extremes.length);
             Tensor actual = Tensors.empty(DType.F32, extremes.length);
-            new VectorElementRows(workers, reference.elements()).gate(gate, up, actual);
-            assertThat(actual.toFloats())
-                    .containsExactly(
-                            new float[] {
-                                0f, -0f, 90f, -0f, 1e30f, -0f, Float.POSITIVE_INFINITY, Float.NaN
-                            },
-                            Offset.offset(1e-37f));
+            for (Gate f : Gate.values()) {
+                new VectorElementRows(workers, reference.elements()).gate(f, gate, up, actual);
+                assertThat(actual.toFloats())
+                        .as("%s", f)
+                        .containsExactly(
+                                new float[] {
+                                    0f, -0f, 90f, -0f, 1e30f, -0f, Float.POSITIVE_INFINITY, Float.NaN
+                                },
+                                Offset.offset(1e-37f));
+            }
         }
     }
 

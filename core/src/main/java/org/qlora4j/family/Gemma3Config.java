@@ -118,7 +118,7 @@ public record Gemma3Config(
         if (own == null && kind.equals("full_attention")) {
             own = config.object("rope_scaling");
         }
-        ConfigFile parameters = 
+        ConfigFile parameters =
                 own == null
                         ? new ConfigFile(config.file(), JsonNodeFactory.instance.objectNode())
                         : new ConfigFile(config.file(), own);

@@ -25,11 +25,7 @@ import org.qlora4j.model.Weights;
  * @param tieEmbeddings whether the head is the embedding table
  */
 public record GemmaConfig(
-        ModelFacts facts,
-        double normEps,
-        Rope rope,
-        boolean attentionBias,
-        boolean tieEmbeddings)
+        ModelFacts facts, double normEps, Rope rope, boolean attentionBias, boolean tieEmbeddings)
         implements Architecture {
     /** From {@code config.json} in the spelling of transformers 4 or 5. */
     static GemmaConfig read(ConfigFile config) {

@@ -18,17 +18,11 @@ public sealed interface NormRows permits ReferenceNormRows, VectorNormRows {
      *     backward pass will need it
      */
     void forward(
-            Tensor x,
-            Tensor weight,
-            float shift,
-            double eps,
-            Tensor y,
-            @Nullable Tensor inverse);
+            Tensor x, Tensor weight, float shift, double eps, Tensor y, @Nullable Tensor inverse);
 
     /**
      * @param dy gradient of y
      * @param dx written: gradient of x
      */
-    void backward(
-            Tensor x, Tensor weight, float shift, Tensor inverse, Tensor dy, Tensor dx);
+    void backward(Tensor x, Tensor weight, float shift, Tensor inverse, Tensor dy, Tensor dx);
 }

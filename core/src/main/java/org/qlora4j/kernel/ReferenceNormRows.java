@@ -9,12 +9,7 @@ import org.qlora4j.tensor.TensorScope;
 record ReferenceNormRows() implements NormRows {
     @Override
     public void forward(
-            Tensor x,
-            Tensor weight,
-            float shift,
-            double eps,
-            Tensor y,
-            @Nullable Tensor inverse) {
+            Tensor x, Tensor weight, float shift, double eps, Tensor y, @Nullable Tensor inverse) {
         try (TensorScope scope = TensorScope.open()) {
             Tensor rows = rows(x, weight).to(x.dtype().wide());
             Tensor scale = rows.square().mean(-1, true).addInPlace(eps).rsqrt();

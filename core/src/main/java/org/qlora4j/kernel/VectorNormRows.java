@@ -14,12 +14,7 @@ record VectorNormRows(Workers workers, NormRows reference) implements NormRows {
 
     @Override
     public void forward(
-            Tensor x,
-            Tensor weight,
-            float shift,
-            double eps,
-            Tensor y,
-            @Nullable Tensor inverse) {
+            Tensor x, Tensor weight, float shift, double eps, Tensor y, @Nullable Tensor inverse) {
         if (!FloatRows.reads(x.dtype())) {
             reference.forward(x, weight, shift, eps, y, inverse);
             return;

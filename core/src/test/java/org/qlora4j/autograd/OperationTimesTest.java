@@ -16,8 +16,7 @@ class OperationTimesTest {
         try (TensorScope scope = TensorScope.open();
                 Tape tape = Tape.recording(0)) {
             Var x = tape.leaf(Tensors.zeros(DType.F32, 50, 50));
-            Var y = GatedMlp.apply(
-                            tape, Gate.SILU, Add.apply(tape, x, x), Add.apply(tape, x, x));
+            Var y = GatedMlp.apply(tape, Gate.SILU, Add.apply(tape, x, x), Add.apply(tape, x, x));
             tape.backward(y, Tensors.zeros(DType.F32, 50, 50));
             java.util.Objects.requireNonNull(x.takeGrad()).close();
         }

@@ -55,14 +55,13 @@ class Gemma3ConfigTest {
     void anglesInTheSpellingOfVersion4_areRead() throws IOException {
         Gemma3Config config =
                 (Gemma3Config)
-                        read(
-                                        """
-                                        {"model_type": "gemma3_text", "hidden_size": 1152, "intermediate_size": 6912,
-                                         "num_hidden_layers": 26, "num_attention_heads": 4, "num_key_value_heads": 1,
-                                         "head_dim": 256, "vocab_size": 262144, "rope_theta": 1000000,
-                                         "rope_local_base_freq": 10000, "rope_scaling": null,
-                                         "sliding_window": 512, "sliding_window_pattern": 6}\
-                                        """)
+                        read("""
+                        {"model_type": "gemma3_text", "hidden_size": 1152, "intermediate_size": 6912,
+                         "num_hidden_layers": 26, "num_attention_heads": 4, "num_key_value_heads": 1,
+                         "head_dim": 256, "vocab_size": 262144, "rope_theta": 1000000,
+                         "rope_local_base_freq": 10000, "rope_scaling": null,
+                         "sliding_window": 512, "sliding_window_pattern": 6}\
+                        """)
                                 .architecture();
         assertThat(config.rope().theta()).isEqualTo(1e6);
         assertThat(config.localRope().theta()).isEqualTo(1e4);
@@ -71,11 +70,10 @@ class Gemma3ConfigTest {
 
     @Test
     void encoderMadeOfGemma_isRefused() {
-        assertThatThrownBy(
-                        () ->
-                                read(
-                                        "{\"model_type\": \"gemma3_text\","
-                                                + " \"use_bidirectional_attention\": true}"))
+        assertThatThrownBy(() ->
+                        read(
+                                "{\"model_type\": \"gemma3_text\","
+                                        + " \"use_bidirectional_attention\": true}"))
                 .isInstanceOf(FormatException.class)
                 .hasMessageContaining("use_bidirectional_attention is true; models that generate");
     }

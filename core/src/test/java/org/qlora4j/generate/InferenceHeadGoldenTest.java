@@ -99,7 +99,8 @@ class InferenceHeadGoldenTest {
     void cappedLogits_areCappedIn8Bits() {
         Path gemma2 = Golden.folder().resolve("families/gemma2");
         try (CausalModel model =
-                        Models.random(Families.shape(gemma2), QuantConfig.DEFAULT, DType.F32, false, 3);
+                        Models.random(
+                                Families.shape(gemma2), QuantConfig.DEFAULT, DType.F32, false, 3);
                 InferenceHead head = new InferenceHead(model);
                 TensorScope scope = TensorScope.open()) {
             head.prepare();

@@ -53,7 +53,10 @@ class KernelMemoryTest {
                     PLAIN.normBackward(N, width),
                     () -> plain.norm().backward(a, weight, 0, inverse, b, out));
             holds("sum", PLAIN.elements(N, width), () -> plain.elements().add(a, b, out));
-            holds("gate", PLAIN.elements(N, width), () -> plain.elements().gate(Gate.SILU, a, b, out));
+            holds(
+                    "gate",
+                    PLAIN.elements(N, width),
+                    () -> plain.elements().gate(Gate.SILU, a, b, out));
             Tensor angles = Samples.normal(DType.F32, 4, 1, ROWS, 1, 32);
             Tensor heads = Tensors.empty(dtype, 1, ROWS, SIZE / 64, 64);
             holds(

@@ -227,8 +227,7 @@ class RowKernelsTest {
         }
     }
 
-    private static Tensor[] norm(
-            NormRows kernel, Tensor x, Tensor weight, float shift, Tensor dy) {
+    private static Tensor[] norm(NormRows kernel, Tensor x, Tensor weight, float shift, Tensor dy) {
         Tensor y = Tensors.full(Double.NaN, x.dtype(), x.shape());
         Tensor dx = Tensors.full(Double.NaN, x.dtype(), x.shape());
         Tensor inverse = Tensors.full(Double.NaN, x.dtype().wide(), x.size(0));
@@ -546,7 +545,14 @@ class RowKernelsTest {
                         .as("%s", f)
                         .containsExactly(
                                 new float[] {
-                                    0f, -0f, 90f, -0f, 1e30f, -0f, Float.POSITIVE_INFINITY, Float.NaN
+                                    0f,
+                                    -0f,
+                                    90f,
+                                    -0f,
+                                    1e30f,
+                                    -0f,
+                                    Float.POSITIVE_INFINITY,
+                                    Float.NaN
                                 },
                                 Offset.offset(1e-37f));
             }

@@ -118,7 +118,7 @@ public sealed interface Checkpoint extends AutoCloseable
 
     /**
      * Reads a tensor. From safetensors it is a view of the file, valid until this checkpoint is
-     * closed; from GGUF it is decoded to bf16 into memory of the arena.
+     * closed; from GGUF it is decoded into memory of the arena.
      *
      * @throws FormatException if there is no such tensor
      */

@@ -2,8 +2,6 @@ package org.qlora4j.checkpoint;
 
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
-import java.lang.foreign.ValueLayout;
-import java.nio.ByteOrder;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.Collections;
@@ -18,11 +16,9 @@ import org.qlora4j.error.FormatException;
 
 /**
  * A GGUF file of architecture {@code llama} as the Hugging Face checkpoint it was made from: its
- * names, its order of rows, bf16. Each read decodes one tensor, row by row.
+ * names, its order of rows. Each read decodes one tensor, row by row ({@link GgufRow}).
  */
 final class GgufCheckpoint implements Checkpoint {
-    private static final ValueLayout.OfShort SHORT =
-            ValueLayout.JAVA_SHORT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
     private static final Pattern LAYER =
             Pattern.compile("blk\\.(0|[1-9][0-9]{0,5})\\.([a-z_]+)\\.(weight|bias)");
     private static final Map<String, String> TOP_NAMES =
@@ -168,19 +164,22 @@ final class GgufCheckpoint implements Checkpoint {
         StoredInfo info = info(name);
         MemorySegment source = file.data(tensor);
         MemorySegment target = arena.allocate(info.bytes(), 64);
-        var row = new short[Math.toIntExact(tensor.dims()[0])];
-        if (tensor.dims().length == 1) {
-            GgufRow.decode(tensor.type(), source, row);
-            for (int i = 0; i < row.length; i++) {
-                target.set(SHORT, 2 * huggingFaceRow(i, row.length, permutedHeads(name)), row[i]);
-            }
-        } else {
-            long rows = tensor.dims()[1];
-            for (long i = 0; i < rows; i++) {
+        // in a tensor of one dimension each element is a row
+        boolean flat = tensor.dims().length == 1;
+        long rows = flat ? tensor.dims()[0] : tensor.dims()[1];
+        MemorySegment decoded = flat ? arena.allocate(info.bytes(), 64) : target;
+        long width = info.bytes() / rows;
+        if (flat) {
+            GgufRow.decode(tensor.type(), source, decoded);
+        }
+        for (long i = 0; i < rows; i++) {
+            MemorySegment at =
+                    target.asSlice(huggingFaceRow(i, rows, permutedHeads(name)) * width, width);
+            if (flat) {
+                at.copyFrom(decoded.asSlice(i * width, width));
+            } else {
                 long bytes = tensor.bytes() / rows;
-                GgufRow.decode(tensor.type(), source.asSlice(i * bytes, bytes), row);
-                long at = huggingFaceRow(i, rows, permutedHeads(name)) * row.length;
-                MemorySegment.copy(row, 0, target, SHORT, 2 * at, row.length);
+                GgufRow.decode(tensor.type(), source.asSlice(i * bytes, bytes), at);
             }
         }
         return new StoredTensor(name, info.type(), info.shape(), target, file.path());
@@ -190,7 +189,9 @@ final class GgufCheckpoint implements Checkpoint {
     public StoredInfo info(String name) {
         long[] dims = tensor(name).dims();
         return new StoredInfo(
-                name, StoredType.BF16, dims.length == 1 ? dims : new long[] {dims[1], dims[0]});
+                name,
+                GgufRow.decodedType(tensor(name).type()),
+                dims.length == 1 ? dims : new long[] {dims[1], dims[0]});
     }
 
     private GgufFile.Tensor tensor(String name) {

@@ -1,6 +1,7 @@
 package org.qlora4j.checkpoint;
 
 import java.lang.foreign.Arena;
+import java.nio.file.Path;
 import java.util.Objects;
 import org.qlora4j.error.FormatException;
 import org.qlora4j.kernel.BlockScales;
@@ -13,6 +14,9 @@ import org.qlora4j.tensor.Tensors;
 
 /** Where bytes of files become tensors, and tensors bytes. */
 public final class TensorBytes {
+    /** Levels are written as f32; they may have been computed anew. */
+    private static final float LEVEL_TOLERANCE = 1e-6f;
+
     private TensorBytes() {}
 
     /** A copy of a stored tensor in the innermost scope. */
@@ -29,10 +33,16 @@ public final class TensorBytes {
                 Tensors.copyOf(tensor, arena));
     }
 
-    /** A weight that bitsandbytes quantized, as it is, without rounding it again. */
-    public static QuantizedMatrix toMatrix(StoredQuantized stored) {
+    /**
+     * A weight that bitsandbytes quantized, as it is, without rounding it again.
+     *
+     * @param folder of its checkpoint, for messages
+     * @throws FormatException if its {@code quant_map} holds other levels than its type has
+     */
+    public static QuantizedMatrix toMatrix(StoredQuantized stored, Path folder) {
+        QuantType type = QuantType.of(stored.quantType());
+        requireLevels(stored, type, folder);
         try (TensorScope scope = TensorScope.open()) {
-            QuantType type = stored.quantType().equals("nf4") ? QuantType.NF4 : QuantType.FP4;
             Tensor codes = bytes(DType.U8, stored.codes());
             StoredQuantized.Nested nested = stored.nested();
             BlockScales scales =
@@ -51,6 +61,20 @@ public final class TensorBytes {
                     };
             return new QuantizedMatrix(
                     type, stored.blockSize(), before, stored.shape(), codes, scales);
+        }
+    }
+
+    /** Kernels have the levels of a type built in; a file with others would be decoded wrongly. */
+    private static void requireLevels(StoredQuantized stored, QuantType type, Path folder) {
+        float[] levels = type.levels();
+        for (int i = 0; i < levels.length; i++) {
+            float found = stored.quantMap()[i];
+            if (Math.abs(found - levels[i]) > LEVEL_TOLERANCE) {
+                throw FormatException.of(
+                        "%s: tensor %s.quant_map has level %s for code %d, %s has %s; only the levels of nf4 and fp4 are"
+                                + " read, use the unquantized model",
+                        folder, stored.name(), found, i, type.key(), levels[i]);
+            }
         }
     }
 

@@ -4,6 +4,7 @@ import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
@@ -34,6 +35,7 @@ import tools.jackson.core.JacksonException;
 import tools.jackson.core.StreamReadFeature;
 import tools.jackson.databind.SerializationFeature;
 import tools.jackson.databind.json.JsonMapper;
+import tools.jackson.databind.node.ArrayNode;
 import tools.jackson.databind.node.ObjectNode;
 
 /**
@@ -84,15 +86,18 @@ public final class ModelFolder {
         config.put("dtype", name(dtype));
         try (Arena arena = Arena.ofConfined()) {
             QuantizedMatrix last = null;
+            List<String> plain = new ArrayList<>();
             for (LinearLayer linear : model.linears()) {
                 if (linear.weight() instanceof Weight.Quantized quantized) {
                     String name = linear.path() + ".weight";
                     last = quantized.matrix();
                     Bnb4bit.add(writer, TensorBytes.toStored(name, last, arena));
+                } else {
+                    plain.add(linear.path());
                 }
             }
             if (last != null) {
-                config.set("quantization_config", quantizationConfig(last, name(dtype)));
+                config.set("quantization_config", quantizationConfig(last, name(dtype), plain));
             }
             writer.write(folder.resolve(Checkpoint.MODEL_FILE));
         }
@@ -100,13 +105,22 @@ public final class ModelFolder {
         copyCompanions(source, folder, COMPANIONS);
     }
 
-    /** What transformers reads bitsandbytes' weights by. */
-    private static ObjectNode quantizationConfig(QuantizedMatrix matrix, String compute) {
+    /**
+     * What transformers reads bitsandbytes' weights by.
+     *
+     * @param plain paths of linear layers that are not in 4 bits
+     */
+    private static ObjectNode quantizationConfig(
+            QuantizedMatrix matrix, String compute, List<String> plain) {
         ObjectNode config = JSON.createObjectNode();
         config.put("bnb_4bit_compute_dtype", compute);
         config.put("bnb_4bit_quant_storage", "uint8");
         config.put("bnb_4bit_quant_type", matrix.type().key());
         config.put("bnb_4bit_use_double_quant", matrix.scales().nestedAbsmax() != null);
+        if (!plain.isEmpty()) { // the list replaces the head, which is left out without one
+            ArrayNode skipped = config.putArray("llm_int8_skip_modules").add("lm_head");
+            plain.forEach(skipped::add);
+        }
         config.put("load_in_4bit", true);
         config.put("load_in_8bit", false);
         config.put("quant_method", "bitsandbytes");

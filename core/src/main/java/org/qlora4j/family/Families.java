@@ -1,10 +1,12 @@
 package org.qlora4j.family;
 
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeSet;
 import java.util.function.Function;
+import org.qlora4j.checkpoint.Checkpoint;
 import org.qlora4j.error.FormatException;
 import org.qlora4j.model.Architecture;
 import org.qlora4j.model.ConfigFile;
@@ -31,12 +33,28 @@ public final class Families {
     }
 
     /**
-     * The shape of the model in a checkpoint folder.
+     * The shape of the model in a checkpoint folder. Weights need not be there; where they are,
+     * their names and tables have a say ({@link Tying}).
      *
-     * @throws FormatException if its family is not known, or its config cannot be read
+     * @throws FormatException if its family is not known, its config cannot be read, or its weights
+     *     were quantized in a way that is not read
      */
     public static ModelShape shape(Path folder) {
         ConfigFile config = ConfigFile.of(folder.resolve("config.json"));
+        if (Files.isRegularFile(folder.resolve(Checkpoint.MODEL_FILE))
+                || Files.isRegularFile(folder.resolve(Checkpoint.INDEX_FILE))) {
+            try (Checkpoint checkpoint = Checkpoint.open(folder)) {
+                return shape(Tying.of(config, checkpoint).config());
+            } catch (FormatException e) {
+                return shape(config); // damaged weights are told by who needs them
+            }
+        }
+        return shape(config);
+    }
+
+    /** The shape of the model that a config describes. */
+    static ModelShape shape(ConfigFile config) {
+        QuantMethod.requireRead(config);
         String type = config.text("model_type", "");
         Function<ConfigFile, Architecture> family = BY_TYPE.get(type);
         if (family == null) {

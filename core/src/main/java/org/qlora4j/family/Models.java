@@ -3,8 +3,11 @@ package org.qlora4j.family;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import org.jspecify.annotations.Nullable;
+import org.qlora4j.checkpoint.Bnb4bit;
 import org.qlora4j.checkpoint.Checkpoint;
+import org.qlora4j.error.ConfigException;
 import org.qlora4j.error.FormatException;
+import org.qlora4j.error.Notice;
 import org.qlora4j.lora.PrincipalParts;
 import org.qlora4j.model.CausalModel;
 import org.qlora4j.model.ConfigFile;
@@ -86,13 +89,41 @@ public final class Models {
             boolean trainable,
             @Nullable PrincipalParts principals) {
         try (Checkpoint checkpoint = Checkpoint.open(locate(path))) {
+            Tying tying =
+                    Tying.of(
+                            ConfigFile.of(checkpoint.folder().resolve("config.json")), checkpoint);
+            if (tying.notice() != null) {
+                Notice.say(tying.notice());
+            }
             return LoadedModel.read(
-                    Families.shape(checkpoint.folder()),
+                    Families.shape(tying.config()),
                     checkpoint,
                     quantization,
                     compute,
                     trainable,
                     principals);
+        }
+    }
+
+    /**
+     * Refuses a checkpoint whose linear layers are in 4 bits already, for a run that trains all
+     * weights. Does nothing where there are no weights to look at.
+     *
+     * @throws ConfigException if it is in 4 bits
+     */
+    public static void requireTrainable(Path model) {
+        Path path = locate(model);
+        boolean weights =
+                path.toString().endsWith(".gguf")
+                        || Files.isRegularFile(path.resolve(Checkpoint.MODEL_FILE))
+                        || Files.isRegularFile(path.resolve(Checkpoint.INDEX_FILE));
+        if (!weights) {
+            return;
+        }
+        try (Checkpoint checkpoint = Checkpoint.open(path)) {
+            if (!Bnb4bit.of(checkpoint).weights().isEmpty()) {
+                throw LoadedModel.inFourBits(checkpoint.folder().toString());
+            }
         }
     }
 

@@ -4,6 +4,7 @@ import java.util.OptionalLong;
 import org.jspecify.annotations.Nullable;
 import org.qlora4j.error.ConfigException;
 import org.qlora4j.error.DeviceException;
+import org.qlora4j.error.Notice;
 import org.qlora4j.tensor.CpuFeatures;
 import org.qlora4j.tensor.CudaDriver;
 import org.qlora4j.tensor.DType;
@@ -190,14 +191,14 @@ public record Kernels(
         try {
             return cuda(device, "compiled for compute capability " + capability(device));
         } catch (DeviceException e) {
-            SlowNotice.say("kernels will be slow: " + e.getMessage());
+            Notice.say("kernels will be slow: " + e.getMessage());
             return reference(device, String.valueOf(e.getMessage()));
         }
     }
 
     private static Kernels fastestOnCpu() {
         if (!hasVectorModule()) {
-            SlowNotice.say(
+            Notice.say(
                     "the Vector API is off, kernels will be slow; start the JVM with "
                             + VECTOR_FLAG);
             return reference(Device.CPU, "the JVM runs without " + VECTOR_FLAG);
@@ -205,7 +206,7 @@ public record Kernels(
         int floats = VectorWidth.floats();
         String reason = "vectors of " + floats + " floats";
         if (floats < NARROWEST) {
-            SlowNotice.say(
+            Notice.say(
                     "%s, kernels will be slow: they need %d; use a JDK that compiles for this CPU (Temurin on x86-64 or ARM64)"
                             .formatted(reason, NARROWEST));
             return reference(Device.CPU, reason + "; the vector kernels need " + NARROWEST);

@@ -22,6 +22,7 @@ import org.qlora4j.checkpoint.SafetensorsWriter;
 import org.qlora4j.checkpoint.TensorBytes;
 import org.qlora4j.error.ConfigException;
 import org.qlora4j.error.FormatException;
+import org.qlora4j.error.Notice;
 import org.qlora4j.tensor.DType;
 import org.qlora4j.tensor.Tensor;
 import org.qlora4j.tensor.TensorScope;
@@ -210,6 +211,7 @@ public final class PeftAdapter {
                 throw FormatException.of(
                         "%s holds no LoRA factors; save the adapter again", stored.path());
             }
+            sayWhatIsNotCovered(stored.path(), config, linears, updates);
             LoraAdapter adapter = new LoraAdapter(config, updates, modules, sharedTable);
             adapter.attach();
             return adapter;
@@ -217,6 +219,35 @@ public final class PeftAdapter {
             updates.values().forEach(LinearUpdate::close);
             modules.forEach(module -> module.copy().close());
             throw e;
+        }
+    }
+
+    /** Names in a message. */
+    private static final int SHOWN = 3;
+
+    /** Warns of layers that the configuration chooses and the file has no factors for. */
+    private static void sayWhatIsNotCovered(
+            Path file,
+            LoraConfig config,
+            List<LinearLayer> linears,
+            Map<LinearLayer, LinearUpdate> updates) {
+        List<String> missing =
+                linears.stream()
+                        .filter(linear -> !updates.containsKey(linear))
+                        .map(LinearLayer::path)
+                        .filter(path -> LoraAdapter.chooses(config, path))
+                        .toList();
+        if (!missing.isEmpty()) {
+            Notice.say(
+                    "%s holds no factors for %d of the %d layers that target_modules names, which stay as they are: %s%s"
+                            .formatted(
+                                    file,
+                                    missing.size(),
+                                    missing.size() + updates.size(),
+                                    String.join(", ", missing.subList(0, Math.min(SHOWN, missing.size()))),
+                                    missing.size() > SHOWN
+                                            ? " and %d more".formatted(missing.size() - SHOWN)
+                                            : ""));
         }
     }
 

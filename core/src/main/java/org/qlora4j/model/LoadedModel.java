@@ -8,6 +8,8 @@ import org.qlora4j.autograd.Tape;
 import org.qlora4j.autograd.Var;
 import org.qlora4j.autograd.Weight;
 import org.qlora4j.checkpoint.Checkpoint;
+import org.qlora4j.error.ConfigException;
+import org.qlora4j.error.Notice;
 import org.qlora4j.lora.LinearLayer;
 import org.qlora4j.lora.PrincipalParts;
 import org.qlora4j.quant.QuantConfig;
@@ -39,8 +41,16 @@ public final class LoadedModel implements CausalModel {
             DType compute,
             boolean trainable,
             @Nullable PrincipalParts principals) {
-        WeightSource source = new WeightSource.Stored(checkpoint);
-        return build(shape, new WeightLoader(source, quantization, compute, trainable, principals));
+        StoredWeights source = new StoredWeights(checkpoint, shape);
+        CausalModel model =
+                build(
+                        shape,
+                        new WeightLoader(source, quantization, compute, trainable, principals));
+        String unused = source.unused();
+        if (unused != null) {
+            Notice.say(unused);
+        }
+        return model;
     }
 
     /**
@@ -59,6 +69,14 @@ public final class LoadedModel implements CausalModel {
             @Nullable PrincipalParts principals) {
         WeightSource source = new WeightSource.Random(seed, std);
         return build(shape, new WeightLoader(source, quantization, compute, trainable, principals));
+    }
+
+    /** The error for all weights of a checkpoint in 4 bits that are to learn. */
+    public static ConfigException inFourBits(String origin) {
+        return ConfigException.of(
+                "train.full_finetune is true, but %s holds its linear layers in 4 bits, which cannot learn; name the"
+                        + " checkpoint it was quantized from, or train an adapter",
+                origin);
     }
 
     /** Builds the model, which owns all that the loader makes; a failure frees it. */

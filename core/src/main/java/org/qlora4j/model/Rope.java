@@ -19,7 +19,9 @@ public record Rope(double theta, RopeScaling scaling, double share) {
     }
 
     /**
-     * From {@code rope_parameters} (v5), or {@code rope_theta} and {@code rope_scaling} (v4).
+     * From {@code rope_parameters} (v5), or {@code rope_theta} and {@code rope_scaling} (v4). A
+     * {@code rope_scaling} that is not empty replaces all of {@code rope_parameters}, as in
+     * transformers.
      *
      * @throws FormatException if only a part of each head is to be turned, which most families do
      *     not know
@@ -40,8 +42,8 @@ public record Rope(double theta, RopeScaling scaling, double share) {
      * @param original context length before a stretch, where the file does not say
      */
     public static Rope partial(ConfigFile config, ModelFacts facts, int original) {
-        JsonNode parameters = config.object("rope_parameters");
-        JsonNode scaling = parameters != null ? parameters : config.object("rope_scaling");
+        JsonNode replacing = config.object("rope_scaling");
+        JsonNode scaling = replacing != null ? replacing : config.object("rope_parameters");
         double theta = config.number("rope_theta", 10000);
         double share = config.number("partial_rotary_factor", 1);
         int length = config.positive("original_max_position_embeddings", original);

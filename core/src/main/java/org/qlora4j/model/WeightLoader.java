@@ -144,7 +144,7 @@ final class WeightLoader {
                 principal = keep(parts.take(path, whole));
                 Tensor residual = PrincipalParts.residual(whole, principal);
                 weight =
-                        quantization.load4bit()
+                        quantizes()
                                 ? quantized(residual)
                                 : new Weight.Dense(parameter(name, residual));
             }
@@ -156,11 +156,14 @@ final class WeightLoader {
     }
 
     private Weight weight(String name, long out, long in) {
+        if (trainable && source.isQuantized(name)) {
+            throw LoadedModel.inFourBits(source.origin());
+        }
         QuantizedMatrix stored = source.readQuantized(name, out, in);
         if (stored != null) {
             return keep(new Weight.Quantized(stored, buffer));
         }
-        if (!quantization.load4bit()) {
+        if (!quantizes()) {
             return new Weight.Dense(plain(name, out, in));
         }
         try (TensorScope scope = TensorScope.open()) {
@@ -168,6 +171,11 @@ final class WeightLoader {
         } catch (ArithmeticException e) { // the quantizer sees each value anyway
             throw notFinite(name);
         }
+    }
+
+    /** Whether linears are put into 4 bits; what a checkpoint in 4 bits left plain stays so. */
+    private boolean quantizes() {
+        return quantization.load4bit() && !source.anyQuantized();
     }
 
     private Weight quantized(Tensor weight) {

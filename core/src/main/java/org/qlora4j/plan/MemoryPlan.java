@@ -162,6 +162,7 @@ public record MemoryPlan(
                     "%s does not exist, and is no shape known by name (%s); check the path",
                     config.model().modelNameOrPath(), NamedShapes.names());
         }
+        RunInputs.requireTrainable(config);
         return Families.shape(Models.folder(path));
     }
 

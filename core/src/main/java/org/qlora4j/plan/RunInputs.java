@@ -7,6 +7,7 @@ import org.qlora4j.data.DataConfig;
 import org.qlora4j.data.DataGate;
 import org.qlora4j.family.Families;
 import org.qlora4j.family.Models;
+import org.qlora4j.model.ModelInit;
 import org.qlora4j.model.ModelShape;
 import org.qlora4j.tokenize.Tokenizer;
 
@@ -36,10 +37,18 @@ public record RunInputs(ModelShape shape, int rows, Tokenizer tokenizer, Trainin
 
     /** Reads all of it and checks that the model can take the data. */
     public static RunInputs read(RunConfig config) {
+        requireTrainable(config);
         return read(
                 Path.of(config.model().modelNameOrPath()),
                 config.model().newTokens(),
                 config.data());
+    }
+
+    /** Refuses to train all weights of a checkpoint in 4 bits, as loading it would. */
+    static void requireTrainable(RunConfig config) {
+        if (config.train().fullFinetune() && config.model().init() == ModelInit.CHECKPOINT) {
+            Models.requireTrainable(Path.of(config.model().modelNameOrPath()));
+        }
     }
 
     private static RunInputs passed(RunInputs inputs, DataConfig config) {

@@ -1,22 +1,24 @@
 package org.qlora4j.run;
 
-import java.io.IOException;
-import java.nio.ByteBuffer;
-import java.nio.channels.FileChannel;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
-import java.nio.file.StandardOpenOption;
 import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
+import java.util.Arrays;
 import java.util.HexFormat;
+import java.util.TreeSet;
 import org.jspecify.annotations.Nullable;
-import org.qlora4j.checkpoint.AtomicFiles;
 import org.qlora4j.checkpoint.Checkpoint;
+import org.qlora4j.checkpoint.StoredInfo;
 import org.qlora4j.config.RunConfig;
 import org.qlora4j.data.TrainingSet;
-import org.qlora4j.error.FormatException;
+import org.qlora4j.family.Families;
 import org.qlora4j.family.Models;
 import org.qlora4j.model.ModelInit;
+import org.qlora4j.model.ModelShape;
 import org.qlora4j.plan.TrainingData;
 
 /**
@@ -25,56 +27,66 @@ import org.qlora4j.plan.TrainingData;
  *
  * @param data of the examples, see {@link TrainingSet#fingerprint}
  * @param heldOut of the held-out examples, without which evaluations do not compare
- * @param base of the files of the base model
+ * @param base of the weights of the base model, or of their names and sizes where they are drawn
  */
 public record Fingerprints(String data, String heldOut, String base) {
-    /** Bytes read at either end of a weight file: a whole one of 65B is 130 GB. */
-    private static final int END = 1 << 20;
+    /** Pieces of a tensor that are read, at even distances: all of 65B weights is 130 GB. */
+    private static final int PIECES = 32;
+
+    private static final int PIECE_BYTES = 1 << 10;
 
     public static Fingerprints of(RunConfig config, TrainingData data) {
         TrainingSet heldOut = data.eval();
+        Path model = Path.of(config.model().modelNameOrPath());
         boolean hasWeights = config.model().init() == ModelInit.CHECKPOINT;
         return new Fingerprints(
                 data.set().fingerprint(),
                 heldOut == null ? "" : heldOut.fingerprint(),
-                hasWeights ? ofModel(Path.of(config.model().modelNameOrPath())) : "");
+                hasWeights ? ofModel(model) : ofShape(model));
     }
 
     /**
-     * SHA-256 over each weight file's name, size, first and last MiB. Weights that were trained
-     * further differ in all of their bytes, so that the ends tell; the folder may be moved.
+     * SHA-256 over each tensor's name, type, shape and {@value #PIECES} pieces. The files' names
+     * and places do not count, so that a model may be moved or cut into other shards. Training on,
+     * or merging an adapter, changes nearly every element of some tensors, so that pieces tell.
      */
     private static String ofModel(Path model) {
         MessageDigest digest = sha256();
         try (Checkpoint checkpoint = Checkpoint.open(Models.locate(model))) {
-            for (Path file : checkpoint.files()) {
-                add(digest, file);
+            for (String name : new TreeSet<>(checkpoint.names())) {
+                StoredInfo info = checkpoint.info(name);
+                add(digest, name + " " + info.type() + Arrays.toString(info.shape()) + "\n");
+                try (Arena arena = Arena.ofConfined()) {
+                    addPieces(digest, checkpoint.read(name, arena).data());
+                }
             }
         }
         return HexFormat.of().formatHex(digest.digest());
     }
 
-    private static void add(MessageDigest digest, Path file) {
-        try (FileChannel channel = FileChannel.open(file, StandardOpenOption.READ)) {
-            long size = channel.size();
-            String name = file.getFileName() + " " + size + "\n";
-            digest.update(name.getBytes(StandardCharsets.UTF_8));
-            addBytes(digest, channel, 0, Math.min(size, END));
-            addBytes(digest, channel, Math.max(0, size - END), Math.min(size, END));
-        } catch (IOException e) {
-            throw new FormatException(file + " cannot be read: " + AtomicFiles.reason(e), e);
-        }
+    /** SHA-256 over names and sizes of the weights that are drawn anew. */
+    private static String ofShape(Path model) {
+        MessageDigest digest = sha256();
+        ModelShape shape = Families.shape(Models.folder(model));
+        shape.linears().forEach(linear -> add(digest, linear + "\n"));
+        shape.others().forEach(weight -> add(digest, weight + "\n"));
+        return HexFormat.of().formatHex(digest.digest());
     }
 
-    private static void addBytes(MessageDigest digest, FileChannel channel, long from, long count)
-            throws IOException {
-        ByteBuffer bytes = ByteBuffer.allocate((int) count);
-        while (bytes.hasRemaining()) {
-            if (channel.read(bytes, from + bytes.position()) < 0) {
-                throw new IOException("it shrinks while it is read");
-            }
+    private static void add(MessageDigest digest, String line) {
+        digest.update(line.getBytes(StandardCharsets.UTF_8));
+    }
+
+    private static void addPieces(MessageDigest digest, MemorySegment data) {
+        long size = data.byteSize();
+        if (size <= (long) PIECES * PIECE_BYTES) {
+            digest.update(data.toArray(ValueLayout.JAVA_BYTE));
+            return;
         }
-        digest.update(bytes.flip());
+        for (int i = 0; i < PIECES; i++) {
+            long at = (size - PIECE_BYTES) / (PIECES - 1) * i;
+            digest.update(data.asSlice(at, PIECE_BYTES).toArray(ValueLayout.JAVA_BYTE));
+        }
     }
 
     /**

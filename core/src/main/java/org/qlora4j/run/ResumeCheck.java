@@ -63,7 +63,8 @@ public final class ResumeCheck {
                         out.put(section + "." + key, value);
                     }
                 }));
-        out.remove("data.dataset"); // a file may be moved: its fingerprint is compared
+        out.remove("data.dataset"); // what was moved is the same: its fingerprint is compared
+        out.remove("model.model_name_or_path");
         out.remove("data.eval_dataset");
         return out;
     }

@@ -6,6 +6,8 @@ import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.ValueLayout;
 import java.net.URISyntaxException;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.security.MessageDigest;
@@ -40,13 +42,12 @@ final class Resources {
         return Files.readAllLines(file(name));
     }
 
-    /** Lines {@code DIGEST NAME SHAPE}, sorted by name. */
+    /** Lines {@code DIGEST NAME SHAPE}, sorted by name; digests are of the values in bf16. */
     static List<String> digests(Checkpoint checkpoint) {
         var lines = new ArrayList<String>();
         for (String name : checkpoint.names().stream().sorted().toList()) {
             try (var arena = Arena.ofConfined()) {
                 StoredTensor tensor = checkpoint.read(name, arena);
-                assertThat(tensor.type()).isEqualTo(StoredType.BF16);
                 lines.add(sha256(tensor) + " " + name + " " + shape(tensor.shape()));
             }
         }
@@ -60,10 +61,46 @@ final class Resources {
     private static String sha256(StoredTensor tensor) {
         try {
             var digest = MessageDigest.getInstance("SHA-256");
-            digest.update(tensor.data().toArray(ValueLayout.JAVA_BYTE));
+            digest.update(inBf16(tensor));
             return HexFormat.of().formatHex(digest.digest());
         } catch (NoSuchAlgorithmException e) {
             throw new AssertionError(e);
+        }
+    }
+
+    private static byte[] inBf16(StoredTensor tensor) {
+        if (tensor.type() == StoredType.BF16) {
+            return tensor.data().toArray(ValueLayout.JAVA_BYTE);
+        }
+        float[] values = Floats.of(tensor);
+        ByteBuffer out =
+                ByteBuffer.allocate(2 * values.length).order(ByteOrder.LITTLE_ENDIAN);
+        for (float value : values) {
+            out.putShort(GgufRow.bf16(value));
+        }
+        return out.array();
+    }
+
+    /** The values of an F32 or F16 tensor. */
+    private static final class Floats {
+        private static final ValueLayout.OfFloat FLOAT =
+                ValueLayout.JAVA_FLOAT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
+        private static final ValueLayout.OfShort SHORT =
+                ValueLayout.JAVA_SHORT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
+
+        private Floats() {}
+
+        static float[] of(StoredTensor tensor) {
+            if (tensor.type() == StoredType.F32) {
+                return tensor.data().toArray(FLOAT);
+            }
+            assertThat(tensor.type()).isEqualTo(StoredType.F16);
+            short[] halves = tensor.data().toArray(SHORT);
+            float[] out = new float[halves.length];
+            for (int i = 0; i < out.length; i++) {
+                out[i] = Float.float16ToFloat(halves[i]);
+            }
+            return out;
         }
     }
 

@@ -11,6 +11,7 @@ import org.junit.jupiter.api.io.TempDir;
 import org.qlora4j.config.RunConfig;
 import org.qlora4j.config.RunConfigWriter;
 import org.qlora4j.error.ConfigException;
+import org.qlora4j.testing.Strangers;
 import org.qlora4j.train.TinyRun;
 
 class DryRunTest {
@@ -39,6 +40,24 @@ class DryRunTest {
                                 weights,
                                 trainable,
                                 100.0 * trainable / weights));
+    }
+
+    /** Loading it would leave the linears as they are and train the rest. */
+    @Test
+    void allWeightsOfACheckpointIn4Bits_areRefusedByDryRunAndPlan() {
+        RunConfig config =
+                TinyRun.config(
+                        Strangers.folder("bnb-skip"),
+                        folder.resolve("run"),
+                        TinyRun.data(folder),
+                        "train.full_finetune=true");
+        String reason = "train.full_finetune is true, but";
+        assertThatThrownBy(() -> DryRun.describe(config, false))
+                .isInstanceOf(ConfigException.class)
+                .hasMessageContaining(reason);
+        assertThatThrownBy(() -> MemoryPlan.shape(config))
+                .isInstanceOf(ConfigException.class)
+                .hasMessageContaining(reason);
     }
 
     @Test

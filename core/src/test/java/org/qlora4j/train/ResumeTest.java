@@ -4,14 +4,20 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import java.io.IOException;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
 import java.security.MessageDigest;
 import java.util.ArrayList;
 import java.util.HexFormat;
 import java.util.List;
+import java.util.Map;
+import java.util.StringJoiner;
 import java.util.logging.Handler;
 import java.util.logging.LogRecord;
 import java.util.logging.Logger;
@@ -24,6 +30,9 @@ import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.MethodSource;
 import org.junit.jupiter.params.provider.ValueSource;
+import org.qlora4j.checkpoint.Checkpoint;
+import org.qlora4j.checkpoint.SafetensorsWriter;
+import org.qlora4j.checkpoint.StoredTensor;
 import org.qlora4j.config.RunConfig;
 import org.qlora4j.config.RunConfigReader;
 import org.qlora4j.config.RunConfigWriter;
@@ -34,6 +43,7 @@ import org.qlora4j.run.RunFolder;
 import org.qlora4j.run.RunListener;
 import org.qlora4j.run.StepMetrics;
 import org.qlora4j.run.TrainResult;
+import org.qlora4j.testing.SmallLlama;
 import org.qlora4j.testing.TinyLlama;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
@@ -143,6 +153,63 @@ class ResumeTest {
                                 + ": the base model has changed since "
                                 + run.resolve("checkpoint-2")
                                 + " was saved");
+    }
+
+    /** The folder may have another name and another division into files. */
+    @Test
+    void movedBaseModel_isResumed() throws Exception {
+        Path model = Files.createDirectory(folder.resolve("model"));
+        TinyLlama.copyTo(model);
+        Path run = folder.resolve("run");
+        TinyRun.run(TinyRun.config(model, run, data, "train.max_steps=2"));
+        Path moved = Files.move(model, folder.resolve("moved"));
+        Files.move(
+                moved.resolve("model.safetensors"),
+                moved.resolve("model-00001-of-00001.safetensors"));
+        StringJoiner index = new StringJoiner(", ", "{\"weight_map\": {", "}}");
+        try (Checkpoint checkpoint =
+                Checkpoint.open(moved.resolve("model-00001-of-00001.safetensors"))) {
+            checkpoint
+                    .names()
+                    .forEach(name ->
+                            index.add(
+                                    "\"%s\": \"model-00001-of-00001.safetensors\""
+                                            .formatted(name)));
+        }
+        Files.writeString(moved.resolve("model.safetensors.index.json"), index.toString());
+        TinyRun.Record more =
+                TinyRun.resume(TinyRun.config(moved, run, data, "train.max_steps=3"));
+        assertThat(more.steps).extracting(StepMetrics::step).containsExactly(3L);
+    }
+
+    /** A merged adapter changes layers in the middle of a file, and neither names nor sizes. */
+    @Test
+    void baseModelWithAMergedLayer_isRefused() throws Exception {
+        Path model = SmallLlama.write(Files.createDirectory(folder.resolve("model")));
+        Path run = folder.resolve("run");
+        RunConfig config = TinyRun.config(model, run, data, "train.max_steps=1");
+        TinyRun.run(config);
+        Path weights = model.resolve("model.safetensors");
+        Path merged = folder.resolve("merged.safetensors");
+        SafetensorsWriter writer = new SafetensorsWriter(Map.of("format", "pt"));
+        try (Checkpoint checkpoint = Checkpoint.open(model);
+                Arena arena = Arena.ofConfined()) {
+            for (String name : checkpoint.names()) {
+                StoredTensor t = checkpoint.read(name, arena);
+                byte[] bytes = t.data().toArray(ValueLayout.JAVA_BYTE);
+                if (name.equals("model.layers.0.mlp.up_proj.weight")) {
+                    for (int i = 0; i < bytes.length; i += 4) {
+                        bytes[i] ^= 1; // the lowest bit of each
+                    }
+                }
+                writer.add(name, t.type(), t.shape(), MemorySegment.ofArray(bytes));
+            }
+            writer.write(merged);
+        }
+        Files.move(merged, weights, StandardCopyOption.REPLACE_EXISTING);
+        assertThatThrownBy(() -> TinyRun.resume(config))
+                .isInstanceOf(ConfigException.class)
+                .hasMessageContaining("the base model has changed since");
     }
 
     @Test

@@ -1,4 +1,4 @@
-package org.qlora4j.kernel;
+package org.qlora4j.error;
 
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
@@ -7,17 +7,17 @@ import org.slf4j.LoggerFactory;
 import org.slf4j.helpers.NOPLoggerFactory;
 
 /**
- * Warns that a process computes slowly though it need not: one line, once a process. It goes
- * through SLF4J, and where no provider is set up to stderr, since nobody would see it otherwise.
+ * A line that a user is to see though nothing failed: once a process. It goes through SLF4J as a
+ * warning, and where no provider is set up to stderr, since nobody would see it otherwise.
  */
-final class SlowNotice {
-    private static final Logger LOG = LoggerFactory.getLogger(Kernels.class);
+public final class Notice {
+    private static final Logger LOG = LoggerFactory.getLogger(Notice.class);
     private static final Set<String> SAID = ConcurrentHashMap.newKeySet();
 
-    private SlowNotice() {}
+    private Notice() {}
 
     /** Says the line, unless it was said. */
-    static void say(String line) {
+    public static void say(String line) {
         if (!SAID.add(line)) {
             return;
         }

@@ -1,0 +1,160 @@
+package org.qlora4j.model;
+
+import java.lang.foreign.Arena;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Set;
+import java.util.regex.Pattern;
+import java.util.stream.Collectors;
+import org.jspecify.annotations.Nullable;
+import org.qlora4j.checkpoint.Bnb4bit;
+import org.qlora4j.checkpoint.Checkpoint;
+import org.qlora4j.checkpoint.StoredQuantized;
+import org.qlora4j.checkpoint.TensorBytes;
+import org.qlora4j.error.FormatException;
+import org.qlora4j.quant.QuantizedMatrix;
+import org.qlora4j.tensor.Tensor;
+
+/**
+ * The tensors of a checkpoint under the names by which a family asks for them. As in transformers a
+ * checkpoint may leave out the first part of all names ({@code model.}), and of one table that
+ * serves as embeddings and as head it may store either.
+ */
+final class StoredWeights implements WeightSource {
+    /** Buffers that older versions of transformers saved, and no model needs. */
+    private static final Pattern BUFFER =
+            Pattern.compile(".*\\.(rotary_emb\\.inv_freq|(attn|attention)\\.(masked_)?bias)");
+
+    /** Names in a message. */
+    private static final int SHOWN = 3;
+
+    private final Checkpoint checkpoint;
+    private final Bnb4bit in4bits;
+    private final ModelShape shape;
+    private final Set<String> used = new HashSet<>();
+
+    /**
+     * @param shape of the model that asks
+     */
+    StoredWeights(Checkpoint checkpoint, ModelShape shape) {
+        this.checkpoint = checkpoint;
+        this.in4bits = Bnb4bit.of(checkpoint);
+        this.shape = shape;
+    }
+
+    @Override
+    public String origin() {
+        return checkpoint.folder().toString();
+    }
+
+    /** The key under which a weight stands in the checkpoint, or its name if it does not. */
+    private String key(String name) {
+        String key = withOrWithoutPrefix(name);
+        if (!checkpoint.has(key) && !shape.hasOwnHead() && name.equals(shape.headTable())) {
+            String head = withOrWithoutPrefix("lm_head.weight");
+            return checkpoint.has(head) ? head : key;
+        }
+        return key;
+    }
+
+    private String withOrWithoutPrefix(String name) {
+        int dot = name.indexOf('.') + 1;
+        if (checkpoint.has(name) || dot == 0) {
+            return name;
+        }
+        String prefix = name.substring(0, dot);
+        boolean others = checkpoint.names().stream().anyMatch(key -> key.startsWith(prefix));
+        String bare = name.substring(dot);
+        return !others && checkpoint.has(bare) ? bare : name;
+    }
+
+    @Override
+    public boolean has(String name) {
+        return checkpoint.has(key(name));
+    }
+
+    @Override
+    public Tensor read(String name, long... expected) {
+        String key = key(name);
+        if (!checkpoint.has(key)) {
+            throw FormatException.of(
+                    "%s has no tensor %s, which config.json calls for; is this the checkpoint the config belongs to?",
+                    checkpoint.folder(), name);
+        }
+        used.add(key);
+        if (in4bits.has(key)) { // a table, which is looked up and not multiplied in 4 bits
+            try (QuantizedMatrix matrix = matrix(key, expected)) {
+                return matrix.dequantize(matrix.dtype());
+            }
+        }
+        checkShape(key, checkpoint.info(key).shape(), expected);
+        try (Arena arena = Arena.ofConfined()) {
+            Tensor tensor = TensorBytes.toTensor(checkpoint.read(key, arena));
+            if (!tensor.dtype().isFloat()) {
+                throw FormatException.of(
+                        "%s: tensor %s has dtype %s; weights are F32, F16 or BF16",
+                        checkpoint.folder(), key, tensor.dtype());
+            }
+            return tensor;
+        }
+    }
+
+    @Override
+    public boolean anyQuantized() {
+        return !in4bits.weights().isEmpty();
+    }
+
+    @Override
+    public boolean isQuantized(String name) {
+        return in4bits.has(key(name));
+    }
+
+    @Override
+    public @Nullable QuantizedMatrix readQuantized(String name, long... expected) {
+        String key = key(name);
+        if (!in4bits.has(key)) {
+            return null;
+        }
+        used.add(key);
+        return matrix(key, expected);
+    }
+
+    private QuantizedMatrix matrix(String key, long... expected) {
+        try (Arena arena = Arena.ofConfined()) {
+            StoredQuantized stored = in4bits.read(key, arena);
+            checkShape(key, stored.shape(), expected);
+            return TensorBytes.toMatrix(stored, checkpoint.folder());
+        }
+    }
+
+    /** A line on the tensors that no part of the model asked for; null if there are none. */
+    @Nullable String unused() {
+        List<String> names = new ArrayList<>(in4bits.plain());
+        names.addAll(in4bits.weights());
+        names.removeAll(used);
+        names.removeIf(name -> BUFFER.matcher(name).matches());
+        if (!shape.hasOwnHead()) { // the same table once more
+            names.remove("lm_head.weight");
+        }
+        if (names.isEmpty()) {
+            return null;
+        }
+        String first = names.stream().sorted().limit(SHOWN).collect(Collectors.joining(", "));
+        return "%s: %d tensors of the checkpoint are not used, as config.json calls for none of them: %s%s"
+                .formatted(
+                        checkpoint.folder(),
+                        names.size(),
+                        first,
+                        names.size() > SHOWN ? " and %d more".formatted(names.size() - SHOWN) : "");
+    }
+
+    private void checkShape(String name, long[] actual, long[] expected) {
+        if (!Arrays.equals(actual, expected)) {
+            throw FormatException.of(
+                    "%s: tensor %s has shape %s, config.json calls for %s",
+                    checkpoint.folder(), name, Arrays.toString(actual), Arrays.toString(expected));
+        }
+    }
+}

@@ -197,8 +197,8 @@ public final class Shrinker {
     private Tensor read(String name) {
         try (Arena arena = Arena.ofConfined()) {
             if (in4bits.has(name)) {
-                try (var matrix = TensorBytes.toMatrix(
-                                in4bits.read(name, arena), checkpoint.folder())) {
+                try (var matrix =
+                        TensorBytes.toMatrix(in4bits.read(name, arena), checkpoint.folder())) {
                     return matrix.dequantize(DType.F32);
                 }
             }

@@ -90,8 +90,7 @@ public final class Models {
             @Nullable PrincipalParts principals) {
         try (Checkpoint checkpoint = Checkpoint.open(locate(path))) {
             Tying tying =
-                    Tying.of(
-                            ConfigFile.of(checkpoint.folder().resolve("config.json")), checkpoint);
+                    Tying.of(ConfigFile.of(checkpoint.folder().resolve("config.json")), checkpoint);
             if (tying.notice() != null) {
                 Notice.say(tying.notice());
             }

@@ -33,7 +33,9 @@ final class QuantMethod {
             throw FormatException.of(
                     "%s: %s says that the weights were quantized by %s, which is not read; name the model that they were"
                             + " made from, or one in 4 bits of bitsandbytes",
-                    config.file(), key.equals("quantization") ? key : key + ".quant_method", method);
+                    config.file(),
+                    key.equals("quantization") ? key : key + ".quant_method",
+                    method);
         }
     }
 

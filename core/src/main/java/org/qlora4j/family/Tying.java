@@ -10,9 +10,9 @@ import org.qlora4j.model.ConfigFile;
 import tools.jackson.databind.node.ObjectNode;
 
 /**
- * Whether head and embeddings of a model are one table. {@code tie_word_embeddings} says so, but the
- * tensors decide: a head that differs from the embeddings is kept, as transformers does, and where
- * there is no head the embeddings serve as one.
+ * Whether head and embeddings of a model are one table. {@code tie_word_embeddings} says so, but
+ * the tensors decide: a head that differs from the embeddings is kept, as transformers does, and
+ * where there is no head the embeddings serve as one.
  *
  * @param config with the flag as the tensors have it
  * @param notice a line where they contradict the file; else null

@@ -244,7 +244,9 @@ public final class PeftAdapter {
                                     file,
                                     missing.size(),
                                     missing.size() + updates.size(),
-                                    String.join(", ", missing.subList(0, Math.min(SHOWN, missing.size()))),
+                                    String.join(
+                                            ", ",
+                                            missing.subList(0, Math.min(SHOWN, missing.size()))),
                                     missing.size() > SHOWN
                                             ? " and %d more".formatted(missing.size() - SHOWN)
                                             : ""));

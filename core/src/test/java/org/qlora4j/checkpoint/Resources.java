@@ -73,8 +73,7 @@ final class Resources {
             return tensor.data().toArray(ValueLayout.JAVA_BYTE);
         }
         float[] values = Floats.of(tensor);
-        ByteBuffer out =
-                ByteBuffer.allocate(2 * values.length).order(ByteOrder.LITTLE_ENDIAN);
+        ByteBuffer out = ByteBuffer.allocate(2 * values.length).order(ByteOrder.LITTLE_ENDIAN);
         for (float value : values) {
             out.putShort(GgufRow.bf16(value));
         }

@@ -34,8 +34,7 @@ public final class Strangers {
         try {
             return Path.of(
                             Objects.requireNonNull(
-                                            Strangers.class.getResource(
-                                                    "/strangers/expected.json"))
+                                            Strangers.class.getResource("/strangers/expected.json"))
                                     .toURI())
                     .resolveSibling(name);
         } catch (URISyntaxException e) {
@@ -67,7 +66,9 @@ public final class Strangers {
         return changed("base", target, json, change);
     }
 
-    /** As {@link #base}, of another part of the folder; tokenizer and template are those of base. */
+    /**
+     * As {@link #base}, of another part of the folder; tokenizer and template are those of base.
+     */
     public static Path changed(
             String source,
             Path target,

@@ -177,8 +177,7 @@ class ResumeTest {
                                             .formatted(name)));
         }
         Files.writeString(moved.resolve("model.safetensors.index.json"), index.toString());
-        TinyRun.Record more =
-                TinyRun.resume(TinyRun.config(moved, run, data, "train.max_steps=3"));
+        TinyRun.Record more = TinyRun.resume(TinyRun.config(moved, run, data, "train.max_steps=3"));
         assertThat(more.steps).extracting(StepMetrics::step).containsExactly(3L);
     }
 

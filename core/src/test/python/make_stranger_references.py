@@ -68,7 +68,8 @@ for key in {k.split(".weight")[0] + ".weight" for k in packed}:
         continue
     dict_of = {k[len(key) + 1:]: v for k, v in packed.items() if k.startswith(key + ".")}
     quant = F.QuantState.from_dict(dict_of, device=torch.device("cpu"))
-    state[key] = F.dequantize_4bit(packed[key], quant).float()
+    quant.dtype = torch.float32  # else the decoded weight is rounded to bf16
+    state[key] = F.dequantize_4bit(packed[key], quant)
 bnb = json.loads((root / "bnb-skip/config.json").read_text())
 del bnb["quantization_config"]
 out["bnb-skip"] = of({**bnb, "dtype": "float32"}, state)

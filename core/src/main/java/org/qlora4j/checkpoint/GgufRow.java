@@ -5,25 +5,23 @@ import java.lang.foreign.ValueLayout;
 import java.nio.ByteOrder;
 
 /**
- * Decodes rows of a GGUF tensor. Floats stay as they are, Q8_0 becomes the f32 that it stands for,
- * Q4_1 the nearest bf16, whose error is small beside that of 4 bits. Multiplication and addition
- * are each rounded in f32 (as the {@code gguf} package of Python does, without a fused
- * multiply-add).
+ * Decodes rows of a GGUF tensor. Floats stay as they are. Blocks of integers become bf16, whose error
+ * is small beside theirs: values are computed in f32, multiplication and addition each rounded (as
+ * the {@code gguf} package of Python does, without a fused multiply-add), then rounded to nearest
+ * even.
  */
 final class GgufRow {
     private static final ValueLayout.OfShort SHORT =
             ValueLayout.JAVA_SHORT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
-    private static final ValueLayout.OfFloat FLOAT =
-            ValueLayout.JAVA_FLOAT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
 
     private GgufRow() {}
 
     /** Type of the decoded elements. */
     static StoredType decodedType(GgufType type) {
         return switch (type) {
-            case F32, Q8_0 -> StoredType.F32;
+            case F32 -> StoredType.F32;
             case F16 -> StoredType.F16;
-            case BF16, Q4_1 -> StoredType.BF16;
+            case BF16, Q4_1, Q8_0 -> StoredType.BF16;
             case Q4_0, Q5_0, Q5_1, Q2_K, Q3_K, Q4_K, Q5_K, Q6_K, I8, I16, I32, I64, F64 ->
                     throw new IllegalArgumentException(type + " is not decoded");
         };
@@ -65,10 +63,11 @@ final class GgufRow {
     /** Blocks of 32: scale d in fp16, then 32 signed bytes. */
     private static void decodeQ8_0(MemorySegment source, MemorySegment row) {
         long at = 0;
-        for (long i = 0; i < row.byteSize(); i += 32 * Float.BYTES, at += 34) {
+        for (long i = 0; i < row.byteSize(); i += 32 * Short.BYTES, at += 34) {
             float scale = Float.float16ToFloat(source.get(SHORT, at));
             for (int j = 0; j < 32; j++) {
-                row.set(FLOAT, i + 4L * j, scale * source.get(ValueLayout.JAVA_BYTE, at + 2 + j));
+                float value = scale * source.get(ValueLayout.JAVA_BYTE, at + 2 + j);
+                row.set(SHORT, i + 2L * j, bf16(value));
             }
         }
     }

@@ -15,6 +15,7 @@ import org.qlora4j.checkpoint.StoredQuantized;
 import org.qlora4j.checkpoint.TensorBytes;
 import org.qlora4j.error.FormatException;
 import org.qlora4j.quant.QuantizedMatrix;
+import org.qlora4j.tensor.DType;
 import org.qlora4j.tensor.Tensor;
 
 /**
@@ -86,7 +87,7 @@ final class StoredWeights implements WeightSource {
         used.add(key);
         if (in4bits.has(key)) { // a table, which is looked up and not multiplied in 4 bits
             try (QuantizedMatrix matrix = matrix(key, expected)) {
-                return matrix.dequantize(matrix.dtype());
+                return matrix.dequantize(DType.F32);
             }
         }
         checkShape(key, checkpoint.info(key).shape(), expected);

@@ -50,7 +50,8 @@ class DryRunTest {
                         Strangers.folder("bnb-skip"),
                         folder.resolve("run"),
                         TinyRun.data(folder),
-                        "train.full_finetune=true");
+                        "train.full_finetune=true",
+                        "quantization.load_in_4bit=false");
         String reason = "train.full_finetune is true, but";
         assertThatThrownBy(() -> DryRun.describe(config, false))
                 .isInstanceOf(ConfigException.class)

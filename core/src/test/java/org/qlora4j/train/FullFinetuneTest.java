@@ -8,8 +8,10 @@ import java.io.IOException;
 import java.io.InputStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.Objects;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -18,6 +20,8 @@ import org.junit.jupiter.params.provider.ValueSource;
 import org.qlora4j.LanguageModel;
 import org.qlora4j.checkpoint.Checkpoint;
 import org.qlora4j.checkpoint.SafetensorsFile;
+import org.qlora4j.checkpoint.SafetensorsWriter;
+import org.qlora4j.checkpoint.StoredTensor;
 import org.qlora4j.config.RunConfig;
 import org.qlora4j.error.ConfigException;
 import org.qlora4j.generate.GenerationConfig;
@@ -231,6 +235,21 @@ class FullFinetuneTest {
         Files.writeString(
                 config,
                 text.replace("\"tie_word_embeddings\": false", "\"tie_word_embeddings\": " + tied));
+        if (tied) { // beside a head of its own the flag would not count
+            Path weights = model.resolve("model.safetensors");
+            Path without = model.resolve("without-head.safetensors");
+            SafetensorsWriter writer = new SafetensorsWriter(Map.of("format", "pt"));
+            try (SafetensorsFile file = SafetensorsFile.open(weights)) {
+                for (String name : file.names()) {
+                    StoredTensor tensor = file.tensor(name);
+                    if (!name.equals("lm_head.weight")) {
+                        writer.add(name, tensor.type(), tensor.shape(), tensor.data());
+                    }
+                }
+                writer.write(without);
+            }
+            Files.move(without, weights, StandardCopyOption.REPLACE_EXISTING);
+        }
     }
 
     private static JsonNode reference() throws IOException {

@@ -169,7 +169,7 @@ class StrangeCheckpointTest {
         Strangers.base(folder, keys);
         assertThatThrownBy(() -> Families.shape(folder))
                 .isInstanceOf(FormatException.class)
-                .hasMessageContaining("partial_rotary_factor 0.");
+                .hasMessageContaining("partial_rotary_factor must be 1, got 0.");
     }
 
     @Test

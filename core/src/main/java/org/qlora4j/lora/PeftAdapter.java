@@ -179,6 +179,7 @@ public final class PeftAdapter {
                 TensorScope scope = TensorScope.open()) {
             Map<String, String> keys = keysByPath(stored);
             readUpdates(stored, keys, config, linears, compute, trainable, updates);
+            sayWhatIsNotCovered(stored.path(), config, linears, updates);
             for (Parameter base : whole) {
                 String key = keys.remove(base.name());
                 if (key == null) {
@@ -211,7 +212,6 @@ public final class PeftAdapter {
                 throw FormatException.of(
                         "%s holds no LoRA factors; save the adapter again", stored.path());
             }
-            sayWhatIsNotCovered(stored.path(), config, linears, updates);
             LoraAdapter adapter = new LoraAdapter(config, updates, modules, sharedTable);
             adapter.attach();
             return adapter;

@@ -5,10 +5,10 @@ import java.lang.foreign.ValueLayout;
 import java.nio.ByteOrder;
 
 /**
- * Decodes rows of a GGUF tensor. Floats stay as they are. Blocks of integers become bf16, whose error
- * is small beside theirs: values are computed in f32, multiplication and addition each rounded (as
- * the {@code gguf} package of Python does, without a fused multiply-add), then rounded to nearest
- * even.
+ * Decodes rows of a GGUF tensor. Floats stay as they are. Blocks of integers become bf16, whose
+ * error is small beside theirs: values are computed in f32, multiplication and addition each
+ * rounded (as the {@code gguf} package of Python does, without a fused multiply-add), then rounded
+ * to nearest even.
  */
 final class GgufRow {
     private static final ValueLayout.OfShort SHORT =

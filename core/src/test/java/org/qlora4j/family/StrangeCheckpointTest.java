@@ -106,7 +106,7 @@ class StrangeCheckpointTest {
         Strangers.base(
                 folder,
                 "{\"tie_word_embeddings\": true}",
-                tensors -> put(tensors, HEAD, tensors.get(EMBEDDINGS)));
+                tensors -> put(tensors, HEAD, at(tensors, EMBEDDINGS)));
         String said = Strangers.said(() -> assertLoss(loss(folder), "tied-flag-same-head"));
         assertThat(said).isEmpty();
         assertThat(Families.shape(folder).hasOwnHead()).isFalse();
@@ -125,7 +125,7 @@ class StrangeCheckpointTest {
         Strangers.base(
                 folder,
                 "{\"tie_word_embeddings\": true}",
-                tensors -> without(put(tensors, HEAD, tensors.get(EMBEDDINGS)), EMBEDDINGS));
+                tensors -> without(put(tensors, HEAD, at(tensors, EMBEDDINGS)), EMBEDDINGS));
         assertLoss(loss(folder), "tied-only-lm_head");
     }
 
@@ -182,7 +182,7 @@ class StrangeCheckpointTest {
                         for (String part : List.of("q", "k", "v", "o")) {
                             String path = "model.layers." + i + ".self_attn." + part + "_proj";
                             long rows =
-                                    Objects.requireNonNull(tensors.get(path + ".weight"))
+                                    at(tensors, path + ".weight")
                                             .shape()[0];
                             float[] ones = new float[(int) rows];
                             Arrays.fill(ones, 1);
@@ -304,6 +304,10 @@ class StrangeCheckpointTest {
                     .hasMessageContaining(reason)
                     .hasMessageContaining("name the model that they were made from");
         }
+    }
+
+    private static StoredTensor at(Map<String, StoredTensor> tensors, String name) {
+        return Objects.requireNonNull(tensors.get(name), name);
     }
 
     private static Map<String, StoredTensor> put(

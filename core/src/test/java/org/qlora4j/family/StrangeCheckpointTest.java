@@ -181,9 +181,7 @@ class StrangeCheckpointTest {
                     for (int i = 0; i < 2; i++) {
                         for (String part : List.of("q", "k", "v", "o")) {
                             String path = "model.layers." + i + ".self_attn." + part + "_proj";
-                            long rows =
-                                    at(tensors, path + ".weight")
-                                            .shape()[0];
+                            long rows = at(tensors, path + ".weight").shape()[0];
                             float[] ones = new float[(int) rows];
                             Arrays.fill(ones, 1);
                             put(tensors, path + ".bias", of(ones));

@@ -2,11 +2,13 @@ package org.qlora4j;
 
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.Iterator;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
 import java.util.function.BiConsumer;
+import org.jspecify.annotations.Nullable;
 import org.qlora4j.data.ChatSettings;
 import org.qlora4j.data.Row;
 import org.qlora4j.error.ConfigException;
@@ -15,6 +17,8 @@ import org.qlora4j.generate.BatchGenerator.Request;
 import org.qlora4j.generate.Generation;
 import org.qlora4j.generate.GenerationConfig;
 import org.qlora4j.generate.InferenceHead;
+import org.qlora4j.generate.StopReason;
+import org.qlora4j.generate.TextOutput;
 import org.qlora4j.model.CausalModel;
 import org.qlora4j.template.ChatTemplate;
 import org.qlora4j.tokenize.Tokenizer;
@@ -36,20 +40,25 @@ final class BatchAnswers {
         List<Request> requests = new ArrayList<>();
         for (Prompt prompt : prompts) {
             int index = requests.size();
-            GenerationConfig own =
-                    config.doSample()
-                            ? config.sampling(
-                                    config.temperature(), config.topP(), config.seed() + index)
-                            : config;
-            requests.add(new Request(index, ids(path, tokenizer, chats, prompt, index + 1), own));
+            int[] ids = ids(path, tokenizer, chats, prompt, index + 1);
+            requests.add(new Request(index, ids, config.withSeed(config.seed() + index)));
+        }
+        Map<Integer, StoppedText> texts = new HashMap<>();
+        if (!config.stopStrings().isEmpty()) {
+            requests.forEach(r -> texts.put(r.index(), new StoppedText(tokenizer, config)));
         }
         Iterator<Request> left = requests.iterator();
         Map<Integer, Answer> answers = new TreeMap<>();
         new BatchGenerator(model, head, batch)
                 .generate(
                         () -> left.hasNext() ? left.next() : null,
+                        (request, token) -> {
+                            StoppedText text = texts.get(request.index());
+                            return text == null ? null : text.take(token.id());
+                        },
                         (request, generation) -> {
-                            Answer answer = answer(tokenizer, generation);
+                            StoppedText text = texts.remove(request.index());
+                            Answer answer = answer(tokenizer, generation, text);
                             answers.put(request.index(), answer);
                             onAnswer.accept(request.index(), answer);
                         });
@@ -77,10 +86,30 @@ final class BatchAnswers {
                                 path));
     }
 
-    private static Answer answer(Tokenizer tokenizer, Generation generation) {
+    /** An answer that ends before a stop string. */
+    private static final class StoppedText {
+        private final TextOutput output;
+        private final StringBuilder text = new StringBuilder();
+
+        StoppedText(Tokenizer tokenizer, GenerationConfig config) {
+            output = new TextOutput(tokenizer.stream(true), config.stopStrings());
+        }
+
+        @Nullable StopReason take(int id) {
+            text.append(output.push(id));
+            return output.isStopped() ? StopReason.STOP_STRING : null;
+        }
+
+        String whole() {
+            return text.append(output.finish()).toString();
+        }
+    }
+
+    private static Answer answer(
+            Tokenizer tokenizer, Generation generation, @Nullable StoppedText text) {
         int[] ids = generation.tokens().stream().mapToInt(Integer::intValue).toArray();
         return new Answer(
-                tokenizer.decode(ids, true),
+                text == null ? tokenizer.decode(ids, true) : text.whole(),
                 generation.stopReason(),
                 generation.promptTokens(),
                 ids.length,

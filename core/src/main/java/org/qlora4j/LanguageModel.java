@@ -1,6 +1,5 @@
 package org.qlora4j;
 
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
@@ -8,13 +7,10 @@ import java.util.concurrent.Callable;
 import java.util.function.BiConsumer;
 import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
-import org.qlora4j.config.RunConfigReader;
 import org.qlora4j.data.ChatSettings;
-import org.qlora4j.data.DataConfig;
 import org.qlora4j.error.ConfigException;
 import org.qlora4j.error.DeviceException;
 import org.qlora4j.error.FormatException;
-import org.qlora4j.error.UserException;
 import org.qlora4j.family.Models;
 import org.qlora4j.generate.ConversationSampler;
 import org.qlora4j.generate.Generation;
@@ -23,6 +19,8 @@ import org.qlora4j.generate.Generator;
 import org.qlora4j.generate.InferenceHead;
 import org.qlora4j.generate.SampleConfig;
 import org.qlora4j.generate.SampleProgress;
+import org.qlora4j.generate.StopReason;
+import org.qlora4j.generate.TextOutput;
 import org.qlora4j.kernel.DeviceChoice;
 import org.qlora4j.kernel.Kernels;
 import org.qlora4j.lora.LoraAdapter;
@@ -30,13 +28,10 @@ import org.qlora4j.lora.PeftAdapter;
 import org.qlora4j.model.CausalModel;
 import org.qlora4j.model.EmbeddedModel;
 import org.qlora4j.quant.QuantConfig;
-import org.qlora4j.run.RunCheckpoint;
-import org.qlora4j.run.RunFolder;
 import org.qlora4j.template.ChatTemplate;
 import org.qlora4j.template.NamedTemplates;
 import org.qlora4j.tensor.DType;
 import org.qlora4j.tensor.Engine;
-import org.qlora4j.tokenize.TokenStream;
 import org.qlora4j.tokenize.Tokenizer;
 
 /**
@@ -60,6 +55,7 @@ public final class LanguageModel implements AutoCloseable {
     private final Tokenizer baseTokenizer;
     private Tokenizer tokenizer; // the base model's, or the adapter's
     private @Nullable LoraAdapter adapter;
+    private String template = NamedTemplates.OF_TOKENIZER; // the tokenizer's, by name
     private ChatSettings chats = ChatSettings.DEFAULT;
     // changed and read on the engine thread alone
     private boolean generating;
@@ -140,101 +136,76 @@ public final class LanguageModel implements AutoCloseable {
     public LanguageModel withAdapter(Path folder) {
         return onEngine(() -> {
             requireNotGenerating("change the adapter");
-            Path files = adapterFiles(folder);
-            changeAdapter(files);
-            DataConfig data = trainedOn(files);
-            tokenizer.useChatTemplate(chatTemplate(files, data));
-            chats = data == null ? ChatSettings.DEFAULT : ChatSettings.of(data);
+            AdapterFolder files = AdapterFolder.of(folder);
+            ChatSettings itsChats = files.chats();
+            Tokenizer own = files.tokenizer();
+            Tokenizer itsTokenizer = own == null ? baseTokenizer : own;
+            LoraAdapter before = adapter;
+            int rowsBefore = model.vocabularySize();
+            if (before != null) {
+                before.detach();
+            }
+            try {
+                itsTokenizer.useChatTemplate(files.chatTemplate());
+                // new tokens come with tables of more rows
+                int rows = PeftAdapter.tableRows(files.files()).orElse(checkpointRows);
+                model.resizeVocabulary(Math.max(rows, checkpointRows));
+                adapter =
+                        PeftAdapter.read(
+                                files.files(),
+                                model.linears(),
+                                model.parameters(),
+                                model.compute());
+            } catch (RuntimeException | Error e) {
+                model.resizeVocabulary(rowsBefore);
+                if (before != null) {
+                    before.attach();
+                }
+                closeUnlessBase(itsTokenizer);
+                tokenizer.useChatTemplate(template);
+                throw e;
+            }
+            adapter.attach();
+            if (before != null) {
+                before.close();
+            }
+            speakAs(itsTokenizer, files.chatTemplate(), itsChats);
             return this;
         });
     }
 
-    private void changeAdapter(Path files) {
-        LoraAdapter before = adapter;
-        int rowsBefore = model.vocabularySize();
-        // new tokens come with a tokenizer and with tables of more rows
-        Tokenizer itsTokenizer =
-                Files.isRegularFile(files.resolve("tokenizer.json"))
-                        ? Tokenizer.load(files)
-                        : baseTokenizer;
-        if (before != null) {
-            before.detach();
-        }
-        try {
-            int rows = PeftAdapter.tableRows(files).orElse(checkpointRows);
-            model.resizeVocabulary(Math.max(rows, checkpointRows));
-            adapter = PeftAdapter.load(files, model.linears(), model.parameters(), model.compute());
-        } catch (RuntimeException | Error e) {
-            model.resizeVocabulary(rowsBefore);
-            if (before != null) {
-                before.attach();
+    /**
+     * Takes the adapter off, if there is one.
+     *
+     * @return this model, which computes and writes chats as the base model does
+     */
+    public LanguageModel withoutAdapter() {
+        return onEngine(() -> {
+            requireNotGenerating("change the adapter");
+            if (adapter != null) {
+                adapter.close();
+                adapter = null;
+                model.resizeVocabulary(checkpointRows);
+                baseTokenizer.useChatTemplate(NamedTemplates.OF_TOKENIZER);
+                speakAs(baseTokenizer, NamedTemplates.OF_TOKENIZER, ChatSettings.DEFAULT);
             }
-            closeUnlessBase(itsTokenizer);
-            throw e;
+            return this;
+        });
+    }
+
+    private void speakAs(Tokenizer newTokenizer, String newTemplate, ChatSettings newChats) {
+        if (tokenizer != newTokenizer) {
+            closeUnlessBase(tokenizer);
         }
-        if (before != null) {
-            before.close(); // which takes the new one off the layers that both have
-            adapter.attach();
-        }
-        closeUnlessBase(tokenizer);
-        tokenizer = itsTokenizer;
+        tokenizer = newTokenizer;
+        template = newTemplate;
+        chats = newChats;
     }
 
     private void closeUnlessBase(Tokenizer other) {
         if (other != baseTokenizer) {
             other.close();
         }
-    }
-
-    /**
-     * The chat template that an adapter was trained with: the file beside it, as Python tools write
-     * it, or what the settings of its run name; else the base model's.
-     */
-    private static String chatTemplate(Path adapter, @Nullable DataConfig data) {
-        Path file = adapter.resolve("chat_template.jinja");
-        if (Files.isRegularFile(file)) {
-            return file.toString();
-        }
-        return data == null || data.chatTemplate() == null
-                ? NamedTemplates.OF_TOKENIZER
-                : data.chatTemplate();
-    }
-
-    /** The settings of the run that an adapter is a checkpoint of; null if it is of none. */
-    private static @Nullable DataConfig trainedOn(Path adapter) {
-        Path run = adapter.toAbsolutePath().getParent();
-        Path settings = run == null ? null : run.resolve("config.yaml");
-        String name = String.valueOf(adapter.getFileName());
-        if (settings == null || !name.startsWith("checkpoint-") || !Files.exists(settings)) {
-            return null;
-        }
-        try {
-            return RunConfigReader.read(settings).data();
-        } catch (UserException e) {
-            // beside a template of its own, another tool's config.yaml has nothing to say
-            if (Files.isRegularFile(adapter.resolve("chat_template.jinja"))) {
-                return null;
-            }
-            throw e;
-        }
-    }
-
-    private static Path adapterFiles(Path folder) {
-        if (!Files.isDirectory(folder)) {
-            throw FormatException.of("%s is no folder; name that of a PEFT adapter", folder);
-        }
-        if (Files.exists(folder.resolve("adapter_config.json"))
-                || !Files.exists(folder.resolve("config.yaml"))) {
-            return folder;
-        }
-        return new RunFolder(folder)
-                .newestWhole()
-                .map(RunCheckpoint::folder)
-                .orElseThrow(() ->
-                        FormatException.of(
-                                "%s is a run that has saved no whole checkpoint; train on with"
-                                        + " --resume",
-                                folder));
     }
 
     /**
@@ -335,7 +306,7 @@ public final class LanguageModel implements AutoCloseable {
         requireNotGenerating("generate");
         generating = true;
         try {
-            TokenStream stream = tokenizer.stream(true);
+            TextOutput output = new TextOutput(tokenizer.stream(true), config.stopStrings());
             StringBuilder text = new StringBuilder();
             Generation generation =
                     new Generator(model, head)
@@ -343,15 +314,15 @@ public final class LanguageModel implements AutoCloseable {
                                     prompt,
                                     config,
                                     token -> {
-                                        if (!model.eosIds().contains(token)) {
-                                            give(stream.push(token), text, onText);
+                                        if (!ends(token, config)) {
+                                            give(output.push(token), text, onText);
                                         }
-                                        return true;
+                                        return !output.isStopped();
                                     });
-            give(stream.finish(), text, onText);
+            give(output.finish(), text, onText);
             return new Answer(
                     text.toString(),
-                    generation.stopReason(),
+                    output.isStopped() ? StopReason.STOP_STRING : generation.stopReason(),
                     generation.promptTokens(),
                     generation.tokens().size(),
                     generation.prefillSeconds(),
@@ -412,6 +383,10 @@ public final class LanguageModel implements AutoCloseable {
                 generating = false;
             }
         });
+    }
+
+    private boolean ends(int token, GenerationConfig config) {
+        return model.eosIds().contains(token) || config.stopTokenIds().contains(token);
     }
 
     private static void give(String piece, StringBuilder text, Consumer<String> onText) {

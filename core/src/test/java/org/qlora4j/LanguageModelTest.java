@@ -72,6 +72,38 @@ class LanguageModelTest {
     }
 
     @Test
+    void withoutAdapter_isTheBaseModelAgain() {
+        try (LanguageModel model = LanguageModel.load(TinyLlama.folder(), F32)) {
+            long base = NativeMemory.liveBytes();
+            assertThat(model.withAdapter(ADAPTER).withoutAdapter()).isSameAs(model);
+            assertThat(NativeMemory.liveBytes()).isEqualTo(base);
+            assertChats(model, "chats");
+            model.withoutAdapter();
+            assertChats(model, "chats");
+        }
+    }
+
+    /** The answer ends before the text; so does each of a file. */
+    @Test
+    void stopString_endsTheAnswer() {
+        JsonNode raw = TinyLlama.expected().get("raw").get(0);
+        String whole = raw.get("text").asString();
+        String stop = whole.substring(3, 5);
+        String expected = whole.substring(0, whole.indexOf(stop));
+        GenerationConfig config = MAX_24.toBuilder().stopStrings(List.of("never", stop)).build();
+        try (LanguageModel model = LanguageModel.load(TinyLlama.folder(), F32)) {
+            String prompt = raw.get("prompt").asString();
+            StringBuilder streamed = new StringBuilder();
+            Answer answer = model.generate(prompt, config, streamed::append);
+            assertThat(answer.text()).isEqualTo(streamed.toString()).isEqualTo(expected);
+            assertThat(answer.stopReason()).isEqualTo(StopReason.STOP_STRING);
+            assertThat(model.generateAll(List.of(new Prompt.Raw(prompt)), config, 2, (i, a) -> {}))
+                    .allMatch(a -> a.text().equals(expected))
+                    .allMatch(a -> a.stopReason() == StopReason.STOP_STRING);
+        }
+    }
+
+    @Test
     void rawPrompts_areContinuedAsByTransformers() {
         JsonNode prompts = TinyLlama.expected().get("raw");
         assertThat(prompts.size()).isEqualTo(2);
@@ -241,6 +273,23 @@ class LanguageModelTest {
             model.withAdapter(ADAPTER);
             assertAdapterRejected(model, half, "adapter_model.safetensors is missing");
             assertChats(model, "adapter_chats");
+            Path broken = temporary.resolve("broken");
+            copy(ADAPTER, broken);
+            Files.writeString(broken.resolve("chat_template.jinja"), "{% for %}");
+            assertAdapterRejected(model, broken, "chat_template.jinja");
+            assertChats(model, "adapter_chats");
+            model.withoutAdapter();
+            assertAdapterRejected(model, broken, "chat_template.jinja");
+            assertChats(model, "chats");
+        }
+    }
+
+    private static void copy(Path from, Path to) throws IOException {
+        Files.createDirectory(to);
+        try (var files = Files.list(from)) {
+            for (Path file : files.toList()) {
+                Files.copy(file, to.resolve(String.valueOf(file.getFileName())));
+            }
         }
     }
 

@@ -35,10 +35,8 @@ import tools.jackson.databind.json.JsonMapper;
 @Command(
         name = "generate",
         description =
-                "Answer a prompt. Each token is the likeliest, unless --temperature or --top-p is given.")
+                "Answer a prompt. Each token is the likeliest, unless an option that draws is given.")
 final class GenerateCommand implements Callable<Integer> {
-    private static final GenerationConfig DEFAULT = GenerationConfig.DEFAULT;
-
     @Mixin WriterOptions writer = new WriterOptions();
 
     @Option(
@@ -93,32 +91,7 @@ final class GenerateCommand implements Callable<Integer> {
                     "Keep special tokens such as <|im_end|> that stand in the prompt letters, so that they cannot end its turn.")
     boolean sanitizeControlTokens;
 
-    @Option(
-            names = "--max-new-tokens",
-            paramLabel = "N",
-            description = "Most tokens to generate (256).")
-    @Nullable Integer maxNewTokens;
-
-    @Option(names = "--greedy", description = "Take the likeliest token each time; the default.")
-    boolean greedy;
-
-    @Option(
-            names = "--temperature",
-            paramLabel = "T",
-            description = "Draw tokens, from logits divided by T (1).")
-    @Nullable Double temperature;
-
-    @Option(
-            names = "--top-p",
-            paramLabel = "P",
-            description = "Draw tokens, from the smallest set that has probability P together (1).")
-    @Nullable Double topP;
-
-    @Option(
-            names = "--seed",
-            paramLabel = "N",
-            description = "Repeats a drawn answer; another number gives another (0).")
-    @Nullable Long seed;
+    @Mixin SamplingOptions sampling = new SamplingOptions();
 
     @Option(
             names = "--exact-head",
@@ -237,24 +210,7 @@ final class GenerateCommand implements Callable<Integer> {
             throw new ConfigException(
                     "--system needs the chat template that --raw leaves out; use one of them");
         }
-        boolean draws = temperature != null || topP != null;
-        if (greedy && draws) {
-            throw ConfigException.of(
-                    "--greedy takes the likeliest token each time, %s draws; use one of them",
-                    temperature != null ? "--temperature" : "--top-p");
-        }
-        if (seed != null && !draws) {
-            throw new ConfigException(
-                    "--seed matters only where tokens are drawn; add --temperature or --top-p");
-        }
-        GenerationConfig config =
-                maxNewTokens == null ? DEFAULT : DEFAULT.withMaxNewTokens(maxNewTokens);
-        return !draws
-                ? config.greedy()
-                : config.sampling(
-                        temperature == null ? DEFAULT.temperature() : temperature,
-                        topP == null ? DEFAULT.topP() : topP,
-                        seed == null ? DEFAULT.seed() : seed);
+        return sampling.config();
     }
 
     /** Everything on standard input, without the line end that shells put behind it. */
@@ -287,6 +243,7 @@ final class GenerateCommand implements Callable<Integer> {
     private static String describe(StopReason reason) {
         return switch (reason) {
             case END_OF_TEXT -> "ended by the model";
+            case STOP_STRING -> "ended by --stop";
             case MAX_NEW_TOKENS -> "ended by --max-new-tokens";
             case CONTEXT_FULL -> "ended because the model's context is full";
             case CANCELLED -> "cancelled";

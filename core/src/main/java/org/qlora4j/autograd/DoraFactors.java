@@ -87,6 +87,11 @@ public final class DoraFactors implements LinearUpdate {
         }
     }
 
+    /** {@code m / n - 1} of each row in the compute dtype, [out]. */
+    Tensor stretch(Weight weight, DType compute) {
+        return magnitude.value().dividedBy(norms(weight, compute)).addInPlace(-1.0).to(compute);
+    }
+
     /** The squared norm of each row, in F32 (F64). */
     private static Tensor rowSquares(Tensor weight) {
         try (TensorScope scope = TensorScope.open()) {

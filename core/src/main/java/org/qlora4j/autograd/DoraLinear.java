@@ -31,13 +31,7 @@ public final class DoraLinear {
                     Tensor input = call.save(x.value());
                     DType compute = input.dtype();
                     long[] shape = input.shape();
-                    Tensor norms = update.norms(weight, compute);
-                    Tensor stretch = // m / n - 1
-                            update.magnitude()
-                                    .value()
-                                    .dividedBy(norms)
-                                    .addInPlace(-1.0)
-                                    .to(compute);
+                    Tensor stretch = update.stretch(weight, compute);
                     if (!tape.dropsOut()) {
                         Tensor y = Linear.fewRows(call, input, weight, null, lora);
                         if (y != null) {

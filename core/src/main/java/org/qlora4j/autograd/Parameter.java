@@ -97,6 +97,13 @@ public final class Parameter implements AutoCloseable {
         standIn = other;
     }
 
+    /** Takes another parameter away that stands in this one's place, if it does. */
+    public void endStandIn(Parameter other) {
+        if (standIn == other) {
+            standIn = null;
+        }
+    }
+
     /**
      * Puts another value in the place of a frozen one, which is freed. The tensor is owned by the
      * parameter from now on.

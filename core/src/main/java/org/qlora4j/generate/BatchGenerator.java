@@ -61,6 +61,28 @@ public final class BatchGenerator {
      *     logits that are not finite
      */
     public void generate(Supplier<@Nullable Request> next, BiConsumer<Request, Generation> done) {
+        generate(next, (request, token) -> null, done);
+    }
+
+    /** Tells the tokens of a text as they come. */
+    public interface OnToken {
+        /**
+         * Takes a token.
+         *
+         * @return why no more are wanted, which ends the text; null to go on
+         */
+        @Nullable StopReason token(Request request, Token token);
+    }
+
+    /**
+     * As {@link #generate(Supplier, BiConsumer)}.
+     *
+     * @param onToken takes each token at once
+     */
+    public void generate(
+            Supplier<@Nullable Request> next,
+            OnToken onToken,
+            BiConsumer<Request, Generation> done) {
         try (Decoding decoding = new Decoding(model, head, manner)) {
             while (true) {
                 while (decoding.hasRoom()) {
@@ -70,7 +92,10 @@ public final class BatchGenerator {
                     }
                     decoding.begin(
                             new Decoding.Request(
-                                    request.prompt(), request.config(), atEnd(request, done)));
+                                    request.prompt(),
+                                    request.config(),
+                                    null,
+                                    receiver(request, onToken, done)));
                 }
                 if (decoding.isIdle()) {
                     return;
@@ -80,11 +105,12 @@ public final class BatchGenerator {
         }
     }
 
-    private static Receiver atEnd(Request request, BiConsumer<Request, Generation> done) {
+    private static Receiver receiver(
+            Request request, OnToken onToken, BiConsumer<Request, Generation> done) {
         return new Receiver() {
             @Override
-            public boolean token(int id) {
-                return true;
+            public @Nullable StopReason token(Token token) {
+                return onToken.token(request, token);
             }
 
             @Override

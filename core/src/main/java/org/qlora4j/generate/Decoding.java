@@ -2,12 +2,15 @@ package org.qlora4j.generate;
 
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Collections;
 import java.util.List;
 import java.util.Objects;
 import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
 import org.qlora4j.error.ConfigException;
 import org.qlora4j.error.FormatException;
+import org.qlora4j.lora.AdapterRows;
+import org.qlora4j.lora.LoraAdapter;
 import org.qlora4j.model.CausalModel;
 
 /**
@@ -31,10 +34,15 @@ public final class Decoding implements AutoCloseable {
      * A text to continue.
      *
      * @param prompt ids, at least one, and fewer than the model's context holds
+     * @param adapter that computes for this text alone; null for the model as it is
      * @param receiver takes the tokens
      */
     @SuppressWarnings("ArrayRecordComponent") // never compared
-    public record Request(int[] prompt, GenerationConfig config, Receiver receiver) {}
+    public record Request(
+            int[] prompt,
+            GenerationConfig config,
+            @Nullable LoraAdapter adapter,
+            Receiver receiver) {}
 
     /**
      * How the texts of a batch share the machine.
@@ -191,7 +199,11 @@ public final class Decoding implements AutoCloseable {
             int padded = (count + PADDING - 1) / PADDING * PADDING;
             time = Math.min(padded, model.maxPositions() - from);
         }
-        float[] logits = next.read(prompt, from, from + count, time, cache, row);
+        float[] logits;
+        List<@Nullable LoraAdapter> own = Collections.singletonList(text.request.adapter());
+        try (AdapterRows rows = AdapterRows.attach(model.linears(), own)) {
+            logits = next.read(prompt, from, from + count, time, cache, row);
+        }
         text.read = from + count;
         if (!text.isReading()) {
             text.wasRead(logits);
@@ -206,6 +218,7 @@ public final class Decoding implements AutoCloseable {
             if (known != null
                     && other != row
                     && !known.isReading()
+                    && known.request.adapter() == text.request.adapter()
                     && Arrays.equals(known.request.prompt(), text.request.prompt())) {
                 cache.copy(other, row, text.request.prompt().length);
                 text.wasRead(known.firstLogits);
@@ -256,14 +269,14 @@ public final class Decoding implements AutoCloseable {
             return;
         }
         cache.reserve(longest);
-        List<float[]> logits = next.step(ids, cache.step(rows, goesOn));
+        float[][] logits = logits(ids, goesOn);
         // a row's softmax over the vocabulary takes a while: all cores share them
         List<@Nullable RuntimeException> failures =
                 IntStream.range(0, rows)
                         .parallel()
                         .mapToObj(row ->
                                 goesOn[row]
-                                        ? take(text(row), logits.get(row), cache.length(row) - 1)
+                                        ? take(text(row), logits[row], cache.length(row) - 1)
                                         : null)
                         .toList();
         for (int row = 0; row < rows; row++) {
@@ -271,6 +284,34 @@ public final class Decoding implements AutoCloseable {
                 tell(row, failures.get(row));
             }
         }
+    }
+
+    /** Logits of what follows each row that goes on, in one pass for all that can share one. */
+    private float[][] logits(long[] ids, boolean[] goesOn) {
+        float[][] out = new float[ids.length][];
+        boolean[] left = goesOn.clone();
+        for (int first = 0; first < ids.length; first++) {
+            if (!left[first]) {
+                continue;
+            }
+            LoraAdapter adapter = text(first).request.adapter();
+            boolean[] together = new boolean[ids.length];
+            List<@Nullable LoraAdapter> adapters = new ArrayList<>();
+            for (int row = 0; row < ids.length; row++) {
+                LoraAdapter own = left[row] ? text(row).request.adapter() : adapter;
+                together[row] = left[row] && AdapterRows.share(adapter, own);
+                left[row] &= !together[row];
+                // what a row computes that does not go on is not looked at
+                adapters.add(together[row] || row == 0 ? own : adapters.getLast());
+            }
+            try (AdapterRows rows = AdapterRows.attach(model.linears(), adapters)) {
+                List<float[]> logits = next.step(ids, cache.step(ids.length, together));
+                for (int row = 0; row < ids.length; row++) {
+                    out[row] = together[row] ? logits.get(row) : out[row];
+                }
+            }
+        }
+        return out;
     }
 
     /** Chooses a text's next token; what went wrong, or null. */

@@ -39,7 +39,8 @@ public final class Generator {
      */
     public Generation generate(int[] prompt, GenerationConfig config, IntPredicate onToken) {
         try (Decoding decoding = new Decoding(model, head, Decoding.Manner.ALONE)) {
-            Text text = decoding.begin(new Decoding.Request(prompt, config, onToken::test));
+            Receiver receiver = token -> onToken.test(token.id()) ? null : StopReason.CANCELLED;
+            Text text = decoding.begin(new Decoding.Request(prompt, config, null, receiver));
             while (!text.isDone()) {
                 decoding.step();
             }

@@ -1,13 +1,15 @@
 package org.qlora4j.generate;
 
+import org.jspecify.annotations.Nullable;
+
 /** What is told of a text under way, on the engine thread. */
 public interface Receiver {
     /**
      * Takes a token at once, one that ends the text too.
      *
-     * @return false if no more are wanted, which ends the text
+     * @return why no more are wanted, which ends the text; null to go on
      */
-    boolean token(int id);
+    @Nullable StopReason token(Token token);
 
     /** Takes the whole at its end, whatever the reason. */
     default void ended(Generation generation) {}

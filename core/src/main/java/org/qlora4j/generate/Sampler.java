@@ -1,18 +1,60 @@
 package org.qlora4j.generate;
 
-/** Chooses the next token of a text. */
-public sealed interface Sampler permits GreedySampler, TopPSampler {
-    /**
-     * @param logits of every token of the vocabulary, none NaN; negative infinity where a token is
-     *     ruled out, but not everywhere
-     * @return a token id, an index of {@code logits}
-     */
-    int next(float[] logits);
+import java.util.List;
+import java.util.Set;
+import java.util.random.RandomGenerator;
+import java.util.random.RandomGeneratorFactory;
+import org.jspecify.annotations.Nullable;
+import org.qlora4j.error.ConfigException;
 
-    /** The sampler that a configuration asks for, at the beginning of a text. */
-    static Sampler of(GenerationConfig config) {
-        return config.doSample()
-                ? new TopPSampler(config.temperature(), config.topP(), config.seed())
-                : new GreedySampler();
+/** Chooses the tokens of one text: changes the logits by the settings, then takes or draws one. */
+final class Sampler {
+    /** Named, so that a seed means the same text on every JDK. */
+    private static final String ALGORITHM = "L64X128MixRandom";
+
+    private final GenerationConfig config;
+    private final LogitRules rules;
+    private final @Nullable RandomGenerator random;
+
+    /**
+     * @param ends ids that end the text
+     */
+    Sampler(GenerationConfig config, int[] prompt, Set<Integer> ends) {
+        this.config = config;
+        this.rules = new LogitRules(config, prompt, ends);
+        this.random =
+                config.doSample()
+                        ? RandomGeneratorFactory.of(ALGORITHM).create(config.seed())
+                        : null;
+    }
+
+    /**
+     * The next token.
+     *
+     * @param logits of every token of the vocabulary, all finite; changed
+     * @param tokens of the text so far, without the prompt
+     */
+    Token next(float[] logits, List<Integer> tokens) {
+        Logprobs alone = config.logprobs() < 0 ? null : new Logprobs(logits.clone());
+        rules.apply(logits, tokens);
+        int likeliest = likeliest(logits);
+        if (logits[likeliest] == Float.NEGATIVE_INFINITY) {
+            throw new ConfigException(
+                    "the settings of generation rule out every token; relax bad_words_ids,"
+                            + " logit_bias or no_repeat_ngram_size");
+        }
+        int id = random == null ? likeliest : Candidates.of(logits, config).draw(random);
+        return alone == null
+                ? new Token(id, Double.NaN, List.of())
+                : alone.token(id, config.logprobs());
+    }
+
+    /** The first of the largest. */
+    private static int likeliest(float[] logits) {
+        int best = 0;
+        for (int id = 1; id < logits.length; id++) {
+            best = logits[id] > logits[best] ? id : best;
+        }
+        return best;
     }
 }

@@ -1,7 +1,9 @@
 package org.qlora4j.generate;
 
 import java.util.ArrayList;
+import java.util.HashSet;
 import java.util.List;
+import java.util.Objects;
 import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
@@ -14,18 +16,23 @@ public final class Text {
     float[] firstLogits = {}; // of the prompt, for another text with the same
 
     private final Sampler sampler;
-    private final Set<Integer> eosIds;
+    private final Set<Integer> ends;
     private final long start = System.nanoTime();
     private long prefilled;
+    private @Nullable Token newest;
     private @Nullable Generation generation;
     private boolean failed;
     private volatile boolean cancelled;
 
+    /**
+     * @param eosIds the model's
+     */
     Text(Decoding.Request request, int last, Set<Integer> eosIds) {
         this.request = request;
         this.last = last;
-        this.eosIds = eosIds;
-        this.sampler = Sampler.of(request.config());
+        this.ends = new HashSet<>(eosIds);
+        ends.addAll(request.config().stopTokenIds());
+        this.sampler = new Sampler(request.config(), request.prompt(), ends);
     }
 
     /** Asks for its end, from any thread; the next step finds it. */
@@ -64,25 +71,20 @@ public final class Text {
 
     /** Chooses a token; the logits are the text's to change. */
     void take(float[] logits) {
-        if (tokens.size() < request.config().minNewTokens()) {
-            for (int id : eosIds) {
-                if (id >= 0 && id < logits.length) {
-                    logits[id] = Float.NEGATIVE_INFINITY;
-                }
-            }
-        }
-        tokens.add(sampler.next(logits));
+        Token token = sampler.next(logits, tokens);
+        newest = token;
+        tokens.add(token.id());
     }
 
     /** Tells the receiver the newest token; the reason of the end if there is one now. */
     @Nullable StopReason tell() {
-        int token = tokens.getLast();
-        boolean goOn = request.receiver().token(token);
-        if (eosIds.contains(token)) {
+        Token token = Objects.requireNonNull(newest, "a token was taken");
+        StopReason wanted = request.receiver().token(token);
+        if (ends.contains(token.id())) {
             return StopReason.END_OF_TEXT;
         }
-        if (!goOn) {
-            return StopReason.CANCELLED;
+        if (wanted != null) {
+            return wanted;
         }
         if (tokens.size() == request.config().maxNewTokens()) {
             return StopReason.MAX_NEW_TOKENS;

@@ -7,6 +7,7 @@ import org.qlora4j.autograd.Linear;
 import org.qlora4j.autograd.LinearUpdate;
 import org.qlora4j.autograd.LoraFactors;
 import org.qlora4j.autograd.Parameter;
+import org.qlora4j.autograd.RowUpdates;
 import org.qlora4j.autograd.Tape;
 import org.qlora4j.autograd.Var;
 import org.qlora4j.autograd.Weight;
@@ -25,6 +26,7 @@ public final class LinearLayer implements AutoCloseable {
     private Weight weight;
     private @Nullable LoraFactors principal;
     private @Nullable LinearUpdate update;
+    private @Nullable RowUpdates rowUpdates;
 
     /**
      * @param path module path in the checkpoint, e.g. {@code model.layers.0.self_attn.q_proj}
@@ -51,6 +53,9 @@ public final class LinearLayer implements AutoCloseable {
 
     /** x [..., in] to [..., out]. */
     public Var forward(Tape tape, Var x) {
+        if (rowUpdates != null) {
+            return rowUpdates.apply(tape, x, weight, bias);
+        }
         return switch (update == null ? principal : update) {
             case null -> Linear.apply(tape, x, weight, bias, null);
             case LoraFactors lora -> Linear.apply(tape, x, weight, bias, lora);
@@ -84,6 +89,17 @@ public final class LinearLayer implements AutoCloseable {
     /** Puts an update on the layer in place of the one there; null takes it off. */
     public void setUpdate(@Nullable LinearUpdate newUpdate) {
         update = newUpdate;
+    }
+
+    /**
+     * Gives rows of a batch updates of their own, in place of the update of all; null ends that.
+     * The weight must not be in two parts.
+     */
+    void setRowUpdates(@Nullable RowUpdates updates) {
+        if (updates != null && principal != null) {
+            throw new IllegalStateException(path + " is in two parts, which belong together");
+        }
+        rowUpdates = updates;
     }
 
     /**

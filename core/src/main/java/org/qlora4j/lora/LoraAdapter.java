@@ -277,10 +277,19 @@ public final class LoraAdapter implements AutoCloseable {
         modules.forEach(module -> module.base().standIn(module.copy()));
     }
 
-    /** Takes everything off the model, which then computes as the base model does. */
+    /** Whether it brings weights that stand in the place of the model's own. */
+    boolean bringsModules() {
+        return !modules.isEmpty();
+    }
+
+    /** Takes all that is its own off the model. */
     public void detach() {
-        updates.keySet().forEach(linear -> linear.setUpdate(null));
-        modules.forEach(module -> module.base().standIn(null));
+        updates.forEach((linear, update) -> {
+            if (linear.update() == update) {
+                linear.setUpdate(null);
+            }
+        });
+        modules.forEach(module -> module.base().endStandIn(module.copy()));
     }
 
     /**

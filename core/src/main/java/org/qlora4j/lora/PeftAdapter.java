@@ -117,6 +117,19 @@ public final class PeftAdapter {
         }
     }
 
+    /**
+     * Reads an adapter to compute with; it is attached to nothing. The caller closes it.
+     *
+     * @param linears the linear layers of the model but its head
+     * @param parameters its weights that are not in 4 bits
+     * @throws FormatException if files are missing or damaged, or belong to a model of other shape
+     */
+    public static LoraAdapter read(
+            Path folder, List<LinearLayer> linears, List<Parameter> parameters, DType compute) {
+        LoraConfig config = PeftConfigFile.read(folder.resolve(PeftConfigFile.NAME));
+        return read(folder, config, linears, parameters, compute, false);
+    }
+
     /** Reads an adapter to compute with and attaches it to its layers; the caller closes it. */
     public static LoraAdapter load(
             Path folder, List<LinearLayer> linears, List<Parameter> parameters, DType compute) {
@@ -138,12 +151,14 @@ public final class PeftAdapter {
             DType compute,
             boolean trainable) {
         LoraConfig config = PeftConfigFile.read(folder.resolve(PeftConfigFile.NAME));
-        return load(folder, config, linears, parameters, compute, trainable);
+        LoraAdapter adapter = read(folder, config, linears, parameters, compute, trainable);
+        adapter.attach();
+        return adapter;
     }
 
     /**
-     * Reads an adapter that goes on learning, and attaches it to its layers, whose weights may be
-     * in two parts; the caller closes it.
+     * Reads an adapter that goes on learning, whose layers' weights may be in two parts; it is
+     * attached to nothing. The caller closes it.
      *
      * @param config of the run that wrote it
      * @param linears the linear layers of the model but its head
@@ -156,10 +171,10 @@ public final class PeftAdapter {
             List<LinearLayer> linears,
             List<Parameter> parameters,
             DType compute) {
-        return load(folder, config, linears, parameters, compute, true);
+        return read(folder, config, linears, parameters, compute, true);
     }
 
-    private static LoraAdapter load(
+    private static LoraAdapter read(
             Path folder,
             LoraConfig config,
             List<LinearLayer> linears,
@@ -212,9 +227,7 @@ public final class PeftAdapter {
                 throw FormatException.of(
                         "%s holds no LoRA factors; save the adapter again", stored.path());
             }
-            LoraAdapter adapter = new LoraAdapter(config, updates, modules, sharedTable);
-            adapter.attach();
-            return adapter;
+            return new LoraAdapter(config, updates, modules, sharedTable);
         } catch (RuntimeException | Error e) {
             updates.values().forEach(LinearUpdate::close);
             modules.forEach(module -> module.copy().close());

@@ -61,19 +61,23 @@ public sealed interface Learner extends AutoCloseable permits Learner.Adapter, L
 
     private static LoraAdapter adapter(
             RunConfig config, CausalModel model, @Nullable RunCheckpoint start) {
-        return start == null
-                ? LoraAdapter.create(
-                        config.lora(),
-                        model.linears(),
-                        model.parameters(),
-                        model.compute(),
-                        config.train().seed())
-                : PeftAdapter.resume(
+        if (start == null) {
+            return LoraAdapter.create(
+                    config.lora(),
+                    model.linears(),
+                    model.parameters(),
+                    model.compute(),
+                    config.train().seed());
+        }
+        LoraAdapter stored =
+                PeftAdapter.resume(
                         start.folder(),
                         config.lora(),
                         model.linears(),
                         model.parameters(),
                         model.compute());
+        stored.attach();
+        return stored;
     }
 
     private static <T> T withLoadedBase(
@@ -121,8 +125,6 @@ public sealed interface Learner extends AutoCloseable permits Learner.Adapter, L
                     to.get(i).master().copyFrom(from.get(i).master());
                     to.get(i).refresh();
                 }
-            } finally {
-                adapter.attach();
             }
         }
 

@@ -6,18 +6,26 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.stream.IntStream;
+import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
+import org.qlora4j.autograd.Parameter;
+import org.qlora4j.config.RunConfig;
 import org.qlora4j.error.FormatException;
 import org.qlora4j.family.Models;
 import org.qlora4j.generate.Decoding.Manner;
 import org.qlora4j.generate.Decoding.Request;
+import org.qlora4j.lora.LoraAdapter;
+import org.qlora4j.lora.LoraConfig;
 import org.qlora4j.model.CausalModel;
 import org.qlora4j.quant.QuantConfig;
 import org.qlora4j.tensor.DType;
 import org.qlora4j.tensor.NativeMemory;
+import org.qlora4j.tensor.Tensor;
+import org.qlora4j.tensor.TensorScope;
+import org.qlora4j.testing.Samples;
 import org.qlora4j.testing.TinyLlama;
 
 /** Texts that join and leave, on a model of 27,000 weights, beside each of them alone. */
@@ -47,7 +55,7 @@ class DecodingTest {
     }
 
     private static Text begin(Decoding decoding, int i) {
-        return decoding.begin(new Request(prompt(i), config(i), id -> true));
+        return decoding.begin(new Request(prompt(i), config(i), null, id -> null));
     }
 
     @ParameterizedTest
@@ -81,8 +89,8 @@ class DecodingTest {
                 new Decoding(MODEL, InferenceHead.exact(MODEL), Manner.shared(2, 8))) {
             Receiver first = told(order, "long");
             Receiver second = told(order, "short");
-            decoding.begin(new Request(prompt(0), config(3), first));
-            decoding.begin(new Request(prompt(1), config(1), second));
+            decoding.begin(new Request(prompt(0), config(3), null, first));
+            decoding.begin(new Request(prompt(1), config(1), null, second));
             while (!decoding.isIdle()) {
                 decoding.step();
             }
@@ -92,7 +100,10 @@ class DecodingTest {
     }
 
     private static Receiver told(List<String> order, String name) {
-        return id -> order.add(name);
+        return token -> {
+            order.add(name);
+            return null;
+        };
     }
 
     @Test
@@ -124,7 +135,7 @@ class DecodingTest {
         Receiver receiver =
                 new Receiver() {
                     @Override
-                    public boolean token(int id) {
+                    public StopReason token(Token token) {
                         throw new AssertionError("no token comes");
                     }
 
@@ -141,12 +152,86 @@ class DecodingTest {
                 Decoding decoding =
                         new Decoding(broken, InferenceHead.exact(broken), Manner.shared(2, 100))) {
             broken.parameters().getLast().value().fill(3e38); // the head
-            Text text = decoding.begin(new Request(prompt(1), config(1), receiver));
+            Text text = decoding.begin(new Request(prompt(1), config(1), null, receiver));
             decoding.step();
             assertThat(text.isDone()).isTrue();
             assertThat(decoding.isIdle()).isTrue();
             assertThat(failures).hasSize(1).first().isInstanceOf(FormatException.class);
         }
+    }
+
+    /** Rows under the base, two adapters, one with DoRA, one that brings a norm whole. */
+    @Test
+    void adaptersOfTheirOwn_giveEachTextWhatItGivesAlone() {
+        LoraConfig plain = LoraConfig.DEFAULT.withRank(4, 8);
+        LoraConfig dora = lora("lora.r=2", "lora.use_dora=true");
+        LoraConfig whole = lora("lora.r=3", "lora.modules_to_save=[norm]");
+        try (CausalModel model =
+                        Models.load(
+                                TinyLlama.folder(),
+                                QuantConfig.DEFAULT.withLoad4bit(false),
+                                DType.F32);
+                LoraAdapter first = adapter(model, plain, 1);
+                LoraAdapter second = adapter(model, dora, 2);
+                LoraAdapter third = adapter(model, whole, 3)) {
+            List<@Nullable LoraAdapter> adapters = new ArrayList<>();
+            List<List<Integer>> alone = new ArrayList<>();
+            for (int i = 0; i < 12; i++) {
+                LoraAdapter own = new LoraAdapter[] {null, first, second, third}[i * 7 % 4];
+                adapters.add(own);
+                if (own != null) {
+                    own.attach();
+                }
+                alone.add(new Generator(model).generate(prompt(i), config(i), t -> true).tokens());
+                if (own != null) {
+                    own.detach();
+                }
+            }
+            List<Text> texts = new ArrayList<>();
+            try (Decoding decoding =
+                    new Decoding(model, InferenceHead.exact(model), Manner.shared(5, 50))) {
+                while (texts.size() < 12 || !decoding.isIdle()) {
+                    while (texts.size() < 12 && decoding.hasRoom()) {
+                        int i = texts.size();
+                        texts.add(
+                                decoding.begin(
+                                        new Request(
+                                                prompt(i),
+                                                config(i),
+                                                adapters.get(i),
+                                                token -> null)));
+                    }
+                    decoding.step();
+                }
+            }
+            for (int i = 0; i < 12; i++) {
+                assertThat(texts.get(i).generation().tokens()).as("%d", i).isEqualTo(alone.get(i));
+            }
+            assertThat(alone.get(0)).isNotEqualTo(alone.get(8)); // the same prompt
+            assertThat(model.linears()).allMatch(linear -> linear.update() == null);
+        }
+    }
+
+    private static LoraConfig lora(String... words) {
+        List<String> all = new ArrayList<>(List.of(words));
+        all.add("model.model_name_or_path=m");
+        all.add("data.dataset=d");
+        all.add("train.output_dir=o");
+        return RunConfig.of(all.toArray(new String[0])).lora();
+    }
+
+    /** An adapter that changes much, attached to nothing. */
+    private static LoraAdapter adapter(CausalModel model, LoraConfig config, int seed) {
+        LoraAdapter adapter =
+                LoraAdapter.create(config, model.linears(), model.parameters(), DType.F32, seed);
+        adapter.detach();
+        for (Parameter p : adapter.parameters()) {
+            try (TensorScope scope = TensorScope.open()) {
+                Tensor noise = Samples.normal(DType.F32, 100 * seed, p.value().shape());
+                p.value().addInPlace(noise, p.name().contains("lora_B") ? 0.3 : 0.1);
+            }
+        }
+        return adapter;
     }
 
     @Test

@@ -23,7 +23,13 @@ class GenerationConfigTest {
     })
     void valueOutOfRange_isNamed(
             int most, int least, double temperature, double topP, String message) {
-        assertThatThrownBy(() -> new GenerationConfig(most, least, true, temperature, topP, 0))
+        assertThatThrownBy(() ->
+                        GenerationConfig.builder()
+                                .maxNewTokens(most)
+                                .minNewTokens(least)
+                                .temperature(temperature)
+                                .topP(topP)
+                                .build())
                 .isInstanceOf(ConfigException.class)
                 .hasMessage(message);
     }
@@ -32,7 +38,15 @@ class GenerationConfigTest {
     void sampling_keepsTheLimits() {
         GenerationConfig limits = GenerationConfig.DEFAULT.withMaxNewTokens(7).withMinNewTokens(2);
         assertThat(limits.sampling(0.7, 0.9, 5))
-                .isEqualTo(new GenerationConfig(7, 2, true, 0.7, 0.9, 5));
+                .isEqualTo(
+                        GenerationConfig.builder()
+                                .maxNewTokens(7)
+                                .minNewTokens(2)
+                                .doSample(true)
+                                .temperature(0.7)
+                                .topP(0.9)
+                                .seed(5)
+                                .build());
         assertThat(limits.sampling(0.7, 0.9, 5).greedy().doSample()).isFalse();
     }
 }

@@ -1,15 +1,26 @@
 package org.qlora4j.generate;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import java.io.IOException;
 import java.io.InputStream;
 import java.util.Arrays;
+import java.util.List;
+import java.util.Map;
 import java.util.Objects;
+import java.util.Set;
+import java.util.TreeMap;
 import org.assertj.core.data.Offset;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.MethodSource;
+import org.qlora4j.error.ConfigException;
+import org.qlora4j.family.Models;
+import org.qlora4j.model.CausalModel;
+import org.qlora4j.quant.QuantConfig;
+import org.qlora4j.tensor.DType;
 import org.qlora4j.testing.TinyLlama;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
@@ -22,9 +33,25 @@ class SamplerTest {
 
     @Test
     void greedy_takesTheFirstOfTheLargest() {
-        Sampler greedy = Sampler.of(GenerationConfig.DEFAULT);
-        assertThat(greedy.next(new float[] {RULED_OUT, -2, 3, 1, 3})).isEqualTo(2);
-        assertThat(greedy.next(new float[] {-1})).isEqualTo(0);
+        Sampler greedy = sampler(GenerationConfig.DEFAULT);
+        assertThat(next(greedy, RULED_OUT, -2, 3, 1, 3)).isEqualTo(2);
+        assertThat(next(greedy, -1)).isEqualTo(0);
+    }
+
+    private static Sampler sampler(GenerationConfig config) {
+        return new Sampler(config, new int[] {0}, Set.of());
+    }
+
+    private static Sampler drawing(double temperature, double topP, long seed) {
+        return sampler(GenerationConfig.DEFAULT.sampling(temperature, topP, seed));
+    }
+
+    private static int next(Sampler sampler, float... logits) {
+        return sampler.next(logits.clone(), List.of()).id();
+    }
+
+    private static Candidates nucleus(float[] logits, double temperature, double topP) {
+        return Candidates.of(logits, GenerationConfig.DEFAULT.sampling(temperature, topP, 0));
     }
 
     @ParameterizedTest(name = "temperature {0}, top_p {1}, seed {5}")
@@ -38,11 +65,11 @@ class SamplerTest {
     })
     void draws_haveTheProbabilities(
             double temperature, double topP, double p0, double p1, double p2, long seed) {
-        Sampler sampler = Sampler.of(GenerationConfig.DEFAULT.sampling(temperature, topP, seed));
+        Sampler sampler = drawing(temperature, topP, seed);
         int draws = 20_000;
         int[] counts = new int[3];
         for (int i = 0; i < draws; i++) {
-            counts[sampler.next(THREE)]++;
+            counts[next(sampler, THREE)]++;
         }
         double chiSquare = 0;
         double[] expected = {p0, p1, p2};
@@ -66,33 +93,159 @@ class SamplerTest {
         }
         assertThat(cases.size()).isEqualTo(7);
         for (JsonNode c : cases) {
-            TopPSampler sampler =
-                    new TopPSampler(c.get("temperature").asDouble(), c.get("top_p").asDouble(), 0);
             float[] logits = new float[c.get("logits").size()];
             for (int i = 0; i < logits.length; i++) {
                 logits[i] = (float) c.get("logits").get(i).asDouble();
             }
-            double[] p = sampler.softmax(logits);
-            int[] kept = sampler.nucleus(logits, p);
-            double sum = Arrays.stream(kept).mapToDouble(id -> p[id]).sum();
+            Candidates left =
+                    nucleus(logits, c.get("temperature").asDouble(), c.get("top_p").asDouble());
+            int[] kept = left.ids();
             for (int i = 1; i < kept.length; i++) {
                 assertThat(logits[kept[i]]).isLessThanOrEqualTo(logits[kept[i - 1]]);
             }
-            Arrays.sort(kept);
-            assertThat(kept).isEqualTo(TinyLlama.ints(c.get("kept")));
-            for (int i = 0; i < kept.length; i++) {
-                assertThat(p[kept[i]] / sum)
-                        .isCloseTo(c.get("probabilities").get(i).asDouble(), Offset.offset(1e-6));
+            assertLeft(left, c);
+        }
+    }
+
+    /** Ids and probabilities, in any order. */
+    private static void assertLeft(Candidates left, JsonNode expected) {
+        Map<Integer, Double> byId = new TreeMap<>();
+        for (int i = 0; i < left.ids().length; i++) {
+            byId.put(left.ids()[i], left.probabilities()[i]);
+        }
+        assertThat(byId.keySet()).containsExactly(boxed(expected.get("kept")));
+        int i = 0;
+        for (double p : byId.values()) {
+            assertThat(p)
+                    .isCloseTo(
+                            expected.get("probabilities").get(i++).asDouble(), Offset.offset(1e-6));
+        }
+    }
+
+    private static Integer[] boxed(JsonNode ids) {
+        return Arrays.stream(TinyLlama.ints(ids)).boxed().toArray(Integer[]::new);
+    }
+
+    static List<JsonNode> references(String key) throws IOException {
+        try (InputStream in = SamplerTest.class.getResourceAsStream("sampling.json")) {
+            JsonNode all = new JsonMapper().readTree(Objects.requireNonNull(in));
+            return all.get(key).valueStream().toList();
+        }
+    }
+
+    static List<JsonNode> cases() throws IOException {
+        return references("cases");
+    }
+
+    /** Settings under transformers' names. */
+    private static GenerationConfig config(JsonNode settings) {
+        GenerationConfig.Builder config = GenerationConfig.builder();
+        for (Map.Entry<String, JsonNode> e : settings.properties()) {
+            JsonNode value = e.getValue();
+            switch (e.getKey()) {
+                case "temperature" -> config.temperature(value.asDouble());
+                case "top_k" -> config.topK(value.asInt());
+                case "top_p" -> config.topP(value.asDouble());
+                case "min_p" -> config.minP(value.asDouble());
+                case "typical_p" -> config.typicalP(value.asDouble());
+                case "repetition_penalty" -> config.repetitionPenalty(value.asDouble());
+                case "no_repeat_ngram_size" -> config.noRepeatNgramSize(value.asInt());
+                case "min_new_tokens" -> config.minNewTokens(value.asInt());
+                case "bad_words_ids" ->
+                        config.badWordsIds(
+                                value.valueStream().map(w -> List.of(boxed(w))).toList());
+                case "logit_bias" -> {
+                    Map<Integer, Double> bias = new TreeMap<>();
+                    value.properties()
+                            .forEach(b ->
+                                    bias.put(Integer.valueOf(b.getKey()), b.getValue().asDouble()));
+                    config.logitBias(bias);
+                }
+                default -> throw new IllegalArgumentException(e.getKey());
             }
         }
+        return config.build();
+    }
+
+    @ParameterizedTest
+    @MethodSource("cases")
+    void settings_leaveTheTokensOfTransformers(JsonNode c) {
+        GenerationConfig config = config(c.get("settings"));
+        float[] logits = new float[c.get("logits").size()];
+        for (int i = 0; i < logits.length; i++) {
+            logits[i] = (float) c.get("logits").get(i).asDouble();
+        }
+        new LogitRules(config, TinyLlama.ints(c.get("prompt")), Set.of(2))
+                .apply(logits, List.of(boxed(c.get("tokens"))));
+        assertLeft(Candidates.of(logits, config), c);
+    }
+
+    static List<JsonNode> texts() throws IOException {
+        return references("texts");
+    }
+
+    @ParameterizedTest
+    @MethodSource("texts")
+    void rulesOnTheTextSoFar_giveTheTextOfTransformers(JsonNode c) {
+        QuantConfig whole = QuantConfig.DEFAULT.withLoad4bit(false);
+        try (CausalModel model = Models.load(TinyLlama.folder(), whole, DType.F32)) {
+            GenerationConfig config =
+                    config(c.get("settings")).toBuilder().maxNewTokens(30).minNewTokens(30).build();
+            Generation text =
+                    new Generator(model)
+                            .generate(TinyLlama.ints(c.get("prompt")), config, id -> true);
+            assertThat(text.tokens()).containsExactly(boxed(c.get("tokens")));
+        }
+    }
+
+    /** OpenAI's rule: {@code logit - presence - count * frequency}, of the answer alone. */
+    @Test
+    void presenceAndFrequency_areTakenOffTheLogitsOfTheAnswersTokens() {
+        GenerationConfig config =
+                GenerationConfig.builder().presencePenalty(0.5).frequencyPenalty(0.25).build();
+        float[] logits = {1, 2, -3, 4};
+        new LogitRules(config, new int[] {0, 0}, Set.of()).apply(logits, List.of(1, 2, 2));
+        assertThat(logits).containsExactly(1, 1.25f, -4, 4);
+    }
+
+    @Test
+    void logprobs_areThoseOfTheModelAlone() {
+        GenerationConfig config =
+                GenerationConfig.builder().logprobs(2).logitBias(Map.of(2, 100.0)).build();
+        Token token = sampler(config).next(THREE.clone(), List.of());
+        assertThat(token.id()).isEqualTo(2);
+        assertThat(token.logprob()).isCloseTo(Math.log(0.2), Offset.offset(1e-6));
+        assertThat(token.top()).extracting(Token.Scored::id).containsExactly(0, 1);
+        assertThat(token.top().get(1).logprob()).isCloseTo(Math.log(0.3), Offset.offset(1e-6));
+    }
+
+    @Test
+    void topLogprobs_areTheLikeliestInFallingOrder() {
+        float[] logits = {0, 3, 1, 3, -2, 2.5f};
+        Token token = new Logprobs(logits).token(4, 4);
+        assertThat(token.top()).extracting(Token.Scored::id).containsExactly(1, 3, 5, 2);
+        assertThat(new Logprobs(logits).token(4, 9).top())
+                .extracting(Token.Scored::id)
+                .containsExactly(1, 3, 5, 2, 0, 4);
+        assertThat(new Logprobs(logits).token(4, 0).top()).isEmpty();
+    }
+
+    @Test
+    void everyTokenRuledOut_isAnError() {
+        GenerationConfig config =
+                GenerationConfig.builder()
+                        .badWordsIds(List.of(List.of(0), List.of(1), List.of(2)))
+                        .build();
+        assertThatThrownBy(() -> next(sampler(config), THREE))
+                .isInstanceOf(ConfigException.class)
+                .hasMessageStartingWith("the settings of generation rule out every token");
     }
 
     @ParameterizedTest(name = "top_p {0} of four equal keeps {1}")
     @CsvSource({"0, 1", "0.2, 1", "0.25, 1", "0.26, 2", "0.5, 2", "0.75, 3", "0.76, 4", "0.99, 4"})
     void equalLogits_keepTheLowestIds(double topP, int kept) {
         float[] logits = {1, 1, RULED_OUT, 1, 1};
-        TopPSampler sampler = new TopPSampler(1, topP, 0);
-        assertThat(sampler.nucleus(logits, sampler.softmax(logits)))
+        assertThat(nucleus(logits, 1, topP).ids())
                 .isEqualTo(Arrays.copyOf(new int[] {0, 1, 3, 4}, kept));
     }
 
@@ -100,22 +253,20 @@ class SamplerTest {
     @CsvSource({"0", "0.5", "1"})
     void onlyOnePossibleToken_isDrawn(double topP) {
         float[] logits = {RULED_OUT, RULED_OUT, -1e30f, RULED_OUT};
-        assertThat(new TopPSampler(1, topP, 3).next(logits)).isEqualTo(2);
-        assertThat(new TopPSampler(1, topP, 3).next(new float[] {0})).isEqualTo(0);
+        assertThat(next(drawing(1, topP, 3), logits)).isEqualTo(2);
+        assertThat(next(drawing(1, topP, 3), 0)).isEqualTo(0);
     }
 
     @Test
     void extremeTemperatures_stayNumbers() {
-        assertThat(new TopPSampler(1e-300, 1, 3).next(new float[] {-3e38f, 1, 3e38f})).isEqualTo(2);
-        assertThat(new TopPSampler(1e300, 0.9, 3).next(new float[] {-3e38f, 3e38f}))
-                .isBetween(0, 1);
+        assertThat(next(drawing(1e-300, 1, 3), -3e38f, 1, 3e38f)).isEqualTo(2);
+        assertThat(next(drawing(1e300, 0.9, 3), -3e38f, 3e38f)).isBetween(0, 1);
     }
 
     @Test
     void zeros_ofBothSignsAreEqual() {
-        TopPSampler sampler = new TopPSampler(1, 0.9, 0);
         float[] logits = {0f, -0f, 0f, -50, 50 - 50};
-        assertThat(sampler.nucleus(logits, sampler.softmax(logits))).containsExactly(0, 1, 2, 4);
+        assertThat(nucleus(logits, 1, 0.9).ids()).containsExactly(0, 1, 2, 4);
     }
 
     @Test
@@ -124,10 +275,10 @@ class SamplerTest {
     }
 
     private static int[] draws(long seed) {
-        Sampler sampler = new TopPSampler(1, 0.95, seed);
+        Sampler sampler = drawing(1, 0.95, seed);
         int[] out = new int[50];
         for (int i = 0; i < out.length; i++) {
-            out[i] = sampler.next(THREE);
+            out[i] = next(sampler, THREE);
         }
         return out;
     }

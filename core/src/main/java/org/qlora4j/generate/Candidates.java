@@ -54,7 +54,7 @@ final class Candidates {
         return ids;
     }
 
-    /** Of {@link #ids}, in their order. */
+    /** Probabilities of {@link #ids}, in their order. */
     double[] probabilities() {
         return p;
     }
@@ -130,9 +130,9 @@ final class Candidates {
     }
 
     /**
-     * Takes the likeliest tokens, in falling order, up to the one with which their probabilities
-     * reach {@code topP}, and always one (arXiv 1904.09751). Of equal logits the lower id counts as
-     * likelier.
+     * Takes the likeliest tokens, up to the one with which they reach a probability (arXiv
+     * 1904.09751). They stand in falling order, and there is always one; of equal logits the lower
+     * id counts as likelier.
      */
     private void topP(double topP) {
         // All n tokens of at most (1 - topP) / n together weigh no more than what is cut off, and
@@ -200,8 +200,8 @@ final class Candidates {
     }
 
     /**
-     * Takes the tokens whose surprise {@code -ln p} is nearest its expectation, up to the one with
-     * which their probabilities reach {@code mass}, and those just as near (arXiv 2202.00666).
+     * Takes the tokens whose surprise {@code -ln p} is nearest its expectation, up to a
+     * probability (arXiv 2202.00666). Those just as near as the last of them stay too.
      */
     private void typical(double mass) {
         double entropy = 0;

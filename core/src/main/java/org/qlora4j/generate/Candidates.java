@@ -200,8 +200,8 @@ final class Candidates {
     }
 
     /**
-     * Takes the tokens whose surprise {@code -ln p} is nearest its expectation, up to a
-     * probability (arXiv 2202.00666). Those just as near as the last of them stay too.
+     * Takes the tokens whose surprise {@code -ln p} is nearest its expectation, up to a probability
+     * (arXiv 2202.00666). Those just as near as the last of them stay too.
      */
     private void typical(double mass) {
         double entropy = 0;

@@ -1,18 +1,19 @@
 """Makes core/src/test/resources/strangers/expected.json: the loss of transformers on checkpoints and of PEFT on adapters that
-are odd but sound. The folders beside it are inputs: base (a random LLaMA of two layers), bnb-skip (bitsandbytes, with layers
-left in 16 bits), gguf (F32), adapter-*. The other cases are base with what the key says changed.
+are odd but sound. The folders base (a random LLaMA of two layers), bnb-skip (bitsandbytes, with layers left in 16 bits), gguf
+(F32), adapter-half, adapter-resized and adapter-same-size are inputs; torch (a model in shards of torch.save), evil.bin and
+peft-* are made. The other cases are base with what the key says changed.
 
 usage: make_stranger_references.py RESOURCES     core/src/test/resources/strangers
-made with torch 2.10.0, transformers 5.23.0, peft 0.21.2, bitsandbytes 0.50.2, safetensors 0.8.0, gguf 0.19.0; nothing is drawn
+made with torch 2.10.0, transformers 5.23.0, peft 0.21.2, bitsandbytes 0.50.2, safetensors 0.8.0, gguf 0.19.0; seed 3
 """
-import json, shutil, sys, tempfile
+import collections, json, os, sys, tempfile
 from pathlib import Path
 
 import bitsandbytes.functional as F
 import numpy as np
 import torch
 from gguf import GGUFReader
-from peft import PeftModel
+from peft import LoraConfig, PeftModel, get_peft_model
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM, LlamaConfig, LlamaForCausalLM
 
@@ -31,7 +32,7 @@ def loss(model):
 def of(config, tensors):
     with tempfile.TemporaryDirectory() as folder:
         Path(folder, "config.json").write_text(json.dumps(config))
-        save_file({k: v.clone() for k, v in tensors.items()}, Path(folder, "model.safetensors"), metadata={"format": "pt"})
+        save_file({k: v.clone().contiguous() for k, v in tensors.items()}, Path(folder, "model.safetensors"), metadata={"format": "pt"})
         return loss(AutoModelForCausalLM.from_pretrained(folder))
 
 
@@ -99,6 +100,69 @@ for t in reader.tensors:
         value = value.reshape(heads, value.shape[0] // heads // 2, 2, -1).swapaxes(1, 2).reshape(value.shape)
     state[name] = value
 out["gguf"] = of({**json.loads((root / "gguf/config.json").read_text()), "dtype": "float32"}, state)
+
+# adapters of PEFT
+def adapter(name, config, model_config=config, model_tensors=tensors, save_embedding_layers="auto", bin=False):
+    torch.manual_seed(3)
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder, "config.json").write_text(json.dumps(model_config))
+        save_file({k: v.clone() for k, v in model_tensors.items()}, Path(folder, "model.safetensors"), metadata={"format": "pt"})
+        model = get_peft_model(AutoModelForCausalLM.from_pretrained(folder), config)
+        with torch.no_grad():
+            for key, p in model.named_parameters():
+                if p.requires_grad:
+                    p.add_(0.1 * torch.randn_like(p))
+                if save_embedding_layers is True and "embed_tokens" in key:
+                    p.add_(0.1 * torch.randn_like(p))
+        model.save_pretrained(root / f"peft-{name}", save_embedding_layers=save_embedding_layers, safe_serialization=not bin)
+        Path(root / f"peft-{name}/README.md").unlink(missing_ok=True)
+        out[f"peft-{name}"] = loss(PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(folder), root / f"peft-{name}"))
+
+
+TIED = {**config, "tie_word_embeddings": True}
+lora = lambda **keys: LoraConfig(**{"r": 2, "lora_alpha": 3, "target_modules": ["q_proj"], "task_type": "CAUSAL_LM"} | keys)
+adapter("tables", lora(target_modules=["embed_tokens", "lm_head", "q_proj"], rank_pattern={"lm_head": 3}))
+adapter("tokens", lora(trainable_token_indices={"embed_tokens": [3, 9, 159], "lm_head": [9]}))
+adapter("tokens-tied", lora(trainable_token_indices=[3, 9, 159]), TIED, tied)
+adapter("tables-tied", lora(), TIED, tied, save_embedding_layers=True)
+adapter("regex", lora(target_modules=r"(?P<all>model\.)layers\.(?P<n>\d)\.(self_attn|mlp)\.(?(all)[qv]_proj|none)",
+                      rank_pattern={r"(?P<n>1)\.self_attn\.(?P<which>[qk])_proj(?(n)|x)": 3, r"layers\.(\d)\.self_attn\.v_proj": 1},
+                      alpha_pattern={r"0\.self_attn\.(?#either)[qv]_proj": 5}))
+adapter("bin", lora(), bin=True)
+
+for name, rows in [("resized", 164), ("same-size", 160)]:  # made elsewhere
+    model = AutoModelForCausalLM.from_pretrained(root / "base")
+    model.resize_token_embeddings(rows)
+    out[f"adapter-{name}"] = loss(PeftModel.from_pretrained(model, root / f"adapter-{name}"))
+
+# a checkpoint of torch.save in shards, with a transposed tensor and two tensors in one storage
+torch.manual_seed(3)
+small = {**config, "hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 1, "head_dim": 4, "initializer_range": 0.2}
+state = {k: v.bfloat16() if "mlp" in k else v for k, v in LlamaForCausalLM(LlamaConfig(**small)).state_dict().items()}
+up = "model.layers.0.mlp.up_proj.weight"
+state[up] = state[up].t().contiguous().t()
+gate = "model.layers.0.mlp.gate_proj.weight"
+both = torch.cat([state[gate], state[gate] + 1])
+state[gate] = both[:24]
+torch_folder = root / "torch"
+torch_folder.mkdir(exist_ok=True)
+shards = [{k: v for k, v in state.items() if ("mlp" in k) == mlp} for mlp in (False, True)]
+weight_map = {"model.layers.0.self_attn.rotary_emb.inv_freq": "pytorch_model-00001-of-00002.bin"}
+for i, shard in enumerate(shards):
+    name = f"pytorch_model-0000{i + 1}-of-00002.bin"
+    torch.save(collections.OrderedDict((k, torch.nn.Parameter(v) if "norm" in k else v) for k, v in shard.items()), torch_folder / name)
+    weight_map |= {k: name for k in shard}
+(torch_folder / "pytorch_model.bin.index.json").write_text(json.dumps({"metadata": {}, "weight_map": weight_map}, indent=1) + "\n")
+(torch_folder / "config.json").write_text(json.dumps(small, indent=1) + "\n")
+out["torch"] = of({**small, "dtype": "float32"}, {k: v.float() for k, v in state.items()})
+
+
+class Evil:
+    def __reduce__(self):
+        return (os.system, ("echo it ran",))
+
+
+torch.save({"a": torch.ones(2), "b": Evil()}, root / "evil.bin")
 
 (root / "expected.json").write_text(json.dumps({"ids": IDS[0].tolist(), "losses": out}, indent=1) + "\n")
 print(json.dumps(out, indent=1))

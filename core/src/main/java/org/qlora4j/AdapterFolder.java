@@ -7,6 +7,7 @@ import org.qlora4j.config.RunConfigReader;
 import org.qlora4j.data.ChatSettings;
 import org.qlora4j.data.DataConfig;
 import org.qlora4j.error.FormatException;
+import org.qlora4j.error.Notice;
 import org.qlora4j.error.UserException;
 import org.qlora4j.run.RunCheckpoint;
 import org.qlora4j.run.RunFolder;
@@ -58,12 +59,11 @@ record AdapterFolder(Path files, @Nullable DataConfig trainedOn) {
         }
         try {
             return RunConfigReader.read(settings).data();
-        } catch (UserException e) {
-            // beside a template of its own, another tool's config.yaml has nothing to say
-            if (Files.isRegularFile(adapter.resolve("chat_template.jinja"))) {
-                return null;
-            }
-            throw e;
+        } catch (UserException e) { // another tool's
+            Notice.say(
+                    "%s is not read, for it is not this program's (%s); chats are written as the model's own template does"
+                            .formatted(settings, e.getMessage()));
+            return null;
         }
     }
 

@@ -117,7 +117,7 @@ public final class LanguageModel implements AutoCloseable {
         // before the weights: its errors come at once
         Tokenizer tokenizer = Tokenizer.load(folder);
         try {
-            CausalModel model = Engine.call(() -> Models.load(path, quantization, compute));
+            CausalModel model = Engine.open(() -> Models.load(path, quantization, compute));
             return new LanguageModel(path, model, tokenizer);
         } catch (Throwable t) {
             tokenizer.close();

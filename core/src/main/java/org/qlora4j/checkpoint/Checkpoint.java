@@ -15,22 +15,38 @@ import org.qlora4j.error.FormatException;
  * in use any more.
  */
 public sealed interface Checkpoint extends AutoCloseable
-        permits SafetensorsCheckpoint, GgufCheckpoint {
+        permits SafetensorsCheckpoint, TorchCheckpoint, GgufCheckpoint {
     /** The weights of a folder, when they are in one file. */
     String MODEL_FILE = "model.safetensors";
 
     /** The list of files of a folder, when the weights are in several. */
     String INDEX_FILE = "model.safetensors.index.json";
 
+    /** The weights of a folder of older versions of transformers. */
+    String TORCH_FILE = "pytorch_model.bin";
+
+    /** The list of files of such a folder. */
+    String TORCH_INDEX = "pytorch_model.bin.index.json";
+
     /** The weights of a PEFT adapter's folder. */
     String ADAPTER_FILE = "adapter_model.safetensors";
+
+    /** The weights of an adapter's folder of older versions of PEFT. */
+    String TORCH_ADAPTER = "adapter_model.bin";
+
+    /** Whether a folder holds the weights of a model, in another form than GGUF. */
+    static boolean isIn(Path folder) {
+        return Stream.of(MODEL_FILE, INDEX_FILE, TORCH_FILE, TORCH_INDEX)
+                .anyMatch(name -> Files.isRegularFile(folder.resolve(name)));
+    }
 
     /**
      * Opens a checkpoint.
      *
      * @param path a folder with {@code model.safetensors}, or {@code model.safetensors.index.json}
      *     and the files it lists, or else with one {@code *.gguf} file; or one {@code
-     *     *.safetensors} file; or one {@code *.gguf} file of architecture {@code llama}
+     *     *.safetensors} file; or one {@code *.gguf} file of architecture {@code llama}; last, tensors
+     *     of {@code pytorch_model.bin} or its shards
      * @throws FormatException if there is none, or a file of it is missing, cut off or damaged
      */
     static Checkpoint open(Path path) {
@@ -42,6 +58,9 @@ public sealed interface Checkpoint extends AutoCloseable
         }
         if (path.toString().endsWith(".gguf")) {
             return GgufCheckpoint.open(path);
+        }
+        if (path.toString().endsWith(".bin")) {
+            return TorchCheckpoint.ofFile(path);
         }
         throw FormatException.of(
                 Files.exists(path)
@@ -68,17 +87,16 @@ public sealed interface Checkpoint extends AutoCloseable
                     "%s holds %d .gguf files; name one of them, such as %s",
                     folder, ggufs.size(), ggufs.getFirst());
         }
+        if (Files.exists(folder.resolve(TORCH_FILE))) {
+            return TorchCheckpoint.ofFile(folder.resolve(TORCH_FILE));
+        }
+        if (Files.exists(folder.resolve(TORCH_INDEX))) {
+            return TorchCheckpoint.ofIndex(folder.resolve(TORCH_INDEX));
+        }
         if (Files.exists(folder.resolve(ADAPTER_FILE))) {
             throw FormatException.of(
                     "%s holds an adapter (%s), not a model; name the folder of its base model",
                     folder, ADAPTER_FILE);
-        }
-        if (Files.exists(folder.resolve("pytorch_model.bin"))
-                || Files.exists(folder.resolve("pytorch_model.bin.index.json"))) {
-            throw FormatException.of(
-                    "%s holds pytorch_model.bin, which can run code when it is read and so is not; fetch the"
-                            + " safetensors form of the model, or convert it",
-                    folder);
         }
         throw FormatException.of(
                 "%s has neither %s nor %s nor a .gguf file; name a model's folder",

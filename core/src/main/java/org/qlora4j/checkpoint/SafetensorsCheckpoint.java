@@ -1,7 +1,6 @@
 package org.qlora4j.checkpoint;
 
 import java.lang.foreign.Arena;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Collection;
 import java.util.Collections;
@@ -11,7 +10,6 @@ import java.util.Map;
 import java.util.Set;
 import java.util.TreeMap;
 import org.qlora4j.error.FormatException;
-import tools.jackson.databind.JsonNode;
 
 /**
  * A checkpoint of one safetensors file, or of several that {@code model.safetensors.index.json}
@@ -40,12 +38,12 @@ final class SafetensorsCheckpoint implements Checkpoint {
     /** The tensors of the index's {@code weight_map}; all its files are opened and checked. */
     static SafetensorsCheckpoint ofIndex(Path index) {
         Path folder = AtomicFiles.folderOf(index);
-        Map<String, String> weightMap = weightMap(index);
+        Map<String, String> weightMap = ShardIndex.read(index);
         var opened = new TreeMap<String, SafetensorsFile>();
         try {
             for (String shard : weightMap.values()) {
                 if (!opened.containsKey(shard)) {
-                    opened.put(shard, SafetensorsFile.open(shardPath(index, folder, shard)));
+                    opened.put(shard, SafetensorsFile.open(ShardIndex.path(index, folder, shard)));
                 }
             }
             var fileOf = new LinkedHashMap<String, SafetensorsFile>();
@@ -58,61 +56,12 @@ final class SafetensorsCheckpoint implements Checkpoint {
                     }
                 }
             }
-            for (var entry : weightMap.entrySet()) {
-                if (!fileOf.containsKey(entry.getKey())) {
-                    throw FormatException.of(
-                            "%s: tensor %s should be in %s, which does not hold it; fetch the checkpoint again",
-                            index, entry.getKey(), entry.getValue());
-                }
-            }
+            // a tensor that its file does not hold is missed by who asks for it, if anybody does
             return new SafetensorsCheckpoint(folder, opened.values(), fileOf);
         } catch (RuntimeException | Error e) {
             opened.values().forEach(SafetensorsFile::close);
             throw e;
         }
-    }
-
-    /** Reads {@code {"weight_map": {"tensor": "file"}}}. */
-    private static Map<String, String> weightMap(Path index) {
-        String text;
-        try (Arena arena = Arena.ofConfined()) {
-            var bytes = MappedFile.map(index, arena);
-            if (bytes.byteSize() > SafetensorsFile.MAX_HEADER) {
-                throw FormatException.of(
-                        "%s: has %d bytes, more than the %d an index may have",
-                        index, bytes.byteSize(), SafetensorsFile.MAX_HEADER);
-            }
-            text = StrictJson.utf8(index, "index", bytes);
-        }
-        JsonNode map = StrictJson.object(index, "index", text).path("weight_map");
-        if (!map.isObject() || map.isEmpty()) {
-            throw FormatException.of(
-                    "%s: weight_map must name a file for each tensor; fetch the file again", index);
-        }
-        var weightMap = new LinkedHashMap<String, String>();
-        for (var entry : map.properties()) {
-            if (!entry.getValue().isString()) {
-                throw FormatException.of(
-                        "%s: weight_map.%s must be the name of a file; fetch the file again",
-                        index, StrictJson.clip(entry.getKey()));
-            }
-            weightMap.put(entry.getKey(), entry.getValue().asString());
-        }
-        return weightMap;
-    }
-
-    /** A shard lies beside its index: a name that leads elsewhere is an attack or an accident. */
-    private static Path shardPath(Path index, Path folder, String shard) {
-        if (!shard.matches("[A-Za-z0-9_][A-Za-z0-9_.+-]{0,250}") || shard.contains("..")) {
-            throw FormatException.of(
-                    "%s: weight_map names the file '%s'; only plain names of files beside the index are read",
-                    index, StrictJson.clip(shard));
-        }
-        Path path = folder.resolve(shard);
-        if (!Files.isRegularFile(path)) {
-            throw FormatException.of("%s is missing, but %s lists it; fetch it too", path, index);
-        }
-        return path;
     }
 
     @Override

@@ -1,6 +1,5 @@
 package org.qlora4j.family;
 
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
@@ -41,8 +40,7 @@ public final class Families {
      */
     public static ModelShape shape(Path folder) {
         ConfigFile config = ConfigFile.of(folder.resolve("config.json"));
-        if (Files.isRegularFile(folder.resolve(Checkpoint.MODEL_FILE))
-                || Files.isRegularFile(folder.resolve(Checkpoint.INDEX_FILE))) {
+        if (Checkpoint.isIn(folder)) {
             try (Checkpoint checkpoint = Checkpoint.open(folder)) {
                 return shape(Tying.of(config, checkpoint).config());
             } catch (FormatException e) {

@@ -112,11 +112,7 @@ public final class Models {
      */
     public static void requireTrainable(Path model) {
         Path path = locate(model);
-        boolean weights =
-                path.toString().endsWith(".gguf")
-                        || Files.isRegularFile(path.resolve(Checkpoint.MODEL_FILE))
-                        || Files.isRegularFile(path.resolve(Checkpoint.INDEX_FILE));
-        if (!weights) {
+        if (!path.toString().endsWith(".gguf") && !Checkpoint.isIn(path)) {
             return;
         }
         try (Checkpoint checkpoint = Checkpoint.open(path)) {

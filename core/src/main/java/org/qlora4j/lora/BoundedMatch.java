@@ -1,6 +1,5 @@
 package org.qlora4j.lora;
 
-import java.util.regex.Pattern;
 import org.qlora4j.error.FormatException;
 import org.qlora4j.tokenize.CountedText;
 
@@ -12,14 +11,14 @@ final class BoundedMatch {
     private BoundedMatch() {}
 
     /**
-     * Whether the whole text matches.
+     * Whether the whole text matches an expression of Python.
      *
      * @throws FormatException if the search backtracks too long, or too deep for the stack
      */
     static boolean matches(String regex, String text) {
         try {
             CountedText counted = new CountedText(text, MAX_LOOKS, MAX_LOOKS);
-            return Pattern.compile(regex).matcher(counted).matches();
+            return PythonRegex.compile(regex).matcher(counted).matches();
         } catch (CountedText.TooMuch | StackOverflowError e) {
             throw new FormatException(
                     "the regular expression %s searches too long in %s; write it without repeats inside repeats"

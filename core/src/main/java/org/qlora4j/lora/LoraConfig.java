@@ -10,7 +10,6 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Map.Entry;
-import java.util.regex.Pattern;
 import java.util.regex.PatternSyntaxException;
 import org.jspecify.annotations.Nullable;
 import org.qlora4j.error.ConfigException;
@@ -248,16 +247,21 @@ public record LoraConfig(
 
     private static <V> V firstMatch(Map<String, V> patterns, String modulePath, V otherwise) {
         for (Entry<String, V> entry : patterns.entrySet()) {
-            if (BoundedMatch.matches("(.*\\.)?(" + entry.getKey() + ")", modulePath)) {
+            if (BoundedMatch.matches(atTheEnd(entry.getKey()), modulePath)) {
                 return entry.getValue();
             }
         }
         return otherwise;
     }
 
+    /** The expression that PEFT makes of a pattern, {@code rf"(.*\\.)?({key})$"}. */
+    private static String atTheEnd(String pattern) {
+        return "(.*\\.)?(" + pattern + ")";
+    }
+
     private static void checkPattern(String key, String pattern) {
         try {
-            Pattern.compile(pattern);
+            PythonRegex.compile(atTheEnd(pattern));
         } catch (PatternSyntaxException e) {
             throw ConfigException.of(
                     "%s has a key that is not a regular expression: %s at index %d of %s",

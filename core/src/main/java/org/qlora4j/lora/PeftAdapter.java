@@ -17,7 +17,6 @@ import org.qlora4j.autograd.LoraFactors;
 import org.qlora4j.autograd.Parameter;
 import org.qlora4j.checkpoint.AtomicFiles;
 import org.qlora4j.checkpoint.Checkpoint;
-import org.qlora4j.checkpoint.SafetensorsFile;
 import org.qlora4j.checkpoint.SafetensorsWriter;
 import org.qlora4j.checkpoint.TensorBytes;
 import org.qlora4j.error.ConfigException;
@@ -105,7 +104,7 @@ public final class PeftAdapter {
      */
     static Tensor[] startOf(Path folder, LoraConfig config, String path, long[] shape) {
         int rank = config.rankOf(path);
-        try (SafetensorsFile stored = SafetensorsFile.open(file(folder));
+        try (Checkpoint stored = Checkpoint.open(file(folder));
                 TensorScope scope = TensorScope.open()) {
             String key = PREFIX + path + ".lora_";
             Tensor a = read(stored, key + "A.weight", 2L * rank, shape[1]);
@@ -190,17 +189,17 @@ public final class PeftAdapter {
         }
         Map<LinearLayer, LinearUpdate> updates = new LinkedHashMap<>();
         List<SavedModule> modules = new ArrayList<>();
-        try (SafetensorsFile stored = SafetensorsFile.open(file(folder));
+        try (Checkpoint stored = Checkpoint.open(file(folder));
                 TensorScope scope = TensorScope.open()) {
             Map<String, String> keys = keysByPath(stored);
             readUpdates(stored, keys, config, linears, compute, trainable, updates);
-            sayWhatIsNotCovered(stored.path(), config, linears, updates);
+            sayWhatIsNotCovered(stored.files().getFirst(), config, linears, updates);
             for (Parameter base : whole) {
                 String key = keys.remove(base.name());
                 if (key == null) {
                     throw FormatException.of(
                             "%s holds no %s, which modules_to_save calls for; save the adapter again",
-                            stored.path(), base.name());
+                            stored.files().getFirst(), base.name());
                 }
                 Tensor value = read(stored, key, base.value().shape());
                 modules.add(
@@ -208,24 +207,19 @@ public final class PeftAdapter {
                                 base,
                                 LoraAdapter.parameter(base.name(), value, compute, trainable)));
             }
+            requireOneTable(stored, keys, configFile, SavedModule.sharedTable(modules, parameters));
+            modules.addAll(
+                    new AdapterTables(stored, configFile, keys, config, parameters)
+                            .read(whole, compute, trainable));
             boolean sharedTable = SavedModule.bringsSharedTable(modules, parameters);
-            if (sharedTable) {
-                if (!PeftConfigFile.keepsHeadTied(configFile)) {
-                    throw FormatException.of(
-                            "%s: embeddings and head were trained apart, but the model has one table for both; train"
-                                    + " the adapter with ensure_weight_tying",
-                            configFile);
-                }
-                keys.remove(SavedModule.HEAD_NAME);
-            }
             if (!keys.isEmpty()) {
                 throw FormatException.of(
                         "%s holds %s, for which the model has no linear layer; is this its base model?",
-                        stored.path(), new TreeSet<>(keys.values()).first());
+                        stored.files().getFirst(), new TreeSet<>(keys.values()).first());
             }
-            if (updates.isEmpty()) {
+            if (updates.isEmpty() && modules.isEmpty()) {
                 throw FormatException.of(
-                        "%s holds no LoRA factors; save the adapter again", stored.path());
+                        "%s holds no LoRA factors; save the adapter again", stored.files().getFirst());
             }
             return new LoraAdapter(config, updates, modules, sharedTable);
         } catch (RuntimeException | Error e) {
@@ -268,7 +262,7 @@ public final class PeftAdapter {
 
     /** Rows of the embedding table or head that an adapter brings; empty if it brings neither. */
     public static OptionalInt tableRows(Path folder) {
-        try (SafetensorsFile stored = SafetensorsFile.open(file(folder))) {
+        try (Checkpoint stored = Checkpoint.open(file(folder))) {
             for (Map.Entry<String, String> key : keysByPath(stored).entrySet()) {
                 long[] shape = stored.info(key.getValue()).shape();
                 if (SavedModule.isTable(key.getKey()) && shape.length == 2) {
@@ -279,8 +273,36 @@ public final class PeftAdapter {
         }
     }
 
+    /**
+     * Checks the table that is embeddings and head. The file must hold it twice alike, or say that
+     * they were kept tied.
+     *
+     * @param table that {@code modules_to_save} names; null for none
+     */
+    private static void requireOneTable(
+            Checkpoint stored,
+            Map<String, String> keys,
+            Path configFile,
+            @Nullable Parameter table) {
+        if (table == null) {
+            return;
+        }
+        String head = keys.remove(SavedModule.HEAD_NAME);
+        boolean alike =
+                head != null
+                        && stored.has(PREFIX + table.name())
+                        && AdapterTables.same(stored, head, PREFIX + table.name());
+        if (!alike && (head != null || !PeftConfigFile.keepsHeadTied(configFile))) {
+            throw AdapterTables.apart(configFile);
+        }
+    }
+
     private static Path file(Path folder) {
+        Path older = folder.resolve(Checkpoint.TORCH_ADAPTER);
         Path file = folder.resolve(Checkpoint.ADAPTER_FILE);
+        if (!Files.isRegularFile(file) && Files.isRegularFile(older)) {
+            return older;
+        }
         if (!Files.isRegularFile(file)) {
             throw new FormatException(
                     file + " is missing; it lies beside adapter_config.json in a PEFT adapter");
@@ -289,7 +311,7 @@ public final class PeftAdapter {
     }
 
     private static void readUpdates(
-            SafetensorsFile stored,
+            Checkpoint stored,
             Map<String, String> keys,
             LoraConfig config,
             List<LinearLayer> linears,
@@ -305,7 +327,7 @@ public final class PeftAdapter {
             if (keyA == null || keyB == null) {
                 throw FormatException.of(
                         "%s holds %s but not the other factor of the pair; save the adapter again",
-                        stored.path(), keyA == null ? keyB : keyA);
+                        stored.files().getFirst(), keyA == null ? keyB : keyA);
             }
             int rank = config.rankOf(linear.path());
             boolean inPlaceOfPart = linear.principal() != null; // then its own come first
@@ -322,7 +344,7 @@ public final class PeftAdapter {
                 if (keyM == null) {
                     throw FormatException.of(
                             "%s holds no %s%s, which use_dora calls for; save the adapter again",
-                            stored.path(), linear.path(), LoraAdapter.MAGNITUDE);
+                            stored.files().getFirst(), linear.path(), LoraAdapter.MAGNITUDE);
                 }
                 m = read(stored, keyM, linear.weight().out());
             }
@@ -334,11 +356,13 @@ public final class PeftAdapter {
      * Keys in the file by {@code PATH.lora_A.weight} and the like: without prefix, and without an
      * adapter's name inside.
      */
-    private static Map<String, String> keysByPath(SafetensorsFile stored) {
+    private static Map<String, String> keysByPath(Checkpoint stored) {
         Map<String, String> out = new LinkedHashMap<>();
         for (String key : stored.names()) {
             String plain = key.startsWith(PREFIX) ? key.substring(PREFIX.length()) : key;
             plain = plain.replaceFirst("\\.lora_([AB])\\.[^.]+\\.weight$", ".lora_$1.weight");
+            plain = plain.replaceFirst("\\.(lora_embedding_[AB])\\.[^.]+$", ".$1");
+            plain = plain.replaceFirst("\\.base_layer\\.weight$", ".weight"); // of a table
             plain = plain.replaceFirst("(\\.lora_magnitude_vector)(\\.[^.]+)?\\.weight$", "$1");
             out.put(plain, key);
         }
@@ -351,18 +375,21 @@ public final class PeftAdapter {
         return out;
     }
 
-    private static Tensor read(SafetensorsFile stored, String key, long... shape) {
+    static Tensor read(Checkpoint stored, String key, long... shape) {
         long[] actual = stored.info(key).shape();
         if (!Arrays.equals(actual, shape)) {
             throw FormatException.of(
                     "%s: tensor %s has shape %s, the model and adapter_config.json call for %s; is this its base model?",
-                    stored.path(), key, Arrays.toString(actual), Arrays.toString(shape));
+                    stored.files().getFirst(), key, Arrays.toString(actual), Arrays.toString(shape));
         }
-        Tensor tensor = TensorBytes.toTensor(stored.tensor(key));
+        Tensor tensor;
+        try (Arena arena = Arena.ofConfined()) {
+            tensor = TensorBytes.toTensor(stored.read(key, arena));
+        }
         if (!tensor.dtype().isFloat() || !tensor.allFinite()) {
             throw FormatException.of(
                     "%s: tensor %s must hold finite numbers of type F32, F16 or BF16; save the adapter again",
-                    stored.path(), key);
+                    stored.files().getFirst(), key);
         }
         return tensor.to(DType.F32);
     }

@@ -5,7 +5,9 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
+import java.util.Set;
 import java.util.TreeMap;
 import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
@@ -29,7 +31,21 @@ final class PeftConfigFile {
     private static final String PEFT_VERSION = "0.21.2";
 
     private static final String TYING = "ensure_weight_tying";
-    private static final Pattern CHANGE_THE_BASE = Pattern.compile("pissa.*|olora|corda|loftq");
+    private static final Pattern CHANGE_THE_BASE =
+            Pattern.compile("pissa.*|olora|corda|loftq|lora_ga");
+
+    /** Which rows of which tables learnt beside the factors. */
+    private static final String TOKENS = "trainable_token_indices";
+
+    /** Fields that told how training began, or which layers it took: the file's tensors show it. */
+    private static final Set<String> OF_THE_START =
+            Set.of(
+                    "corda_config",
+                    "eva_config",
+                    "layers_pattern",
+                    "loftq_config",
+                    "lora_ga_config",
+                    TOKENS);
     private static final Logger LOG = LoggerFactory.getLogger(PeftConfigFile.class);
     private static final JsonMapper JSON =
             JsonMapper.builder().enable(StreamReadFeature.STRICT_DUPLICATE_DETECTION).build();
@@ -160,7 +176,11 @@ final class PeftConfigFile {
                     file, json.path("peft_type"));
         }
         PeftFieldTypes.check(file, json);
-        UNUSED.forEach((key, neutral) -> refuseUse(file, json, key, neutral));
+        UNUSED.forEach((key, neutral) -> {
+            if (!OF_THE_START.contains(key)) {
+                refuseUse(file, json, key, neutral);
+            }
+        });
         try {
             return config(file, json);
         } catch (ConfigException e) {
@@ -203,39 +223,31 @@ final class PeftConfigFile {
         json.propertyNames().stream()
                 .filter(key -> !known.contains(key))
                 .forEach(key -> LOG.warn("{}: unknown key {} is ignored", file, key));
-        JsonNode targets = json.path("target_modules");
         JsonNode layers = json.path("layers_to_transform");
+        List<String> whole = texts(json.path("modules_to_save"));
+        TargetModules targets = modules(json.path("target_modules"));
         return new LoraConfig(
                 json.path("r").asInt(8), // PEFT's defaults, not qlora.py's
                 json.path("lora_alpha").asDouble(8),
                 json.path("lora_dropout").asDouble(0),
-                targets.isMissingNode() || targets.isNull()
-                        ? new TargetModules.AllLinear()
-                        : TargetModules.of(value(targets)),
-                json.path("exclude_modules").isMissingNode()
-                                || json.path("exclude_modules").isNull()
-                        ? null
-                        : TargetModules.of(value(json.path("exclude_modules"))),
+                targets == null ? new TargetModules.AllLinear() : targets,
+                modules(json.path("exclude_modules")),
                 json.path("use_rslora").asBoolean(false),
                 numbers(json.path("rank_pattern"), JsonNode::asInt),
                 numbers(json.path("alpha_pattern"), JsonNode::asDouble),
-                layers.isMissingNode() || layers.isNull()
+                layers.isMissingNode() || layers.isNull() || (layers.isArray() && layers.isEmpty())
                         ? null
                         : layers.isArray()
                                 ? layers.valueStream().map(JsonNode::asInt).toList()
                                 : List.of(layers.asInt()),
                 init(file, json.path("init_lora_weights").asString("")),
                 json.path("use_dora").asBoolean(false),
-                !json.path("modules_to_save").isArray() || json.path("modules_to_save").isEmpty()
-                        ? null
-                        : json.path("modules_to_save")
-                                .valueStream()
-                                .map(JsonNode::asString)
-                                .toList());
+                whole.isEmpty() ? null : whole);
     }
 
     /** How the factors began, which matters only where they stand on a base that was changed. */
-    private static LoraInit init(Path file, String name) {
+    private static LoraInit init(Path file, String written) {
+        String name = written.toLowerCase(Locale.ROOT);
         if (CHANGE_THE_BASE.matcher(name).matches()) {
             throw FormatException.of(
                     "%s: init_lora_weights is %s, so its factors belong to a base that was changed at the start; save it"
@@ -250,10 +262,65 @@ final class PeftConfigFile {
         return JSON.readTree(file).path(TYING).asBoolean(false);
     }
 
-    private static Object value(JsonNode node) {
-        return node.isArray()
-                ? node.valueStream().map(n -> (Object) n.asString()).toList()
-                : node.asString();
+    /**
+     * A choice of layers; null where it is left out, empty, or no expression. The tensors of the
+     * file say which layers they belong to.
+     */
+    private static @Nullable TargetModules modules(JsonNode node) {
+        List<String> names = texts(node);
+        if (names.isEmpty()) {
+            return null;
+        }
+        try {
+            return node.isArray() ? new TargetModules.Named(names) : TargetModules.of(names.get(0));
+        } catch (ConfigException e) {
+            return null;
+        }
+    }
+
+    /** A text or those of a list, without blank ones. */
+    private static List<String> texts(JsonNode node) {
+        List<String> out = new ArrayList<>();
+        if (node.isString()) {
+            out.add(node.stringValue());
+        } else if (node.isArray()) {
+            node.forEach(each -> out.add(each.asString()));
+        }
+        out.removeIf(String::isBlank);
+        return out;
+    }
+
+    /**
+     * Rows that an adapter brings instead of the model's own, by the last part of their table's
+     * name.
+     *
+     * @param otherwise the table that a list without a name means
+     */
+    static Map<String, List<Integer>> tokens(Path file, String otherwise) {
+        JsonNode value = JSON.readTree(file).path(TOKENS);
+        Map<String, List<Integer>> out = new LinkedHashMap<>();
+        if (value.isArray() && !value.isEmpty()) {
+            out.put(otherwise, ids(file, value));
+        } else if (value.isObject()) {
+            value.forEachEntry((name, ids) -> out.put(name, ids(file, ids)));
+        }
+        return out;
+    }
+
+    private static List<Integer> ids(Path file, JsonNode list) {
+        boolean whole =
+                list.isArray()
+                        && list.valueStream()
+                                .allMatch(
+                                        id ->
+                                                id.isIntegralNumber()
+                                                        && id.canConvertToInt()
+                                                        && id.intValue() >= 0);
+        if (!whole) {
+            throw FormatException.of(
+                    "%s: %s must list ids of tokens, got %s", file, TOKENS, list);
+        }
+        return list.valueStream().map(JsonNode::intValue).toList();
     }
 
     private static <V> Map<String, V> numbers(

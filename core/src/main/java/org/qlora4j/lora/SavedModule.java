@@ -3,6 +3,7 @@ package org.qlora4j.lora;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.TreeSet;
+import org.jspecify.annotations.Nullable;
 import org.qlora4j.autograd.Parameter;
 import org.qlora4j.autograd.Weight;
 import org.qlora4j.error.ConfigException;
@@ -28,7 +29,7 @@ record SavedModule(Parameter base, Parameter copy) {
     }
 
     /** The module that a parameter belongs to, e.g. {@code model.norm}. */
-    private static String module(Parameter parameter) {
+    static String module(Parameter parameter) {
         return parameter.name().substring(0, parameter.name().lastIndexOf('.'));
     }
 
@@ -103,14 +104,26 @@ record SavedModule(Parameter base, Parameter copy) {
     }
 
     /** Whether the head is a table of its own. */
-    private static boolean hasOwnHead(List<Parameter> parameters) {
+    static boolean hasOwnHead(List<Parameter> parameters) {
         return parameters.stream().anyMatch(p -> module(p).endsWith(HEAD));
     }
 
     /** Whether one of them is the one table that serves the model as embedding and as head. */
     static boolean bringsSharedTable(List<SavedModule> modules, List<Parameter> parameters) {
-        return !hasOwnHead(parameters)
-                && modules.stream().anyMatch(m -> module(m.base).endsWith(EMBEDDING));
+        return sharedTable(modules, parameters) != null;
+    }
+
+    /** The one among them that serves the model as embedding and as head; null for none. */
+    static @Nullable Parameter sharedTable(
+            List<SavedModule> modules, List<Parameter> parameters) {
+        if (hasOwnHead(parameters)) {
+            return null;
+        }
+        return modules.stream()
+                .map(SavedModule::base)
+                .filter(base -> module(base).endsWith(EMBEDDING))
+                .findFirst()
+                .orElse(null);
     }
 
     /** The head's weight in the file of an adapter that brings the shared table. */

@@ -5,7 +5,6 @@ import com.fasterxml.jackson.annotation.JsonCreator;
 import com.fasterxml.jackson.annotation.JsonValue;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.regex.Pattern;
 import java.util.regex.PatternSyntaxException;
 import org.qlora4j.error.ConfigException;
 
@@ -75,7 +74,7 @@ public sealed interface TargetModules {
     record Matching(String regex) implements TargetModules {
         public Matching {
             try {
-                Pattern.compile(regex);
+                PythonRegex.compile(regex);
             } catch (PatternSyntaxException e) {
                 throw ConfigException.of(
                         "is not a regular expression: %s at index %d of %s",

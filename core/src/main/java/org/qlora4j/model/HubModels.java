@@ -26,6 +26,9 @@ public final class HubModels {
     private static final Pattern WANTED =
             Pattern.compile("[^/]*\\.safetensors(\\.index\\.json)?|[^/]*\\.json|[^/]*\\.jinja");
 
+    /** Weights of older models, where there are no others. */
+    private static final Pattern TORCH = Pattern.compile("pytorch_model[^/]*\\.bin");
+
     private HubModels() {}
 
     /** The path itself if it exists, or is no name; else the folder of a snapshot. */
@@ -43,12 +46,17 @@ public final class HubModels {
     /** Downloads what the cache lacks. */
     static Path snapshot(Hub hub, HubRepo repo) {
         HubListing listing = hub.list(repo);
+        boolean safetensors = listing.files().stream().anyMatch(f -> f.endsWith(".safetensors"));
         List<String> wanted =
-                listing.files().stream().filter(f -> WANTED.matcher(f).matches()).toList();
+                listing.files().stream()
+                        .filter(f ->
+                                WANTED.matcher(f).matches()
+                                        || (!safetensors && TORCH.matcher(f).matches()))
+                        .toList();
         if (!wanted.contains("config.json")
-                || wanted.stream().noneMatch(f -> f.endsWith(".safetensors"))) {
+                || wanted.stream().noneMatch(f -> f.matches(".*\\.(safetensors|bin)"))) {
             throw FormatException.of(
-                    "%s is no model that can be read: it needs config.json and *.safetensors, and has %s",
+                    "%s is no model that can be read: it needs config.json and *.safetensors or pytorch_model*.bin, and has %s",
                     repo, listing.files().stream().limit(12).toList());
         }
         return hub.fetch(listing, wanted);

@@ -46,7 +46,7 @@ class StrangeCheckpointTest {
 
     @TempDir Path folder;
 
-    private static double expected(String name) {
+    static double expected(String name) {
         return Strangers.expected().get("losses").get(name).asDouble();
     }
 
@@ -65,7 +65,7 @@ class StrangeCheckpointTest {
         return loss;
     }
 
-    private static double loss(CausalModel model) {
+    static double loss(CausalModel model) {
         int[] ids = TinyLlama.ints(Strangers.expected().get("ids"));
         long[] input = Arrays.stream(ids).asLongStream().toArray();
         int[] labels = FamilyGoldenTest.shifted(input, 1, ids.length);
@@ -148,6 +148,13 @@ class StrangeCheckpointTest {
                     return bare;
                 });
         assertThat(Strangers.said(() -> assertLoss(loss(folder), "no-prefix"))).isEmpty();
+    }
+
+    /** Shards, a transposed tensor, two in one storage, parameters; an index with one too many. */
+    @Test
+    void checkpointOfTorchSave_isRead() {
+        assertLoss(loss(Strangers.folder("torch")), "torch");
+        assertThat(Families.shape(Strangers.folder("torch")).layers()).isEqualTo(1);
     }
 
     @ParameterizedTest

@@ -44,7 +44,7 @@ class HubModelsTest {
         assertThatThrownBy(() -> snapshot("config.json", "pytorch_model.bin"))
                 .isInstanceOf(FormatException.class)
                 .hasMessage(
-                        "org/name is no model that can be read: it needs config.json and *.safetensors, and has [config.json,"
+                        "org/name is no model that can be read: it needs config.json and *.safetensors or pytorch_model*.bin, and has [config.json,"
                                 + " pytorch_model.bin]");
     }
 

@@ -49,7 +49,7 @@ final class BatchAnswers {
         }
         Iterator<Request> left = requests.iterator();
         Map<Integer, Answer> answers = new TreeMap<>();
-        new BatchGenerator(model, head, batch)
+        new BatchGenerator(model, head, Math.min(batch, Math.max(1, prompts.size())))
                 .generate(
                         () -> left.hasNext() ? left.next() : null,
                         (request, token) -> {

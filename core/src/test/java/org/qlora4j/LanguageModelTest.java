@@ -293,6 +293,19 @@ class LanguageModelTest {
         }
     }
 
+    @Test
+    void moreAnswersAtOnceThanThereCanBe_areThoseThereAre() {
+        try (LanguageModel model = LanguageModel.load(TinyLlama.folder(), F32)) {
+            assertThat(
+                            model.generateAll(
+                                    List.of(new Prompt.Raw("the"), new Prompt.Raw("a")),
+                                    GenerationConfig.DEFAULT.withMaxNewTokens(2),
+                                    Integer.MAX_VALUE,
+                                    (index, answer) -> {}))
+                    .hasSize(2);
+        }
+    }
+
     private static void assertAdapterRejected(LanguageModel model, Path folder, String part) {
         assertThatThrownBy(() -> model.withAdapter(folder))
                 .isInstanceOf(FormatException.class)

@@ -4,6 +4,7 @@ import java.util.concurrent.Callable;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
 import org.bytedeco.openblas.global.openblas_nolapack;
 import org.bytedeco.pytorch.global.torch;
 import org.jspecify.annotations.Nullable;
@@ -46,6 +47,38 @@ public final class Engine {
             throw new IllegalStateException("interrupted while waiting for the engine thread", e);
         } catch (Exception e) {
             throw rethrow(e);
+        }
+    }
+
+    /**
+     * As {@link #call}, for work that makes something to be closed. Where the calling thread is
+     * interrupted while it waits, nobody gets the result: it is closed as soon as it is made.
+     */
+    public static <T extends AutoCloseable> T open(Callable<T> work) {
+        if (Thread.currentThread() == thread) {
+            return call(work);
+        }
+        Future<T> made = QUEUE.submit(work);
+        try {
+            return made.get();
+        } catch (ExecutionException e) {
+            throw rethrow(e.getCause() == null ? e : e.getCause());
+        } catch (InterruptedException e) {
+            QUEUE.execute(() -> { // behind the work, on the same thread
+                if (made.state() == Future.State.SUCCESS) {
+                    closeQuietly(made.resultNow(), e);
+                }
+            });
+            Thread.currentThread().interrupt();
+            throw new IllegalStateException("interrupted while waiting for the engine thread", e);
+        }
+    }
+
+    private static void closeQuietly(AutoCloseable made, Throwable because) {
+        try {
+            made.close();
+        } catch (Exception e) {
+            because.addSuppressed(e);
         }
     }
 

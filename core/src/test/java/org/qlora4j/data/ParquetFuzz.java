@@ -1,0 +1,51 @@
+package org.qlora4j.data;
+
+import java.io.IOException;
+import java.io.InputStream;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Objects;
+import java.util.Random;
+import org.qlora4j.testing.FuzzChild;
+import org.qlora4j.testing.Mutation;
+
+/** Mutated Parquet files, each read to its end. */
+final class ParquetFuzz {
+    private ParquetFuzz() {}
+
+    public static void main(String[] arguments) throws IOException {
+        List<byte[]> sound = new ArrayList<>();
+        for (String name :
+                List.of("sources/snappy", "sources/none", "sources/nested", "sources/zstd", "sources/gzip", "cases/03-tools")) {
+            try (InputStream in =
+                    Objects.requireNonNull(
+                            ParquetFuzz.class.getResourceAsStream(
+                                    "/org/qlora4j/data/" + name + ".parquet"))) {
+                sound.add(in.readAllBytes());
+            }
+        }
+        Path folder = Files.createTempDirectory("fuzz");
+        Path file = folder.resolve("a.parquet");
+        try {
+            FuzzChild.main(arguments, seed -> trial(new Random(seed), sound, file));
+        } finally {
+            Files.deleteIfExists(file);
+            Files.deleteIfExists(folder);
+        }
+    }
+
+    private static void trial(Random random, List<byte[]> sound, Path file) throws IOException {
+        byte[] bytes = Mutation.one(sound, random);
+        int footer =
+                ByteBuffer.wrap(bytes).order(ByteOrder.LITTLE_ENDIAN).getInt(bytes.length - 8);
+        int from = random.nextBoolean() ? Math.max(0, bytes.length - 8 - footer) : 4;
+        Files.write(file, Mutation.bytes(bytes, from, random));
+        try (Source.Rows rows = new Parquet(file).open()) {
+            while (rows.next() != null) {}
+        }
+    }
+}

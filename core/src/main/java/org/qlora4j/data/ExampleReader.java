@@ -1,8 +1,10 @@
 package org.qlora4j.data;
 
 import java.util.ArrayList;
+import java.util.EnumSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import org.jspecify.annotations.Nullable;
 import org.qlora4j.error.FormatException;
 import org.qlora4j.tokenize.Tokenizer;
@@ -19,6 +21,7 @@ final class ExampleReader {
     private final ExampleStore store;
     private final DataStats.Counter counter = new DataStats.Counter();
     private final List<String> descriptions = new ArrayList<>();
+    private final Set<PromptForm> forms = EnumSet.noneOf(PromptForm.class);
     private String lastClause = "";
 
     ExampleReader(
@@ -36,6 +39,11 @@ final class ExampleReader {
 
     DataStats stats() {
         return counter.stats();
+    }
+
+    /** What stands around prompts, in any of the files. */
+    Set<PromptForm> forms() {
+        return forms;
     }
 
     /** For each file its format and how that was found, as long as it does not repeat itself. */
@@ -96,6 +104,7 @@ final class ExampleReader {
                             special,
                             template,
                             counter);
+            forms.add(encoder.form());
             describe(source, encoder.description() + columns.describe());
             int read = 0;
             while (row != null) {

@@ -20,6 +20,7 @@ final class RecordEncoder {
 
     private final DatasetFormat format;
     private final String description;
+    private final PromptForm form;
     private final ExampleEncoder encoder;
     private final Tokenizer tokenizer;
     private final DataStats.Counter counter;
@@ -57,6 +58,7 @@ final class RecordEncoder {
                                 chat && config.chatTemplate() != null
                                         ? ", chat template " + config.chatTemplate()
                                         : "");
+        this.form = chat ? PromptForm.CHAT : PromptForm.of(format);
         this.tokenizer = tokenizer;
         this.counter = counter;
         this.skips = config.onBadData() == BadData.SKIP;
@@ -71,6 +73,11 @@ final class RecordEncoder {
                         : format == DatasetFormat.TEXT
                                 ? new TextEncoder(config, tokenizer, special)
                                 : new SourceTargetEncoder(format, config, tokenizer, special);
+    }
+
+    /** What stands around prompts. */
+    PromptForm form() {
+        return form;
     }
 
     /** File, format and how it was found, for people. */

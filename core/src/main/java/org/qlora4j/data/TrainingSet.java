@@ -8,6 +8,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.HexFormat;
 import java.util.List;
+import java.util.Set;
 import org.jspecify.annotations.Nullable;
 import org.qlora4j.error.ConfigException;
 import org.qlora4j.error.FormatException;
@@ -21,12 +22,18 @@ import org.qlora4j.tokenize.Tokenizer;
  * @param stats what became of the records
  * @param description the format and how it was found, for people
  * @param notices what else to tell people: how parts were mixed, what was held out
+ * @param forms what stands around prompts, in any of the files
  */
 public record TrainingSet(
-        List<Example> examples, DataStats stats, String description, List<String> notices) {
+        List<Example> examples,
+        DataStats stats,
+        String description,
+        List<String> notices,
+        Set<PromptForm> forms) {
     public TrainingSet {
         examples = examples instanceof ExampleList ? examples : List.copyOf(examples);
         notices = List.copyOf(notices);
+        forms = Set.copyOf(forms);
     }
 
     /**
@@ -51,7 +58,7 @@ public record TrainingSet(
     public TrainingSet withNotices(List<String> more) {
         List<String> all = new ArrayList<>(notices);
         all.addAll(more);
-        return new TrainingSet(examples, stats, description, all);
+        return new TrainingSet(examples, stats, description, all, forms);
     }
 
     /** Everything a user should hear before training, one fact a line. */

@@ -3,6 +3,7 @@ package org.qlora4j.data;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Set;
 import java.util.stream.Collectors;
 import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
@@ -80,9 +81,11 @@ public record TrainingSplits(TrainingSet train, @Nullable TrainingSet eval) {
             int[] order,
             DataStats stats,
             String description,
-            List<String> notices) {
+            List<String> notices,
+            Set<PromptForm> forms) {
         TrainingSet set(int[] places, List<String> notices) {
-            return new TrainingSet(new ExampleList(store, places), stats, description, notices);
+            return new TrainingSet(
+                    new ExampleList(store, places), stats, description, notices, forms);
         }
     }
 
@@ -124,7 +127,13 @@ public record TrainingSplits(TrainingSet train, @Nullable TrainingSet eval) {
             }
             if (!datasets.isMixed()) {
                 int[] order = IntStream.range(0, store.size()).toArray();
-                return new Loaded(store, order, stats, reader.description(), List.of());
+                return new Loaded(
+                        store,
+                        order,
+                        stats,
+                        reader.description(),
+                        List.of(),
+                        reader.forms());
             }
             return mix(store, datasets, sizes, reader);
         }
@@ -156,7 +165,13 @@ public record TrainingSplits(TrainingSet train, @Nullable TrainingSet eval) {
             String notice =
                     "mixed by weight: %d examples, %s"
                             .formatted(order.length, String.join(", ", shares));
-            return new Loaded(store, order, reader.stats(), reader.description(), List.of(notice));
+            return new Loaded(
+                    store,
+                    order,
+                    reader.stats(),
+                    reader.description(),
+                    List.of(notice),
+                    reader.forms());
         }
     }
 }

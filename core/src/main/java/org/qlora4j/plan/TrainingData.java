@@ -1,5 +1,6 @@
 package org.qlora4j.plan;
 
+import java.util.ArrayList;
 import java.util.List;
 import java.util.OptionalInt;
 import org.jspecify.annotations.Nullable;
@@ -24,9 +25,15 @@ import org.qlora4j.tokenize.Tokenizer;
  * @param eval what is evaluated on; null if the settings ask for none
  * @param padId fills shorter rows
  * @param padToMultipleOf columns of a batch are rounded up to a multiple of this
+ * @param promptTemplate writes a prompt as the examples have it; null where the chat template of
+ *     model or settings does, or there are no prompts
  */
 public record TrainingData(
-        TrainingSet set, @Nullable TrainingSet eval, int padId, int padToMultipleOf) {
+        TrainingSet set,
+        @Nullable TrainingSet eval,
+        int padId,
+        int padToMultipleOf,
+        @Nullable String promptTemplate) {
     /** The order in which a run takes the examples. */
     public BatchSampler sampler(RunConfig config) {
         TrainConfig train = config.train();
@@ -77,12 +84,31 @@ public record TrainingData(
         if (splits.eval() != null) {
             requireFit(splits.eval(), vocabularySize, maxPositions);
         }
-        List<String> open = UnstoppedEnds.in(splits.train(), tokenizer, eos);
+        List<String> told =
+                new ArrayList<>(UnstoppedEnds.in(splits.train(), tokenizer, eos));
+        String form = promptTemplate(splits.train(), tokenizer);
+        if (form != null) {
+            if (template != null) {
+                told.add(
+                        "prompts are written %s, not by the model's chat template, here and wherever the adapter is asked (data.chat_template=tokenizer makes chats of them)"
+                                .formatted(
+                                        splits.train().forms().iterator().next().words()));
+            }
+            tokenizer.useChatTemplate(form, "the form of the training data's prompts");
+        }
         return new TrainingData(
-                splits.train().withNotices(open),
+                splits.train().withNotices(told),
                 splits.eval(),
                 ids.pad(),
-                Math.max(1, config.padToMultipleOf()));
+                Math.max(1, config.padToMultipleOf()),
+                form);
+    }
+
+    /** The one form of all prompts that is not the chat template's; null if there is none. */
+    private static @Nullable String promptTemplate(TrainingSet set, Tokenizer tokenizer) {
+        return set.forms().size() == 1
+                ? set.forms().iterator().next().template(tokenizer.addsBos())
+                : null;
     }
 
     private static void requireFit(TrainingSet set, int vocabularySize, int maxPositions) {

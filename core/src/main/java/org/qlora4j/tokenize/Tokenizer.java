@@ -290,6 +290,20 @@ public final class Tokenizer implements AutoCloseable {
     }
 
     /**
+     * Puts a template in the place of the one this checkpoint has, with this tokenizer's special
+     * tokens.
+     *
+     * @param text in Jinja
+     * @param origin where it comes from, for messages
+     */
+    public synchronized void useChatTemplate(String text, String origin) {
+        Map<String, Object> variables = files.templateTokens();
+        variables.putAll(specialTokens);
+        chatTemplate = ChatTemplate.of(text, origin, true).withTokens(variables);
+        chatTemplateRead = true;
+    }
+
+    /**
      * The special tokens that a named template prints: BOS only for a tokenizer that puts one
      * before texts by itself, for others were not trained to see it there.
      */

@@ -3,6 +3,7 @@ package org.qlora4j.train;
 import java.nio.file.Path;
 import java.util.function.BooleanSupplier;
 import org.jspecify.annotations.Nullable;
+import org.qlora4j.checkpoint.AtomicFiles;
 import org.qlora4j.config.EvalConfig;
 import org.qlora4j.config.RunConfig;
 import org.qlora4j.config.TrainConfig;
@@ -240,6 +241,10 @@ final class TrainingLoop {
                 state,
                 building -> {
                     learner.save(building);
+                    if (data.promptTemplate() != null) {
+                        AtomicFiles.writeText(
+                                building.resolve("chat_template.jinja"), data.promptTemplate());
+                    }
                     optimizer.save(building.resolve(RunCheckpoint.OPTIMIZER_FILE));
                 });
         saved = state;

@@ -5,7 +5,6 @@ import static org.assertj.core.api.Assertions.assertThat;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Map;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
@@ -74,7 +73,7 @@ class SampleAnswersTest {
                 new QuantConfig(false, QuantConfig.DEFAULT.type(), false, 64, ComputeDtype.FLOAT32);
         try (LanguageModel model = LanguageModel.load(TinyLlama.folder(), plain)) {
             return model.generate(
-                            List.of(Map.of("role", "user", "content", PROMPT)),
+                            PROMPT, // as the prompts of the data stand there
                             GenerationConfig.DEFAULT.withMaxNewTokens(TOKENS),
                             text -> {})
                     .text()

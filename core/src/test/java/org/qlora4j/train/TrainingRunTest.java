@@ -81,6 +81,7 @@ class TrainingRunTest {
                 .containsExactly(
                         "adapter_config.json",
                         "adapter_model.safetensors",
+                        "chat_template.jinja",
                         "optimizer.safetensors",
                         "qlora4j.json",
                         "trainer_state.json");
@@ -106,6 +107,7 @@ class TrainingRunTest {
                 .containsExactly(
                         "adapter_config.json",
                         "adapter_model.safetensors",
+                        "chat_template.jinja",
                         "optimizer.safetensors",
                         "trainer_state.json");
         for (String name : seal.get("sha256").propertyNames()) {

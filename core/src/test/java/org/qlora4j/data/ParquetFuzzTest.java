@@ -8,7 +8,7 @@ import org.qlora4j.testing.FuzzChild;
 
 /** Damaged Parquet files are read or refused. */
 class ParquetFuzzTest {
-    private static final int INPUTS = Integer.getInteger("qlora.fuzz", 500);
+    private static final int INPUTS = Integer.getInteger("qlora.fuzz", 300);
 
     @Test
     void mutatedInputs_giveAResultOrOneLine() throws Exception {

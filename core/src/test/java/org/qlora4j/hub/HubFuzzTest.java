@@ -8,7 +8,7 @@ import org.qlora4j.testing.FuzzChild;
 
 /** A hub that answers anything is read or refused, and nothing is written outside of the cache. */
 class HubFuzzTest {
-    private static final int INPUTS = Integer.getInteger("qlora.fuzz", 500);
+    private static final int INPUTS = Integer.getInteger("qlora.fuzz", 300);
 
     @Test
     void mutatedInputs_giveAResultOrOneLine() throws Exception {

@@ -8,7 +8,7 @@ import org.qlora4j.testing.FuzzChild;
 
 /** Damaged files of settings are read or refused in a line. */
 class ConfigFuzzTest {
-    private static final int INPUTS = Integer.getInteger("qlora.fuzz", 500);
+    private static final int INPUTS = Integer.getInteger("qlora.fuzz", 300);
 
     @Test
     void mutatedInputs_giveAResultOrOneLine() throws Exception {

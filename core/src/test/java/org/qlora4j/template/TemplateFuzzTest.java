@@ -8,7 +8,7 @@ import org.qlora4j.testing.FuzzChild;
 
 /** Mutated chat templates render or say why not, in bounded time and memory. */
 class TemplateFuzzTest {
-    private static final int INPUTS = Integer.getInteger("qlora.fuzz", 500);
+    private static final int INPUTS = Integer.getInteger("qlora.fuzz", 300);
 
     @Test
     void mutatedInputs_giveAResultOrOneLine() throws Exception {

@@ -2,7 +2,6 @@ package org.qlora4j.lora;
 
 import java.lang.foreign.Arena;
 import java.nio.file.Path;
-import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
@@ -36,11 +35,12 @@ record AdapterTables(
      *
      * @param named weights that {@code modules_to_save} names, which are read elsewhere
      * @param trainable whether they go on learning
+     * @param out gets each as it is read, so that its owner frees it whatever follows
      */
-    List<SavedModule> read(List<Parameter> named, DType compute, boolean trainable) {
+    void read(
+            List<Parameter> named, DType compute, boolean trainable, List<SavedModule> out) {
         Map<String, List<Integer>> tokens = PeftConfigFile.tokens(configFile, "embed_tokens");
         Set<String> tied = new HashSet<>();
-        List<SavedModule> out = new ArrayList<>();
         for (Parameter base : parameters) {
             if (!SavedModule.isTable(base.name()) || named.contains(base)) {
                 continue;
@@ -57,7 +57,6 @@ record AdapterTables(
                                 LoraAdapter.parameter(base.name(), table, compute, trainable)));
             }
         }
-        return out;
     }
 
     private @Nullable Tensor table(

@@ -208,9 +208,8 @@ public final class PeftAdapter {
                                 LoraAdapter.parameter(base.name(), value, compute, trainable)));
             }
             requireOneTable(stored, keys, configFile, SavedModule.sharedTable(modules, parameters));
-            modules.addAll(
-                    new AdapterTables(stored, configFile, keys, config, parameters)
-                            .read(whole, compute, trainable));
+            new AdapterTables(stored, configFile, keys, config, parameters)
+                    .read(whole, compute, trainable, modules);
             boolean sharedTable = SavedModule.bringsSharedTable(modules, parameters);
             if (!keys.isEmpty()) {
                 throw FormatException.of(
@@ -288,10 +287,10 @@ public final class PeftAdapter {
             return;
         }
         String head = keys.remove(SavedModule.HEAD_NAME);
+        String own =
+                stored.has(PREFIX + table.name()) ? PREFIX + table.name() : table.name();
         boolean alike =
-                head != null
-                        && stored.has(PREFIX + table.name())
-                        && AdapterTables.same(stored, head, PREFIX + table.name());
+                head != null && stored.has(own) && AdapterTables.same(stored, head, own);
         if (!alike && (head != null || !PeftConfigFile.keepsHeadTied(configFile))) {
             throw AdapterTables.apart(configFile);
         }

@@ -45,8 +45,8 @@ public sealed interface Checkpoint extends AutoCloseable
      *
      * @param path a folder with {@code model.safetensors}, or {@code model.safetensors.index.json}
      *     and the files it lists, or else with one {@code *.gguf} file; or one {@code
-     *     *.safetensors} file; or one {@code *.gguf} file of architecture {@code llama}; last, tensors
-     *     of {@code pytorch_model.bin} or its shards
+     *     *.safetensors} file; or one {@code *.gguf} file of architecture {@code llama}; last,
+     *     tensors of {@code pytorch_model.bin} or its shards
      * @throws FormatException if there is none, or a file of it is missing, cut off or damaged
      */
     static Checkpoint open(Path path) {

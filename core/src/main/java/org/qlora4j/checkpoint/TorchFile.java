@@ -17,8 +17,8 @@ import org.jspecify.annotations.Nullable;
 import org.qlora4j.error.FormatException;
 
 /**
- * A file of {@code torch.save} ({@code pytorch_model.bin}, {@code adapter_model.bin}) in the form of
- * torch 1.6 and later: a zip with a pickle and the bytes of each storage. Only tensors are taken
+ * A file of {@code torch.save} ({@code pytorch_model.bin}, {@code adapter_model.bin}) in the form
+ * of torch 1.6 and later: a zip with a pickle and the bytes of each storage. Only tensors are taken
  * from it ({@link TorchPickle}).
  */
 final class TorchFile implements AutoCloseable {
@@ -43,7 +43,8 @@ final class TorchFile implements AutoCloseable {
     /**
      * Opens the file and reads what it holds.
      *
-     * @throws FormatException if it is missing, damaged, of another form, or holds more than tensors
+     * @throws FormatException if it is missing, damaged, of another form, or holds more than
+     *     tensors
      */
     static TorchFile open(Path path) {
         if (!Files.isRegularFile(path)) {
@@ -71,8 +72,7 @@ final class TorchFile implements AutoCloseable {
                                             "%s: holds no data.pkl, so torch.save did not write it; use the safetensors form",
                                             path));
             String prefix =
-                    pickle.getName()
-                            .substring(0, pickle.getName().length() - "data.pkl".length());
+                    pickle.getName().substring(0, pickle.getName().length() - "data.pkl".length());
             requireLittleEndian(path, zip, prefix);
             byte[] bytes = stored(path, zip, pickle, MAX_PICKLE);
             TorchFile file = new TorchFile(path, zip, prefix, TorchPickle.tensors(path, bytes));
@@ -98,7 +98,11 @@ final class TorchFile implements AutoCloseable {
     private static void requireLittleEndian(Path path, ZipFile zip, String prefix)
             throws IOException {
         ZipEntry order = zip.getEntry(prefix + "byteorder");
-        if (order != null && !"little".equals(new String(stored(path, zip, order, 16), StandardCharsets.US_ASCII))) {
+        if (order != null
+                && !"little"
+                        .equals(
+                                new String(
+                                        stored(path, zip, order, 16), StandardCharsets.US_ASCII))) {
             throw FormatException.of(
                     "%s: holds big-endian numbers; use the safetensors form", path);
         }
@@ -209,8 +213,7 @@ final class TorchFile implements AutoCloseable {
         }
     }
 
-    private void readInto(
-            String name, TorchPickle.Window window, long from, MemorySegment target) {
+    private void readInto(String name, TorchPickle.Window window, long from, MemorySegment target) {
         try (InputStream in = zip.getInputStream(storage(name, window))) {
             in.skipNBytes(from);
             byte[] chunk = new byte[(int) Math.min(CHUNK, target.byteSize())];

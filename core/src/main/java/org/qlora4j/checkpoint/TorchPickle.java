@@ -323,9 +323,7 @@ final class TorchPickle {
             if (shape[i] < 0 || strides[i] < 0) {
                 throw new IllegalArgumentException("no shape");
             }
-            last =
-                    Math.addExact(
-                            last, Math.multiplyExact(strides[i], Math.max(0, shape[i] - 1)));
+            last = Math.addExact(last, Math.multiplyExact(strides[i], Math.max(0, shape[i] - 1)));
         }
         long elements = StoredType.elements(shape);
         if (elements > storage.elements || (elements > 0 && last >= storage.elements)) {

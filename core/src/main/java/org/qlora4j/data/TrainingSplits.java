@@ -128,12 +128,7 @@ public record TrainingSplits(TrainingSet train, @Nullable TrainingSet eval) {
             if (!datasets.isMixed()) {
                 int[] order = IntStream.range(0, store.size()).toArray();
                 return new Loaded(
-                        store,
-                        order,
-                        stats,
-                        reader.description(),
-                        List.of(),
-                        reader.forms());
+                        store, order, stats, reader.description(), List.of(), reader.forms());
             }
             return mix(store, datasets, sizes, reader);
         }

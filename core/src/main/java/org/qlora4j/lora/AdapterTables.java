@@ -37,8 +37,7 @@ record AdapterTables(
      * @param trainable whether they go on learning
      * @param out gets each as it is read, so that its owner frees it whatever follows
      */
-    void read(
-            List<Parameter> named, DType compute, boolean trainable, List<SavedModule> out) {
+    void read(List<Parameter> named, DType compute, boolean trainable, List<SavedModule> out) {
         Map<String, List<Integer>> tokens = PeftConfigFile.tokens(configFile, "embed_tokens");
         Set<String> tied = new HashSet<>();
         for (Parameter base : parameters) {

@@ -218,7 +218,8 @@ public final class PeftAdapter {
             }
             if (updates.isEmpty() && modules.isEmpty()) {
                 throw FormatException.of(
-                        "%s holds no LoRA factors; save the adapter again", stored.files().getFirst());
+                        "%s holds no LoRA factors; save the adapter again",
+                        stored.files().getFirst());
             }
             return new LoraAdapter(config, updates, modules, sharedTable);
         } catch (RuntimeException | Error e) {
@@ -287,10 +288,8 @@ public final class PeftAdapter {
             return;
         }
         String head = keys.remove(SavedModule.HEAD_NAME);
-        String own =
-                stored.has(PREFIX + table.name()) ? PREFIX + table.name() : table.name();
-        boolean alike =
-                head != null && stored.has(own) && AdapterTables.same(stored, head, own);
+        String own = stored.has(PREFIX + table.name()) ? PREFIX + table.name() : table.name();
+        boolean alike = head != null && stored.has(own) && AdapterTables.same(stored, head, own);
         if (!alike && (head != null || !PeftConfigFile.keepsHeadTied(configFile))) {
             throw AdapterTables.apart(configFile);
         }
@@ -379,7 +378,10 @@ public final class PeftAdapter {
         if (!Arrays.equals(actual, shape)) {
             throw FormatException.of(
                     "%s: tensor %s has shape %s, the model and adapter_config.json call for %s; is this its base model?",
-                    stored.files().getFirst(), key, Arrays.toString(actual), Arrays.toString(shape));
+                    stored.files().getFirst(),
+                    key,
+                    Arrays.toString(actual),
+                    Arrays.toString(shape));
         }
         Tensor tensor;
         try (Arena arena = Arena.ofConfined()) {

@@ -46,6 +46,7 @@ final class PeftConfigFile {
                     "loftq_config",
                     "lora_ga_config",
                     TOKENS);
+
     private static final Logger LOG = LoggerFactory.getLogger(PeftConfigFile.class);
     private static final JsonMapper JSON =
             JsonMapper.builder().enable(StreamReadFeature.STRICT_DUPLICATE_DETECTION).build();
@@ -311,14 +312,12 @@ final class PeftConfigFile {
         boolean whole =
                 list.isArray()
                         && list.valueStream()
-                                .allMatch(
-                                        id ->
-                                                id.isIntegralNumber()
-                                                        && id.canConvertToInt()
-                                                        && id.intValue() >= 0);
+                                .allMatch(id ->
+                                        id.isIntegralNumber()
+                                                && id.canConvertToInt()
+                                                && id.intValue() >= 0);
         if (!whole) {
-            throw FormatException.of(
-                    "%s: %s must list ids of tokens, got %s", file, TOKENS, list);
+            throw FormatException.of("%s: %s must list ids of tokens, got %s", file, TOKENS, list);
         }
         return list.valueStream().map(JsonNode::intValue).toList();
     }

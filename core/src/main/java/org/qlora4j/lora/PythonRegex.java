@@ -11,10 +11,11 @@ import org.jspecify.annotations.Nullable;
 /**
  * Python's regular expressions (module {@code re}), in which PEFT writes its choice of layers, as
  * Java's. What the two spell differently is translated: named groups and references to them,
- * conditions on a group, comments, repeats without a lower bound, letters with a meaning in classes.
+ * conditions on a group, comments, repeats without a lower bound, letters with a meaning in
+ * classes.
  *
- * <p>All groups get names of our own, {@code g1} on. Behind each stands an empty one, {@code c1} on,
- * which has matched exactly if the group has; a condition asks for it.
+ * <p>All groups get names of our own, {@code g1} on. Behind each stands an empty one, {@code c1}
+ * on, which has matched exactly if the group has; a condition asks for it.
  */
 final class PythonRegex {
     private final String python;
@@ -160,7 +161,9 @@ final class PythonRegex {
         while (end < rest.length() && "aiLmsux-".indexOf(rest.charAt(end)) >= 0) {
             end++;
         }
-        if (end == 2 || end >= rest.length() || (rest.charAt(end) != ')' && rest.charAt(end) != ':')) {
+        if (end == 2
+                || end >= rest.length()
+                || (rest.charAt(end) != ')' && rest.charAt(end) != ':')) {
             throw error("an unknown kind of group");
         }
         String flags = rest.substring(2, end).replaceAll("[aLu]", "").replaceAll("-$", "");

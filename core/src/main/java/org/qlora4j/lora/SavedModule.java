@@ -114,8 +114,7 @@ record SavedModule(Parameter base, Parameter copy) {
     }
 
     /** The one among them that serves the model as embedding and as head; null for none. */
-    static @Nullable Parameter sharedTable(
-            List<SavedModule> modules, List<Parameter> parameters) {
+    static @Nullable Parameter sharedTable(List<SavedModule> modules, List<Parameter> parameters) {
         if (hasOwnHead(parameters)) {
             return null;
         }

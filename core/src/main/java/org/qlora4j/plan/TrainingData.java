@@ -84,15 +84,13 @@ public record TrainingData(
         if (splits.eval() != null) {
             requireFit(splits.eval(), vocabularySize, maxPositions);
         }
-        List<String> told =
-                new ArrayList<>(UnstoppedEnds.in(splits.train(), tokenizer, eos));
+        List<String> told = new ArrayList<>(UnstoppedEnds.in(splits.train(), tokenizer, eos));
         String form = promptTemplate(splits.train(), tokenizer);
         if (form != null) {
             if (template != null) {
                 told.add(
                         "prompts are written %s, not by the model's chat template, here and wherever the adapter is asked (data.chat_template=tokenizer makes chats of them)"
-                                .formatted(
-                                        splits.train().forms().iterator().next().words()));
+                                .formatted(splits.train().forms().iterator().next().words()));
             }
             tokenizer.useChatTemplate(form, "the form of the training data's prompts");
         }

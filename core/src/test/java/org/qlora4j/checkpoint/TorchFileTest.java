@@ -25,7 +25,8 @@ class TorchFileTest {
     void functionThatTensorsDoNotNeed_isRefusedByName() {
         assertThatThrownBy(() -> Checkpoint.open(Strangers.folder("evil.bin")))
                 .isInstanceOf(FormatException.class)
-                .hasMessageContaining("evil.bin: its pickle calls posix.system, which tensors do not need and is not run");
+                .hasMessageContaining(
+                        "evil.bin: its pickle calls posix.system, which tensors do not need and is not run");
     }
 
     @Test

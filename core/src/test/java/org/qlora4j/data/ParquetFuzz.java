@@ -20,7 +20,13 @@ final class ParquetFuzz {
     public static void main(String[] arguments) throws IOException {
         List<byte[]> sound = new ArrayList<>();
         for (String name :
-                List.of("sources/snappy", "sources/none", "sources/nested", "sources/zstd", "sources/gzip", "cases/03-tools")) {
+                List.of(
+                        "sources/snappy",
+                        "sources/none",
+                        "sources/nested",
+                        "sources/zstd",
+                        "sources/gzip",
+                        "cases/03-tools")) {
             try (InputStream in =
                     Objects.requireNonNull(
                             ParquetFuzz.class.getResourceAsStream(
@@ -40,8 +46,7 @@ final class ParquetFuzz {
 
     private static void trial(Random random, List<byte[]> sound, Path file) throws IOException {
         byte[] bytes = Mutation.one(sound, random);
-        int footer =
-                ByteBuffer.wrap(bytes).order(ByteOrder.LITTLE_ENDIAN).getInt(bytes.length - 8);
+        int footer = ByteBuffer.wrap(bytes).order(ByteOrder.LITTLE_ENDIAN).getInt(bytes.length - 8);
         int from = random.nextBoolean() ? Math.max(0, bytes.length - 8 - footer) : 4;
         Files.write(file, Mutation.bytes(bytes, from, random));
         try (Source.Rows rows = new Parquet(file).open()) {

@@ -34,8 +34,7 @@ class StrangeAdapterTest {
     private static void assertLoss(Path base, Path adapter, String name) {
         long before = NativeMemory.liveBytes();
         try (TensorScope scope = TensorScope.open();
-                CausalModel model =
-                        Models.load(base, FamilyGoldenTest.NOT_QUANTIZED, DType.F32)) {
+                CausalModel model = Models.load(base, FamilyGoldenTest.NOT_QUANTIZED, DType.F32)) {
             model.resizeVocabulary(PeftAdapter.tableRows(adapter).orElse(160));
             double plain = StrangeCheckpointTest.loss(model);
             try (LoraAdapter loaded =
@@ -126,8 +125,8 @@ class StrangeAdapterTest {
         Path adapter = folder.resolve("adapter");
         copy("peft-regex", adapter, keys);
         assertThat(
-                        Strangers.said(() ->
-                                assertLoss(Strangers.folder("base"), adapter, "peft-regex")))
+                        Strangers.said(
+                                () -> assertLoss(Strangers.folder("base"), adapter, "peft-regex")))
                 .isEmpty();
     }
 

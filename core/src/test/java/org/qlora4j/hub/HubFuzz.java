@@ -26,15 +26,53 @@ final class HubFuzz {
                     .formatted(COMMIT);
     private static final List<String> PIECES =
             List.of(
-                    "null", "[]", "{}", "\"", "\\", "../", "/etc/passwd", "\"sha\":5,", "\"rfilename\":\"../../x\"", "[[[[[[",
-                    "\u0000", "\"\\ud800\"", "1e999", "%2e%2e/", "C:\\x", ":", ",", "true");
+                    "null",
+                    "[]",
+                    "{}",
+                    "\"",
+                    "\\",
+                    "../",
+                    "/etc/passwd",
+                    "\"sha\":5,",
+                    "\"rfilename\":\"../../x\"",
+                    "[[[[[[",
+                    "\u0000",
+                    "\"\\ud800\"",
+                    "1e999",
+                    "%2e%2e/",
+                    "C:\\x",
+                    ":",
+                    ",",
+                    "true");
     private static final List<String> HEADERS =
-            List.of("ETag", "X-Linked-Etag", "X-Linked-Size", "X-Repo-Commit", "Location", "Content-Encoding");
+            List.of(
+                    "ETag",
+                    "X-Linked-Etag",
+                    "X-Linked-Size",
+                    "X-Repo-Commit",
+                    "Location",
+                    "Content-Encoding");
     private static final List<String> VALUES =
             List.of(
-                    "", "0", "-1", "5", "99999999999999999999", "abc", "\"" + "d".repeat(64) + "\"", "W/\"x\"", "\"../../x\"", "\"\"",
-                    "http://127.0.0.1:1/x", "/loop", "file:///etc/passwd", "gzip", "://", "\"" + "e".repeat(5000) + "\"");
-    private static final int[] STATUS = {200, 200, 200, 200, 206, 301, 302, 307, 400, 401, 403, 404, 416, 429, 500, 503};
+                    "",
+                    "0",
+                    "-1",
+                    "5",
+                    "99999999999999999999",
+                    "abc",
+                    "\"" + "d".repeat(64) + "\"",
+                    "W/\"x\"",
+                    "\"../../x\"",
+                    "\"\"",
+                    "http://127.0.0.1:1/x",
+                    "/loop",
+                    "file:///etc/passwd",
+                    "gzip",
+                    "://",
+                    "\"" + "e".repeat(5000) + "\"");
+    private static final int[] STATUS = {
+        200, 200, 200, 200, 206, 301, 302, 307, 400, 401, 403, 404, 416, 429, 500, 503
+    };
 
     private HubFuzz() {}
 
@@ -42,11 +80,14 @@ final class HubFuzz {
         AtomicReference<Random> randomness = new AtomicReference<>(new Random(0));
         HttpServer server =
                 HttpServer.create(new InetSocketAddress(InetAddress.getLoopbackAddress(), 0), 0);
-        server.setExecutor(Executors.newFixedThreadPool(4, r -> {
-            Thread t = new Thread(r);
-            t.setDaemon(true);
-            return t;
-        }));
+        server.setExecutor(
+                Executors.newFixedThreadPool(
+                        4,
+                        r -> {
+                            Thread t = new Thread(r);
+                            t.setDaemon(true);
+                            return t;
+                        }));
         server.createContext("/", exchange -> answer(exchange, randomness.get()));
         server.start();
         Path home = Files.createTempDirectory("fuzz");

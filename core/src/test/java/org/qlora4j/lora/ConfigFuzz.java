@@ -17,11 +17,45 @@ import org.qlora4j.testing.Strangers;
 final class ConfigFuzz {
     private static final List<String> PIECES =
             List.of(
-                    "null", "true", "-1", "0", "1", "2147483648", "1e400", "18446744073709551616", "\"\"", "\"a\"", "[]",
-                    "[1]", "{}", "{\"a\": 1}", "NaN", "-Infinity", "[[[[[[[[[[", "]", "}", ",", ":", "\"", "\\", "\"\\ud800\"",
-                    "\u0000", "\"rope_scaling\": {\"rope_type\": \"llama3\"},", "\"quantization_config\": {\"quant_method\": 5},",
-                    "\"trainable_token_indices\": {\"embed_tokens\": [9]},", "\"target_modules\": \"(?P<n>a*)*(?(n)b|c)\",",
-                    "\"rank_pattern\": {\"(a|b)*\\\\1\": 3},", "*", "&a ", "!!java.lang.Runtime ", "- ", "\n", "  ", "#", "|", "%");
+                    "null",
+                    "true",
+                    "-1",
+                    "0",
+                    "1",
+                    "2147483648",
+                    "1e400",
+                    "18446744073709551616",
+                    "\"\"",
+                    "\"a\"",
+                    "[]",
+                    "[1]",
+                    "{}",
+                    "{\"a\": 1}",
+                    "NaN",
+                    "-Infinity",
+                    "[[[[[[[[[[",
+                    "]",
+                    "}",
+                    ",",
+                    ":",
+                    "\"",
+                    "\\",
+                    "\"\\ud800\"",
+                    "\u0000",
+                    "\"rope_scaling\": {\"rope_type\": \"llama3\"},",
+                    "\"quantization_config\": {\"quant_method\": 5},",
+                    "\"trainable_token_indices\": {\"embed_tokens\": [9]},",
+                    "\"target_modules\": \"(?P<n>a*)*(?(n)b|c)\",",
+                    "\"rank_pattern\": {\"(a|b)*\\\\1\": 3},",
+                    "*",
+                    "&a ",
+                    "!!java.lang.Runtime ",
+                    "- ",
+                    "\n",
+                    "  ",
+                    "#",
+                    "|",
+                    "%");
 
     private ConfigFuzz() {}
 
@@ -30,8 +64,7 @@ final class ConfigFuzz {
         String adapter =
                 Files.readString(Strangers.folder("peft-regex").resolve("adapter_config.json"));
         String index =
-                Files.readString(
-                        Strangers.folder("torch").resolve("pytorch_model.bin.index.json"));
+                Files.readString(Strangers.folder("torch").resolve("pytorch_model.bin.index.json"));
         String run =
                 """
                 version: 1
@@ -81,11 +114,11 @@ final class ConfigFuzz {
 
     private static Path write(Path folder, String name, String sound, Random random)
             throws IOException {
-        byte[] text =
-                Mutation.text(sound, PIECES, random)
-                        .getBytes(StandardCharsets.UTF_8);
+        byte[] text = Mutation.text(sound, PIECES, random).getBytes(StandardCharsets.UTF_8);
         return Files.write(
                 folder.resolve(name),
-                random.nextInt(10) == 0 ? Mutation.bytes(text.length == 0 ? new byte[1] : text, 0, random) : text);
+                random.nextInt(10) == 0
+                        ? Mutation.bytes(text.length == 0 ? new byte[1] : text, 0, random)
+                        : text);
     }
 }

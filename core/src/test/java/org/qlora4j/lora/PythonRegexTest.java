@@ -55,8 +55,19 @@ class PythonRegexTest {
     @ParameterizedTest
     @ValueSource(
             strings = {
-                "(?P<n", "(?P=n)", "(?(1)a)", "(?(n)a)", "(a)?(?(1)b|c|d)", "\\2", "(", ")", "[a", "a\\", "(?P<n>a)(?P<n>b)",
-                "(?<n>a)", "(?y)a"
+                "(?P<n",
+                "(?P=n)",
+                "(?(1)a)",
+                "(?(n)a)",
+                "(a)?(?(1)b|c|d)",
+                "\\2",
+                "(",
+                ")",
+                "[a",
+                "a\\",
+                "(?P<n>a)(?P<n>b)",
+                "(?<n>a)",
+                "(?y)a"
             })
     void whatIsNone_isRefused(String regex) {
         assertThatThrownBy(() -> PythonRegex.compile(regex))

@@ -43,7 +43,9 @@ class PromptFormTest {
                 inputs.tokenizer());
     }
 
-    /** Behind the bar is what a user asks; the ids are those that the answer follows in training. */
+    /**
+     * Behind the bar is what a user asks; the ids are those that the answer follows in training.
+     */
     @ParameterizedTest
     @CsvSource(
             delimiter = '|',
@@ -108,7 +110,9 @@ class PromptFormTest {
         }
     }
 
-    /** Learnt by heart from Alpaca rows, the answer comes without any prompt around the question. */
+    /**
+     * Learnt by heart from Alpaca rows, the answer comes without any prompt around the question.
+     */
     @Test
     void adapterAlone_answersAsItLearnt() throws IOException {
         RunConfig config =

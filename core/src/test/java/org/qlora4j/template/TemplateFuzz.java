@@ -15,16 +15,69 @@ import org.qlora4j.testing.Mutation;
 final class TemplateFuzz {
     private static final List<String> PIECES =
             List.of(
-                    "{{", "}}", "{%", "%}", "{#", "#}", "{%- for i in range(99999999) %}", "{% endfor %}",
-                    "{% if true %}", "{% else %}", "{% endif %}", "{% macro m(a) %}{{ m(a) }}{% endmacro %}{{ m(1) }}",
-                    "{% set ns = namespace(x=[]) %}", "{% set ns.x = ns.x + [ns.x] %}", "messages", "loop.index0",
-                    "|upper", "|tojson(indent=4)", "|list|string", "|map('upper')|list", "|join('x' * 999999)",
-                    "|replace('', 'x')", "|batch(1)", "|sort(reverse=true)", ".split('')", ".rjust(4611686018427387904, 'x')",
-                    "'x' * 1000000000", "10 ** 99999", "-1", "9999999999999999999", "1e999", "[:-1]", "[::0]", "[9]",
-                    "['content']", ".items()", "is defined", "is not none", "raise_exception('x')", "strftime_now('%Y%f%%%q')",
-                    "'%99999999d' % 1", "'{:>99999999}'.format(1)", "((((((((((", "))))))))))", "not ", "~", "%", "//0",
-                    "[[[[[[[[[[", "\u0000", "\ud83d\ude00", "\ud800", "'\\ud800'", "\n", "\"", "'", "{% generation %}",
-                    "{% endgeneration %}", "{% break %}", "{% continue %}", "{% raw %}", "{% include 'x' %}", "lipsum()");
+                    "{{",
+                    "}}",
+                    "{%",
+                    "%}",
+                    "{#",
+                    "#}",
+                    "{%- for i in range(99999999) %}",
+                    "{% endfor %}",
+                    "{% if true %}",
+                    "{% else %}",
+                    "{% endif %}",
+                    "{% macro m(a) %}{{ m(a) }}{% endmacro %}{{ m(1) }}",
+                    "{% set ns = namespace(x=[]) %}",
+                    "{% set ns.x = ns.x + [ns.x] %}",
+                    "messages",
+                    "loop.index0",
+                    "|upper",
+                    "|tojson(indent=4)",
+                    "|list|string",
+                    "|map('upper')|list",
+                    "|join('x' * 999999)",
+                    "|replace('', 'x')",
+                    "|batch(1)",
+                    "|sort(reverse=true)",
+                    ".split('')",
+                    ".rjust(4611686018427387904, 'x')",
+                    "'x' * 1000000000",
+                    "10 ** 99999",
+                    "-1",
+                    "9999999999999999999",
+                    "1e999",
+                    "[:-1]",
+                    "[::0]",
+                    "[9]",
+                    "['content']",
+                    ".items()",
+                    "is defined",
+                    "is not none",
+                    "raise_exception('x')",
+                    "strftime_now('%Y%f%%%q')",
+                    "'%99999999d' % 1",
+                    "'{:>99999999}'.format(1)",
+                    "((((((((((",
+                    "))))))))))",
+                    "not ",
+                    "~",
+                    "%",
+                    "//0",
+                    "[[[[[[[[[[",
+                    "\u0000",
+                    "\ud83d\ude00",
+                    "\ud800",
+                    "'\\ud800'",
+                    "\n",
+                    "\"",
+                    "'",
+                    "{% generation %}",
+                    "{% endgeneration %}",
+                    "{% break %}",
+                    "{% continue %}",
+                    "{% raw %}",
+                    "{% include 'x' %}",
+                    "lipsum()");
 
     private static final List<Map<String, Object>> MESSAGES =
             List.of(
@@ -64,6 +117,10 @@ final class TemplateFuzz {
     private static void trial(Random random, List<String> sound) {
         String source = Mutation.text(Mutation.one(sound, random), PIECES, random);
         ChatTemplate.of(source, "template")
-                .render(MESSAGES, List.of(Map.of("type", "function")), random.nextBoolean(), Map.of());
+                .render(
+                        MESSAGES,
+                        List.of(Map.of("type", "function")),
+                        random.nextBoolean(),
+                        Map.of());
     }
 }

@@ -37,7 +37,9 @@ public final class Mutation {
                 }
             }
         }
-        return random.nextInt(12) == 0 ? out.substring(0, random.nextInt(out.length() + 1)) : out.toString();
+        return random.nextInt(12) == 0
+                ? out.substring(0, random.nextInt(out.length() + 1))
+                : out.toString();
     }
 
     /**
@@ -58,8 +60,6 @@ public final class Mutation {
                         default -> (byte) (out[at] ^ (1 << random.nextInt(8)));
                     };
         }
-        return random.nextInt(10) == 0
-                ? Arrays.copyOf(out, random.nextInt(out.length))
-                : out;
+        return random.nextInt(10) == 0 ? Arrays.copyOf(out, random.nextInt(out.length)) : out;
     }
 }

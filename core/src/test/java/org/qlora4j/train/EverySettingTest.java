@@ -203,8 +203,7 @@ class EverySettingTest {
         StringBuilder lines = new StringBuilder();
         for (int i = 0; i < 6; i++) {
             String asks = "{\"role\": \"user\", \"content\": \"%s\"}".formatted(user + i);
-            String says =
-                    "{\"role\": \"assistant\", \"content\": \"%s\"}".formatted(assistant + i);
+            String says = "{\"role\": \"assistant\", \"content\": \"%s\"}".formatted(assistant + i);
             lines.append(record.formatted(asks, says, asks, says)).append('\n');
         }
         Files.writeString(shared.resolve(name + ".jsonl"), lines);
@@ -251,15 +250,15 @@ class EverySettingTest {
         words.add(setting.key + "=" + value);
         words.replaceAll(this::filled);
         return TinyRun.config(
-                folder.resolve(run),
-                shared.resolve("data.jsonl"),
-                words.toArray(String[]::new));
+                folder.resolve(run), shared.resolve("data.jsonl"), words.toArray(String[]::new));
     }
 
     private String filled(String word) {
-        String out = word.replace("RUN/", folder + "/").replace("MODEL", TinyLlama.folder().toString());
+        String out =
+                word.replace("RUN/", folder + "/").replace("MODEL", TinyLlama.folder().toString());
         out = out.replace("OTHER", shared.resolve("OTHER").toString());
-        for (String name : List.of("DATA", "CHATS", "CONTROL", "CAPTAIN", "EVAL", "BAD", "COLUMNS")) {
+        for (String name :
+                List.of("DATA", "CHATS", "CONTROL", "CAPTAIN", "EVAL", "BAD", "COLUMNS")) {
             String file = name.equals("DATA") ? "data.jsonl" : name + ".jsonl";
             out = out.replaceAll("\\b" + name + "\\b", shared.resolve(file).toString());
         }

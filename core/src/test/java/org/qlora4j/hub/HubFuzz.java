@@ -11,6 +11,7 @@ import java.nio.file.Path;
 import java.util.Comparator;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Random;
 import java.util.concurrent.Executors;
 import java.util.concurrent.atomic.AtomicReference;
@@ -88,7 +89,7 @@ final class HubFuzz {
                             t.setDaemon(true);
                             return t;
                         }));
-        server.createContext("/", exchange -> answer(exchange, randomness.get()));
+        server.createContext("/", exchange -> answer(exchange, Objects.requireNonNull(randomness.get())));
         server.start();
         Path home = Files.createTempDirectory("fuzz");
         FuzzChild.main(

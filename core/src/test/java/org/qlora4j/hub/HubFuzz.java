@@ -89,7 +89,8 @@ final class HubFuzz {
                             t.setDaemon(true);
                             return t;
                         }));
-        server.createContext("/", exchange -> answer(exchange, Objects.requireNonNull(randomness.get())));
+        server.createContext(
+                "/", exchange -> answer(exchange, Objects.requireNonNull(randomness.get())));
         server.start();
         Path home = Files.createTempDirectory("fuzz");
         FuzzChild.main(

@@ -93,6 +93,9 @@ final class StrictJson {
     /** The one-line error for text that is not JSON, or breaks a limit. */
     static FormatException broken(Path file, String what, JacksonException e) {
         String reason = String.valueOf(e.getOriginalMessage()).replaceAll("\\s+", " ");
+        if (reason.contains("Trailing token")) { // a setting of the library's, by its name
+            reason = "more follows behind its end";
+        }
         String place =
                 e.getLocation() == null
                         ? ""

@@ -261,7 +261,7 @@ public record LoraConfig(
 
     private static void checkPattern(String key, String pattern) {
         try {
-            PythonRegex.compile(atTheEnd(pattern));
+            PythonRegex.compile(pattern);
         } catch (PatternSyntaxException e) {
             throw ConfigException.of(
                     "%s has a key that is not a regular expression: %s at index %d of %s",

@@ -238,6 +238,9 @@ public final class PeftAdapter {
             LoraConfig config,
             List<LinearLayer> linears,
             Map<LinearLayer, LinearUpdate> updates) {
+        if (config.targetModules() instanceof TargetModules.AllLinear) {
+            return; // PEFT writes it as names, so this is a file without any
+        }
         List<String> missing =
                 linears.stream()
                         .filter(linear -> !updates.containsKey(linear))

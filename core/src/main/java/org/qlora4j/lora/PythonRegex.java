@@ -43,7 +43,13 @@ final class PythonRegex {
      * @throws PatternSyntaxException if it is none
      */
     static Pattern compile(String python) {
-        return Pattern.compile(new PythonRegex(python).translate());
+        String java = new PythonRegex(python).translate();
+        try {
+            return Pattern.compile(java);
+        } catch (PatternSyntaxException e) { // its place is one in the translation
+            int at = Math.min(e.getIndex(), python.length());
+            throw new PatternSyntaxException(e.getDescription(), python, at);
+        }
     }
 
     private String translate() {
@@ -61,6 +67,9 @@ final class PythonRegex {
                     at++;
                 }
             }
+        }
+        if (!open.isEmpty()) {
+            throw error("Unclosed group");
         }
         return java.toString();
     }

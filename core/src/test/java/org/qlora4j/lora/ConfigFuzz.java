@@ -8,6 +8,7 @@ import java.util.List;
 import java.util.Random;
 import org.qlora4j.checkpoint.Checkpoint;
 import org.qlora4j.config.RunConfigReader;
+import org.qlora4j.error.ConfigException;
 import org.qlora4j.family.Families;
 import org.qlora4j.testing.FuzzChild;
 import org.qlora4j.testing.Mutation;
@@ -107,9 +108,21 @@ final class ConfigFuzz {
                                             random);
                             Checkpoint.open(list.resolveSibling(".").normalize()).close();
                         }
-                        default -> RunConfigReader.read(write(folder, "run.yaml", run, random));
+                        default -> settings(write(folder, "run.yaml", run, random));
                     }
                 });
+    }
+
+    /** Reads a run's settings, whose errors are all told at once, a line each. */
+    private static void settings(Path file) {
+        try {
+            RunConfigReader.read(file);
+        } catch (ConfigException e) {
+            String message = String.valueOf(e.getMessage());
+            if (!message.lines().allMatch(line -> line.startsWith(file.toString()))) {
+                throw new IllegalStateException(message);
+            }
+        }
     }
 
     private static Path write(Path folder, String name, String sound, Random random)

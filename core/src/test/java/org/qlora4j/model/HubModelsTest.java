@@ -40,12 +40,17 @@ class HubModelsTest {
     }
 
     @Test
-    void repositoryWithoutSafetensors_isRefused() {
-        assertThatThrownBy(() -> snapshot("config.json", "pytorch_model.bin"))
+    void repositoryWithoutWeights_isRefused() {
+        assertThatThrownBy(() -> snapshot("config.json", "flax_model.msgpack"))
                 .isInstanceOf(FormatException.class)
                 .hasMessage(
                         "org/name is no model that can be read: it needs config.json and *.safetensors or pytorch_model*.bin, and has [config.json,"
-                                + " pytorch_model.bin]");
+                                + " flax_model.msgpack]");
+    }
+
+    @Test
+    void olderWeights_areTakenWhereThereAreNoOthers() throws IOException {
+        assertThat(snapshot("config.json", "pytorch_model.bin")).isDirectory();
     }
 
     @Test

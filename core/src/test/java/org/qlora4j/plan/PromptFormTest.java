@@ -32,7 +32,23 @@ class PromptFormTest {
 
     private RunConfig config(String record, String... settings) throws IOException {
         Path data = Files.writeString(folder.resolve("own.jsonl"), record + "\n");
-        return TinyRun.config(folder.resolve("run"), data, settings);
+        return TinyRun.config(model(), folder.resolve("run"), data, settings);
+    }
+
+    /** The tiny model, told to take texts as long as Alpaca's prompt. */
+    private Path model() throws IOException {
+        Path model = folder.resolve("model");
+        if (!Files.exists(model)) {
+            TinyLlama.copyTo(Files.createDirectory(model));
+            Path config = model.resolve("config.json");
+            Files.writeString(
+                    config,
+                    Files.readString(config)
+                            .replaceFirst(
+                                    "\"max_position_embeddings\": \\d+",
+                                    "\"max_position_embeddings\": 512"));
+        }
+        return model;
     }
 
     private static int[] asked(RunInputs inputs, String prompt) {
@@ -126,7 +142,7 @@ class PromptFormTest {
                         "lora.r=16");
         Path adapter = new TrainingRun(config, false, RunListener.NONE).run().adapter();
         QuantConfig plain = config.quantization();
-        try (LanguageModel model = LanguageModel.load(TinyLlama.folder(), plain)) {
+        try (LanguageModel model = LanguageModel.load(model(), plain)) {
             model.withAdapter(Objects.requireNonNull(adapter));
             assertThat(
                             model.generate(

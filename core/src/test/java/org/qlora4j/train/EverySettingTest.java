@@ -17,6 +17,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
+import org.qlora4j.Trainer;
 import org.qlora4j.config.ConfigKeys;
 import org.qlora4j.config.RunConfig;
 import org.qlora4j.config.RunConfigWriter;
@@ -37,7 +38,8 @@ import org.qlora4j.testing.TinyLlama;
 class EverySettingTest {
 
     /**
-     * Two values of each key, and behind a bar the settings under which they matter. DATA and the
+     * Two values of each key (of the compute dtype one that there is not, for whether bfloat16
+     * computes otherwise is the processor's), and behind a bar the settings under which they matter. DATA and the
      * like stand for files of the test.
      */
     private static final String CASES =
@@ -50,7 +52,7 @@ class EverySettingTest {
             quantization.bnb_4bit_quant_type=nf4 ~ fp4
             quantization.bnb_4bit_use_double_quant=true ~ false
             quantization.bnb_4bit_blocksize=64 ~ 128
-            quantization.bnb_4bit_compute_dtype=float32 ~ bfloat16
+            quantization.bnb_4bit_compute_dtype=float32 ~ float64
             lora.r=4 ~ 5
             lora.lora_alpha=8 ~ 9
             lora.lora_dropout=0 ~ 0.5
@@ -79,7 +81,7 @@ class EverySettingTest {
             data.sanitize_control_tokens=false ~ true | data.dataset=CONTROL
             data.mask_history=false ~ true | data.dataset=CHATS
             data.truncation=cut ~ refuse | data.source_max_len=8
-            data.on_bad_data=refuse ~ skip | data.dataset=BAD
+            data.on_bad_data=skip ~ refuse | data.dataset=BAD
             data.columns={} ~ {input: q, output: a} | data.dataset=COLUMNS
             data.stopping_strategy=first_exhausted ~ all_exhausted | data.dataset=[{path: DATA, weight: 3}, {path: EVAL, weight: 1}]
             data.eval_dataset=null ~ EVAL | eval.do_eval=true
@@ -111,7 +113,7 @@ class EverySettingTest {
             train.gradient_checkpointing=true ~ false
             train.seed=42 ~ 7
             train.data_seed=null ~ 7
-            train.logging_steps=1 ~ 2
+            train.logging_steps=1 ~ 3 | train.max_steps=5
             train.save_steps=0 ~ 1
             train.save_total_limit=40 ~ 1 | train.save_steps=1
             train.threads=0 ~ 1
@@ -128,7 +130,7 @@ class EverySettingTest {
             eval.load_best_model_at_end=false ~ true | eval.eval_strategy=steps eval.eval_steps=1 data.eval_dataset=EVAL train.learning_rate=5 train.max_grad_norm=0
             eval.metric_for_best_model=eval_loss ~ eval_accuracy | eval.eval_strategy=steps eval.eval_steps=1 data.eval_dataset=EVAL
             eval.greater_is_better=null ~ true | eval.load_best_model_at_end=true eval.eval_strategy=steps eval.eval_steps=1 data.eval_dataset=EVAL
-            eval.early_stopping_patience=0 ~ 1 | eval.load_best_model_at_end=true eval.eval_strategy=steps eval.eval_steps=1 data.eval_dataset=EVAL train.learning_rate=5 train.max_grad_norm=0 train.max_steps=6
+            eval.early_stopping_patience=0 ~ 1 | eval.early_stopping_threshold=100 eval.load_best_model_at_end=true eval.eval_strategy=steps eval.eval_steps=1 data.eval_dataset=EVAL train.max_steps=6
             eval.early_stopping_threshold=0 ~ 100 | eval.early_stopping_patience=1 eval.load_best_model_at_end=true eval.eval_strategy=steps eval.eval_steps=1 data.eval_dataset=EVAL train.max_steps=6
             """;
 
@@ -181,7 +183,7 @@ class EverySettingTest {
                 shared.resolve("BAD.jsonl"),
                 """
                 {"input": "say: ", "output": "xyxyxy"}
-                {"input": "say abc: ", "output": ""}
+                {"input": "say abc: ", "output": 5}
                 {"input": "say abc: ", "output": "xy"}
                 """);
         Files.writeString(
@@ -280,7 +282,7 @@ class EverySettingTest {
         return attempt(() -> {
             Trace trace = new Trace();
             RunConfig config = config(setting, value, run);
-            new TrainingRun(config, false, trace).run();
+            new Trainer(config, false, trace).run();
             try (Stream<Path> files = Files.walk(config.train().outputPath())) {
                 TreeSet<String> names = new TreeSet<>();
                 for (Path file : files.toList()) {

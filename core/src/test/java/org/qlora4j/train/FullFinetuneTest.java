@@ -161,17 +161,21 @@ class FullFinetuneTest {
                         "tokenizer.json",
                         "tokenizer_config.json",
                         "trainer_state.json");
-        assertThat(answer(TinyLlama.folder())).isEqualTo(answers.get(0));
-        assertThat(answer(checkpoint)).isEqualTo(answers.get(1)).isNotEqualTo(answers.get(0));
+        // asked as the prompts of the data stand there, which the checkpoint does by itself
+        assertThat(answer(TinyLlama.folder(), true)).isEqualTo(answers.get(0));
+        assertThat(answer(checkpoint, false)).isEqualTo(answers.get(1)).isNotEqualTo(answers.get(0));
     }
 
-    private static String answer(Path model) {
+    private static String answer(Path model, boolean raw) {
         QuantConfig plain =
                 new QuantConfig(false, QuantConfig.DEFAULT.type(), false, 64, ComputeDtype.FLOAT32);
         try (LanguageModel loaded = LanguageModel.load(model, plain)) {
             List<java.util.Map<String, String>> chat =
                     List.of(java.util.Map.of("role", "user", "content", "in the on"));
-            return loaded.generate(chat, GenerationConfig.DEFAULT.withMaxNewTokens(12), text -> {})
+            GenerationConfig config = GenerationConfig.DEFAULT.withMaxNewTokens(12);
+            return (raw
+                            ? loaded.generate("in the on", config, text -> {})
+                            : loaded.generate(chat, config, text -> {}))
                     .text()
                     .strip();
         }

@@ -39,8 +39,8 @@ class EverySettingTest {
 
     /**
      * Two values of each key (of the compute dtype one that there is not, for whether bfloat16
-     * computes otherwise is the processor's), and behind a bar the settings under which they matter. DATA and the
-     * like stand for files of the test.
+     * computes otherwise is the processor's), and behind a bar the settings under which they
+     * matter. DATA and the like stand for files of the test.
      */
     private static final String CASES =
             """

@@ -163,7 +163,9 @@ class FullFinetuneTest {
                         "trainer_state.json");
         // asked as the prompts of the data stand there, which the checkpoint does by itself
         assertThat(answer(TinyLlama.folder(), true)).isEqualTo(answers.get(0));
-        assertThat(answer(checkpoint, false)).isEqualTo(answers.get(1)).isNotEqualTo(answers.get(0));
+        assertThat(answer(checkpoint, false))
+                .isEqualTo(answers.get(1))
+                .isNotEqualTo(answers.get(0));
     }
 
     private static String answer(Path model, boolean raw) {

@@ -15,11 +15,6 @@ public final class Dropout {
 
     private Dropout() {}
 
-    /** Most bytes that making a mask holds, the mask itself included: 13 steps of 8 bytes. */
-    public static long bytes(long count, int width) {
-        return count * width + Math.min(count, CHUNK) * (13L * Long.BYTES + 1 + width);
-    }
-
     /**
      * A mask of 0 and 1 / (1 - p) in the given shape.
      *
@@ -32,7 +27,8 @@ public final class Dropout {
                 count *= s;
             }
             Tensor mask = Tensors.empty(dtype, count);
-            for (long from = 0; from < count; from += CHUNK) {
+            long chunks = Tensors.haveValues() ? count : Math.min(count, CHUNK);
+            for (long from = 0; from < chunks; from += CHUNK) {
                 try (TensorScope chunk = TensorScope.open()) {
                     long length = Math.min(CHUNK, count - from);
                     Tensor x = hash(key, from, length);

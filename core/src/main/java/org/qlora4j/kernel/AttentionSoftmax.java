@@ -10,7 +10,8 @@ import org.qlora4j.tensor.Tensor;
  * sequence, the mask begins anew every {@code rows} lines. Where a key is hidden the result is 0,
  * also in a row that sees nothing.
  */
-public sealed interface AttentionSoftmax permits ReferenceAttentionSoftmax, VectorAttentionSoftmax {
+public sealed interface AttentionSoftmax
+        permits MetaKernels, ReferenceAttentionSoftmax, VectorAttentionSoftmax {
     /** Turns scores into {@code softmax(scale * scores)} over the keys a row sees. */
     void forward(Tensor scores, double scale, RowMask mask);
 

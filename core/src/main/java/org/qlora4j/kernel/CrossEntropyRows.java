@@ -10,7 +10,8 @@ import org.qlora4j.tensor.Tensor;
  * far as it depends on them. What classes other than the label have is summed apart, so that loss
  * and gradient stay right, not 0, where the label's probability rounds to 1.
  */
-public sealed interface CrossEntropyRows permits ReferenceCrossEntropyRows, VectorCrossEntropyRows {
+public sealed interface CrossEntropyRows
+        permits MetaKernels, ReferenceCrossEntropyRows, VectorCrossEntropyRows {
     /**
      * @param x [rows, hidden], contiguous, F32, BF16 or F64
      * @param weight W [vocabulary, hidden], contiguous, of the type of x

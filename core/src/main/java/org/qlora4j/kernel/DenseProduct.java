@@ -7,7 +7,8 @@ import org.qlora4j.tensor.Tensor;
  * {@code x · Wᵀ} for few rows x and a weight in 16 or 32 bits, as generation needs it. Products and
  * sums are f32; a row's result does not depend on the other rows, to the bit.
  */
-public sealed interface DenseProduct permits ReferenceDenseProduct, VectorDenseProduct {
+public sealed interface DenseProduct
+        permits MetaKernels, ReferenceDenseProduct, VectorDenseProduct {
     /** Rows beyond which libtorch's matrix product is faster. */
     int MOST_ROWS = 4;
 

@@ -11,7 +11,8 @@ import org.qlora4j.tensor.Tensor;
  * <p>All arithmetic is f32, rounded after every operation. Weight decay comes before the step, as
  * in torch and in bitsandbytes' CPU code.
  */
-public sealed interface EightBitAdam permits ReferenceEightBitAdam, VectorEightBitAdam {
+public sealed interface EightBitAdam
+        permits MetaKernels, ReferenceEightBitAdam, VectorEightBitAdam {
     /**
      * @param weights F32 [n], contiguous; changed
      * @param gradients F32 [n], contiguous, finite

@@ -6,7 +6,7 @@ import org.qlora4j.tensor.Tensor;
  * Elementwise operations of a forward pass in one walk over the memory. All tensors of a call are
  * contiguous and of one type and number of elements.
  */
-public sealed interface ElementRows permits ReferenceElementRows, VectorElementRows {
+public sealed interface ElementRows permits MetaKernels, ReferenceElementRows, VectorElementRows {
     /**
      * {@code out = a + b}, rounded once.
      *

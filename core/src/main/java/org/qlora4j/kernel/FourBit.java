@@ -12,7 +12,8 @@ import org.qlora4j.tensor.Tensor;
  * of 0. The absmax of a block of zeros is 0, but 1e-38 for a short last block. NaN and infinite
  * values give an absmax that is not finite: the caller must look for it.
  */
-public sealed interface FourBit permits ReferenceFourBit, VectorFourBit, PairFourBit, CudaFourBit {
+public sealed interface FourBit
+        permits MetaKernels, ReferenceFourBit, VectorFourBit, PairFourBit, CudaFourBit {
     /** Smallest divisor, and the absmax of a short last block of zeros. */
     float TINY = 1e-38f;
 

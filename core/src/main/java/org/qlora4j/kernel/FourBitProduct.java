@@ -9,7 +9,8 @@ import org.qlora4j.tensor.Tensor;
  * on the other rows, to the bit.
  */
 public sealed interface FourBitProduct
-        permits ReferenceFourBitProduct,
+        permits MetaKernels,
+                ReferenceFourBitProduct,
                 VectorFourBitProduct,
                 PairFourBitProduct,
                 Avx2FourBitProduct,

@@ -94,6 +94,10 @@ public record Kernels(
 
     /** Device and kernels chosen for this process; where nobody has chosen, the CPU. */
     public static Kernels current() {
+        Kernels planned = MetaKernels.ofThisThread();
+        if (planned != null) {
+            return planned;
+        }
         Kernels chosen = selected;
         return chosen == null ? select(DeviceChoice.CPU) : chosen;
     }

@@ -8,7 +8,7 @@ import org.qlora4j.tensor.Tensor;
  * (weight + shift)}. Without a shift it rounds as transformers' LlamaRMSNorm does, the normed value
  * to the type of x, then the product with the weight; with one as GemmaRMSNorm does, once.
  */
-public sealed interface NormRows permits ReferenceNormRows, VectorNormRows {
+public sealed interface NormRows permits MetaKernels, ReferenceNormRows, VectorNormRows {
     /**
      * @param x [..., hidden], contiguous
      * @param weight [hidden], of the type of x

@@ -6,7 +6,7 @@ import org.qlora4j.tensor.Tensor;
  * Rotation of the halves of heads by angles, in f32 (f64 for F64): rotary position embedding in the
  * half layout.
  */
-public sealed interface RotaryRows permits ReferenceRotaryRows, VectorRotaryRows {
+public sealed interface RotaryRows permits MetaKernels, ReferenceRotaryRows, VectorRotaryRows {
     /**
      * {@code out = [x1·cos - x2·sin | x2·cos + x1·sin | rest]} for a head x = [x1 | x2 | rest].
      *

@@ -14,7 +14,8 @@ import org.qlora4j.tensor.Tensor;
  * kvHeads)}. The mask has batch sequences of all queries and keys. A query that sees no key gets
  * zeros.
  */
-public sealed interface TiledAttention permits ReferenceTiledAttention, VectorTiledAttention {
+public sealed interface TiledAttention
+        permits MetaKernels, ReferenceTiledAttention, VectorTiledAttention {
     /** Whether this is the fastest way for values of this type. */
     boolean takes(DType dtype);
 

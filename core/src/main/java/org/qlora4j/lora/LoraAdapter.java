@@ -7,6 +7,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Random;
 import java.util.TreeSet;
+import java.util.function.Function;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
@@ -69,11 +70,37 @@ public final class LoraAdapter implements AutoCloseable {
             List<Parameter> parameters,
             DType compute,
             long seed) {
+        return create(
+                config,
+                linears,
+                parameters,
+                compute,
+                linear -> start(config, linear, compute, seed));
+    }
+
+    /**
+     * Trainable updates whose values do not matter, as {@link #create} chooses and attaches them.
+     */
+    public static LoraAdapter ofSizes(
+            LoraConfig config,
+            List<LinearLayer> linears,
+            List<Parameter> parameters,
+            DType compute) {
+        return create(
+                config, linears, parameters, compute, linear -> zeros(config, linear, compute));
+    }
+
+    private static LoraAdapter create(
+            LoraConfig config,
+            List<LinearLayer> linears,
+            List<Parameter> parameters,
+            DType compute,
+            Function<LinearLayer, LinearUpdate> first) {
         List<Parameter> whole = SavedModule.chosen(config, linears, parameters);
         Map<LinearLayer, LinearUpdate> updates = new LinkedHashMap<>();
         for (LinearLayer linear : linears) {
             if (chooses(config, linear.path())) {
-                updates.put(linear, start(config, linear, compute, seed));
+                updates.put(linear, first.apply(linear));
             }
         }
         if (updates.isEmpty()) {
@@ -147,6 +174,16 @@ public final class LoraAdapter implements AutoCloseable {
      */
     public static boolean bringsWhole(LoraConfig config, String path, boolean ownHead) {
         return SavedModule.chooses(config, path, ownHead);
+    }
+
+    private static LinearUpdate zeros(LoraConfig config, LinearLayer linear, DType compute) {
+        try (TensorScope scope = TensorScope.open()) {
+            int rank = config.rankOf(linear.path());
+            long out = linear.weight().out();
+            Tensor a = Tensors.zeros(DType.F32, rank, linear.weight().in());
+            Tensor m = config.useDora() ? Tensors.zeros(DType.F32, out) : null;
+            return update(config, linear, a, Tensors.zeros(DType.F32, out, rank), m, compute, true);
+        }
     }
 
     private static LinearUpdate start(

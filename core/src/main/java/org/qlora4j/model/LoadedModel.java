@@ -79,6 +79,16 @@ public final class LoadedModel implements CausalModel {
                 origin);
     }
 
+    /**
+     * A model of which only the sizes matter, for a computation {@linkplain
+     * org.qlora4j.tensor.MetaDevice without memory}; arguments as for {@link #read}.
+     */
+    public static CausalModel ofSizes(
+            ModelShape shape, QuantConfig quantization, DType compute, boolean trainable) {
+        WeightSource source = new WeightSource.Sizes(quantization);
+        return build(shape, new WeightLoader(source, quantization, compute, trainable, null));
+    }
+
     /** Builds the model, which owns all that the loader makes; a failure frees it. */
     private static CausalModel build(ModelShape shape, WeightLoader loader) {
         try {

@@ -1,9 +1,11 @@
 package org.qlora4j.model;
 
 import org.jspecify.annotations.Nullable;
+import org.qlora4j.quant.QuantConfig;
 import org.qlora4j.quant.QuantizedMatrix;
 import org.qlora4j.tensor.DType;
 import org.qlora4j.tensor.Tensor;
+import org.qlora4j.tensor.TensorScope;
 import org.qlora4j.tensor.Tensors;
 
 /** Where a model's weights come from, one at a time. */
@@ -25,6 +27,44 @@ interface WeightSource {
 
     /** The weight if it is stored in 4 bits, else null. The caller owns it. */
     @Nullable QuantizedMatrix readQuantized(String name, long... shape);
+
+    /**
+     * Weights of which only the sizes matter, for a computation {@linkplain
+     * org.qlora4j.tensor.MetaDevice without memory}.
+     *
+     * @param quantization how linears are held
+     */
+    record Sizes(QuantConfig quantization) implements WeightSource {
+        @Override
+        public String origin() {
+            return "sizes";
+        }
+
+        @Override
+        public boolean has(String name) {
+            return true;
+        }
+
+        @Override
+        public Tensor read(String name, long... shape) {
+            return Tensors.empty(DType.F32, shape);
+        }
+
+        @Override
+        public boolean isQuantized(String name) {
+            return false;
+        }
+
+        @Override
+        public @Nullable QuantizedMatrix readQuantized(String name, long... shape) {
+            if (!quantization.load4bit()) {
+                return null;
+            }
+            try (TensorScope scope = TensorScope.open()) {
+                return QuantizedMatrix.empty(shape, quantization);
+            }
+        }
+    }
 
     /**
      * Start values of a model that was never trained: norms 1, biases 0, everything else normal

@@ -14,7 +14,6 @@ import org.qlora4j.family.NamedShapes;
 import org.qlora4j.kernel.BlockScales;
 import org.qlora4j.kernel.KernelMemory;
 import org.qlora4j.kernel.Kernels;
-import org.qlora4j.lora.LoraAdapter;
 import org.qlora4j.lora.LoraConfig;
 import org.qlora4j.lora.LoraInit;
 import org.qlora4j.model.ModelShape;
@@ -174,37 +173,28 @@ public record MemoryPlan(
             Load load,
             Machine machine) {
         boolean full = load.full();
-        int time = load.time();
         int width = machine.width(quantization);
         boolean quantized = quantization.load4bit() && !full;
         long linearCount = 0;
         long linears = 0;
         long scales = 0;
-        long largest = 0;
-        long norms = 0;
         for (LinearShape linear : model.linears()) {
             long n = linear.out() * linear.in();
             linearCount += n;
             linears += quantized ? (n + 1) / 2 : n * width;
             scales += quantized ? scales(n, quantization) : 0;
-            largest = Math.max(largest, n);
-            boolean isDora = !full && lora.useDora() && LoraAdapter.chooses(lora, linear.path());
-            norms += isDora ? 2 * linear.out() * F32 : 0; // of the weight, and with the update
         }
         boolean pissa = !full && lora.initLoraWeights() instanceof LoraInit.Pissa;
         long otherCount = LearntWeights.of(model, lora, true).count() - linearCount;
         LearntWeights learnt = LearntWeights.of(model, lora, full);
         long copies = 2 * F32 + (width == F32 ? 0 : width); // master, gradient, compute copy
-        StepMemory.Parts step =
+        DType compute = width == F32 ? DType.F32 : DType.BF16;
+        StepMemory step =
                 StepMemory.of(
-                        model,
-                        lora,
-                        full,
-                        width,
-                        machine.kernels(),
-                        quantized ? quantization.blockSize() : 0,
+                        new StepMemory.Sizes(
+                                model, quantization, lora, full, compute, machine.kernels()),
                         load.batch(),
-                        time,
+                        load.time(),
                         load.checkpointing());
         long optimizerWork = learnt.stepBytes(load.optim(), OPTIMIZER_CHUNK, machine.kernels());
         long beyond = Math.max(0, optimizerWork - step.total());
@@ -217,7 +207,7 @@ public record MemoryPlan(
                 step.activations(),
                 step.loss(),
                 step.working() + beyond,
-                norms + (quantized ? largest * width : 0) + rotary(model, time));
+                step.workspace());
     }
 
     private static long scales(long n, QuantConfig quantization) {
@@ -227,11 +217,6 @@ public record MemoryPlan(
         }
         int nested = BlockScales.NESTED_BLOCK;
         return blocks + (blocks + nested - 1) / nested * F32;
-    }
-
-    private static long rotary(ModelShape model, int time) {
-        int positions = Math.max(256, Integer.highestOneBit(Math.max(1, time - 1)) * 2);
-        return (long) positions * model.facts().headDim() * F32; // cosines and sines of half a head
     }
 
     /** Bytes of all parts. */

@@ -71,6 +71,26 @@ public final class QuantizedMatrix implements AutoCloseable {
         }
     }
 
+    /** Room for a weight [out, in], with undefined content. */
+    public static QuantizedMatrix empty(long[] shape, QuantConfig config) {
+        try (TensorScope scope = TensorScope.open()) {
+            long n = shape[0] * shape[1];
+            long blocks = Math.ceilDiv(n, config.blockSize());
+            long groups = Math.ceilDiv(blocks, BlockScales.NESTED_BLOCK);
+            Tensor codes = Tensors.empty(DType.U8, Math.ceilDiv(n, 2));
+            BlockScales scales =
+                    config.doubleQuant()
+                            ? new BlockScales(
+                                    Tensors.empty(DType.U8, blocks),
+                                    Tensors.empty(DType.F32, groups),
+                                    DynamicMap.SIGNED.values(),
+                                    0)
+                            : BlockScales.plain(Tensors.empty(DType.F32, blocks));
+            return new QuantizedMatrix(
+                    config.type(), config.blockSize(), DType.F32, shape, codes, scales);
+        }
+    }
+
     private static BlockScales nested(Tensor absmax) {
         AbsmaxCodec.Encoded encoded = AbsmaxCodec.encode(absmax.toFloats());
         return new BlockScales(

@@ -31,6 +31,7 @@ public final class Tensor implements AutoCloseable {
     private final long[] shape;
     private final DType dtype;
     private final boolean onCpu;
+    private final boolean meta; // without values
     private @Nullable MemorySegment segment; // asking libtorch costs as much as a small kernel
     private @Nullable Boolean contiguous; // likewise
     @Nullable TensorScope scope;
@@ -52,6 +53,7 @@ public final class Tensor implements AutoCloseable {
         }
         this.dtype = DType.of(handle.scalar_type().intern());
         this.onCpu = handle.is_cpu();
+        this.meta = !onCpu && handle.is_meta();
         this.storage = storage != null ? storage : new NativeMemory.Storage(byteSize());
         this.storage.retain();
         owner.own(this);
@@ -204,7 +206,7 @@ public final class Tensor implements AutoCloseable {
 
     /** This tensor (another handle) if it lies on the device, else a copy there. */
     Tensor to(Device device) {
-        if (device.cuda() != onCpu) {
+        if (device.cuda() != onCpu || meta) {
             return alias();
         }
         return fresh(h -> {
@@ -255,7 +257,7 @@ public final class Tensor implements AutoCloseable {
     }
 
     public Tensor abs() {
-        return fresh(h -> h.abs());
+        return meta ? neg() : fresh(h -> h.abs()); // libtorch has none for the meta device
     }
 
     public Tensor square() {
@@ -430,7 +432,7 @@ public final class Tensor implements AutoCloseable {
     }
 
     public Tensor maskedFillInPlace(Tensor mask, double value) {
-        return inPlace(h -> h.masked_fill_(mask.handle(), new Scalar(value)));
+        return meta ? this : inPlace(h -> h.masked_fill_(mask.handle(), new Scalar(value)));
     }
 
     public Tensor fill(double value) {
@@ -439,6 +441,9 @@ public final class Tensor implements AutoCloseable {
 
     /** Fills with normal values of mean 0, a function of the seed. */
     Tensor fillNormal(long seed, double std) {
+        if (meta) {
+            return this;
+        }
         torch.manual_seed(seed);
         return inPlace(h -> h.normal_(0, std, new GeneratorOptional()));
     }
@@ -466,6 +471,9 @@ public final class Tensor implements AutoCloseable {
 
     /** Inner product with a vector of the same length, as a double. */
     public double dot(Tensor other) {
+        if (meta) {
+            return 1;
+        }
         double[] out = new double[1];
         Libtorch.run(() -> out[0] = handle().dot(other.handle()).item().toDouble());
         return out[0];
@@ -495,12 +503,12 @@ public final class Tensor implements AutoCloseable {
     }
 
     public Tensor logsumexp(int dim, boolean keep) {
-        return fresh(h -> h.logsumexp(new long[] {dim}, keep));
+        return meta ? sum(dim, keep) : fresh(h -> h.logsumexp(new long[] {dim}, keep));
     }
 
     /** Whether every element is neither infinite nor NaN. */
     public boolean allFinite() {
-        if (!dtype.isFloat()) {
+        if (!dtype.isFloat() || meta) {
             return true;
         }
         // the largest magnitude is NaN if any value is
@@ -513,6 +521,11 @@ public final class Tensor implements AutoCloseable {
 
     /** Entries of a dimension by index (I32 or I64 vector). */
     public Tensor indexSelect(int dim, Tensor index) {
+        if (meta) {
+            long[] sizes = shape();
+            sizes[dim] = index.count();
+            return Tensors.empty(dtype, sizes);
+        }
         return fresh(h -> h.index_select(dim, index.handle()));
     }
 
@@ -572,6 +585,9 @@ public final class Tensor implements AutoCloseable {
 
     /** The only element, as a double. */
     public double item() {
+        if (meta) {
+            return 1;
+        }
         double[] out = new double[1];
         Libtorch.run(() -> out[0] = handle().item().toDouble());
         return out[0];
@@ -579,6 +595,11 @@ public final class Tensor implements AutoCloseable {
 
     /** All elements in order, converted to float. */
     public float[] toFloats() {
+        if (meta) {
+            float[] ones = new float[Math.toIntExact(count())];
+            Arrays.fill(ones, 1);
+            return ones;
+        }
         try (TensorScope scope = TensorScope.open()) {
             Tensor plain = to(DType.F32).to(Device.CPU).contiguous();
             return plain.segment().toArray(ValueLayout.JAVA_FLOAT);
@@ -595,6 +616,9 @@ public final class Tensor implements AutoCloseable {
 
     /** Copies the bytes of the elements, in order, to other memory of the same size. */
     public void copyTo(MemorySegment target) {
+        if (meta) {
+            return;
+        }
         try (TensorScope scope = TensorScope.open()) {
             target.copyFrom(to(Device.CPU).contiguous().segment());
         }
@@ -644,7 +668,7 @@ public final class Tensor implements AutoCloseable {
     private Tensor viewOrCopy(UnaryOperator<org.bytedeco.pytorch.Tensor> call) {
         org.bytedeco.pytorch.Tensor h = handle();
         org.bytedeco.pytorch.Tensor result = Libtorch.call(() -> call.apply(h));
-        boolean shared = address(result) == address(h);
+        boolean shared = meta ? result.is_alias_of(h) : address(result) == address(h);
         return new Tensor(result, shared ? storage : null);
     }
 

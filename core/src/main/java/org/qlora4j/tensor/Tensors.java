@@ -29,9 +29,17 @@ public final class Tensors {
 
     private Tensors() {}
 
-    /** Where tensors are made. */
+    /** Where this thread's tensors are made. */
     public static Device device() {
-        return device;
+        return NativeMemory.onMeta() ? Device.META : device;
+    }
+
+    /**
+     * Whether tensors made by this thread have values. Where only their sizes matter, work that
+     * gives the same sizes again may be left out.
+     */
+    public static boolean haveValues() {
+        return !NativeMemory.onMeta();
     }
 
     /**
@@ -92,6 +100,9 @@ public final class Tensors {
             throw new IllegalArgumentException(
                     "%d bytes for a tensor of %d bytes".formatted(bytes.byteSize(), size));
         }
+        if (device() == Device.META) {
+            return empty(dtype, shape);
+        }
         if (device.cuda()) {
             try (TensorScope scope = TensorScope.open()) {
                 Tensor host = fresh(() -> torch.empty(shape, options(dtype, Device.CPU), null));
@@ -147,12 +158,12 @@ public final class Tensors {
     }
 
     private static TensorOptions options(DType dtype) {
-        return options(dtype, device);
+        return options(dtype, device());
     }
 
     private static TensorOptions options(DType dtype, Device on) {
         TensorOptions options = new TensorOptions(dtype.scalarType());
-        return on.cuda() ? options.device(new DeviceOptional(on.toLibtorch())) : options;
+        return on != Device.CPU ? options.device(new DeviceOptional(on.toLibtorch())) : options;
     }
 
     private static Pointer pointer(MemorySegment memory) {

@@ -2,6 +2,7 @@ package org.qlora4j.kernel;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import java.util.List;
 import java.util.Random;
 import org.assertj.core.data.Percentage;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -16,7 +17,9 @@ import org.qlora4j.tensor.TensorScope;
 import org.qlora4j.tensor.Tensors;
 import org.qlora4j.testing.Samples;
 
-/** What plain kernels are said to hold beside the tensor layer's own count; seed 1. */
+/**
+ * Kernels hold on the meta device, byte for byte, what the tensor layer counts on the CPU; seed 1.
+ */
 class KernelMemoryTest {
     private static final KernelMemory PLAIN = new KernelMemory(true, true, false);
     private static final int ROWS = 96;
@@ -25,79 +28,69 @@ class KernelMemoryTest {
 
     private final Kernels plain = Kernels.reference(Device.CPU, "test");
 
-    @ParameterizedTest
-    @EnumSource(names = {"F32", "BF16"})
-    void plainKernels_holdWhatIsSaid(DType dtype) {
-        int width = dtype.bytes();
+    private static long held(Runnable kernel) {
+        long before = NativeMemory.liveBytes();
+        NativeMemory.resetPeak();
+        kernel.run();
+        return NativeMemory.peakBytes() - before;
+    }
+
+    /** Bytes beside arguments and results: softmax, norm, sum, gate, angles, loss, decoding. */
+    private static List<Long> ofEach(Kernels kernels, DType dtype) {
         try (TensorScope scope = TensorScope.open()) {
             Tensor a = Samples.normal(dtype, 1, 1, ROWS, SIZE);
             Tensor b = Samples.normal(dtype, 2, 1, ROWS, SIZE);
-            Tensor out = Tensors.empty(dtype, 1, ROWS, SIZE);
+            Tensor out = Tensors.zeros(dtype, 1, ROWS, SIZE);
             RowMask mask = RowMask.open(ROWS, SIZE);
-            holds(
-                    "softmax",
-                    PLAIN.softmax(N, width),
-                    () -> plain.attentionSoftmax().forward(out.copyFrom(a), 1, mask));
-            holds(
-                    "softmax's gradient",
-                    PLAIN.softmaxBackward(N, width),
-                    () -> plain.attentionSoftmax().backward(out, b, 1, mask));
             Tensor weight = Samples.normal(dtype, 3, SIZE);
-            Tensor inverse = Tensors.empty(DType.F32, ROWS);
-            holds(
-                    "norm",
-                    PLAIN.norm(N, width),
-                    () -> plain.norm().forward(a, weight, 0, 1e-5, out, inverse));
-            holds(
-                    "norm's gradient",
-                    PLAIN.normBackward(N, width),
-                    () -> plain.norm().backward(a, weight, 0, inverse, b, out));
-            holds("sum", PLAIN.elements(N, width), () -> plain.elements().add(a, b, out));
-            holds(
-                    "gate",
-                    PLAIN.elements(N, width),
-                    () -> plain.elements().gate(Gate.SILU, a, b, out));
+            Tensor inverse = Tensors.zeros(DType.F32, ROWS);
             Tensor angles = Samples.normal(DType.F32, 4, 1, ROWS, 1, 32);
             Tensor heads = Tensors.empty(dtype, 1, ROWS, SIZE / 64, 64);
-            holds(
-                    "rotary",
-                    PLAIN.rotary(N, width),
-                    () -> plain.rotary().rotate(a, angles, angles, 1, heads));
-        }
-    }
-
-    @ParameterizedTest
-    @EnumSource(names = {"F32", "BF16"})
-    void plainLoss_holdsWhatIsSaid(DType dtype) {
-        try (TensorScope scope = TensorScope.open()) {
-            int hidden = 160;
-            Tensor x = Samples.normal(dtype, 1, ROWS, hidden);
-            Tensor weight = Samples.normal(dtype, 2, SIZE, hidden);
-            Tensor logits = x.linear(weight, null);
-            long[] labels = new Random(1).longs(ROWS, 0, SIZE).toArray();
-            holds(
-                    "loss",
-                    PLAIN.loss(ROWS, hidden, SIZE, dtype.bytes()),
-                    () -> plain.crossEntropy().lossAndGradient(x, weight, logits, labels, true));
-        }
-    }
-
-    @ParameterizedTest
-    @EnumSource(names = {"F32", "BF16"})
-    void plainDecoding_holdsWhatIsSaid(DType dtype) {
-        try (TensorScope scope = TensorScope.open()) {
+            Tensor table = Samples.normal(dtype, 5, 500, SIZE);
+            Tensor logits = a.view(ROWS, SIZE).linear(table, null);
+            long[] labels = new Random(1).longs(ROWS, 0, 500).toArray();
             Tensor codes = Tensors.zeros(DType.U8, N / 2);
             Tensor nested = Tensors.full(1, DType.F32, Math.ceilDiv(N / 64, 256));
             BlockScales scales =
                     new BlockScales(Tensors.zeros(DType.U8, N / 64), nested, new float[256], 0);
-            Tensor out = Tensors.empty(dtype, N);
-            holds(
-                    "decoding",
-                    PLAIN.decoding(N, 64),
-                    () ->
-                            plain.fourBit()
-                                    .dequantize(codes, scales, QuantType.NF4.table(), 64, out));
+            return List.of(
+                    held(() -> kernels.attentionSoftmax().forward(out, 1, mask)),
+                    held(() -> kernels.attentionSoftmax().backward(out, b, 1, mask)),
+                    held(() -> kernels.norm().forward(a, weight, 1e-5, out, inverse)),
+                    held(() -> kernels.norm().backward(a, weight, inverse, b, out)),
+                    held(() -> kernels.elements().add(a, b, out)),
+                    held(() -> kernels.elements().gate(a, b, out)),
+                    held(() -> kernels.rotary().rotate(a, angles, angles, 1, heads)),
+                    held(() ->
+                            kernels.crossEntropy()
+                                    .lossAndGradient(
+                                            a.view(ROWS, SIZE), table, logits, labels, true)),
+                    held(() ->
+                            kernels.fourBit()
+                                    .dequantize(
+                                            codes,
+                                            scales,
+                                            QuantType.NF4.table(),
+                                            64,
+                                            out.view(N))));
         }
+    }
+
+    @ParameterizedTest
+    @EnumSource(names = {"F32", "BF16"})
+    void plainKernels_holdOnMetaWhatTheyHold(DType dtype) {
+        List<Long> real = ofEach(plain, dtype);
+        assertThat(real).allMatch(bytes -> bytes > 0);
+        assertThat(PLAIN.onMeta(() -> ofEach(Kernels.current(), dtype))).isEqualTo(real);
+    }
+
+    @ParameterizedTest
+    @EnumSource(names = {"F32", "BF16"})
+    void kernelsOfThisProcess_holdOnMetaWhatTheyHold(DType dtype) {
+        Kernels here = Kernels.current();
+        List<Long> real = ofEach(here, dtype);
+        assertThat(KernelMemory.of(here).onMeta(() -> ofEach(Kernels.current(), dtype)))
+                .isEqualTo(real);
     }
 
     @ParameterizedTest
@@ -117,20 +110,9 @@ class KernelMemoryTest {
             Tensor weights = Samples.normal(dtype, 1, N);
             Tensor gradients = Samples.normal(dtype, 2, N);
             AdamStep step = new AdamStep(0.9, 0.999, 1, -1e-3, 1, 1e-8);
-            holds(
-                    "8-bit AdamW",
-                    PLAIN.eightBitAdam(N),
-                    () -> plain.eightBitAdam().step(weights, gradients, moments, step));
+            // within a twentieth: tables are small beside the rows
+            assertThat(held(() -> plain.eightBitAdam().step(weights, gradients, moments, step)))
+                    .isCloseTo(PLAIN.eightBitAdam(N), Percentage.withPercentage(5));
         }
-    }
-
-    /** Within a twentieth: rows' sums and tables are small beside the rows. */
-    private static void holds(String what, long said, Runnable kernel) {
-        long before = NativeMemory.liveBytes();
-        NativeMemory.resetPeak();
-        kernel.run();
-        assertThat(NativeMemory.peakBytes() - before)
-                .as(what)
-                .isCloseTo(said, Percentage.withPercentage(5));
     }
 }

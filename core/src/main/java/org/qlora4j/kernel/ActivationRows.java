@@ -7,7 +7,8 @@ import org.qlora4j.tensor.Tensor;
  * for F64) and rounded once, as libtorch does. All tensors of a call are contiguous and of one type
  * and number of elements.
  */
-public sealed interface ActivationRows permits ReferenceActivationRows, VectorActivationRows {
+public sealed interface ActivationRows
+        permits MetaKernels, ReferenceActivationRows, VectorActivationRows {
     /**
      * {@code y = f(x)}.
      *

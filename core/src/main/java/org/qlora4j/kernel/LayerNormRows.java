@@ -7,7 +7,8 @@ import org.qlora4j.tensor.Tensor;
  * LayerNorm of rows and its gradient (arXiv 1607.06450). It is computed in f32 (f64 for F64) and
  * rounded once, as libtorch's {@code layer_norm} does.
  */
-public sealed interface LayerNormRows permits ReferenceLayerNormRows, VectorLayerNormRows {
+public sealed interface LayerNormRows
+        permits MetaKernels, ReferenceLayerNormRows, VectorLayerNormRows {
     /**
      * {@code y = (x - mean) / sqrt(variance + eps) * weight + bias}, the variance over all of a
      * row, not its length less one.

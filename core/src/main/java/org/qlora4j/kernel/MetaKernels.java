@@ -21,8 +21,10 @@ record MetaKernels(boolean tiles)
                 TiledAttention,
                 CrossEntropyRows,
                 NormRows,
+                LayerNormRows,
                 RotaryRows,
                 ElementRows,
+                ActivationRows,
                 DenseProduct,
                 EightBitAdam {
     private static final ThreadLocal<@Nullable Kernels> CURRENT = new ThreadLocal<>();
@@ -81,6 +83,21 @@ record MetaKernels(boolean tiles)
     public void backward(Tensor x, Tensor weight, Tensor inverse, Tensor dy, Tensor dx) {}
 
     @Override
+    public void forward(
+            Tensor x,
+            Tensor weight,
+            Tensor bias,
+            double eps,
+            Tensor y,
+            @Nullable Tensor statistics) {}
+
+    @Override
+    public void forward(Activation f, Tensor x, Tensor y) {}
+
+    @Override
+    public void backward(Activation f, Tensor x, Tensor dy, Tensor dx) {}
+
+    @Override
     public void rotate(Tensor x, Tensor cos, Tensor sin, int direction, Tensor out) {}
 
     @Override
@@ -136,8 +153,10 @@ record MetaKernels(boolean tiles)
                 plain.streamAttention(),
                 rows ? plain.crossEntropy() : none,
                 rows ? plain.norm() : none,
+                rows ? plain.layerNorm() : none,
                 rows ? plain.rotary() : none,
                 rows ? plain.elements() : none,
+                rows ? plain.activations() : none,
                 none,
                 plain.eightBitProduct(),
                 rows ? plain.eightBitAdam() : none);

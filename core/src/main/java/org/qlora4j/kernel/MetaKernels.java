@@ -104,7 +104,7 @@ record MetaKernels(boolean tiles)
     public void add(Tensor a, Tensor b, Tensor out) {}
 
     @Override
-    public void gate(Tensor gate, Tensor up, Tensor out) {}
+    public void gate(Gate f, Tensor gate, Tensor up, Tensor out) {}
 
     @Override
     public boolean takes(DType dtype, long rows) {

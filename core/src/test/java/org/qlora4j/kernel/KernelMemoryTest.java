@@ -64,7 +64,7 @@ class KernelMemoryTest {
                     held(() -> kernels.activations().forward(Activation.GELU, a, out)),
                     held(() -> kernels.activations().backward(Activation.GELU, a, b, out)),
                     held(() -> kernels.elements().add(a, b, out)),
-                    held(() -> kernels.elements().gate(a, b, out)),
+                    held(() -> kernels.elements().gate(Gate.SILU, a, b, out)),
                     held(() -> kernels.rotary().rotate(a, angles, angles, 1, heads)),
                     held(() ->
                             kernels.crossEntropy()

@@ -77,10 +77,15 @@ record MetaKernels(boolean tiles)
     }
 
     @Override
-    public void forward(Tensor x, Tensor weight, double eps, Tensor y, @Nullable Tensor inverse) {}
+    public void forward(
+            Tensor x, Tensor weight, float shift, double eps, Tensor y, @Nullable Tensor inverse) {}
 
     @Override
-    public void backward(Tensor x, Tensor weight, Tensor inverse, Tensor dy, Tensor dx) {}
+    public void backward(
+            Tensor x, Tensor weight, float shift, Tensor inverse, Tensor dy, Tensor dx) {}
+
+    @Override
+    public void backward(Tensor x, Tensor weight, Tensor statistics, Tensor dy, Tensor dx) {}
 
     @Override
     public void forward(

@@ -41,6 +41,11 @@ interface WeightSource {
         }
 
         @Override
+        public boolean anyQuantized() {
+            return false;
+        }
+
+        @Override
         public boolean has(String name) {
             return true;
         }

@@ -44,7 +44,7 @@ class KernelMemoryTest {
             RowMask mask = RowMask.open(ROWS, SIZE);
             Tensor weight = Samples.normal(dtype, 3, SIZE);
             Tensor inverse = Tensors.zeros(DType.F32, ROWS);
-            Tensor both = Tensors.zeros(DType.F32, ROWS, 2);
+            Tensor both = Tensors.zeros(DType.F32, 2, ROWS);
             Tensor angles = Samples.normal(DType.F32, 4, 1, ROWS, 1, 32);
             Tensor heads = Tensors.empty(dtype, 1, ROWS, SIZE / 64, 64);
             Tensor table = Samples.normal(dtype, 5, 500, SIZE);
@@ -57,8 +57,8 @@ class KernelMemoryTest {
             return List.of(
                     held(() -> kernels.attentionSoftmax().forward(out, 1, mask)),
                     held(() -> kernels.attentionSoftmax().backward(out, b, 1, mask)),
-                    held(() -> kernels.norm().forward(a, weight, 1e-5, out, inverse)),
-                    held(() -> kernels.norm().backward(a, weight, inverse, b, out)),
+                    held(() -> kernels.norm().forward(a, weight, 0, 1e-5, out, inverse)),
+                    held(() -> kernels.norm().backward(a, weight, 0, inverse, b, out)),
                     held(() -> kernels.layerNorm().forward(a, weight, weight, 1e-5, out, both)),
                     held(() -> kernels.layerNorm().backward(a, weight, both, b, out)),
                     held(() -> kernels.activations().forward(Activation.GELU, a, out)),

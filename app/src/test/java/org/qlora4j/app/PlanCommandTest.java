@@ -192,9 +192,9 @@ class PlanCommandTest {
     @Test
     void unknownShape_isOneLineWithTheKnownOnes() {
         bed.assertOneLine(
-                bed.command("plan", "model.model_name_or_path=llama-8b"),
-                "llama-8b",
-                "llama-7b, llama-13b, llama-33b, llama-65b");
+                bed.command("plan", "model.model_name_or_path=llama-9b"),
+                "llama-9b",
+                "llama-7b, llama-8b, llama-13b, llama-33b, llama-65b");
     }
 
     @ParameterizedTest

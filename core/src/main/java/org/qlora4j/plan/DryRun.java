@@ -66,6 +66,10 @@ public final class DryRun {
         data.set()
                 .report(config.data())
                 .forEach(line -> out.append("data: ").append(line).append('\n'));
+        String length = RunLength.notice(config, data);
+        if (length != null) {
+            out.append("run: ").append(length).append('\n');
+        }
         out.append(
                 "run: %d steps, %d steps an epoch, learning rate %s\n"
                         .formatted(

@@ -13,6 +13,7 @@ import org.qlora4j.optim.AdamW;
 import org.qlora4j.optim.ParameterGroup;
 import org.qlora4j.optim.TrainableParameters;
 import org.qlora4j.plan.RunInputs;
+import org.qlora4j.plan.RunLength;
 import org.qlora4j.plan.TrainingData;
 import org.qlora4j.run.Fingerprints;
 import org.qlora4j.run.ResumeCheck;
@@ -117,6 +118,10 @@ public final class TrainingRun {
             model.resizeVocabulary(inputs.rows());
             TrainingData data = inputs.data();
             data.set().report(config.data()).forEach(listener::notice);
+            String length = RunLength.notice(config, data);
+            if (length != null) {
+                listener.notice(length);
+            }
             Fingerprints origin = Fingerprints.of(config, data);
             RunCheckpoint start = old == null ? null : checkpoint(old, origin);
             TrainerState begin = start == null ? TrainerState.atStart(origin) : start.state();

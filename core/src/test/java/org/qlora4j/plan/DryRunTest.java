@@ -62,6 +62,18 @@ class DryRunTest {
     }
 
     @Test
+    void defaultOfThePaper_isSaidWhereTheDataIsSmall() {
+        Path data = TinyRun.data(folder); // 24 examples, in steps of two times two
+        RunConfig unsaid = TinyRun.config(folder.resolve("run"), data, "train.max_steps=10000");
+        assertThat(DryRun.describe(unsaid, false))
+                .contains(
+                        "train.max_steps is 10000, the default, which are 1666 passes over these 24 examples;"
+                                + " train.num_train_epochs=3 makes 18 steps");
+        RunConfig told = TinyRun.config(folder.resolve("run"), data, "train.max_steps=9999");
+        assertThat(DryRun.describe(told, false)).doesNotContain("passes over");
+    }
+
+    @Test
     void patternsAndBlocks_enterTheCount() {
         RunConfig config =
                 TinyRun.config(

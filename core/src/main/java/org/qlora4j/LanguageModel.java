@@ -28,6 +28,7 @@ import org.qlora4j.lora.PeftAdapter;
 import org.qlora4j.model.CausalModel;
 import org.qlora4j.model.EmbeddedModel;
 import org.qlora4j.quant.QuantConfig;
+import org.qlora4j.run.AdapterFolder;
 import org.qlora4j.template.ChatTemplate;
 import org.qlora4j.template.NamedTemplates;
 import org.qlora4j.tensor.DType;

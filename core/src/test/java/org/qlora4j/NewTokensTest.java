@@ -18,6 +18,8 @@ import org.qlora4j.autograd.Tape;
 import org.qlora4j.autograd.Var;
 import org.qlora4j.error.ConfigException;
 import org.qlora4j.error.FormatException;
+import org.qlora4j.export.AdapterMerge;
+import org.qlora4j.export.MergeTarget;
 import org.qlora4j.family.Models;
 import org.qlora4j.generate.GenerationConfig;
 import org.qlora4j.lora.LoraAdapter;
@@ -79,6 +81,24 @@ class NewTokensTest {
                 int[] ids = tokenizer.encode(text.get("text").asString());
                 assertThat(ids).isEqualTo(TinyLlama.ints(text.get("ids")));
                 assertThat(tokenizer.decode(ids, true)).isEqualTo(text.get("decoded").asString());
+            }
+        }
+    }
+
+    /** The merged model has the rows, the tokenizer and the tokens of the adapter. */
+    @Test
+    void mergedModel_computesAsPeftAndBringsTheTokenizer() {
+        Path out = folder.resolve("merged");
+        new AdapterMerge(TinyLlama.folder(), adapter, null, NOT_QUANTIZED, null)
+                .write(MergeTarget.ORIGINAL, out);
+        try (TensorScope scope = TensorScope.open();
+                CausalModel model = Models.load(out, NOT_QUANTIZED, DType.F32);
+                Tokenizer tokenizer = Tokenizer.load(out)) {
+            assertThat(model.vocabularySize()).isEqualTo(expected.get("vocabulary").asInt());
+            close("merged", lastLogits(model), expected.get("logits"));
+            for (JsonNode text : expected.get("texts")) {
+                int[] ids = tokenizer.encode(text.get("text").asString());
+                assertThat(ids).isEqualTo(TinyLlama.ints(text.get("ids")));
             }
         }
     }

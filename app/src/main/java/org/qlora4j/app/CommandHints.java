@@ -13,8 +13,8 @@ final class CommandHints {
     private static final String GENERATE =
             "use qlora generate --model MODEL --adapter RUN_FOLDER --prompt TEXT";
     private static final String HELP = "use qlora --help, or qlora train --help";
-    private static final String NO_MERGE =
-            "there is none yet; meanwhile PEFT's merge_and_unload takes the checkpoint folder as it is";
+    private static final String MERGE =
+            "use qlora merge --model MODEL --adapter RUN_FOLDER --out DIR";
     private static final String NO_EXPORT =
             "there is none yet; meanwhile use the checkpoint folder, which holds PEFT's files (for llama.cpp:"
                     + " convert_lora_to_gguf.py)";
@@ -45,9 +45,9 @@ final class CommandHints {
                     Map.entry("inference", GENERATE),
                     Map.entry("predict", GENERATE),
                     Map.entry("ask", GENERATE),
-                    Map.entry("merge", NO_MERGE),
-                    Map.entry("merge-lora", NO_MERGE),
-                    Map.entry("fuse", NO_MERGE),
+                    Map.entry("merge-lora", MERGE),
+                    Map.entry("merge-and-unload", MERGE),
+                    Map.entry("fuse", MERGE),
                     Map.entry("export", NO_EXPORT),
                     Map.entry(
                             "convert",

@@ -31,6 +31,7 @@ import picocli.CommandLine.Spec;
             DataCommand.class,
             ShrinkCommand.class,
             QuantizeCommand.class,
+            MergeCommand.class,
             PlanCommand.class,
             PerplexityCommand.class,
             EvalCommand.class,

@@ -59,6 +59,54 @@ class ModelCommandsTest {
                 .isCloseTo(tokens * Math.log(perplexity) / Math.log(2) / bytes, within(1e-3));
     }
 
+    /**
+     * A run's newest checkpoint is merged, measured on the text given, and then needs no adapter.
+     */
+    @Test
+    void mergedRun_isMeasuredAndAnswersAlone() {
+        assertThat(bed.train()).as("%s", bed.err()).isEqualTo(ExitCode.OK);
+        Path out = folder.resolve("merged");
+        ok(
+                "merge",
+                "--model",
+                bed.model(),
+                "--adapter",
+                bed.run(),
+                "--out",
+                out,
+                "--text",
+                bed.data());
+        assertThat(bed.out())
+                .contains(out + ": ", " changed, in float32")
+                .containsPattern("rounded to float32, 100.0% of what the adapter changes is left")
+                .containsPattern("base \\+ adapter +\\d+\\.\\d+")
+                .containsPattern("original +\\d\\.\\d+ +\\d+\\.\\d+")
+                .containsPattern("dequantized +0\\.0000\\d +")
+                .containsPattern("nf4 +\\d\\.\\d+ +")
+                .containsPattern("ship \\w+ \\(");
+        assertThat(out.resolve("tokenizer.json")).exists();
+        JsonNode generation =
+                new JsonMapper().readTree(TrainBed.read(out.resolve("generation_config.json")));
+        assertThat(generation.get("eos_token_id").toString()).contains("2");
+        ok("generate", "--model", out, "--prompt", "hi", "--greedy", "--max-new-tokens", "2");
+    }
+
+    @Test
+    void unknownMergeTarget_isOneLine() {
+        int code =
+                run(
+                        "merge",
+                        "--model",
+                        bed.model(),
+                        "--adapter",
+                        bed.model(),
+                        "--out",
+                        folder.resolve("out"),
+                        "--into",
+                        "int8");
+        bed.assertOneLine(code, "original", "int8");
+    }
+
     @Test
     void existingFolder_isRefused() {
         for (String command : new String[] {"shrink", "quantize"}) {

@@ -30,8 +30,8 @@ class WordsTest {
                     resume | --resume
                     chat | qlora generate
                     infer | qlora generate
-                    merge | merge_and_unload
-                    fuse | merge_and_unload
+                    fuse | qlora merge
+                    merge_lora | qlora merge
                     export | PEFT's files
                     convert | qlora quantize
                     serve | qlora generate --prompts

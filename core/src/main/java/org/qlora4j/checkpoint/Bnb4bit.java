@@ -224,7 +224,7 @@ public final class Bnb4bit {
     }
 
     /** Adds all tensors of a quantized weight to a file, as bitsandbytes writes them. */
-    public static void add(SafetensorsWriter writer, StoredQuantized weight) {
+    public static void add(TensorWriter writer, StoredQuantized weight) {
         String name = weight.name();
         StoredQuantized.Nested nested = weight.nested();
         var state =
@@ -255,7 +255,7 @@ public final class Bnb4bit {
                 MemorySegment.ofArray(json));
     }
 
-    private static void addFloats(SafetensorsWriter writer, String name, float[] values) {
+    private static void addFloats(TensorWriter writer, String name, float[] values) {
         var bytes = new byte[4 * values.length];
         MemorySegment segment = MemorySegment.ofArray(bytes);
         MemorySegment.copy(values, 0, segment, FLOAT, 0, values.length);

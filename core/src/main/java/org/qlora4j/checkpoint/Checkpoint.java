@@ -14,8 +14,7 @@ import org.qlora4j.error.FormatException;
  * read one at a time, on demand. May be used by several threads; close it when no tensor of it is
  * in use any more.
  */
-public sealed interface Checkpoint extends AutoCloseable
-        permits SafetensorsCheckpoint, TorchCheckpoint, GgufCheckpoint {
+public interface Checkpoint extends AutoCloseable {
     /** The weights of a folder, when they are in one file. */
     String MODEL_FILE = "model.safetensors";
 

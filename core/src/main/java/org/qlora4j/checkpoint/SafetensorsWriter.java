@@ -28,20 +28,8 @@ import tools.jackson.core.json.JsonFactory;
  * implementation (safetensors 0.8) writes for the same tensors: by descending type, then name in
  * UTF-8; keys of the metadata sorted; header padded with spaces to 8.
  */
-public final class SafetensorsWriter {
+public final class SafetensorsWriter implements TensorWriter {
     private static final int BUFFER = 1 << 20;
-
-    /** Gives the bytes of one tensor, in parts of any size, in order. */
-    @FunctionalInterface
-    public interface Source {
-        void copyTo(Sink sink) throws IOException;
-    }
-
-    /** Takes the next bytes of a tensor; the segment may be reused as soon as the call returns. */
-    @FunctionalInterface
-    public interface Sink {
-        void accept(MemorySegment part) throws IOException;
-    }
 
     @SuppressWarnings("ArrayRecordComponent") // never compared
     private record Entry(String name, StoredType type, long[] shape, long bytes, Source source) {
@@ -65,7 +53,7 @@ public final class SafetensorsWriter {
         this.metadata = new TreeMap<>(metadata);
     }
 
-    /** Adds a tensor whose bytes are at hand; they are read in {@link #write}, not before. */
+    @Override
     public SafetensorsWriter add(String name, StoredType type, long[] shape, MemorySegment data) {
         return add(name, type, shape, sink -> sink.accept(data));
     }
@@ -75,12 +63,7 @@ public final class SafetensorsWriter {
         return add(tensor.name(), tensor.type(), tensor.shape(), tensor.data());
     }
 
-    /**
-     * Adds a tensor whose bytes are made when they are written.
-     *
-     * @param source called once by each {@link #write}; must give exactly the bytes that type and
-     *     shape take
-     */
+    @Override
     public SafetensorsWriter add(String name, StoredType type, long[] shape, Source source) {
         if (name.equals("__metadata__") || !names.add(name)) {
             throw new IllegalArgumentException(

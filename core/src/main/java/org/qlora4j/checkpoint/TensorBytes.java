@@ -84,13 +84,24 @@ public final class TensorBytes {
      * @param name key of the weight in the checkpoint
      */
     public static StoredQuantized toStored(String name, QuantizedMatrix matrix, Arena arena) {
+        return toStored(name, matrix, matrix.dtype(), arena);
+    }
+
+    /**
+     * As {@link #toStored(String, QuantizedMatrix, Arena)}, of a weight that was computed in
+     * another type than it is to be read in.
+     *
+     * @param before type that readers decode to
+     */
+    public static StoredQuantized toStored(
+            String name, QuantizedMatrix matrix, DType before, Arena arena) {
         BlockScales scales = matrix.scales();
         Tensor nested = scales.nestedAbsmax();
         return new StoredQuantized(
                 name,
                 matrix.type().key(),
                 matrix.blockSize(),
-                switch (matrix.dtype()) {
+                switch (before) {
                     case BF16 -> "bfloat16";
                     case F16 -> "float16";
                     default -> "float32";

@@ -97,7 +97,13 @@ public final class ModelFolder {
                 }
             }
             if (last != null) {
-                config.set("quantization_config", quantizationConfig(last, name(dtype), plain));
+                QuantConfig held =
+                        new QuantConfig(
+                                true,
+                                last.type(),
+                                last.scales().nestedAbsmax() != null,
+                                last.blockSize());
+                config.set("quantization_config", quantizationConfig(held, name(dtype), plain));
             }
             writer.write(folder.resolve(Checkpoint.MODEL_FILE));
         }
@@ -110,13 +116,13 @@ public final class ModelFolder {
      *
      * @param plain paths of linear layers that are not in 4 bits
      */
-    private static ObjectNode quantizationConfig(
-            QuantizedMatrix matrix, String compute, List<String> plain) {
+    static ObjectNode quantizationConfig(
+            QuantConfig quantization, String compute, List<String> plain) {
         ObjectNode config = JSON.createObjectNode();
         config.put("bnb_4bit_compute_dtype", compute);
         config.put("bnb_4bit_quant_storage", "uint8");
-        config.put("bnb_4bit_quant_type", matrix.type().key());
-        config.put("bnb_4bit_use_double_quant", matrix.scales().nestedAbsmax() != null);
+        config.put("bnb_4bit_quant_type", quantization.type().key());
+        config.put("bnb_4bit_use_double_quant", quantization.doubleQuant());
         if (!plain.isEmpty()) { // the list replaces the head, which is left out without one
             ArrayNode skipped = config.putArray("llm_int8_skip_modules").add("lm_head");
             plain.forEach(skipped::add);
@@ -193,7 +199,11 @@ public final class ModelFolder {
 
     /** The {@code config.json} of a folder, free to be changed. */
     static ObjectNode readConfig(Path folder) {
-        Path file = folder.resolve("config.json");
+        return readObject(folder.resolve("config.json"));
+    }
+
+    /** The object of a JSON file, free to be changed. */
+    static ObjectNode readObject(Path file) {
         try {
             if (JSON.readTree(file) instanceof ObjectNode config) {
                 return config;

@@ -298,7 +298,8 @@ public final class PeftAdapter {
         }
     }
 
-    private static Path file(Path folder) {
+    /** The file with an adapter's tensors. */
+    static Path file(Path folder) {
         Path older = folder.resolve(Checkpoint.TORCH_ADAPTER);
         Path file = folder.resolve(Checkpoint.ADAPTER_FILE);
         if (!Files.isRegularFile(file) && Files.isRegularFile(older)) {
@@ -357,7 +358,7 @@ public final class PeftAdapter {
      * Keys in the file by {@code PATH.lora_A.weight} and the like: without prefix, and without an
      * adapter's name inside.
      */
-    private static Map<String, String> keysByPath(Checkpoint stored) {
+    static Map<String, String> keysByPath(Checkpoint stored) {
         Map<String, String> out = new LinkedHashMap<>();
         for (String key : stored.names()) {
             String plain = key.startsWith(PREFIX) ? key.substring(PREFIX.length()) : key;
@@ -376,6 +377,7 @@ public final class PeftAdapter {
         return out;
     }
 
+    /** A tensor of finite numbers, F32, of this shape. */
     static Tensor read(Checkpoint stored, String key, long... shape) {
         long[] actual = stored.info(key).shape();
         if (!Arrays.equals(actual, shape)) {

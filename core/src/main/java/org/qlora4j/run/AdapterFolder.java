@@ -1,33 +1,36 @@
-package org.qlora4j;
+package org.qlora4j.run;
 
 import java.nio.file.Files;
 import java.nio.file.Path;
 import org.jspecify.annotations.Nullable;
+import org.qlora4j.config.RunConfig;
 import org.qlora4j.config.RunConfigReader;
 import org.qlora4j.data.ChatSettings;
 import org.qlora4j.data.DataConfig;
 import org.qlora4j.error.FormatException;
 import org.qlora4j.error.Notice;
 import org.qlora4j.error.UserException;
-import org.qlora4j.run.RunCheckpoint;
-import org.qlora4j.run.RunFolder;
+import org.qlora4j.lora.PeftAdapter;
 import org.qlora4j.template.NamedTemplates;
 import org.qlora4j.tokenize.Tokenizer;
 
 /**
- * The files of an adapter, and how chats are written for it.
+ * Where an adapter lies, and what is known of its training: the settings of the run, where it is a
+ * checkpoint of one.
  *
- * @param files folder of a PEFT adapter
- * @param trainedOn what the run says that it is a checkpoint of; null if it is of none
+ * @param files the folder with PEFT's files
+ * @param settings of its run; null if it is of none
  */
-record AdapterFolder(Path files, @Nullable DataConfig trainedOn) {
+public record AdapterFolder(Path files, @Nullable RunConfig settings) {
+    private static final String TEMPLATE = "chat_template.jinja";
+
     /**
      * Finds an adapter.
      *
-     * @param folder of a PEFT LoRA adapter, or of a run, whose newest whole checkpoint is taken
-     * @throws FormatException if it is neither
+     * @param folder with PEFT's files, or of a run, whose newest whole checkpoint is taken
+     * @throws FormatException if there is none
      */
-    static AdapterFolder of(Path folder) {
+    public static AdapterFolder of(Path folder) {
         Path files = files(folder);
         return new AdapterFolder(files, trainedOn(files));
     }
@@ -36,7 +39,7 @@ record AdapterFolder(Path files, @Nullable DataConfig trainedOn) {
         if (!Files.isDirectory(folder)) {
             throw FormatException.of("%s is no folder; name that of a PEFT adapter", folder);
         }
-        if (Files.exists(folder.resolve("adapter_config.json"))
+        if (Files.exists(folder.resolve(PeftAdapter.CONFIG_FILE))
                 || !Files.exists(folder.resolve("config.yaml"))) {
             return folder;
         }
@@ -50,7 +53,7 @@ record AdapterFolder(Path files, @Nullable DataConfig trainedOn) {
                                 folder));
     }
 
-    private static @Nullable DataConfig trainedOn(Path adapter) {
+    private static @Nullable RunConfig trainedOn(Path adapter) {
         Path run = adapter.toAbsolutePath().getParent();
         Path settings = run == null ? null : run.resolve("config.yaml");
         String name = String.valueOf(adapter.getFileName());
@@ -58,7 +61,7 @@ record AdapterFolder(Path files, @Nullable DataConfig trainedOn) {
             return null;
         }
         try {
-            return RunConfigReader.read(settings).data();
+            return RunConfigReader.read(settings);
         } catch (UserException e) { // another tool's
             Notice.say(
                     "%s is not read, for it is not this program's (%s); chats are written as the model's own template does"
@@ -67,26 +70,40 @@ record AdapterFolder(Path files, @Nullable DataConfig trainedOn) {
         }
     }
 
-    /** The tokenizer beside it, which knows its new tokens; null if there is none. */
-    @Nullable Tokenizer tokenizer() {
-        return Files.isRegularFile(files.resolve("tokenizer.json")) ? Tokenizer.load(files) : null;
+    /** The settings of the data it was trained on; null if it is of no run. */
+    public @Nullable DataConfig data() {
+        return settings == null ? null : settings.data();
     }
 
     /**
      * The chat template that it was trained with: the file beside it, as Python tools write it, or
-     * what the settings of its run name; else the tokenizer's.
+     * what the settings of its run name; else {@link NamedTemplates#OF_TOKENIZER}.
      */
-    String chatTemplate() {
-        Path file = files.resolve("chat_template.jinja");
+    public String chatTemplate() {
+        Path file = files.resolve(TEMPLATE);
         if (Files.isRegularFile(file)) {
             return file.toString();
         }
-        return trainedOn == null || trainedOn.chatTemplate() == null
+        DataConfig data = data();
+        return data == null || data.chatTemplate() == null
                 ? NamedTemplates.OF_TOKENIZER
-                : trainedOn.chatTemplate();
+                : data.chatTemplate();
     }
 
-    ChatSettings chats() {
-        return trainedOn == null ? ChatSettings.DEFAULT : ChatSettings.of(trainedOn);
+    /** The tokenizer beside it, which knows its new tokens; null if there is none. */
+    public @Nullable Tokenizer tokenizer() {
+        return Files.isRegularFile(files.resolve("tokenizer.json")) ? Tokenizer.load(files) : null;
+    }
+
+    /** How chats are written for it. */
+    public ChatSettings chats() {
+        DataConfig data = data();
+        return data == null ? ChatSettings.DEFAULT : ChatSettings.of(data);
+    }
+
+    /** The text of {@link #chatTemplate}; null for the tokenizer's own. */
+    public @Nullable String chatTemplateText() {
+        String name = chatTemplate();
+        return name.equals(NamedTemplates.OF_TOKENIZER) ? null : NamedTemplates.read(name).text();
     }
 }

@@ -124,7 +124,8 @@ public final class MergeComparison {
      */
     public static Result measure(AdapterMerge merge, Path written, List<Piece> pieces) {
         return Engine.call(() -> {
-            try (SpoolFile spool = new SpoolFile(written.toAbsolutePath().getParent())) {
+            Path around = written.toAbsolutePath().getParent();
+            try (SpoolFile spool = new SpoolFile(around == null ? written : around)) {
                 List<MemorySegment> reference = new ArrayList<>();
                 List<Row> rows = new ArrayList<>();
                 long[] tokens = new long[1];

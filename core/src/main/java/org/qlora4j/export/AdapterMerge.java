@@ -217,7 +217,9 @@ public record AdapterMerge(
             config.put("tie_word_embeddings", tied);
         }
         if (into == MergeTarget.NF4) {
-            config.set("quantization_config", ModelFolder.quantizationConfig(trainedWith, type, List.of()));
+            config.set(
+                    "quantization_config",
+                    ModelFolder.quantizationConfig(trainedWith, type, List.of()));
         }
         ModelFolder.writeConfig(config, folder);
     }

@@ -134,7 +134,9 @@ final class MergeCommand implements Callable<Integer> {
             return List.of();
         }
         RunConfig settings =
-                text == null ? null : RunConfig.of(
+                text == null
+                        ? null
+                        : RunConfig.of(
                                 "model.model_name_or_path=" + out,
                                 "data.dataset=" + text.toAbsolutePath());
         DataConfig data = settings == null ? trained : settings.data();

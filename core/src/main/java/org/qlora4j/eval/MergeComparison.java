@@ -211,7 +211,7 @@ public final class MergeComparison {
                 tokens += labels.length;
             }
         }
-        return new Row(target, divergence / tokens, Math.exp(nats / tokens));
+        return new Row(target, Math.max(0, divergence / tokens), Math.exp(nats / tokens));
     }
 
     /** F32 [labels, vocabulary]. */

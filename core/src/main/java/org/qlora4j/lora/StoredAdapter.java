@@ -56,8 +56,8 @@ public final class StoredAdapter implements AutoCloseable {
         return keys.containsKey(name)
                 || (name.endsWith(".weight")
                         ? hasFactors(path)
-                        || keys.containsKey(path + ".lora_embedding_A")
-                        || keys.containsKey(path + ROWS)
+                                || keys.containsKey(path + ".lora_embedding_A")
+                                || keys.containsKey(path + ROWS)
                         : keys.containsKey(path + ".base_layer.bias")
                                 || keys.containsKey(path + ".lora_B.bias"));
     }
@@ -245,8 +245,7 @@ public final class StoredAdapter implements AutoCloseable {
             if (!SavedModule.isTable(table) || table.equals(head)) {
                 continue;
             }
-            Map<String, String> twins =
-                    Map.of(head, table, path(head) + ROWS, path(table) + ROWS);
+            Map<String, String> twins = Map.of(head, table, path(head) + ROWS, path(table) + ROWS);
             twins.forEach((ofHead, ofTable) -> {
                 String own = keys.remove(ofHead);
                 String other = own == null ? null : keys.putIfAbsent(ofTable, own);

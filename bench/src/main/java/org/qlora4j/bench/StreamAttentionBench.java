@@ -19,6 +19,12 @@ public class StreamAttentionBench extends TwinBench {
     @Param("512")
     public int positions = 512;
 
+    @Param({"0", "50"})
+    public double softcap;
+
+    @Param({"0", "128"})
+    public int window;
+
     private StreamAttention kernel;
     private Tensor q;
     private Tensor k;
@@ -55,12 +61,14 @@ public class StreamAttentionBench extends TwinBench {
     }
 
     private void step(StreamAttention by, Tensor keysOf, Tensor valuesOf, Tensor into) {
-        by.step(q, k, v, keysOf, valuesOf, lengths, SCALE, 0, 0, into);
+        by.step(q, k, v, keysOf, valuesOf, lengths, SCALE, softcap, window, into);
     }
 
     @Benchmark
     public void step(Work work) {
         step(kernel, keys, values, out); // the new position is written again and again
-        work.add((long) texts * shape.heads() * positions, bytes(q, k, v, keys, values, out));
+        int seen = window == 0 ? positions : Math.min(window, positions);
+        long cached = bytes(keys, values) * seen / positions;
+        work.add((long) texts * shape.heads() * seen, bytes(q, k, v, out) + cached);
     }
 }

@@ -22,6 +22,9 @@ public class TiledAttentionBench extends TwinBench {
     @Param("512")
     public int positions = 512;
 
+    @Param({"0", "50"})
+    public double softcap;
+
     private TiledAttention kernel;
     private RowMask mask;
     private TiledAttention.Forward pass;
@@ -75,8 +78,8 @@ public class TiledAttentionBench extends TwinBench {
     private TiledAttention.Forward forwardOf(TiledAttention by, Tensor q, Tensor k, Tensor v) {
         Tensor out = unwrittenF32(q);
         Tensor logSums = Tensors.full(Double.NaN, DType.F32, 1, shape.heads(), positions);
-        by.forward(q, k, v, SCALE, mask, out, logSums);
-        return new TiledAttention.Forward(q, k, v, SCALE, mask, out, logSums);
+        by.forward(q, k, v, SCALE, softcap, mask, out, logSums);
+        return new TiledAttention.Forward(q, k, v, SCALE, softcap, mask, out, logSums);
     }
 
     private long seen() {
@@ -90,7 +93,8 @@ public class TiledAttentionBench extends TwinBench {
 
     @Benchmark
     public void forward(Work work) {
-        kernel.forward(pass.q(), pass.k(), pass.v(), SCALE, mask, pass.out(), pass.logSums());
+        kernel.forward(
+                pass.q(), pass.k(), pass.v(), SCALE, softcap, mask, pass.out(), pass.logSums());
         work.add(seen(), bytes(pass.q(), pass.k(), pass.v(), pass.out()));
     }
 

@@ -38,8 +38,7 @@ public final class Attention {
                     Tensor ks = call.save(k.value());
                     Tensor vs = call.save(v.value().view(ks.shape()));
                     Tensor out = Tensors.empty(qs.dtype(), qs.shape());
-                    boolean tiles = Kernels.current().tiledAttention().takes(qs.dtype());
-                    if (tiles && shape.softcap() == 0) {
+                    if (Kernels.current().tiledAttention().takes(qs.dtype())) {
                         tiled(call, q, k, v, new Inputs(qs, ks, vs, mask, shape), out);
                         return flat(out);
                     }
@@ -67,18 +66,19 @@ public final class Attention {
     private static void tiled(Tape.Call call, Var q, Var k, Var v, Inputs x, Tensor out) {
         TiledAttention kernel = Kernels.current().tiledAttention();
         double scale = x.shape.scale();
+        double softcap = x.shape.softcap();
         RowMask mask = x.mask.rows(x.shape.window());
         Tensor qs = x.q.contiguous();
         Tensor ks = x.k.contiguous();
         Tensor vs = x.v.contiguous();
         if (!call.recording()) {
-            kernel.forward(qs, ks, vs, scale, mask, out, null);
+            kernel.forward(qs, ks, vs, scale, softcap, mask, out, null);
             return;
         }
         Tensor logSums =
                 call.save(Tensors.empty(x.q.dtype(), x.q.size(0), x.q.size(2), x.q.size(1)));
         Tensor result = call.save(out);
-        kernel.forward(qs, ks, vs, scale, mask, out, logSums);
+        kernel.forward(qs, ks, vs, scale, softcap, mask, out, logSums);
         call.backward(gradient -> {
             Tensor dq = Tensors.empty(x.q.dtype(), x.q.shape());
             Tensor dk = Tensors.empty(x.k.dtype(), x.k.shape());
@@ -90,6 +90,7 @@ public final class Attention {
                             x.k.contiguous(),
                             x.v.contiguous(),
                             scale,
+                            softcap,
                             mask,
                             result,
                             logSums),

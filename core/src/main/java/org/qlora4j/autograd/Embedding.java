@@ -2,8 +2,6 @@ package org.qlora4j.autograd;
 
 import org.qlora4j.tensor.DType;
 import org.qlora4j.tensor.Tensor;
-import org.qlora4j.tensor.TensorScope;
-import org.qlora4j.tensor.Tensors;
 
 /** Rows of a table by token id. */
 public final class Embedding {
@@ -42,9 +40,15 @@ public final class Embedding {
                 });
     }
 
+    /** To nearest, ties to even, as libtorch rounds. */
     private static double rounded(double scale, DType dtype) {
-        try (TensorScope scope = TensorScope.open()) {
-            return scale == 1 ? 1 : Tensors.full(scale, dtype).item();
-        }
+        return switch (dtype) {
+            case F64 -> scale;
+            case BF16 -> {
+                int bits = Float.floatToRawIntBits((float) scale);
+                yield Float.intBitsToFloat(bits + 0x7FFF + (bits >>> 16 & 1) & 0xFFFF0000);
+            }
+            default -> (float) scale;
+        };
     }
 }

@@ -8,7 +8,9 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.TreeMap;
+import java.util.TreeSet;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.IntStream;
@@ -30,6 +32,7 @@ import org.qlora4j.tensor.Tensor;
 import org.qlora4j.tensor.TensorScope;
 import org.qlora4j.tensor.Tensors;
 import org.qlora4j.tokenize.TokenizerCut;
+import tools.jackson.databind.node.ArrayNode;
 import tools.jackson.databind.node.ObjectNode;
 
 /**
@@ -42,6 +45,9 @@ import tools.jackson.databind.node.ObjectNode;
  * that writes to it: its column of the embedding, its rows of o_proj and down_proj.
  */
 public final class Shrinker {
+    /** Families whose weights it knows: those of LLaMA's names and norms. */
+    private static final Set<String> FAMILIES = Set.of("llama", "mistral", "qwen2", "qwen3");
+
     private static final Pattern IN_LAYER = Pattern.compile("model\\.layers\\.(\\d+)\\.(.+)");
 
     private final Checkpoint checkpoint;
@@ -109,6 +115,11 @@ public final class Shrinker {
     }
 
     private static void check(ShrinkConfig shrink, ModelShape config) {
+        require(
+                FAMILIES.contains(config.facts().type()),
+                "models of type %s cannot be shrunk, whose channels are ranked otherwise; shrinkable are %s",
+                config.facts().type(),
+                String.join(", ", new TreeSet<>(FAMILIES)));
         List<Integer> layers = shrink.layers();
         if (layers != null) {
             require(!layers.isEmpty(), "layers must name at least one layer");
@@ -253,6 +264,7 @@ public final class Shrinker {
         ObjectNode json = ModelFolder.readConfig(source);
         json.put("num_hidden_layers", layers.size());
         json.put("head_dim", config.facts().headDim()); // else it would follow from the hidden size
+        keepLayerTypes(json);
         if (hidden != null) {
             json.put("hidden_size", hidden.length);
         }
@@ -265,6 +277,19 @@ public final class Shrinker {
         }
         json.remove("quantization_config");
         ModelFolder.writeConfig(json, folder);
+    }
+
+    /** Each layer keeps its window, or none, at its new number. */
+    private void keepLayerTypes(ObjectNode json) {
+        ArrayNode kept = json.arrayNode();
+        if (json.get("layer_types") instanceof ArrayNode types) {
+            layers.forEach(layer -> kept.add(types.get(layer)));
+            json.set("layer_types", kept);
+        } else if (json.path("use_sliding_window").asBoolean(false)) {
+            int first = json.path("max_window_layers").asInt(0);
+            layers.forEach(layer -> kept.add((layer >= first ? "sliding" : "full") + "_attention"));
+            json.set("layer_types", kept);
+        }
     }
 
     private static void writeTokenizer(Path source, @Nullable TokenizerCut cut, Path folder) {

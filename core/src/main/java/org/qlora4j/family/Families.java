@@ -3,13 +3,17 @@ package org.qlora4j.family;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.TreeSet;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.function.Function;
 import org.qlora4j.checkpoint.Checkpoint;
 import org.qlora4j.error.FormatException;
 import org.qlora4j.model.Architecture;
 import org.qlora4j.model.ConfigFile;
 import org.qlora4j.model.ModelShape;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /** The list of families: which {@code model_type} of a {@code config.json} is read by whom. */
 public final class Families {
@@ -21,8 +25,26 @@ public final class Families {
                     Map.entry("gemma3_text", Gemma3Config::read),
                     Map.entry("llama", LlamaConfig::read),
                     Map.entry("mistral", MistralConfig::read),
+                    Map.entry("phi3", Phi3Config::read),
                     Map.entry("qwen2", Qwen2Config::read),
                     Map.entry("qwen3", Qwen3Config::read));
+
+    /** Keys of dropouts inside a model. */
+    private static final List<String> DROPOUTS =
+            List.of(
+                    "attention_dropout",
+                    "attn_pdrop",
+                    "resid_pdrop",
+                    "embd_pdrop",
+                    "hidden_dropout",
+                    "dropout",
+                    "activation_dropout",
+                    "dropout_rate",
+                    "hidden_dropout_prob",
+                    "attention_probs_dropout_prob");
+
+    private static final Logger LOG = LoggerFactory.getLogger(Families.class);
+    private static final Set<Path> TOLD = ConcurrentHashMap.newKeySet();
 
     private Families() {}
 
@@ -62,6 +84,22 @@ public final class Families {
                     type.isEmpty() ? "is missing, which" : "\"" + type + "\"",
                     String.join(", ", types()));
         }
+        tellIgnored(config);
         return ModelShape.of(family.apply(config));
+    }
+
+    /** Says once that a file's own dropouts, which its model was made with, are not applied. */
+    private static void tellIgnored(ConfigFile config) {
+        List<String> ignored =
+                DROPOUTS.stream()
+                        .filter(key -> config.root().path(key).asDouble(0) > 0)
+                        .map(key -> key + " " + config.root().get(key))
+                        .toList();
+        if (!ignored.isEmpty() && TOLD.add(config.file())) {
+            LOG.info(
+                    "{}: {} not applied; training drops what lora.lora_dropout says",
+                    config.file(),
+                    String.join(", ", ignored));
+        }
     }
 }

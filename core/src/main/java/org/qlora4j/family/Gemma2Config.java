@@ -56,6 +56,11 @@ public record Gemma2Config(
     }
 
     @Override
+    public double normStart() {
+        return 0; // weights are kept less 1
+    }
+
+    @Override
     public Decoder build(Weights weights) {
         RotaryTables rotary = weights.keep(rope.tables(facts));
         return GemmaDecoder.of(

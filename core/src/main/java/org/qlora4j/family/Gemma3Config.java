@@ -63,7 +63,7 @@ public record Gemma3Config(
 
     /** From {@code config.json} in the spelling of transformers 4 or 5. */
     static Gemma3Config read(ConfigFile config) {
-        return read(config, config.eosIds(), "");
+        return read(config, config.eosIds(), tied(config), "");
     }
 
     /** From the file of a model that reads pictures too, of which the text model is used alone. */
@@ -78,10 +78,12 @@ public record Gemma3Config(
         ConfigFile nested = new ConfigFile(config.file(), text).withDefaults(DEFAULTS);
         Set<Integer> eos = new TreeSet<>(config.eosIds());
         eos.addAll(nested.eosIds());
-        return read(nested, eos, "language_model");
+        boolean tied = config.flag("tie_word_embeddings", tied(nested)); // the outer file's counts
+        return read(nested, eos, tied, "language_model");
     }
 
-    private static Gemma3Config read(ConfigFile config, Set<Integer> eosIds, String prefix) {
+    private static Gemma3Config read(
+            ConfigFile config, Set<Integer> eosIds, boolean tied, String prefix) {
         config.requireActivation("hidden_activation", "gelu_pytorch_tanh");
         GemmaConfig.requireCausal(config);
         if (config.numberOrNull("attn_logit_softcapping", 0) != 0) {
@@ -103,8 +105,12 @@ public record Gemma3Config(
                 LayerWindows.of(config, facts, window, layer -> (layer + 1) % pattern != 0),
                 config.numberOrNull("final_logit_softcapping", 0),
                 config.flag("attention_bias"),
-                config.flag("tie_word_embeddings", true),
+                tied,
                 prefix);
+    }
+
+    private static boolean tied(ConfigFile config) {
+        return config.flag("tie_word_embeddings", true);
     }
 
     /**
@@ -123,6 +129,11 @@ public record Gemma3Config(
                         ? new ConfigFile(config.file(), JsonNodeFactory.instance.objectNode())
                         : new ConfigFile(config.file(), own);
         return Rope.ofParameters(parameters, facts, config.number(thetaKey, theta));
+    }
+
+    @Override
+    public double normStart() {
+        return 0; // weights are kept less 1
     }
 
     @Override

@@ -53,6 +53,11 @@ public record GemmaConfig(
     }
 
     @Override
+    public double normStart() {
+        return 0; // weights are kept less 1
+    }
+
+    @Override
     public Decoder build(Weights weights) {
         RotaryTables rotary = weights.keep(rope.tables(facts));
         Weights model = weights.in("model");

@@ -13,7 +13,7 @@ import jdk.incubator.vector.VectorSpecies;
  * What a thread works on in {@link VectorTiledAttention}: the keys and values of one head, a block
  * of queries, and the tile where both meet.
  *
- * <p>Scores are {@code (scale * q) · k}. Each row keeps the largest so far and the sum of
+ * <p>Scores are {@code cap((scale * q) · k)}. Each row keeps the largest so far and the sum of
  * exponentials below it; what was summed before is shrunk when a larger one comes. Methods that
  * loop over vectors are short: in longer ones the JVM leaves vectors as objects.
  */
@@ -26,6 +26,7 @@ final class AttentionTile {
     private int headDim;
     private int width; // headDim in whole panels
     private int rows;
+    private float softcap; // bound of the scores; 0 for none
 
     // of all keys
     private float[] keysAcross = {}; // B of q · kᵀ
@@ -63,7 +64,8 @@ final class AttentionTile {
 
     // ---- keys
 
-    void beginKeys(int newKeys, int newHeadDim) {
+    void beginKeys(int newKeys, int newHeadDim, float newSoftcap) {
+        softcap = newSoftcap;
         keys = newKeys;
         headDim = newHeadDim;
         width = TileProducts.wholePanels(newHeadDim);
@@ -189,12 +191,21 @@ final class AttentionTile {
         for (int key = startOfKeys(mask, first, end); key < end; key += TILE) {
             if (look(mask, first, key)) {
                 product(queryQuads, keysAcross, key, scores);
+                cap();
                 hide(mask, first, key, scores, NONE);
                 findLargest();
                 exponentials();
                 for (int panel = 0; panel < width; panel += PANEL) {
                     addRows(scores, valuesDown, panel * keys + key * PANEL, panel);
                 }
+            }
+        }
+    }
+
+    private void cap() {
+        for (int r = 0; softcap != 0 && r < rows; r++) {
+            if (high[r] > low[r]) {
+                FastTanh.cap(scores, r * TILE, high(r), softcap);
             }
         }
     }
@@ -263,6 +274,7 @@ final class AttentionTile {
             if (look(mask, first, key)) {
                 product(queryQuads, keysAcross, key, scores);
                 product(dOutQuads, valuesAcross, key, dScores);
+                cap();
                 hide(mask, first, key, scores, NONE);
                 hide(mask, first, key, dScores, 0);
                 for (int r = 0; r < rows; r++) {
@@ -281,7 +293,11 @@ final class AttentionTile {
 
     private void gradient(int r) {
         int seen = high[r] > low[r] ? high(r) : 0;
-        gradient(scores, dScores, r * TILE, seen, logSum[r], dots[r]);
+        if (softcap == 0) {
+            gradient(scores, dScores, r * TILE, seen, logSum[r], dots[r]);
+        } else {
+            cappedGradient(scores, dScores, r * TILE, seen, logSum[r], dots[r], 1 / softcap);
+        }
         Arrays.fill(scores, r * TILE + seen, (r + 1) * TILE, 0);
         Arrays.fill(dScores, r * TILE + seen, (r + 1) * TILE, 0);
     }
@@ -293,6 +309,27 @@ final class AttentionTile {
             FloatVector p = FastExp.of(FloatVector.fromArray(FLOATS, scores, i).sub(logSum));
             p.intoArray(scores, i);
             FloatVector.fromArray(FLOATS, dp, i).sub(dot).mul(p).intoArray(dp, i);
+        }
+    }
+
+    /** As {@link #gradient(float[], float[], int, int, float, float)}, times the cap's slope. */
+    private static void cappedGradient(
+            float[] scores,
+            float[] dp,
+            int from,
+            int length,
+            float logSum,
+            float dot,
+            float inverseCap) {
+        for (int i = from; i < from + length; i += LANES) {
+            FloatVector score = FloatVector.fromArray(FLOATS, scores, i);
+            FloatVector p = FastExp.of(score.sub(logSum));
+            p.intoArray(scores, i);
+            FloatVector tanh = score.mul(inverseCap);
+            FloatVector slope = tanh.mul(tanh).neg().add(1f);
+            FloatVector seen = FloatVector.fromArray(FLOATS, dp, i).sub(dot).mul(p).mul(slope);
+            // a hidden score is infinite, and so would its slope be
+            seen.blend(0f, p.compare(VectorOperators.EQ, 0f)).intoArray(dp, i);
         }
     }
 

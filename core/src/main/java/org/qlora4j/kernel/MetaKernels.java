@@ -63,6 +63,7 @@ record MetaKernels(boolean tiles)
             Tensor k,
             Tensor v,
             double scale,
+            double softcap,
             RowMask mask,
             Tensor out,
             @Nullable Tensor logSums) {}

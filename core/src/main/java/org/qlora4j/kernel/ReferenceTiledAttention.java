@@ -24,11 +24,12 @@ record ReferenceTiledAttention() implements TiledAttention {
             Tensor k,
             Tensor v,
             double scale,
+            double softcap,
             RowMask mask,
             Tensor out,
             @Nullable Tensor logSums) {
         try (TensorScope scope = TensorScope.open()) {
-            Tensor scores = scores(q, k, scale, mask);
+            Tensor scores = scores(q, k, scale, softcap, mask);
             Tensor sums = scores.logsumexp(-1, true);
             Tensor p = probabilities(scores, sums, mask);
             Tensor y = p.bmm(headsFirst(v, q.size(2)));
@@ -44,12 +45,16 @@ record ReferenceTiledAttention() implements TiledAttention {
         try (TensorScope scope = TensorScope.open()) {
             Tensor q = f.q();
             long heads = q.size(2);
-            Tensor scores = scores(q, f.k(), f.scale(), f.mask());
+            Tensor scores = scores(q, f.k(), f.scale(), f.softcap(), f.mask());
             Tensor p = probabilities(scores, scores.logsumexp(-1, true), f.mask());
             Tensor dy = headsFirst(dOut, heads);
             Tensor dp = dy.bmm(headsFirst(f.v(), heads).transpose(1, 2));
             Tensor expected = dp.times(p).sum(-1, true);
             Tensor dScores = dp.minus(expected).mulInPlace(p).mulInPlace(f.scale());
+            if (f.softcap() != 0) { // 1 - tanh²
+                Tensor tanh = products(q, f.k(), f.scale(), f.softcap()).times(1 / f.softcap());
+                dScores.addcmulInPlace(dScores.times(tanh), tanh, -1);
+            }
             Tensor dQueries = dScores.bmm(headsFirst(f.k(), heads));
             dq.copyFrom(dQueries.view(q.size(0), heads, q.size(1), q.size(3)).transpose(1, 2));
             dk.copyFrom(sumOfGroups(dScores.transpose(1, 2).bmm(headsFirst(q, heads)), dk));
@@ -57,9 +62,16 @@ record ReferenceTiledAttention() implements TiledAttention {
         }
     }
 
-    private static Tensor scores(Tensor q, Tensor k, double scale, RowMask mask) {
+    /** Scaled and capped, those of hidden keys too. */
+    private static Tensor products(Tensor q, Tensor k, double scale, double softcap) {
         long heads = q.size(2);
         Tensor all = headsFirst(q, heads).bmm(headsFirst(k, heads).transpose(1, 2)).times(scale);
+        return softcap == 0 ? all : all.times(1 / softcap).tanh().mulInPlace(softcap);
+    }
+
+    private static Tensor scores(
+            Tensor q, Tensor k, double scale, double softcap, RowMask mask) {
+        Tensor all = products(q, k, scale, softcap);
         Tensor hidden = mask.hidden();
         if (hidden != null) {
             all.view(mask.sequences(), -1, mask.rows(), mask.keys())

@@ -20,8 +20,9 @@ public sealed interface TiledAttention
     boolean takes(DType dtype);
 
     /**
-     * {@code out = softmax(scale * q · kᵀ) · v}.
+     * {@code out = softmax(cap(scale * q · kᵀ)) · v}.
      *
+     * @param softcap bound of the scores by {@code c · tanh(s / c)}; 0 for none
      * @param logSums F32 [batch, heads, queries]: gets the log of each row's sum of exponentials,
      *     which the backward pass needs; null if there is none
      */
@@ -30,6 +31,7 @@ public sealed interface TiledAttention
             Tensor k,
             Tensor v,
             double scale,
+            double softcap,
             RowMask mask,
             Tensor out,
             @Nullable Tensor logSums);
@@ -44,5 +46,12 @@ public sealed interface TiledAttention
 
     /** Arguments and results of a forward pass. */
     record Forward(
-            Tensor q, Tensor k, Tensor v, double scale, RowMask mask, Tensor out, Tensor logSums) {}
+            Tensor q,
+            Tensor k,
+            Tensor v,
+            double scale,
+            double softcap,
+            RowMask mask,
+            Tensor out,
+            Tensor logSums) {}
 }

@@ -28,7 +28,9 @@ record VectorStreamAttention(Workers workers, StreamAttention reference)
             int group,
             int headDim,
             int capacity,
-            float scale) {}
+            float scale,
+            float softcap,
+            int window) {}
 
     @Override
     public void step(
@@ -42,7 +44,7 @@ record VectorStreamAttention(Workers workers, StreamAttention reference)
             double softcap,
             int window,
             Tensor out) {
-        if (!FloatRows.reads(q.dtype()) || softcap != 0 || window != 0) {
+        if (!FloatRows.reads(q.dtype())) {
             reference.step(q, k, v, keys, values, lengths, scale, softcap, window, out);
             return;
         }
@@ -60,7 +62,9 @@ record VectorStreamAttention(Workers workers, StreamAttention reference)
                         Math.toIntExact(q.count() / k.count()),
                         headDim,
                         Math.toIntExact(values.size(2)),
-                        (float) scale);
+                        (float) scale,
+                        (float) softcap,
+                        window);
         workers.run(lengths.length * kvHeads, task -> keyHead(s, task, lengths[task / kvHeads]));
     }
 
@@ -76,28 +80,35 @@ record VectorStreamAttention(Workers workers, StreamAttention reference)
         }
         long keyStart = (long) index * s.capacity * s.headDim;
         append(s, index, length, keyStart);
-        int seen = length + 1;
+        int first = s.window == 0 ? 0 : Math.max(0, length + 1 - s.window);
+        int start = first / BLOCK * BLOCK; // whole blocks before the window are passed over
+        long seenStart = keyStart + (long) start * s.headDim;
+        int hidden = first - start;
+        int seen = length + 1 - start;
         int padded = (seen + BLOCK - 1) / BLOCK * BLOCK;
         float[] scratch = FloatRows.scratch(QUERIES * (s.headDim + padded));
         int scores = QUERIES * s.headDim;
         for (int from = 0; from < s.group; from += QUERIES) {
             int count = Math.min(QUERIES, s.group - from);
-            long start = firstQuery + (long) from * s.headDim;
+            long queries = firstQuery + (long) from * s.headDim;
             for (int i = 0; i < QUERIES; i++) { // where there are fewer, the last is repeated
-                long query = start + (long) Math.min(i, count - 1) * s.headDim;
+                long query = queries + (long) Math.min(i, count - 1) * s.headDim;
                 for (int d = 0; d < s.headDim; d++) {
                     scratch[i * s.headDim + d] = s.q.get(query + d) * s.scale;
                 }
             }
-            score(s.keys, keyStart, s.headDim, padded, scratch);
+            score(s.keys, seenStart, s.headDim, padded, scratch);
             for (int i = 0; i < count; i++) {
-                softmax(scratch, scores + i * padded, seen, padded);
+                if (s.softcap != 0) {
+                    FastTanh.cap(scratch, scores + i * padded, padded, s.softcap);
+                }
+                softmax(scratch, scores + i * padded, hidden, seen, padded);
             }
             for (int i = count; i < QUERIES; i++) {
                 System.arraycopy(
                         scratch, scores, scratch, scores + i * padded, padded); // finite: unused
             }
-            weigh(s, keyStart, seen, padded, scratch, start, count);
+            weigh(s, seenStart, seen, padded, scratch, queries, count);
         }
     }
 
@@ -135,7 +146,8 @@ record VectorStreamAttention(Workers workers, StreamAttention reference)
         }
     }
 
-    private static void softmax(float[] e, int from, int seen, int padded) {
+    private static void softmax(float[] e, int from, int hidden, int seen, int padded) {
+        Arrays.fill(e, from, from + hidden, Float.NEGATIVE_INFINITY);
         Arrays.fill(e, from + seen, from + padded, Float.NEGATIVE_INFINITY);
         float sum =
                 VectorWidth.WHOLE ? exponentials(e, from, padded) : oneByOne(e, from, seen, padded);

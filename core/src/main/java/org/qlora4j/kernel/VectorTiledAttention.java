@@ -26,6 +26,7 @@ record VectorTiledAttention(Workers workers) implements TiledAttention {
             Tensor k,
             Tensor v,
             double scale,
+            double softcap,
             RowMask mask,
             Tensor out,
             @Nullable Tensor logSums) {
@@ -39,7 +40,7 @@ record VectorTiledAttention(Workers workers) implements TiledAttention {
                 s.batch * s.kvHeads,
                 task -> {
                     AttentionTile tile = TILES.get();
-                    tile.beginKeys(s.keys, s.headDim);
+                    tile.beginKeys(s.keys, s.headDim, (float) softcap);
                     tile.layOutKeys(keys, values, s.keyAt(task), s.keyStride(), false);
                     for (int head = 0; head < s.group; head++) {
                         for (int row = 0; row < s.queries; row += TILE) {
@@ -73,7 +74,7 @@ record VectorTiledAttention(Workers workers) implements TiledAttention {
                 s.batch * s.kvHeads,
                 task -> {
                     AttentionTile tile = TILES.get();
-                    tile.beginKeys(s.keys, s.headDim);
+                    tile.beginKeys(s.keys, s.headDim, (float) f.softcap());
                     tile.layOutKeys(keys, values, s.keyAt(task), s.keyStride(), true);
                     for (int head = 0; head < s.group; head++) {
                         for (int row = 0; row < s.queries; row += TILE) {

@@ -5,6 +5,11 @@ public interface Architecture {
     /** Sizes that do not depend on the family. */
     ModelFacts facts();
 
+    /** What a norm's weights are before anything is learnt. */
+    default double normStart() {
+        return 1;
+    }
+
     /** Asks for all weights, in an order that never changes, and puts them together. */
     Decoder build(Weights weights);
 }

@@ -57,6 +57,15 @@ public record ConfigFile(Path file, JsonNode root) {
         }
     }
 
+    /**
+     * Reads a text that is known to be a JSON object.
+     *
+     * @param name for messages
+     */
+    public static ConfigFile parse(Path name, String json) {
+        return new ConfigFile(name, JSON.readTree(json));
+    }
+
     /** An object, null if the key is missing, null or an empty object. */
     public @Nullable JsonNode object(String key) {
         JsonNode value = node(key);

@@ -67,7 +67,7 @@ public final class LoadedModel implements CausalModel {
             DType compute,
             boolean trainable,
             @Nullable PrincipalParts principals) {
-        WeightSource source = new WeightSource.Random(seed, std);
+        WeightSource source = new WeightSource.Random(seed, std, shape.architecture().normStart());
         return build(shape, new WeightLoader(source, quantization, compute, trainable, principals));
     }
 

@@ -1,6 +1,7 @@
 package org.qlora4j.model;
 
 import org.qlora4j.autograd.GatedMlp;
+import org.qlora4j.autograd.Part;
 import org.qlora4j.autograd.Tape;
 import org.qlora4j.autograd.Var;
 import org.qlora4j.kernel.Gate;
@@ -17,6 +18,18 @@ public sealed interface Mlp {
         public Var forward(Tape tape, Var x) {
             Var gated = GatedMlp.apply(tape, f, gate.forward(tape, x), up.forward(tape, x));
             return down.forward(tape, gated);
+        }
+    }
+
+    /** {@link Gated} whose gate and up are made by one linear layer, to [gate | up]. */
+    record FusedGated(Gate f, LinearLayer gateUp, LinearLayer down) implements Mlp {
+        @Override
+        public Var forward(Tape tape, Var x) {
+            int inner = (int) down.weight().in();
+            Var both = gateUp.forward(tape, x);
+            Var gate = Part.apply(tape, both, 1, 0, inner);
+            Var up = Part.apply(tape, both, 1, inner, inner);
+            return down.forward(tape, GatedMlp.apply(tape, f, gate, up));
         }
     }
 

@@ -10,7 +10,7 @@ import org.qlora4j.autograd.Var;
  * The decoder layer of LLaMA and most after it: attention, then the MLP, each on a normed input and
  * added onto the residual stream.
  */
-public record PreNormLayer(Norm attentionNorm, Norm mlpNorm, SelfAttention attention, Mlp mlp)
+public record PreNormLayer(Norm attentionNorm, Norm mlpNorm, LayerAttention attention, Mlp mlp)
         implements DecoderLayer {
     @Override
     public Var forward(Tape tape, Var x, Context seen, Rotary.@Nullable Table rope) {

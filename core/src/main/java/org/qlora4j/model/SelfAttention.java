@@ -2,7 +2,6 @@ package org.qlora4j.model;
 
 import org.jspecify.annotations.Nullable;
 import org.qlora4j.autograd.AttentionShape;
-import org.qlora4j.autograd.Heads;
 import org.qlora4j.autograd.Rotary;
 import org.qlora4j.autograd.Tape;
 import org.qlora4j.autograd.Var;
@@ -28,7 +27,8 @@ public record SelfAttention(
         LinearLayer v,
         LinearLayer o,
         @Nullable Norm qNorm,
-        @Nullable Norm kNorm) {
+        @Nullable Norm kNorm)
+        implements LayerAttention {
     /**
      * The module {@code self_attn} with linears {@code q_proj, k_proj, v_proj, o_proj}.
      *
@@ -65,23 +65,17 @@ public record SelfAttention(
         return new SelfAttention(layer, heads, kvHeads, shape, q, k, v, o, ofQueries, ofKeys);
     }
 
-    /**
-     * @param x [batch, time, hidden], normed
-     * @param rope angles of the positions; null where places are learnt
-     * @return [batch, time, hidden]
-     */
+    @Override
     public Var forward(Tape tape, Var x, Context seen, Rotary.@Nullable Table rope) {
-        Var queries = turned(tape, normed(tape, q.forward(tape, x), qNorm), rope, heads);
-        Var keys = turned(tape, normed(tape, k.forward(tape, x), kNorm), rope, kvHeads);
+        Var queries =
+                LayerAttention.turned(tape, normed(tape, q.forward(tape, x), qNorm), rope, heads);
+        Var keys =
+                LayerAttention.turned(tape, normed(tape, k.forward(tape, x), kNorm), rope, kvHeads);
         Var values = v.forward(tape, x);
         return o.forward(tape, seen.attend(tape, layer, shape, queries, keys, values));
     }
 
     private static Var normed(Tape tape, Var x, @Nullable Norm norm) {
         return norm == null ? x : norm.forward(tape, x);
-    }
-
-    private static Var turned(Tape tape, Var x, Rotary.@Nullable Table rope, int heads) {
-        return rope == null ? Heads.split(tape, x, heads) : Rotary.apply(tape, x, rope, heads);
     }
 }

@@ -72,13 +72,14 @@ interface WeightSource {
     }
 
     /**
-     * Start values of a model that was never trained: norms 1, biases 0, everything else normal
-     * with mean 0 (transformers' {@code initializer_range}). Each weight is a function of seed and
-     * name.
+     * Start values of a model that was never trained: norms as their family has them, biases 0,
+     * everything else normal with mean 0 (transformers' {@code initializer_range}). Each weight is
+     * a function of seed and name.
      *
      * @param std of the normal values
+     * @param normStart of the norms, 1 in most families
      */
-    record Random(long seed, double std) implements WeightSource {
+    record Random(long seed, double std, double normStart) implements WeightSource {
         @Override
         public String origin() {
             return "random weights";
@@ -91,8 +92,8 @@ interface WeightSource {
 
         @Override
         public Tensor read(String name, long... shape) {
-            if (name.contains("norm")) {
-                return Tensors.full(1, DType.F32, shape);
+            if (name.contains("norm") && !name.endsWith(".bias")) {
+                return Tensors.full(normStart, DType.F32, shape);
             }
             return name.endsWith(".bias")
                     ? Tensors.zeros(DType.F32, shape)

@@ -200,4 +200,36 @@ class ShrinkerTest {
             return loaded.logits(loaded.hidden(tape, input, seen, false).value()).toFloats();
         }
     }
+
+    /** Each layer keeps its type at its new number; norms of heads stay whole. */
+    @Test
+    void qwen3_shrinksToAModelOfItsFamily() {
+        Path out = folder.resolve("qwen3");
+        Path source = Golden.folder().resolve("families/qwen3");
+        Shrinker.shrink(source, new ShrinkConfig(null, List.of(1), 24, 40), out);
+        ModelShape shape = Families.shape(out);
+        assertThat(shape.layers()).isEqualTo(1);
+        assertThat(shape.hiddenSize()).isEqualTo(24);
+        assertThat(shape.facts().headDim()).isEqualTo(16);
+        for (float logit : logits(out, IDS)) {
+            assertThat(logit).isFinite();
+        }
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"gemma2", "phi3"})
+    void otherFamilies_areRefusedInOneLine(String family) {
+        Path source = Golden.folder().resolve("families").resolve(family);
+        assertThatThrownBy(
+                        () ->
+                                Shrinker.shrink(
+                                        source,
+                                        new ShrinkConfig(null, List.of(0), null, null),
+                                        folder.resolve("out")))
+                .isInstanceOf(ConfigException.class)
+                .hasMessage(
+                        "models of type %s cannot be shrunk, whose channels are ranked otherwise;"
+                                + " shrinkable are llama, mistral, qwen2, qwen3",
+                        family);
+    }
 }

@@ -21,9 +21,12 @@ import org.qlora4j.autograd.Tape;
 import org.qlora4j.autograd.Var;
 import org.qlora4j.autograd.Weight;
 import org.qlora4j.error.FormatException;
+import org.qlora4j.generate.BeamConfig;
+import org.qlora4j.generate.BeamGenerator;
 import org.qlora4j.generate.Generation;
 import org.qlora4j.generate.GenerationConfig;
 import org.qlora4j.generate.Generator;
+import org.qlora4j.generate.InferenceHead;
 import org.qlora4j.generate.KeyValueCache;
 import org.qlora4j.lora.LinearLayer;
 import org.qlora4j.lora.LoraAdapter;
@@ -57,6 +60,7 @@ public class FamilyGoldenTest {
                 "llama3-rope",
                 "llama-linear-rope",
                 "mistral-sliding",
+                "phi3",
                 "qwen2",
                 "qwen3");
     }
@@ -173,6 +177,27 @@ public class FamilyGoldenTest {
                     GenerationConfig.DEFAULT.withMaxNewTokens(12).withMinNewTokens(12);
             Generation text = new Generator(model).generate(prompt, config, token -> true);
             assertThat(text.tokens().stream().mapToLong(Integer::longValue))
+                    .containsExactly(Arrays.stream(expected).skip(6).boxed().toArray(Long[]::new));
+        }
+    }
+
+    /** The same prompt by three beams. */
+    @ParameterizedTest(name = "{0}")
+    @MethodSource("families")
+    void beams_giveTokensOfTransformers(String family) {
+        Golden golden = golden(family);
+        try (TensorScope scope = TensorScope.open();
+                CausalModel model = Models.load(folder(family), NOT_QUANTIZED, DType.F32)) {
+            long[] expected = golden.tensor("generate.beam3").toLongs();
+            int[] prompt = Arrays.stream(expected).limit(6).mapToInt(Math::toIntExact).toArray();
+            GenerationConfig config =
+                    GenerationConfig.DEFAULT.withMaxNewTokens(12).withMinNewTokens(12);
+            List<Integer> best =
+                    new BeamGenerator(model, InferenceHead.exact(model))
+                            .generate(prompt, config, BeamConfig.of(3))
+                            .getFirst()
+                            .tokens();
+            assertThat(best.stream().mapToLong(Integer::longValue))
                     .containsExactly(Arrays.stream(expected).skip(6).boxed().toArray(Long[]::new));
         }
     }

@@ -6,12 +6,16 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.qlora4j.autograd.Parameter;
 import org.qlora4j.error.FormatException;
+import org.qlora4j.model.CausalModel;
 import org.qlora4j.model.ModelShape;
 import org.qlora4j.model.Rope;
 import org.qlora4j.model.RopeScaling;
+import org.qlora4j.tensor.DType;
 
 /** Spellings of Gemma 3's {@code config.json} that golden files do not have. */
 class Gemma3ConfigTest {
@@ -66,6 +70,25 @@ class Gemma3ConfigTest {
         assertThat(config.rope().theta()).isEqualTo(1e6);
         assertThat(config.localRope().theta()).isEqualTo(1e4);
         assertThat(config.windows().layers()).hasSize(22).doesNotContain(5, 11, 17, 23);
+    }
+
+    /** A weight that is kept less 1 begins at 0, as transformers draws it. */
+    @Test
+    void newModel_hasNormsThatChangeNothing() throws IOException {
+        ModelShape shape =
+                read(
+                        """
+                        {"model_type": "gemma3_text", "hidden_size": 32, "intermediate_size": 64,
+                         "num_hidden_layers": 1, "num_attention_heads": 2, "num_key_value_heads": 1,
+                         "head_dim": 16, "vocab_size": 50}\
+                        """);
+        try (CausalModel model =
+                Models.random(shape, FamilyGoldenTest.NOT_QUANTIZED, DType.F32, false, 1)) {
+            List<Parameter> norms =
+                    model.parameters().stream().filter(p -> p.name().contains("norm")).toList();
+            assertThat(norms).hasSize(7);
+            norms.forEach(p -> assertThat(p.value().toFloats()).containsOnly(0f));
+        }
     }
 
     @Test

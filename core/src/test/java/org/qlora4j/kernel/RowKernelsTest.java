@@ -73,6 +73,29 @@ class RowKernelsTest {
         }
     }
 
+    /** Against libm in f64, where the polynomial ends and far from 0. */
+    @Test
+    void tanh_isLibmsToSomeUnitsInTheLastPlace() {
+        float[] xs = new float[4096];
+        for (int i = 0; i < xs.length; i++) {
+            xs[i] = (i - 2048) * (i % 2 == 0 ? 0.0004f : 0.01f);
+        }
+        float[] got = xs.clone();
+        FastTanh.cap(got, 0, got.length, 1);
+        for (int i = 0; i < xs.length; i++) {
+            double expected = Math.tanh(xs[i]);
+            assertThat((double) got[i])
+                    .as("tanh(%s)", xs[i])
+                    .isCloseTo(expected, Offset.offset(3e-7 * Math.abs(expected)));
+            assertThat((double) FastTanh.of(xs[i]))
+                    .isCloseTo(expected, Offset.offset(3e-7 * Math.abs(expected)));
+        }
+        float[] ends = {0f, 1e30f, -1e30f, Float.POSITIVE_INFINITY, Float.NEGATIVE_INFINITY};
+        float[] capped = Arrays.copyOf(ends, 16);
+        FastTanh.cap(capped, 0, 16, 30);
+        assertThat(Arrays.copyOf(capped, 5)).containsExactly(0f, 30f, -30f, 30f, -30f);
+    }
+
     static Stream<Arguments> tiledCases() {
         return Stream.of(Kind.values())
                 .flatMap(kind ->
@@ -97,25 +120,34 @@ class RowKernelsTest {
             Tensor v = Samples.normal(DType.F32, 9, batch, keys, kvHeads, headDim);
             Tensor dOut = Samples.normal(DType.F32, 10, q.shape());
             q.mulInPlace(4);
-            List<Tensor> expected = tiled(reference.tiledAttention(), q, k, v, mask, dOut);
-            List<Tensor> actual = tiled(new VectorTiledAttention(workers), q, k, v, mask, dOut);
-            for (int i = 0; i < expected.size(); i++) {
-                String name = List.of("out", "dq", "dk", "dv").get(i);
-                Close.assertClose(name, actual.get(i), expected.get(i), 2e-5, 1e-7);
+            VectorTiledAttention vector = new VectorTiledAttention(workers);
+            for (double cap : new double[] {0, 2.5}) {
+                List<Tensor> expected = tiled(reference.tiledAttention(), q, k, v, cap, mask, dOut);
+                List<Tensor> actual = tiled(vector, q, k, v, cap, mask, dOut);
+                for (int i = 0; i < expected.size(); i++) {
+                    String name = List.of("out", "dq", "dk", "dv").get(i) + ", cap " + cap;
+                    Close.assertClose(name, actual.get(i), expected.get(i), 2e-5, 1e-7);
+                }
             }
         }
     }
 
     private static List<Tensor> tiled(
-            TiledAttention kernel, Tensor q, Tensor k, Tensor v, RowMask mask, Tensor dOut) {
+            TiledAttention kernel,
+            Tensor q,
+            Tensor k,
+            Tensor v,
+            double cap,
+            RowMask mask,
+            Tensor dOut) {
         Tensor sums = Tensors.full(Double.NaN, DType.F32, q.size(0), q.size(2), q.size(1));
         List<Tensor> out =
                 Stream.of(q, q, k, v)
                         .map(like -> Tensors.full(Double.NaN, DType.F32, like.shape()))
                         .toList();
-        kernel.forward(q, k, v, 0.3, mask, out.get(0), sums);
+        kernel.forward(q, k, v, 0.3, cap, mask, out.get(0), sums);
         kernel.backward(
-                new TiledAttention.Forward(q, k, v, 0.3, mask, out.get(0), sums),
+                new TiledAttention.Forward(q, k, v, 0.3, cap, mask, out.get(0), sums),
                 dOut,
                 out.get(1),
                 out.get(2),

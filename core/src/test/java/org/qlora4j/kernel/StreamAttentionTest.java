@@ -44,7 +44,11 @@ class StreamAttentionTest {
         }
 
         void run(StreamAttention kernel) {
-            kernel.step(q, k, v, keys, values, LENGTHS, 0.3, 0, 0, out);
+            run(kernel, 0, 0);
+        }
+
+        void run(StreamAttention kernel, double softcap, int window) {
+            kernel.step(q, k, v, keys, values, LENGTHS, 0.3, softcap, window, out);
         }
     }
 
@@ -76,6 +80,32 @@ class StreamAttentionTest {
         }
     }
 
+    /** Windows that end in a block, at its ends and before it, and caps. */
+    @ParameterizedTest(name = "{0}, softcap {1}, window {2}")
+    @CsvSource({
+        "F32, 0, 1",
+        "F32, 0, 5",
+        "F32, 0, 16",
+        "BF16, 0, 17",
+        "F32, 0.4, 0",
+        "F32, 3, 33",
+        "BF16, 50, 200",
+        "F64, 2, 5"
+    })
+    void vectorWithCapAndWindow_equalsReference(DType dtype, double softcap, int window) {
+        StreamAttention vector = new VectorStreamAttention(new Workers(3), reference);
+        for (int[] shape : new int[][] {{2, 3, 64}, {1, 5, 40}}) {
+            try (TensorScope scope = TensorScope.open()) {
+                Step expected = Step.make(dtype, shape[0], shape[1], shape[2]);
+                Step got = Step.make(dtype, shape[0], shape[1], shape[2]);
+                expected.run(reference, softcap, window);
+                got.run(vector, softcap, window);
+                double tolerance = dtype == DType.BF16 ? 1e-2 : 2e-6;
+                Close.assertClose("attention", got.out, expected.out, tolerance, 1e-30);
+            }
+        }
+    }
+
     @Test
     void row_dependsOnNoOther() {
         StreamAttention kernel = Kernels.current().streamAttention();
@@ -96,7 +126,7 @@ class StreamAttentionTest {
         }
     }
 
-    /** Against softmax and sums in f64, written out; a vector kernel hands caps and windows on. */
+    /** Against softmax and sums in f64, written out. */
     @ParameterizedTest(name = "softcap {0}, window {1}")
     @CsvSource({"0, 0", "1.5, 0", "0, 5", "0.4, 17", "0, 1", "0, 200"})
     void step_isSoftmaxOfTheTextAndItsNewPosition(double softcap, int window) {

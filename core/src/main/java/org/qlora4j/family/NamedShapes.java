@@ -100,10 +100,10 @@ public final class NamedShapes {
             int kvHeads,
             double normEps) {
         return """
-                {"model_type": "llama", "vocab_size": %d, "hidden_size": %d, "num_hidden_layers": %d,
-                 "intermediate_size": %d, "num_attention_heads": %d, "num_key_value_heads": %d,
-                 "rms_norm_eps": %s, "eos_token_id": 2}
-                """
+        {"model_type": "llama", "vocab_size": %d, "hidden_size": %d, "num_hidden_layers": %d,
+         "intermediate_size": %d, "num_attention_heads": %d, "num_key_value_heads": %d,
+         "rms_norm_eps": %s, "eos_token_id": 2}
+        """
                 .formatted(vocabulary, hidden, layers, intermediate, heads, kvHeads, normEps);
     }
 }

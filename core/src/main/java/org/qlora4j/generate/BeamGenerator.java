@@ -9,8 +9,8 @@ import org.qlora4j.error.FormatException;
 import org.qlora4j.model.CausalModel;
 
 /**
- * Continues one text by {@link BeamSearch}, with a key-value cache that has a row for each beam. The
- * model stays its owner's. Runs on the engine thread; between two searches it holds no native
+ * Continues one text by {@link BeamSearch}, with a key-value cache that has a row for each beam.
+ * The model stays its owner's. Runs on the engine thread; between two searches it holds no native
  * memory.
  */
 public final class BeamGenerator {

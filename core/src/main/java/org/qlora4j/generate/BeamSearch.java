@@ -51,8 +51,7 @@ public final class BeamSearch {
      * @param minNewTokens tokens before which a text cannot end
      * @param maxNewTokens tokens at which it does
      */
-    public BeamSearch(
-            BeamConfig config, Set<Integer> eosIds, int minNewTokens, int maxNewTokens) {
+    public BeamSearch(BeamConfig config, Set<Integer> eosIds, int minNewTokens, int maxNewTokens) {
         this.config = config;
         this.eosIds = eosIds;
         this.minNewTokens = minNewTokens;
@@ -104,8 +103,7 @@ public final class BeamSearch {
      */
     private List<Candidate> best(List<float[]> logits) {
         int wanted = Math.max(2, 1 + eosIds.size()) * config.numBeams();
-        Comparator<Candidate> byProbability =
-                Comparator.comparingDouble(Candidate::logProbability);
+        Comparator<Candidate> byProbability = Comparator.comparingDouble(Candidate::logProbability);
         PriorityQueue<Candidate> queue = new PriorityQueue<>(wanted + 1, byProbability);
         for (int parent = 0; parent < logits.size(); parent++) {
             float[] row = logits.get(parent);
@@ -114,7 +112,7 @@ public final class BeamSearch {
                 double logProbability = row[token] + before;
                 boolean tooEarly = length() < minNewTokens && eosIds.contains(token);
                 boolean beaten =
-                        queue.size() == wanted && logProbability <= queue.peek().logProbability;
+                        queue.size() == wanted && logProbability <= queue.element().logProbability;
                 if (tooEarly || beaten) {
                     continue;
                 }

@@ -69,8 +69,7 @@ record ReferenceTiledAttention() implements TiledAttention {
         return softcap == 0 ? all : all.times(1 / softcap).tanh().mulInPlace(softcap);
     }
 
-    private static Tensor scores(
-            Tensor q, Tensor k, double scale, double softcap, RowMask mask) {
+    private static Tensor scores(Tensor q, Tensor k, double scale, double softcap, RowMask mask) {
         Tensor all = products(q, k, scale, softcap);
         Tensor hidden = mask.hidden();
         if (hidden != null) {

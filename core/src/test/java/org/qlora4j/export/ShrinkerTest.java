@@ -220,12 +220,11 @@ class ShrinkerTest {
     @ValueSource(strings = {"gemma2", "phi3"})
     void otherFamilies_areRefusedInOneLine(String family) {
         Path source = Golden.folder().resolve("families").resolve(family);
-        assertThatThrownBy(
-                        () ->
-                                Shrinker.shrink(
-                                        source,
-                                        new ShrinkConfig(null, List.of(0), null, null),
-                                        folder.resolve("out")))
+        assertThatThrownBy(() ->
+                        Shrinker.shrink(
+                                source,
+                                new ShrinkConfig(null, List.of(0), null, null),
+                                folder.resolve("out")))
                 .isInstanceOf(ConfigException.class)
                 .hasMessage(
                         "models of type %s cannot be shrunk, whose channels are ranked otherwise;"

@@ -23,8 +23,7 @@ import org.qlora4j.testing.Golden;
  * golden models, and their files written again, byte for byte.
  */
 class FamilyAdapterTest {
-    private static final Path ADAPTERS =
-            Path.of("src/test/resources/org/qlora4j/family/adapters");
+    private static final Path ADAPTERS = Path.of("src/test/resources/org/qlora4j/family/adapters");
 
     @TempDir Path temporary;
 
@@ -44,16 +43,14 @@ class FamilyAdapterTest {
         Golden golden = Golden.open(source.resolve("expected.safetensors"));
         Path base = Golden.folder().resolve("families").resolve(family);
         try (TensorScope scope = TensorScope.open();
-                CausalModel model =
-                        Models.load(base, FamilyGoldenTest.NOT_QUANTIZED, DType.F32);
+                CausalModel model = Models.load(base, FamilyGoldenTest.NOT_QUANTIZED, DType.F32);
                 LoraAdapter adapter =
                         PeftAdapter.load(source, model.linears(), model.parameters(), DType.F32)) {
             Tensor ids = golden.tensor("ids");
             try (Tape tape = Tape.inference();
                     BatchContext seen = BatchContext.of(1, (int) ids.size(1))) {
                 Tensor hidden = model.hidden(tape, ids, seen, false).value();
-                Close.assertClose(
-                        "logits", model.logits(hidden), golden.tensor("logits"), 0, 1e-4);
+                Close.assertClose("logits", model.logits(hidden), golden.tensor("logits"), 0, 1e-4);
             }
             PeftAdapter.save(adapter, temporary, family);
         }

@@ -6,6 +6,7 @@ import java.util.Map;
 import java.util.concurrent.Callable;
 import java.util.function.BiConsumer;
 import java.util.function.Consumer;
+import java.util.function.IntConsumer;
 import org.jspecify.annotations.Nullable;
 import org.qlora4j.data.ChatSettings;
 import org.qlora4j.error.ConfigException;
@@ -21,6 +22,7 @@ import org.qlora4j.generate.SampleConfig;
 import org.qlora4j.generate.SampleProgress;
 import org.qlora4j.generate.StopReason;
 import org.qlora4j.generate.TextOutput;
+import org.qlora4j.generate.TextScorer;
 import org.qlora4j.kernel.DeviceChoice;
 import org.qlora4j.kernel.Kernels;
 import org.qlora4j.lora.LoraAdapter;
@@ -29,6 +31,11 @@ import org.qlora4j.model.CausalModel;
 import org.qlora4j.model.EmbeddedModel;
 import org.qlora4j.quant.QuantConfig;
 import org.qlora4j.run.AdapterFolder;
+import org.qlora4j.task.LocalTaskModel;
+import org.qlora4j.task.TaskLog;
+import org.qlora4j.task.TaskResults;
+import org.qlora4j.task.TaskRun;
+import org.qlora4j.task.TaskSuite;
 import org.qlora4j.template.ChatTemplate;
 import org.qlora4j.template.NamedTemplates;
 import org.qlora4j.tensor.DType;
@@ -357,6 +364,50 @@ public final class LanguageModel implements AutoCloseable {
             try {
                 return BatchAnswers.of(
                         path, model, head, tokenizer, chats, prompts, config, batch, onAnswer);
+            } finally {
+                generating = false;
+            }
+        });
+    }
+
+    /**
+     * How likely each token of texts is after those before it. What several texts begin with is
+     * computed once.
+     *
+     * @param texts each as it stands, behind the tokens that the tokenizer puts before every text
+     * @throws ConfigException if a text has fewer than two tokens, or more than the model's context
+     *     holds
+     */
+    public List<TokenProbabilities> logProbabilities(List<String> texts) {
+        return onEngine(() -> {
+            requireNotGenerating("score texts");
+            return TokenProbabilities.of(model, tokenizer, texts);
+        });
+    }
+
+    /**
+     * Asks the model evaluation tasks, as lm-evaluation-harness does.
+     *
+     * @param tokensAtOnce tokens of a pass over the weights, as in {@link TextScorer}
+     * @param textsAtOnce answers that are generated together
+     * @param log takes each document as it is answered; null for none
+     * @param progress is told how many documents are answered, on another thread while this one
+     *     waits
+     * @throws FormatException if a document does not fit its task's templates
+     */
+    public TaskResults evaluate(
+            TaskSuite suite,
+            int tokensAtOnce,
+            int textsAtOnce,
+            @Nullable TaskLog log,
+            IntConsumer progress) {
+        return onEngine(() -> {
+            requireNotGenerating("be evaluated");
+            generating = true;
+            try {
+                LocalTaskModel asked =
+                        new LocalTaskModel(model, tokenizer, tokensAtOnce, textsAtOnce);
+                return TaskRun.run(suite, asked, log, progress);
             } finally {
                 generating = false;
             }

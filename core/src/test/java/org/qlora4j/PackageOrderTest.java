@@ -48,6 +48,7 @@ class PackageOrderTest {
                     "family",
                     "export",
                     "generate",
+                    "task",
                     "config",
                     "plan",
                     "run",

@@ -7,11 +7,14 @@ import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.Spec;
 
-/** {@code qlora eval}: the commands that compare systems. */
+/** {@code qlora eval}: the commands that measure and compare models. */
 @Command(
         name = "eval",
-        description = "Rank chatbots by the ratings of judges, as the paper does.",
+        description =
+                "Ask a model evaluation tasks such as MMLU; rank chatbots by the ratings of judges, as the paper does.",
         subcommands = {
+            EvalTasksCommand.class,
+            EvalCompareCommand.class,
             EvalEloCommand.class,
             EvalRelativeCommand.class,
             EvalAgreeCommand.class,

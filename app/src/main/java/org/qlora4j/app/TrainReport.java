@@ -15,6 +15,7 @@ import org.qlora4j.run.RunInfo;
 import org.qlora4j.run.RunListener;
 import org.qlora4j.run.SampleAnswer;
 import org.qlora4j.run.StepMetrics;
+import org.qlora4j.run.TaskMetrics;
 import org.qlora4j.run.TrainResult;
 import org.qlora4j.tensor.DType;
 import org.qlora4j.tensor.ResidentMemory;
@@ -102,6 +103,28 @@ final class TrainReport implements RunListener {
                         m.loss(),
                         m.perplexity(),
                         m.isBest() && m.step() > 0 ? ", the best so far" : ""));
+    }
+
+    @Override
+    public void tasksAsked(TaskMetrics m) {
+        m.results()
+                .forEach((task, metrics) ->
+                        metrics.forEach((name, value) -> {
+                            if (value instanceof Double number && !name.contains("_stderr,")) {
+                                Object error = metrics.get(name.replaceFirst(",", "_stderr,"));
+                                println(
+                                        String.format(
+                                                Locale.ROOT,
+                                                "step %d: %s %s %.4f%s",
+                                                m.step(),
+                                                task,
+                                                name.replace(",none", ""),
+                                                number,
+                                                error instanceof Double e
+                                                        ? String.format(Locale.ROOT, " +- %.4f", e)
+                                                        : ""));
+                            }
+                        }));
     }
 
     @Override

@@ -25,6 +25,7 @@ final class ConfigPaths {
 
     private static final List<String> MODEL_FILES = List.of(".gguf", ".safetensors");
     private static final List<String> TEMPLATE_FILES = List.of(".jinja", ".jinja2", ".j2");
+    private static final List<String> TASK_FILES = List.of(".yaml", ".yml", ".json", ".jsonl");
     private static final List<String> DATA_FILES =
             List.of(
                     ".json",
@@ -43,6 +44,16 @@ final class ConfigPaths {
     static void resolve(ObjectNode section, ConfigKeys.Key key, Path folder) {
         if (key.name().equals("data.dataset") || key.name().equals("data.eval_dataset")) {
             section.set(key.leaf(), dataset(section.path(key.leaf()), folder));
+            return;
+        }
+        if (key.name().equals("eval.tasks")
+                && section.path(key.leaf()) instanceof ArrayNode tasks) {
+            for (int i = 0; i < tasks.size(); i++) {
+                String task = tasks.get(i).asString();
+                if (endsIn(task, TASK_FILES)) {
+                    tasks.set(i, StringNode.valueOf(absolute(task, folder)));
+                }
+            }
             return;
         }
         if (!section.path(key.leaf()).isString()) {

@@ -4,6 +4,7 @@ import static org.qlora4j.error.Require.require;
 
 import com.fasterxml.jackson.annotation.JsonProperty;
 import com.fasterxml.jackson.annotation.JsonPropertyDescription;
+import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -24,6 +25,9 @@ import org.jspecify.annotations.Nullable;
  * @param greaterIsBetter false, or null for the same: of all metrics here less is better
  * @param earlyStoppingPatience end the run after so many evaluations without a gain; 0 never does
  * @param earlyStoppingThreshold a gain up to this much counts as none; at least 0
+ * @param tasks evaluation tasks that are asked at each evaluation: names, or task files
+ * @param tasksLimit documents of each task, from the first; below 1 a share, 0 for all
+ * @param tasksNumFewshot examples before each document; null leaves it to the task
  */
 public record EvalConfig(
         @JsonProperty("eval_strategy")
@@ -64,7 +68,19 @@ public record EvalConfig(
                 int earlyStoppingPatience,
         @JsonProperty("early_stopping_threshold")
                 @JsonPropertyDescription("A gain up to this much counts as none.")
-                double earlyStoppingThreshold) {
+                double earlyStoppingThreshold,
+        @JsonProperty("tasks")
+                @JsonPropertyDescription(
+                        "Evaluation tasks asked at each evaluation, such as mmlu, or task files, as for qlora eval tasks.")
+                List<String> tasks,
+        @JsonProperty("tasks_limit")
+                @JsonPropertyDescription(
+                        "Documents of each task, from the first; below 1 a share of them, 0 for all.")
+                double tasksLimit,
+        @JsonProperty("tasks_num_fewshot")
+                @JsonPropertyDescription(
+                        "Examples before each document; null leaves it to the task.")
+                @Nullable Integer tasksNumFewshot) {
     /** No evaluation, as in qlora.py; the batch size is that of the Hugging Face trainer. */
     public static final EvalConfig DEFAULT =
             new EvalConfig(
@@ -78,7 +94,10 @@ public record EvalConfig(
                     EvalMetric.EVAL_LOSS,
                     null,
                     0,
-                    0);
+                    0,
+                    List.of(),
+                    0,
+                    null);
 
     public EvalConfig {
         require(
@@ -100,6 +119,18 @@ public record EvalConfig(
                 earlyStoppingThreshold >= 0 && Double.isFinite(earlyStoppingThreshold),
                 "eval.early_stopping_threshold must be at least 0, got %s",
                 earlyStoppingThreshold);
+        tasks = List.copyOf(tasks);
+        require(
+                tasksLimit >= 0 && Double.isFinite(tasksLimit),
+                "eval.tasks_limit must be at least 0, got %s",
+                tasksLimit);
+        require(
+                tasksNumFewshot == null || tasksNumFewshot >= 0,
+                "eval.tasks_num_fewshot must be at least 0, got %s",
+                String.valueOf(tasksNumFewshot));
+        require(
+                tasks.isEmpty() || evalStrategy != EvalStrategy.NO || doEval,
+                "eval.tasks are asked at evaluations, and there are none; set eval.eval_strategy to steps or epoch, or eval.do_eval to true");
         boolean never = evalStrategy == EvalStrategy.NO;
         require(
                 !never || !loadBestModelAtEnd,

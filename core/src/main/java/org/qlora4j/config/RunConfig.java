@@ -85,8 +85,13 @@ public record RunConfig(
                     "model.new_tokens must be empty where train.full_finetune is true: they are saved with an adapter");
             lora = lora.savingTables();
         }
+        boolean tasksAlone =
+                !eval.tasks().isEmpty()
+                        && !eval.predictWithGenerate()
+                        && !eval.loadBestModelAtEnd()
+                        && eval.earlyStoppingPatience() == 0;
         require(
-                !(eval.enabled() || eval.predictWithGenerate()) || data.holdsOut(),
+                !(eval.enabled() || eval.predictWithGenerate()) || data.holdsOut() || tasksAlone,
                 "eval.%s needs held-out examples; name a file as data.eval_dataset, or a number of examples as"
                         + " data.eval_dataset_size",
                 !eval.enabled()

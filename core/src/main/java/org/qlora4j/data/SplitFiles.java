@@ -59,17 +59,27 @@ final class SplitFiles {
                     "%s has no split %s; it has %s; name one with split, or as org/name:split",
                     owner, split, String.join(", ", splits.keySet()));
         }
-        return List.copyOf(chosen);
+        // dev and validation may be two splits beside each other, as in MMLU
+        List<String> exact = chosen.stream().filter(file -> lastWord(file).equals(split)).toList();
+        return exact.isEmpty() ? List.copyOf(chosen) : exact;
+    }
+
+    /** The word of a path that tells its split, as it is written; empty if there is none. */
+    private static String lastWord(String path) {
+        String found = "";
+        for (String word : words(path)) {
+            found = WORDS.containsKey(canonical(word)) ? word : found;
+        }
+        return found;
+    }
+
+    private static String[] words(String path) {
+        return path.toLowerCase(Locale.ROOT).split("[^a-z]+");
     }
 
     /** The split whose word the path has, or an empty text. The last such word decides. */
     private static String splitOf(String path) {
-        String found = "";
-        for (String word : path.toLowerCase(Locale.ROOT).split("[^a-z]+")) {
-            String split = canonical(word);
-            found = WORDS.containsKey(split) ? split : found;
-        }
-        return found;
+        return canonical(lastWord(path));
     }
 
     private static String canonical(String word) {

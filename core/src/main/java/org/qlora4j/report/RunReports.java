@@ -15,6 +15,7 @@ import org.qlora4j.run.RunInfo;
 import org.qlora4j.run.RunListener;
 import org.qlora4j.run.SampleAnswer;
 import org.qlora4j.run.StepMetrics;
+import org.qlora4j.run.TaskMetrics;
 import org.qlora4j.run.TrainResult;
 import org.qlora4j.tensor.ResidentMemory;
 import org.slf4j.Logger;
@@ -128,6 +129,22 @@ public final class RunReports implements RunListener, AutoCloseable {
             events.scalars(m.step(), now(), values);
         }
         next.evaluated(m);
+    }
+
+    @Override
+    public void tasksAsked(TaskMetrics m) {
+        if (events != null) {
+            Map<String, Double> values = new LinkedHashMap<>();
+            m.results()
+                    .forEach((task, metrics) ->
+                            metrics.forEach((name, value) -> {
+                                if (value instanceof Double number) {
+                                    values.put("tasks/" + task + "/" + name, number);
+                                }
+                            }));
+            events.scalars(m.step(), now(), values);
+        }
+        next.tasksAsked(m);
     }
 
     @Override

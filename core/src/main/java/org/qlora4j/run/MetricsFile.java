@@ -26,7 +26,8 @@ public record MetricsFile(Path file) {
     public void keepUpTo(TrainerState state) {
         keep(json -> {
             long step = json.path("step").asLong(Long.MAX_VALUE);
-            boolean comesAgain = json.has("eval_loss") && !state.isEvaluated();
+            boolean evaluates = json.has("eval_loss") || json.has("tasks");
+            boolean comesAgain = evaluates && !state.isEvaluated();
             return step < state.step() || (step == state.step() && !comesAgain);
         });
     }
@@ -82,6 +83,15 @@ public record MetricsFile(Path file) {
         line.put("eval_samples", m.examples());
         line.put("eval_label_tokens", m.labelTokens());
         line.put("eval_runtime", Math.round(m.seconds() * 1000) / 1000.0);
+        append(line);
+    }
+
+    public void append(TaskMetrics m) {
+        Map<String, Object> line = new LinkedHashMap<>();
+        line.put("step", m.step());
+        line.put("epoch", m.epoch());
+        line.put("tasks", m.results());
+        line.put("tasks_runtime", Math.round(m.seconds() * 1000) / 1000.0);
         append(line);
     }
 

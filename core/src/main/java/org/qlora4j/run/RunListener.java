@@ -22,6 +22,9 @@ public interface RunListener {
     /** The held-out examples were evaluated. */
     default void evaluated(EvalMetrics metrics) {}
 
+    /** The tasks of {@code eval.tasks} were asked. */
+    default void tasksAsked(TaskMetrics metrics) {}
+
     /** A checkpoint is whole on disk. */
     default void checkpointSaved(Path folder) {}
 

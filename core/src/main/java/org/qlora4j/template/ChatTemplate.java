@@ -63,7 +63,10 @@ public final class ChatTemplate {
             }
             String normalized = Lexer.normalized(text);
             try {
-                return new Source(normalized, origin, Parser.parse(normalized, generationTags));
+                return new Source(
+                        normalized,
+                        origin,
+                        Parser.parse(normalized, Syntax.ofChats(generationTags)));
             } catch (TemplateError e) {
                 throw located(e, normalized, origin);
             } catch (StackOverflowError e) {
@@ -175,7 +178,7 @@ public final class ChatTemplate {
     }
 
     private Rendered render(Source template, Map<String, Object> variables) {
-        PythonRuntime runtime = new PythonRuntime();
+        PythonRuntime runtime = new PythonRuntime(Syntax.ofChats(true));
         Scope context = new Scope(Globals.scope(runtime, clock));
         variables.forEach(context::set);
         Interpreter interpreter = new Interpreter(runtime);
@@ -223,7 +226,7 @@ public final class ChatTemplate {
         return out;
     }
 
-    private static FormatException located(TemplateError error, String text, String origin) {
+    static FormatException located(TemplateError error, String text, String origin) {
         String place = "";
         if (error.offset() >= 0) {
             int end = Math.min(error.offset(), text.length());

@@ -45,10 +45,10 @@ final class Evaluator {
             case Expr.Call call -> call(call, Map.of(), scope);
             case Expr.Filter filter -> filter(filter, None.NONE, scope);
             case Expr.Test test -> test(test, scope);
-            case Expr.Not not -> !Types.truth(evaluate(not.operand(), scope));
+            case Expr.Not not -> !runtime.truth(evaluate(not.operand(), scope));
             case Expr.Logic logic -> {
                 Object left = evaluate(logic.left(), scope);
-                yield Types.truth(left) == logic.and() ? evaluate(logic.right(), scope) : left;
+                yield runtime.truth(left) == logic.and() ? evaluate(logic.right(), scope) : left;
             }
             case Expr.Compare compare -> compare(compare, scope);
             case Expr.Binary binary -> binary(binary, scope);
@@ -166,6 +166,9 @@ final class Evaluator {
                     case Expr.Filter inner -> filterInside(inner, input, scope);
                     case Expr target -> evaluate(target, scope);
                 };
+        if (!filter.name().equals("default") && !filter.name().equals("d")) {
+            runtime.used(value);
+        }
         try {
             return Filters.apply(
                     runtime, filter.name(), value, arguments(filter.args(), Map.of(), scope));
@@ -188,9 +191,9 @@ final class Evaluator {
     }
 
     private Object compare(Expr.Compare compare, Scope scope) {
-        Object left = evaluate(compare.first(), scope);
+        Object left = runtime.used(evaluate(compare.first(), scope));
         for (Expr.Comparand comparand : compare.rest()) {
-            Object right = evaluate(comparand.value(), scope);
+            Object right = runtime.used(evaluate(comparand.value(), scope));
             boolean holds =
                     switch (comparand.operator()) {
                         case "==" -> runtime.comparison().equal(left, right);
@@ -216,13 +219,13 @@ final class Evaluator {
     private Object concat(Expr.Concat concat, Scope scope) {
         Budget.Text out = runtime.budget().newText();
         for (Expr part : concat.parts()) {
-            out.append(runtime.printer().text(evaluate(part, scope)));
+            out.append(runtime.printer().text(runtime.used(evaluate(part, scope))));
         }
         return out.toString();
     }
 
     private Object conditional(Expr.Conditional conditional, Scope scope) {
-        if (Types.truth(evaluate(conditional.test(), scope))) {
+        if (runtime.truth(evaluate(conditional.test(), scope))) {
             return evaluate(conditional.then(), scope);
         }
         if (conditional.otherwise() == null) {

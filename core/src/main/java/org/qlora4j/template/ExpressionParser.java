@@ -18,6 +18,7 @@ final class ExpressionParser {
             Map.of("+", 1, "-", 1, "~", 2, "*", 3, "/", 3, "//", 3, "%", 3, "**", 4);
 
     private final Tokens tokens;
+    private final Syntax syntax;
 
     /** Filters and tests that nobody knows; an error unless a condition guards them. */
     private final List<TemplateError> unknown = new ArrayList<>();
@@ -25,8 +26,9 @@ final class ExpressionParser {
     /** Names read so far: a macro asks which of its special names its body uses. */
     private final List<String> namesRead = new ArrayList<>();
 
-    ExpressionParser(Tokens tokens) {
+    ExpressionParser(Tokens tokens, Syntax syntax) {
         this.tokens = tokens;
+        this.syntax = syntax;
     }
 
     List<TemplateError> unknown() {
@@ -385,7 +387,7 @@ final class ExpressionParser {
     Expr.Filter filter(@Nullable Expr input) {
         int at = tokens.at();
         String name = dottedName();
-        if (!Filters.ALL.containsKey(name)) {
+        if (syntax.filter(name) == null) {
             unknown.add(
                     new TemplateError(
                             Kind.ASSERTION, "No filter named " + Printer.quote(name) + ".", at));

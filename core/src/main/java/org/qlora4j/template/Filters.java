@@ -37,7 +37,7 @@ final class Filters {
      * @throws TemplateError if there is none, or it cannot work on these values
      */
     static Object apply(PythonRuntime runtime, String name, Object value, Arguments arguments) {
-        Filter filter = ALL.get(name);
+        Filter filter = runtime.syntax().filter(name);
         if (filter == null) {
             throw TemplateError.of(Kind.RUNTIME, "No filter named %s.", Printer.quote(name));
         }

@@ -79,12 +79,15 @@ final class Interpreter {
         switch (statement) {
             case Statement.Text text -> out.append(text.text());
             case Statement.Output output ->
-                    out.append(runtime.printer().text(evaluator.evaluate(output.value(), scope)));
+                    out.append(
+                            runtime.printer()
+                                    .text(runtime.used(evaluator.evaluate(output.value(), scope))));
             case Statement.If conditional -> {
                 return runIf(conditional, scope);
             }
             case Statement.For loop -> {
-                return runLoop(loop, evaluator.evaluate(loop.items(), scope), 0, scope);
+                return runLoop(
+                        loop, runtime.used(evaluator.evaluate(loop.items(), scope)), 0, scope);
             }
             case Statement.Assign assign ->
                     evaluator.assign(
@@ -117,7 +120,7 @@ final class Interpreter {
 
     private End runIf(Statement.If conditional, Scope scope) {
         for (Statement.Branch branch : conditional.branches()) {
-            if (Types.truth(evaluator.evaluate(branch.test(), scope))) {
+            if (runtime.truth(evaluator.evaluate(branch.test(), scope))) {
                 return run(branch.body(), scope);
             }
         }
@@ -231,7 +234,7 @@ final class Interpreter {
                 runtime.budget().work(1);
                 Scope tested = new Scope(scope);
                 evaluator.assign(target, item, tested);
-                next = Types.truth(evaluator.evaluate(test, tested)) ? item : null;
+                next = runtime.truth(evaluator.evaluate(test, tested)) ? item : null;
             }
             return next != null;
         }

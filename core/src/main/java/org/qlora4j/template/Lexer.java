@@ -10,13 +10,15 @@ import java.util.regex.Pattern;
 import org.qlora4j.template.TemplateError.Kind;
 
 /**
- * Template text to tokens, by the rules of Jinja2's lexer with {@code trim_blocks} and {@code
- * lstrip_blocks} on: the newline after a block is dropped, and so is the indentation before one;
- * {@code -} strips more, {@code +} nothing.
+ * Template text to tokens, by the rules of Jinja2's lexer. Where the syntax trims, as with {@code
+ * trim_blocks} and {@code lstrip_blocks}, the newline after a block is dropped, and so is the
+ * indentation before one; {@code -} strips more, {@code +} nothing.
  */
 final class Lexer {
     private static final Pattern RAW_BEGIN = unicode("\\{%([-+]?)\\s*raw\\s*(?:-%\\}\\s*|%\\})");
     private static final Pattern RAW_END =
+            unicode("\\{%([-+]?)\\s*endraw\\s*(?:\\+%\\}|-%\\}\\s*|%\\})");
+    private static final Pattern TRIMMED_RAW_END =
             unicode("\\{%([-+]?)\\s*endraw\\s*(?:\\+%\\}|-%\\}\\s*|%\\}\\n?)");
     // Possessive, so that a number of any length takes no stack.
     private static final Pattern FLOAT =
@@ -34,12 +36,14 @@ final class Lexer {
     private static final int MAX_DIGITS = 4300;
 
     private final String source;
+    private final boolean trims;
     private final List<Token> tokens = new ArrayList<>();
     private int at = 0;
     private boolean lineStarting = true;
 
-    private Lexer(String source) {
+    private Lexer(String source, boolean trims) {
         this.source = source;
+        this.trims = trims;
     }
 
     private static Pattern unicode(String regex) {
@@ -51,13 +55,18 @@ final class Lexer {
      * refer to it.
      */
     static String normalized(String text) {
-        String lines = text.replace("\r\n", "\n").replace('\r', '\n');
+        String lines = withLineFeeds(text);
         return lines.endsWith("\n") ? lines.substring(0, lines.length() - 1) : lines;
     }
 
+    /** The text with line ends as {@code \n}, the last one kept ({@code keep_trailing_newline}). */
+    static String withLineFeeds(String text) {
+        return text.replace("\r\n", "\n").replace('\r', '\n');
+    }
+
     /** All tokens of a normalized text, closed by {@link Token.Type#END}. */
-    static List<Token> tokens(String normalized) {
-        Lexer lexer = new Lexer(normalized);
+    static List<Token> tokens(String normalized, boolean trims) {
+        Lexer lexer = new Lexer(normalized, trims);
         while (lexer.at < normalized.length()) {
             lexer.dataAndTag();
         }
@@ -122,12 +131,13 @@ final class Lexer {
         int line = text.lastIndexOf('\n') + 1;
         boolean indentation =
                 line < text.length() && PyText.strip(text.substring(line), null).isEmpty();
-        boolean strips = sign != '+' && !variable && (line > 0 || lineStarting) && indentation;
+        boolean strips =
+                trims && sign != '+' && !variable && (line > 0 || lineStarting) && indentation;
         return strips ? text.substring(0, line) : text;
     }
 
     private void rawBlock(int start) {
-        Matcher end = RAW_END.matcher(source);
+        Matcher end = (trims ? TRIMMED_RAW_END : RAW_END).matcher(source);
         if (at == source.length()) {
             return; // as in Jinja2, where nothing at all follows
         }
@@ -169,7 +179,8 @@ final class Lexer {
             while (at < source.length() && PyText.isSpace(source.charAt(at))) {
                 at++;
             }
-        } else if (sign != '+'
+        } else if (trims
+                && sign != '+'
                 && trimsNewline
                 && at < source.length()
                 && source.charAt(at) == '\n') {

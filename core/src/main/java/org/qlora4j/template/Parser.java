@@ -32,22 +32,20 @@ final class Parser {
 
     private int loops = 0;
 
-    private Parser(List<Token> tokens, boolean generationTags) {
+    private Parser(List<Token> tokens, Syntax syntax) {
         this.tokens = new Tokens(tokens);
-        this.expressions = new ExpressionParser(this.tokens);
-        this.generationTags = generationTags;
+        this.expressions = new ExpressionParser(this.tokens, syntax);
+        this.generationTags = syntax.generationTags();
     }
 
     /**
      * The statements of a template.
      *
-     * @param normalized text as {@link Lexer#normalized} makes it
-     * @param generationTags whether {@code {% generation %}} is known, as in transformers but not
-     *     in Jinja2
+     * @param normalized text as {@link Lexer#normalized} or {@link Lexer#withLineFeeds} makes it
      * @throws TemplateError if the text breaks the grammar
      */
-    static List<Statement> parse(String normalized, boolean generationTags) {
-        Parser parser = new Parser(Lexer.tokens(normalized), generationTags);
+    static List<Statement> parse(String normalized, Syntax syntax) {
+        Parser parser = new Parser(Lexer.tokens(normalized, syntax.trims()), syntax);
         List<Statement> statements = parser.until(List.of());
         if (!parser.expressions.unknown().isEmpty()) {
             throw parser.expressions.unknown().getFirst();

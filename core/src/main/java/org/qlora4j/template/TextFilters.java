@@ -33,6 +33,24 @@ final class TextFilters {
 
     private TextFilters() {}
 
+    /** {@code regex_replace(pattern, repl, count=0)}: Python's {@code re.sub}. */
+    static Object regexReplace(PythonRuntime runtime, Object value, Arguments arguments) {
+        Object[] a =
+                arguments.bind(
+                        "regex_replace",
+                        "pattern",
+                        Arguments.REQUIRED,
+                        "repl",
+                        Arguments.REQUIRED,
+                        "count",
+                        0L);
+        String text = StringMethods.string("regex_replace", value);
+        String pattern = StringMethods.string("regex_replace", a[0]);
+        String replacement = StringMethods.string("regex_replace", a[1]);
+        int count = (int) Math.min(Integer.MAX_VALUE, Numbers.index(a[2]));
+        return PythonRegex.of(pattern).replace(text, replacement, count);
+    }
+
     private static String only(
             PythonRuntime runtime, Object value, Arguments arguments, String name) {
         arguments.bind(name);

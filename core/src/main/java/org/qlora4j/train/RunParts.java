@@ -11,17 +11,20 @@ import org.qlora4j.plan.TrainingData;
 import org.qlora4j.run.RunFolder;
 import org.qlora4j.run.RunLock;
 import org.qlora4j.run.TrainerState;
+import org.qlora4j.task.TaskSuite;
 
 /**
  * What a run works on. Each part rests on those before it, so they are closed from the last to the
  * first.
  *
+ * @param tasks that are asked at evaluations, or null
  * @param begin how far the run has come; what learns and the optimizer are those of then
  * @param teacher whose logits are learnt, or null
  * @param lock on the folder of a new run; null for a run that goes on, which holds its own
  */
 record RunParts(
         RunInputs inputs,
+        @Nullable TaskSuite tasks,
         CausalModel model,
         TrainerState begin,
         Learner learner,

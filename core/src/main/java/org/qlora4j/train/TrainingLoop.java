@@ -24,8 +24,10 @@ import org.qlora4j.run.RunFolder;
 import org.qlora4j.run.RunInfo;
 import org.qlora4j.run.RunListener;
 import org.qlora4j.run.StepMetrics;
+import org.qlora4j.run.TaskMetrics;
 import org.qlora4j.run.TrainResult;
 import org.qlora4j.run.TrainerState;
+import org.qlora4j.task.TaskSuite;
 import org.qlora4j.tensor.NativeMemory;
 
 /**
@@ -52,6 +54,7 @@ final class TrainingLoop {
     private final LongestBatch longest;
     private final MemoryPlan plan;
     private final @Nullable Evaluation evaluation;
+    private final @Nullable TaskEvaluation tasks;
     private final int total;
     private TrainerState state;
     private @Nullable TrainerState saved;
@@ -83,6 +86,8 @@ final class TrainingLoop {
         longest = LongestBatch.of(data, sampler);
         plan = longest.plan(config, model.compute());
         evaluation = Evaluation.of(config.eval(), model, data);
+        TaskSuite suite = parts.tasks();
+        tasks = suite == null ? null : new TaskEvaluation(suite, model, parts.inputs().tokenizer());
         total = train.totalSteps(sampler.stepsPerEpoch());
         state = parts.begin().withMaxSteps(total);
         saved = parts.begin().step() > 0 ? state : null;
@@ -201,7 +206,18 @@ final class TrainingLoop {
         EvalConfig eval = config.eval();
         boolean due =
                 eval.isDue(state.step(), total, sampler.stepsPerEpoch(), train.loggingSteps());
-        if (evaluation == null || !due || state.isEvaluated()) {
+        if (!due || state.isEvaluated()) {
+            return;
+        }
+        if (tasks != null) { // first, for a state that was evaluated on held-out data is done
+            TaskMetrics asked = tasks.measure(state.step(), state.epoch(), cancelled);
+            if (asked == null) {
+                return;
+            }
+            metrics.append(asked);
+            listener.tasksAsked(asked);
+        }
+        if (evaluation == null) {
             return;
         }
         EvalMetrics measured = evaluation.measure(state.step(), state.epoch(), cancelled);

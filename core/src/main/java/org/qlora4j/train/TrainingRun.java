@@ -23,6 +23,7 @@ import org.qlora4j.run.RunListener;
 import org.qlora4j.run.RunLock;
 import org.qlora4j.run.TrainResult;
 import org.qlora4j.run.TrainerState;
+import org.qlora4j.task.TaskSuite;
 import org.qlora4j.tensor.DType;
 import org.qlora4j.tensor.Engine;
 
@@ -114,6 +115,7 @@ public final class TrainingRun {
         RunParts.Made made = new RunParts.Made();
         try {
             RunInputs inputs = made.add(RunInputs.load(config));
+            TaskSuite tasks = TaskEvaluation.suite(config.eval());
             CausalModel model = made.add(load(old));
             model.resizeVocabulary(inputs.rows());
             TrainingData data = inputs.data();
@@ -137,7 +139,16 @@ public final class TrainingRun {
             RunLock lock = made.addIfAny(old == null ? RunLock.take(folder.path()) : null);
             AdamW optimizer = optimizer(old == null, folder, start, parameters);
             return new RunParts(
-                    inputs, model, begin, learner, parameters, teacher, folder, lock, optimizer);
+                    inputs,
+                    tasks,
+                    model,
+                    begin,
+                    learner,
+                    parameters,
+                    teacher,
+                    folder,
+                    lock,
+                    optimizer);
         } catch (RuntimeException | Error e) {
             made.undo(e);
             throw e;

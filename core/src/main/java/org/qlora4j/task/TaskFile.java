@@ -1,0 +1,61 @@
+package org.qlora4j.task;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import org.jspecify.annotations.Nullable;
+import org.qlora4j.error.FormatException;
+
+/**
+ * A task file: one on the disk, or one that comes with the library.
+ *
+ * @param path on the disk; null for one of the library
+ * @param name of a file of the library, without the ending
+ */
+record TaskFile(@Nullable Path path, String name) {
+    private static final String ENDING = ".yaml";
+
+    static TaskFile of(Path path) {
+        return new TaskFile(path, "");
+    }
+
+    /** One of the library's own; whether it exists, {@link #exists} says. */
+    static TaskFile builtIn(String name) {
+        return new TaskFile(null, name);
+    }
+
+    boolean exists() {
+        return path != null ? Files.isRegularFile(path) : BuiltInTasks.text(name) != null;
+    }
+
+    String text() {
+        if (path == null) {
+            String text = BuiltInTasks.text(name);
+            if (text == null) {
+                throw new FormatException("no task " + name + " comes with qlora4j");
+            }
+            return text;
+        }
+        try {
+            return Files.readString(path);
+        } catch (IOException e) {
+            throw new FormatException(path + " cannot be read as UTF-8 text: " + e.getMessage(), e);
+        }
+    }
+
+    /** The file that this one names as beside it. */
+    TaskFile sibling(String other) {
+        return path != null
+                ? of(path.resolveSibling(other))
+                : builtIn(
+                        other.endsWith(ENDING)
+                                ? other.substring(0, other.length() - ENDING.length())
+                                : other);
+    }
+
+    /** As messages name it. */
+    @Override
+    public String toString() {
+        return path != null ? path.toString() : "task " + name;
+    }
+}

@@ -1,0 +1,178 @@
+package org.qlora4j.task;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.within;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.function.BiConsumer;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.MethodSource;
+import org.qlora4j.task.TaskConfig.Metric;
+import tools.jackson.databind.JsonNode;
+import tools.jackson.databind.json.JsonMapper;
+
+/**
+ * Expected: what the harness' own tasks ask and count for made-up documents, by
+ * make_task_reference.py.
+ */
+class BuiltInTasksTest {
+    private static final JsonNode EXPECTED =
+            new JsonMapper()
+                    .readTree(
+                            Path.of("src/test/resources/org/qlora4j/task/built-in.json").toFile());
+
+    /** No task here asks for a chat, and the answers are made up. */
+    private static final TaskModel NOBODY =
+            new TaskModel() {
+                @Override
+                public void answer(
+                        List<TaskRequest> requests, BiConsumer<Integer, TaskResponse> done) {
+                    throw new AssertionError();
+                }
+
+                @Override
+                public String chat(List<Map<String, String>> messages, boolean open) {
+                    throw new AssertionError();
+                }
+            };
+
+    static Stream<String> names() {
+        return EXPECTED.propertyNames().stream();
+    }
+
+    private static Task task(String name, JsonNode expected, Path folder) throws IOException {
+        StringBuilder lines = new StringBuilder();
+        expected.get("documents").forEach(document -> lines.append(document).append('\n'));
+        Path file = folder.resolve("documents.jsonl");
+        Files.writeString(file, lines);
+        Map<String, Object> keys = new LinkedHashMap<>(TaskYaml.read(TaskFile.builtIn(name)));
+        Map<String, Object> files = new LinkedHashMap<>();
+        for (String split : List.of("train", "validation", "test", "dev")) {
+            files.put(split, file.toString());
+        }
+        keys.put("dataset_path", "json");
+        keys.put("dataset_kwargs", Map.of("data_files", files));
+        TaskConfig config = TaskConfigReader.read(keys, TaskFile.builtIn(name));
+        int shots = expected.get("num_fewshot").asInt();
+        return Task.load(config, new TaskOptions(shots, 0, false, false, null, 1234, 0));
+    }
+
+    @ParameterizedTest
+    @MethodSource("names")
+    void builtInTask_asksAndCountsAsTheHarness(String name, @TempDir Path folder)
+            throws IOException {
+        JsonNode expected = EXPECTED.get(name);
+        Task task = task(name, expected, folder);
+        List<List<TaskRequest>> requests = task.requests(TaskOptions.DEFAULT, NOBODY);
+        for (int number = 0; number < requests.size(); number++) {
+            JsonNode asked = expected.get("asked").get(number);
+            List<List<String>> wanted = new ArrayList<>();
+            for (JsonNode arguments : asked.get("arguments")) {
+                wanted.add(arguments.valueStream().map(JsonNode::asString).toList());
+            }
+            assertThat(requests.get(number).stream().map(BuiltInTasksTest::arguments).toList())
+                    .as("document %d", number)
+                    .isEqualTo(wanted);
+            for (int i = 0; i < asked.get("counts").size(); i++) {
+                assertCounts(task, number, i, asked.get("counts").get(i), wanted.size());
+            }
+        }
+    }
+
+    private static List<String> arguments(TaskRequest request) {
+        return switch (request) {
+            case TaskRequest.LogLikelihood(String context, String continuation) ->
+                    List.of(context, continuation);
+            case TaskRequest.NextToken(String context, String continuation) ->
+                    List.of(context, continuation);
+            case TaskRequest.Rolling(String text) -> List.of(text);
+            case TaskRequest.Generate g -> List.of(g.context());
+        };
+    }
+
+    /** Answers as the script makes them up. */
+    private static List<TaskResponse> responses(Task task, int number, int text, int count) {
+        List<String> texts =
+                List.of("They are 5.\n#### 1,003.", "It is $1,004", "no number", "1,005 or 7");
+        List<TaskResponse> out = new ArrayList<>();
+        for (int i = 0; i < count; i++) {
+            double log = -1.0 - 0.75 * ((number + 2 * i) % 3);
+            out.add(
+                    switch (task.config().output()) {
+                        case GENERATE_UNTIL -> new TaskResponse.Generated(texts.get(text));
+                        case LOGLIKELIHOOD_ROLLING -> new TaskResponse.Rolled(log);
+                        case LOGLIKELIHOOD, MULTIPLE_CHOICE ->
+                                new TaskResponse.Likelihood(log, i % 2 == 0);
+                    });
+        }
+        return out;
+    }
+
+    private static void assertCounts(
+            Task task, int number, int text, JsonNode expected, int requests) {
+        Map<String, Object> document = task.evaluated().get(number);
+        List<TaskResponse> responses = responses(task, number, text, requests);
+        assertThat(task.config().filters().stream().map(FilterChain::name).toList())
+                .containsExactlyElementsOf(expected.propertyNames());
+        for (FilterChain chain : task.config().filters()) {
+            Map<String, double[]> got =
+                    new TaskCounts(task).of(document, TaskRun.filtered(chain, responses, document));
+            JsonNode values = expected.get(chain.name());
+            assertThat(got.keySet()).containsExactlyElementsOf(values.propertyNames());
+            got.forEach((metric, value) -> {
+                JsonNode one = values.get(metric);
+                double[] wanted =
+                        one.isArray()
+                                ? one.valueStream().mapToDouble(JsonNode::asDouble).toArray()
+                                : new double[] {one.asDouble()};
+                assertThat(value)
+                        .as("%d %s", number, metric)
+                        .containsExactly(wanted, within(1e-12));
+            });
+        }
+    }
+
+    @ParameterizedTest
+    @MethodSource("names")
+    void metrics_areAggregatedAsTheHarness(String name, @TempDir Path folder) throws IOException {
+        JsonNode expected = EXPECTED.get(name);
+        JsonNode metrics = expected.get("metrics");
+        List<Metric> own = task(name, expected, folder).config().metrics();
+        assertThat(own.stream().map(Metric::name).toList())
+                .containsExactlyElementsOf(metrics.propertyNames());
+        for (Metric metric : own) {
+            JsonNode wanted = metrics.get(metric.name());
+            assertThat(metric.aggregation().key()).isEqualTo(wanted.get(0).asString());
+            assertThat(metric.higherIsBetter()).isEqualTo(wanted.get(1).asBoolean());
+        }
+    }
+
+    @Test
+    void everyName_isATaskOrGroup() {
+        assertThat(BuiltInTasks.names()).hasSize(12);
+        for (String name : BuiltInTasks.names()) {
+            Map<String, Object> keys = TaskYaml.read(TaskFile.builtIn(name));
+            assertThat(keys.get(keys.containsKey("group") ? "group" : "task")).isEqualTo(name);
+        }
+        int subjects = 0;
+        for (Object group : (List<?>) TaskYaml.read(TaskFile.builtIn("mmlu")).get("task")) {
+            Map<String, Object> keys = TaskYaml.read(TaskFile.builtIn(String.valueOf(group)));
+            for (Object subject : (List<?>) keys.get("task")) {
+                TaskFile file = TaskFile.builtIn(String.valueOf(subject));
+                assertThat(TaskConfigReader.read(TaskYaml.read(file), file).name())
+                        .isEqualTo(subject);
+                subjects++;
+            }
+        }
+        assertThat(subjects).isEqualTo(57);
+    }
+}

@@ -1,0 +1,137 @@
+"""What lm-evaluation-harness makes of the tasks in resources/org/qlora4j/task/tiny with the tiny LLaMA of resources/tiny-llama.
+
+    python make_task_reference.py
+
+writes tiny/expected.json: for each variant all results, and for each document what was asked and answered; and built-in.json: for made-up documents in
+the shape of each known data set, what the harness' own task of that name asks and counts. Made with lm_eval 0.4.13, transformers 5.23.0, torch 2.10.0,
+datasets 5.2.0, Python 3.11, float32 on a CPU.
+"""
+import json
+import os
+import pathlib
+
+import datasets
+import lm_eval
+import lm_eval.tasks
+from lm_eval.api.task import ConfigurableTask
+from lm_eval.models.huggingface import HFLM
+from lm_eval.tasks import TaskManager
+from lm_eval.tasks._yaml_loader import load_yaml
+
+RESOURCES = pathlib.Path(__file__).resolve().parent.parent / "resources"
+FOLDER = RESOURCES / "org/qlora4j/task/tiny"
+TASKS = ["tiny_sums", "tiny_yes", "tiny_blank", "tiny_last", "tiny_texts", "tiny_write"]
+VARIANTS = {
+    "plain": {},
+    "limited": {"limit": 4, "num_fewshot": 2},
+    "share": {"limit": 0.5, "num_fewshot": 0},
+    "chat": {"apply_chat_template": True, "fewshot_as_multiturn": True, "system_instruction": "Be kind."},
+    "one_turn": {"apply_chat_template": True, "fewshot_as_multiturn": False},
+}
+
+BUILT_IN = {
+    "mmlu_high_school_physics": ("mmlu/default/mmlu_high_school_physics.yaml", [
+        {"question": " What falls? ", "choices": ["a", "a stone", "c", "'d'"], "answer": 1},
+        {"question": "1 + 1 =", "choices": ["1", "2", "3", "4"], "answer": 1}]),
+    "arc_easy": ("arc/arc_easy.yaml", [
+        {"question": "Which is warm?", "choices": {"text": ["ice", "the sun", "it's snow"], "label": ["A", "B", "C"]}, "answerKey": "B"},
+        {"question": "Pick.", "choices": {"text": ["x", "y"], "label": ["1", "2"]}, "answerKey": "1"}]),
+    "arc_challenge": ("arc/arc_challenge.yaml", [
+        {"question": "Q \"?\"", "choices": {"text": ["x", "\"y\"", "z's \"w\""], "label": ["A", "B", "C"]}, "answerKey": "C"}]),
+    "hellaswag": ("hellaswag/hellaswag.yaml", [
+        {"activity_label": "Cooking", "ctx_a": "A man  stirs [header] soup.", "ctx_b": "he is HAPPY",
+         "endings": [" [title] Taste it. [step] Add salt.", "runs  away", "it's", "[x] go"], "label": "2"},
+        {"activity_label": " Home [title] Paint", "ctx_a": "Go", "ctx_b": "", "endings": ["a", "b", "c", "d"], "label": "0"}]),
+    "piqa": ("piqa/piqa.yaml", [
+        {"goal": "cut bread", "sol1": "Use a knife", "sol2": "Use a 'spoon' and \"air\"", "label": 0},
+        {"goal": "", "sol1": "a", "sol2": "b", "label": 1}]),
+    "winogrande": ("winogrande/default.yaml", [
+        {"sentence": "The cup fell off the table so _ broke.", "option1": "the cup", "option2": "the table", "answer": "1"},
+        {"sentence": "_ is \"old\" and it's late", "option1": "Ann", "option2": "Bo", "answer": "2"}]),
+    "boolq": ("super_glue/boolq/default.yaml", [
+        {"passage": "Snow is cold.", "question": "is snow warm", "label": 0},
+        {"passage": "Tea is a drink.\n", "question": "is tea a drink", "label": 1}]),
+    "truthfulqa_mc1": ("truthfulqa/truthfulqa_mc1.yaml", [
+        {"question": "Can pigs fly?", "mc1_targets": {"choices": ["No.", "Yes.", "It's \"said\" so."], "labels": [1, 0, 0]}}]),
+    "truthfulqa_mc2": ("truthfulqa/truthfulqa_mc2.yaml", [
+        {"question": "Can pigs fly?", "mc2_targets": {"choices": ["No.", "Never.", "Yes."], "labels": [1, 1, 0]}}]),
+    "gsm8k": ("gsm8k/gsm8k.yaml", [
+        {"question": f"How many are {i} and 1,000?", "answer": f"They are <<{i}+1000=1>>.\n#### 1,00{i}"} for i in range(9)]),
+    "lambada_openai": ("lambada/lambada_openai.yaml", [
+        {"text": "he said it was  a \"dog"}, {"text": "one two"}]),
+    "wikitext": ("wikitext/wikitext.yaml", [
+        {"page": " = Tea = \n \n Tea @-@ time ( at 5 @.@ 30 ) , \" hot \" ; it 's 20 ° C . N \n { a } [ b ] ' c ' = = = = x : y ? z ! dogs ' "},
+        {"page": "plain"}]),
+}
+TEXTS = {"gsm8k": ["They are 5.\n#### 1,003.", "It is $1,004", "no number", "1,005 or 7"]}
+
+
+def built_in():
+    """Each task of the harness over made-up documents, every split the same."""
+    folder = pathlib.Path(lm_eval.tasks.__file__).parent
+    out = {}
+    for name, (path, documents) in BUILT_IN.items():
+        config = load_yaml(folder / path)
+        for key in ("tag", "group"):
+            config.pop(key, None)
+        data = datasets.Dataset.from_list(documents)
+        splits = {"train", "validation", "test", "dev"}
+        config["custom_dataset"] = lambda **_: datasets.DatasetDict({split: data for split in splits})
+        task = ConfigurableTask(config=config)
+        # the whole pool has the document itself, so that fewer examples are there to draw
+        shots = 1 if len(documents) > 1 else 0
+        if task.config.num_fewshot != 0:
+            task.set_config("num_fewshot", shots)
+        task.set_fewshot_seed(1234)
+        task.build_all_requests()
+        asked = []
+        for number, document in enumerate(task.eval_docs):
+            own = [i for i in task.instances if i.doc_id == number]
+            arguments = [list(i.args) if not isinstance(i.args[-1], dict) else [i.args[0]] for i in own]
+            counted = []
+            if task.OUTPUT_TYPE == "generate_until":
+                for text in TEXTS[name]:
+                    own[0].resps = [text]
+                    own[0].filtered_resps = {}
+                    for chain in task._filters:
+                        chain.apply([own[0]])
+                    counted.append({f: task.process_results(document, [r]) for f, r in own[0].filtered_resps.items()})
+            else:
+                results = [(-1.0 - 0.75 * ((number + 2 * i) % 3), i % 2 == 0) for i in range(len(own))]
+                results = [r[0] for r in results] if task.OUTPUT_TYPE == "loglikelihood_rolling" else results
+                counted.append({"none": task.process_results(document, results)})
+            asked.append({"arguments": arguments, "counts": counted})
+        out[name] = {"num_fewshot": shots, "documents": documents, "asked": asked, "metrics": {
+            m: [task._aggregation_list[m].__name__, bool(task._higher_is_better[m])] for m in task._metric_fn_list}}
+    with open(FOLDER.parent / "built-in.json", "w") as file:
+        json.dump(out, file, indent=1, default=float)
+
+
+def main():
+    built_in()
+    os.chdir(FOLDER)
+    model = HFLM(pretrained=str(RESOURCES / "tiny-llama"), dtype="float32", device="cpu", batch_size=1)
+    manager = TaskManager(include_path=str(FOLDER), include_defaults=False)
+    out = {}
+    for name, options in VARIANTS.items():
+        tasks = [t for t in TASKS if name in ("plain", "limited") or t != "tiny_texts"]
+        run = lm_eval.simple_evaluate(
+            model=model, tasks=tasks, task_manager=manager, bootstrap_iters=2000, log_samples=True, **options)
+        documents = [
+            {
+                "task": task,
+                "doc_id": s["doc_id"],
+                "filter": s["filter"],
+                "arguments": [list(a) if not isinstance(a[-1], dict) else [a[0]] for a in s["arguments"]],
+                "resps": [[[float(r[0]), bool(r[1])] if isinstance(r, tuple) else r for r in rs] for rs in s["resps"]],
+            }
+            for task, samples in run["samples"].items()
+            for s in samples
+        ]
+        out[name] = {"tasks": tasks, "options": options, "results": run["results"], "documents": documents}
+    with open("expected.json", "w") as file:
+        json.dump(out, file, indent=1, default=float)
+
+
+if __name__ == "__main__":
+    main()

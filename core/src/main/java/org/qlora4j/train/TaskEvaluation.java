@@ -22,12 +22,9 @@ final class TaskEvaluation {
 
     TaskEvaluation(TaskSuite suite, CausalModel model, Tokenizer tokenizer) {
         this.suite = suite;
-        this.model = 
+        this.model =
                 new LocalTaskModel(
-                        model,
-                        tokenizer,
-                        TextScorer.TOKENS_AT_ONCE,
-                        LocalTaskModel.TEXTS_AT_ONCE);
+                        model, tokenizer, TextScorer.TOKENS_AT_ONCE, LocalTaskModel.TEXTS_AT_ONCE);
     }
 
     /** The tasks that the settings name, with their documents; null for none. */

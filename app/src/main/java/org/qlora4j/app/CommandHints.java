@@ -15,9 +15,8 @@ final class CommandHints {
     private static final String HELP = "use qlora --help, or qlora train --help";
     private static final String MERGE =
             "use qlora merge --model MODEL --adapter RUN_FOLDER --out DIR";
-    private static final String NO_EXPORT =
-            "there is none yet; meanwhile use the checkpoint folder, which holds PEFT's files (for llama.cpp:"
-                    + " convert_lora_to_gguf.py)";
+    private static final String EXPORT =
+            "use qlora export --model MODEL --adapter RUN_FOLDER --format gguf --type Q4_K_M --out FILE.gguf";
     private static final String NO_SERVER =
             "there is no server yet; meanwhile use qlora generate --prompts FILE, or LanguageModel from Java";
     private static final String EVALUATION =
@@ -48,10 +47,9 @@ final class CommandHints {
                     Map.entry("merge-lora", MERGE),
                     Map.entry("merge-and-unload", MERGE),
                     Map.entry("fuse", MERGE),
-                    Map.entry("export", NO_EXPORT),
-                    Map.entry(
-                            "convert",
-                            "use qlora quantize for 4 bits; other formats: " + NO_EXPORT),
+                    Map.entry("gguf", EXPORT),
+                    Map.entry("convert", EXPORT),
+                    Map.entry("ollama", EXPORT),
                     Map.entry("serve", NO_SERVER),
                     Map.entry("server", NO_SERVER),
                     Map.entry("api", NO_SERVER),

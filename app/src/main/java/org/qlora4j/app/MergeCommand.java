@@ -3,8 +3,10 @@ package org.qlora4j.app;
 import java.io.PrintWriter;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
+import java.util.Map;
 import java.util.Objects;
 import java.util.concurrent.Callable;
 import org.jspecify.annotations.Nullable;
@@ -15,6 +17,7 @@ import org.qlora4j.error.ConfigException;
 import org.qlora4j.eval.MergeComparison;
 import org.qlora4j.export.AdapterMerge;
 import org.qlora4j.export.MergeTarget;
+import org.qlora4j.export.ModelCard;
 import org.qlora4j.export.RoundingLoss;
 import org.qlora4j.family.Families;
 import org.qlora4j.kernel.DeviceChoice;
@@ -22,6 +25,7 @@ import org.qlora4j.kernel.Kernels;
 import org.qlora4j.plan.RunInputs;
 import org.qlora4j.quant.QuantConfig;
 import org.qlora4j.run.AdapterFolder;
+import org.qlora4j.run.RunCheckpoint;
 import org.qlora4j.tensor.Engine;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -91,7 +95,7 @@ final class MergeCommand implements Callable<Integer> {
                         files.files(),
                         files.chatTemplateText(),
                         run == null ? QuantConfig.DEFAULT : run.quantization(),
-                        null);
+                        ModelCard.text(model.path, files.files(), target, facts(files)));
         PrintWriter lines = Objects.requireNonNull(spec, "picocli sets it").commandLine().getOut();
         AdapterMerge.Result result = merge.write(target, out);
         lines.printf(
@@ -114,6 +118,21 @@ final class MergeCommand implements Callable<Integer> {
         return ExitCode.OK;
     }
 
+    /** What the run says of itself; nothing of an adapter of no run. */
+    private static Map<String, String> facts(AdapterFolder files) {
+        Map<String, String> facts = new LinkedHashMap<>();
+        RunConfig run = files.settings();
+        if (run != null) {
+            QuantConfig held = run.quantization();
+            facts.put("base held in", held.load4bit() ? held.type().key() : "its own type");
+            RunCheckpoint.ifWhole(files.files()).ifPresent(checkpoint -> {
+                facts.put("steps", String.valueOf(checkpoint.state().step()));
+                facts.put("data (SHA-256)", checkpoint.state().origin().data());
+            });
+        }
+        return facts;
+    }
+
     private static void printLoss(PrintWriter lines, AdapterMerge.Result result) {
         RoundingLoss loss = result.loss();
         lines.printf(
@@ -134,9 +153,7 @@ final class MergeCommand implements Callable<Integer> {
             return List.of();
         }
         RunConfig settings =
-                text == null
-                        ? null
-                        : RunConfig.of(
+                text == null ? null : RunConfig.of(
                                 "model.model_name_or_path=" + out,
                                 "data.dataset=" + text.toAbsolutePath());
         DataConfig data = settings == null ? trained : settings.data();

@@ -32,6 +32,7 @@ import picocli.CommandLine.Spec;
             ShrinkCommand.class,
             QuantizeCommand.class,
             MergeCommand.class,
+            ExportCommand.class,
             PlanCommand.class,
             PerplexityCommand.class,
             EvalCommand.class,

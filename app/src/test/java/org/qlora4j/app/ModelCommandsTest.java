@@ -85,6 +85,9 @@ class ModelCommandsTest {
                 .containsPattern("nf4 +\\d\\.\\d+ +")
                 .containsPattern("ship \\w+ \\(");
         assertThat(out.resolve("tokenizer.json")).exists();
+        assertThat(out.resolve("README.md"))
+                .content()
+                .contains("base_model: model\n", "| steps | 2 |", "rank 4", "| data (SHA-256) | ");
         JsonNode generation =
                 new JsonMapper().readTree(TrainBed.read(out.resolve("generation_config.json")));
         assertThat(generation.get("eos_token_id").toString()).contains("2");

@@ -32,8 +32,8 @@ class WordsTest {
                     infer | qlora generate
                     fuse | qlora merge
                     merge_lora | qlora merge
-                    export | PEFT's files
-                    convert | qlora quantize
+                    gguf | qlora export
+                    convert | qlora export
                     serve | qlora generate --prompts
                     server | qlora generate --prompts
                         evaluate | qlora perplexity

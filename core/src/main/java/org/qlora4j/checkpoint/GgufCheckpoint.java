@@ -15,36 +15,17 @@ import org.jspecify.annotations.Nullable;
 import org.qlora4j.error.FormatException;
 
 /**
- * A GGUF file of architecture {@code llama} as the Hugging Face checkpoint it was made from: its
+ * A GGUF file of a {@linkplain GgufNames known} architecture as the Hugging Face checkpoint it was made from: its
  * names, its order of rows. Each read decodes one tensor, row by row ({@link GgufRow}).
  */
 final class GgufCheckpoint implements Checkpoint {
     private static final Pattern LAYER =
             Pattern.compile("blk\\.(0|[1-9][0-9]{0,5})\\.([a-z_]+)\\.(weight|bias)");
-    private static final Map<String, String> TOP_NAMES =
-            Map.of(
-                    "token_embd.weight", "model.embed_tokens.weight",
-                    "output_norm.weight", "model.norm.weight",
-                    "output.weight", "lm_head.weight");
-    private static final Map<String, String> LAYER_NAMES =
-            Map.of(
-                    "attn_norm", "input_layernorm",
-                    "ffn_norm", "post_attention_layernorm",
-                    "attn_q", "self_attn.q_proj",
-                    "attn_k", "self_attn.k_proj",
-                    "attn_v", "self_attn.v_proj",
-                    "attn_output", "self_attn.o_proj",
-                    "ffn_gate", "mlp.gate_proj",
-                    "ffn_up", "mlp.up_proj",
-                    "ffn_down", "mlp.down_proj");
-
-    /** Divisors of the rotary frequencies, which Hugging Face computes from {@code config.json}. */
-    private static final String ROPE_FREQUENCIES = "rope_freqs.weight";
-
     /** Longest row that is decoded at once. */
     private static final long MAX_ROW = 1 << 28;
 
     private final GgufFile file;
+    private final GgufNames family;
     private final Map<String, GgufFile.Tensor> tensors = new LinkedHashMap<>();
     private final long heads;
     private final long keyValueHeads;
@@ -52,12 +33,15 @@ final class GgufCheckpoint implements Checkpoint {
     private GgufCheckpoint(GgufFile file) {
         this.file = file;
         String architecture = file.string("general.architecture");
-        if (!"llama".equals(architecture)) {
+        GgufNames names = GgufNames.ofArchitecture(architecture);
+        if (names == null) {
             throw FormatException.of(
-                    "%s: general.architecture is %s; only llama is read from GGUF, fetch the model's safetensors form",
+                    "%s: general.architecture is %s; read from GGUF are %s, fetch the model's safetensors form",
                     file.path(),
-                    architecture == null ? "absent" : "'" + StrictJson.clip(architecture) + "'");
+                    architecture == null ? "absent" : "'" + StrictJson.clip(architecture) + "'",
+                    GgufNames.architectures());
         }
+        family = names;
         if ("adapter".equals(file.string("general.type"))) {
             throw FormatException.of(
                     "%s: holds an adapter, not a model; name its base model", file.path());
@@ -67,8 +51,8 @@ final class GgufCheckpoint implements Checkpoint {
                     "%s: is one of %d parts; join them first with llama-gguf-split --merge",
                     file.path(), file.integer("split.count", 1));
         }
-        heads = headCount("llama.attention.head_count", 0);
-        keyValueHeads = headCount("llama.attention.head_count_kv", heads);
+        heads = headCount(architecture + ".attention.head_count", 0);
+        keyValueHeads = headCount(architecture + ".attention.head_count_kv", heads);
         file.tensors().values().forEach(this::add);
     }
 
@@ -94,13 +78,13 @@ final class GgufCheckpoint implements Checkpoint {
     }
 
     private void add(GgufFile.Tensor tensor) {
-        if (tensor.name().equals(ROPE_FREQUENCIES)) {
+        if (tensor.name().equals(GgufNames.ROPE_FREQUENCIES)) {
             return;
         }
         String name = huggingFaceName(tensor.name());
         if (name == null) {
             throw FormatException.of(
-                    "%s: tensor %s has no place in a Llama model; mixtures of experts and other variants are not read"
+                    "%s: tensor %s has no place in a model of its architecture; mixtures of experts and other variants are not read"
                             + " from GGUF, fetch the model's safetensors form",
                     file.path(), tensor.name());
         }
@@ -114,7 +98,7 @@ final class GgufCheckpoint implements Checkpoint {
         boolean splits = permutedHeads == 0 || dims[dims.length - 1] % (2 * permutedHeads) == 0;
         if (dims.length > 2 || dims[0] > MAX_ROW || !splits) {
             throw FormatException.of(
-                    "%s: tensor %s has the dimensions %s, which do not fit a Llama model of %d and %d heads;"
+                    "%s: tensor %s has the dimensions %s, which do not fit a model of %d and %d heads;"
                             + " the file is damaged",
                     file.path(), tensor.name(), Arrays.toString(dims), heads, keyValueHeads);
         }
@@ -125,37 +109,19 @@ final class GgufCheckpoint implements Checkpoint {
      * E.g. {@code model.layers.0.mlp.up_proj.weight} for {@code blk.0.ffn_up.weight}; null if there
      * is none.
      */
-    private static @Nullable String huggingFaceName(String name) {
+    private @Nullable String huggingFaceName(String name) {
         Matcher layer = LAYER.matcher(name);
         if (!layer.matches()) {
-            return TOP_NAMES.get(name);
+            return GgufNames.topName(name);
         }
-        String part = LAYER_NAMES.get(layer.group(2));
+        String part = family.layerNames().get(layer.group(2));
         return part == null
                 ? null
                 : "model.layers." + layer.group(1) + "." + part + "." + layer.group(3);
     }
 
-    /**
-     * Heads whose rows GGUF interleaves, for the rotary embedding; 0 where it keeps Hugging Face's
-     * order.
-     */
     private long permutedHeads(String name) {
-        return name.contains(".q_proj.") ? heads : name.contains(".k_proj.") ? keyValueHeads : 0;
-    }
-
-    /**
-     * Where a row of the file stands in Hugging Face's order. In each head the file has the two
-     * halves, of which the rotary embedding turns element i of one with element i of the other,
-     * interleaved.
-     */
-    private static long huggingFaceRow(long row, long rows, long permutedHeads) {
-        if (permutedHeads == 0) {
-            return row;
-        }
-        long headRows = rows / permutedHeads;
-        long inHead = row % headRows;
-        return row - inHead + inHead / 2 + inHead % 2 * (headRows / 2);
+        return family.interleavedHeads(name, heads, keyValueHeads);
     }
 
     @Override
@@ -174,7 +140,7 @@ final class GgufCheckpoint implements Checkpoint {
         }
         for (long i = 0; i < rows; i++) {
             MemorySegment at =
-                    target.asSlice(huggingFaceRow(i, rows, permutedHeads(name)) * width, width);
+                    target.asSlice(GgufNames.huggingFaceRow(i, rows, permutedHeads(name)) * width, width);
             if (flat) {
                 at.copyFrom(decoded.asSlice(i * width, width));
             } else {

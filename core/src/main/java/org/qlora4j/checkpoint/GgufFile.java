@@ -2,9 +2,13 @@ package org.qlora4j.checkpoint;
 
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.nio.ByteOrder;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.Collections;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
 import org.qlora4j.error.FormatException;
@@ -13,7 +17,11 @@ import org.qlora4j.error.FormatException;
  * A GGUF file of version 2 or 3, mapped into memory: opening reads and checks its header, which has
  * {@code magic, version, counts, key-value pairs, tensor infos}; then come the tensors' bytes.
  */
-final class GgufFile implements AutoCloseable {
+public final class GgufFile implements AutoCloseable {
+    private static final ValueLayout.OfInt INT =
+            ValueLayout.JAVA_INT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
+    private static final ValueLayout.OfFloat FLOAT =
+            ValueLayout.JAVA_FLOAT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
     private static final int MAGIC = 0x46554747; // "GGUF"
     private static final int MAX_RANK = 4;
     private static final int MAX_ARRAY_NESTING = 4;
@@ -44,7 +52,7 @@ final class GgufFile implements AutoCloseable {
 
     /** Maps the file and checks its header. */
     @SuppressWarnings("MustBeClosedChecker") // close() closes the arena
-    static GgufFile open(Path path) {
+    public static GgufFile open(Path path) {
         Arena arena = Arena.ofShared();
         try {
             var file = new GgufFile(path, arena);
@@ -98,7 +106,7 @@ final class GgufFile implements AutoCloseable {
     }
 
     /**
-     * A Long, Double, Boolean or String; of an array, which nothing here needs, only the length.
+     * A Long, Double, Boolean or String; of an array only its place.
      */
     private Object readValue(GgufCursor cursor, String key, int type, int depth) {
         return switch (type) {
@@ -121,12 +129,10 @@ final class GgufFile implements AutoCloseable {
         };
     }
 
-    /**
-     * A length that is no number of the file's own keys, so that an array is never taken for one.
-     */
-    private record ArrayLength(long length) {}
+    /** Where the elements of an array begin; they are read when they are asked for. */
+    private record ArrayPlace(int type, long count, long at) {}
 
-    private ArrayLength skipArray(GgufCursor cursor, String key, int depth) {
+    private ArrayPlace skipArray(GgufCursor cursor, String key, int depth) {
         if (depth == MAX_ARRAY_NESTING) {
             throw FormatException.of(
                     "%s: key %s nests arrays too deeply; the file is damaged", path, key);
@@ -141,6 +147,7 @@ final class GgufFile implements AutoCloseable {
                     default -> 0;
                 };
         long count = cursor.count("the length of " + key, Math.max(1, size));
+        long at = cursor.position();
         if (size > 0) {
             cursor.skip(count * size, key);
         } else {
@@ -152,7 +159,7 @@ final class GgufFile implements AutoCloseable {
                 }
             }
         }
-        return new ArrayLength(count);
+        return new ArrayPlace(type, count, at);
     }
 
     /** Reads one info; {@code begin} is still counted from the start of the data. */
@@ -230,7 +237,7 @@ final class GgufFile implements AutoCloseable {
     }
 
     /** The string under a key, or null if it is absent. */
-    @Nullable String string(String key) {
+    public @Nullable String string(String key) {
         return switch (metadata.get(key)) {
             case null -> null;
             case String value -> value;
@@ -241,7 +248,7 @@ final class GgufFile implements AutoCloseable {
     }
 
     /** The integer under a key, or a value for its absence. */
-    long integer(String key, long absent) {
+    public long integer(String key, long absent) {
         return switch (metadata.get(key)) {
             case null -> absent;
             case Long value -> value;
@@ -252,8 +259,94 @@ final class GgufFile implements AutoCloseable {
         };
     }
 
+    /** The number under a key, or a value for its absence. */
+    public double number(String key, double absent) {
+        return switch (metadata.get(key)) {
+            case null -> absent;
+            case Double value -> value;
+            case Long value -> value;
+            case Object other ->
+                    throw FormatException.of(
+                            "%s: key %s must be a number, got %s",
+                            path, key, StrictJson.clip(other.toString()));
+        };
+    }
+
+    /** The truth under a key, or a value for its absence. */
+    public boolean flag(String key, boolean absent) {
+        return switch (metadata.get(key)) {
+            case null -> absent;
+            case Boolean value -> value;
+            case Object other ->
+                    throw FormatException.of(
+                            "%s: key %s must be true or false, got %s",
+                            path, key, StrictJson.clip(other.toString()));
+        };
+    }
+
+    /** Whether there is such a key. */
+    public boolean has(String key) {
+        return metadata.containsKey(key);
+    }
+
+    /** The strings under a key; empty if it is absent. */
+    public List<String> strings(String key) {
+        List<String> out = new ArrayList<>();
+        ArrayPlace place = array(key, 8, 8);
+        if (place != null) {
+            var cursor = new GgufCursor(path, bytes.asSlice(place.at));
+            for (long i = 0; i < place.count; i++) {
+                out.add(cursor.string("a string of " + key));
+            }
+        }
+        return out;
+    }
+
+    /** The whole numbers of 32 bits under a key; empty if it is absent. */
+    public int[] integers(String key) {
+        ArrayPlace place = array(key, 5, 4); // i32, or u32
+        if (place == null) {
+            return new int[0];
+        }
+        return bytes.asSlice(place.at, 4 * place.count).toArray(INT);
+    }
+
+    /** The numbers of type f32 under a key; empty if it is absent. */
+    public float[] floats(String key) {
+        ArrayPlace place = array(key, 6, 6);
+        if (place == null) {
+            return new float[0];
+        }
+        return bytes.asSlice(place.at, 4 * place.count).toArray(FLOAT);
+    }
+
+    private @Nullable ArrayPlace array(String key, int type, int other) {
+        return switch (metadata.get(key)) {
+            case null -> null;
+            case ArrayPlace place when place.type == type || place.type == other -> place;
+            case Object _ ->
+                    throw FormatException.of(
+                            "%s: key %s must be an array of another type; the file is damaged",
+                            path, key);
+        };
+    }
+
+    /** Whether there is a tensor of this name. */
+    public boolean hasTensor(String name) {
+        return tensors.containsKey(name);
+    }
+
+    /** The values of a tensor of type F32. */
+    public float[] floatTensor(String name) {
+        Tensor tensor = tensors.get(name);
+        if (tensor == null || tensor.type != GgufType.F32) {
+            throw FormatException.of("%s: tensor %s must be there, as F32", path, name);
+        }
+        return data(tensor).toArray(FLOAT);
+    }
+
     /** The file's path, as given. */
-    Path path() {
+    public Path path() {
         return path;
     }
 

@@ -7,7 +7,7 @@ import org.jspecify.annotations.Nullable;
  * Element types of GGUF: id in the file, elements and bytes of a block (ggml.h, {@code enum
  * ggml_type}).
  */
-enum GgufType {
+public enum GgufType {
     F32(0, 1, 4),
     F16(1, 1, 2),
     Q4_0(2, 32, 18),
@@ -20,6 +20,8 @@ enum GgufType {
     Q4_K(12, 256, 144),
     Q5_K(13, 256, 176),
     Q6_K(14, 256, 210),
+    IQ4_NL(20, 32, 18),
+    IQ4_XS(23, 256, 136),
     I8(24, 1, 1),
     I16(25, 1, 2),
     I32(26, 1, 4),
@@ -28,7 +30,8 @@ enum GgufType {
     BF16(30, 1, 2);
 
     /** The types that {@link GgufRow} decodes, for messages. */
-    static final String DECODED = "F32, F16, BF16, Q4_1 and Q8_0";
+    static final String DECODED =
+            "F32, F16, BF16, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q2_K to Q6_K, IQ4_NL and IQ4_XS";
 
     final int id;
     final int blockElements;
@@ -48,8 +51,8 @@ enum GgufType {
     /** Whether {@link GgufRow} decodes it. */
     boolean isDecoded() {
         return switch (this) {
-            case F32, F16, BF16, Q4_1, Q8_0 -> true;
-            case Q4_0, Q5_0, Q5_1, Q2_K, Q3_K, Q4_K, Q5_K, Q6_K, I8, I16, I32, I64, F64 -> false;
+            case I8, I16, I32, I64, F64 -> false;
+            default -> true;
         };
     }
 }

@@ -38,14 +38,14 @@ import tools.jackson.databind.node.ObjectNode;
  * large the model is.
  *
  * @param model folder in the layout of Hugging Face, a {@code .gguf} file in one, or a name
- * @param adapter folder with PEFT's files
+ * @param adapter folder with PEFT's files; null to write the model as it is
  * @param template the chat template that the adapter was trained with; null for the model's own
  * @param trainedWith how training held the weights
  * @param card text of the model card; null for none
  */
 public record AdapterMerge(
         Path model,
-        Path adapter,
+        @Nullable Path adapter,
         @Nullable String template,
         QuantConfig trainedWith,
         @Nullable String card) {
@@ -73,8 +73,8 @@ public record AdapterMerge(
         }
         return Engine.call(() -> {
             try (Checkpoint checkpoint = Checkpoint.open(Models.locate(model));
-                    StoredAdapter stored = StoredAdapter.open(adapter)) {
-                ModelShape shape = Families.shape(checkpoint.folder());
+                    StoredAdapter stored = open()) {
+                ModelShape shape = Families.shape(Models.folder(model));
                 MergedCheckpoint merged = merged(checkpoint, stored, shape, into);
                 try (AtomicFolder building = AtomicFolder.begin(out.toAbsolutePath());
                         SpoolFile spool = new SpoolFile(building.path())) {
@@ -86,9 +86,17 @@ public record AdapterMerge(
         });
     }
 
+    /** The adapter, null for none; the caller closes it. */
+    @Nullable StoredAdapter open() {
+        return adapter == null ? null : StoredAdapter.open(adapter);
+    }
+
     /** The merged weights, made as they are read; opened on the engine's thread. */
     MergedCheckpoint merged(
-            Checkpoint checkpoint, StoredAdapter stored, ModelShape shape, MergeTarget into) {
+            Checkpoint checkpoint,
+            @Nullable StoredAdapter stored,
+            ModelShape shape,
+            MergeTarget into) {
         Set<String> linears = new LinkedHashSet<>();
         shape.linears().forEach(linear -> linears.add(linear.path() + ".weight"));
         MergedCheckpoint merged =
@@ -100,21 +108,22 @@ public record AdapterMerge(
                                 : trainedWith,
                         linears);
         boolean ownHead = shape.hasOwnHead() && merged.has(shape.headTable());
-        stored.requireFits(merged.names(), ownHead ? null : "lm_head.weight");
+        if (stored != null) {
+            stored.requireFits(merged.names(), ownHead ? null : "lm_head.weight");
+        }
         return merged;
     }
 
     private Result write(
             MergedCheckpoint merged,
-            StoredAdapter stored,
+            @Nullable StoredAdapter stored,
             ModelShape shape,
             MergeTarget into,
             Path folder,
             SpoolFile spool)
             throws IOException {
         String type = dtype(merged, shape);
-        writeConfig(merged, stored, shape, into, type, folder);
-        CompanionFiles.write(merged.folder(), adapter, template, shape.eosIds(), folder);
+        writeCompanions(merged, stored, shape, into, folder);
         if (card != null) {
             AtomicFiles.writeText(folder.resolve("README.md"), card);
         }
@@ -197,18 +206,20 @@ public record AdapterMerge(
                 weight.quantMap());
     }
 
-    private void writeConfig(
+    /** Writes all files but the weights into an existing folder. */
+    void writeCompanions(
             MergedCheckpoint merged,
-            StoredAdapter stored,
+            @Nullable StoredAdapter stored,
             ModelShape shape,
             MergeTarget into,
-            String type,
             Path folder) {
-        ObjectNode config = ModelFolder.readConfig(merged.folder());
+        String type = dtype(merged, shape);
+        ObjectNode config = ModelFolder.readConfig(Models.folder(model));
         config.remove("quantization_config");
         config.remove("torch_dtype");
         config.put("dtype", type);
-        int rows = stored.rows(shape.vocabularySize());
+        int own = shape.vocabularySize();
+        int rows = stored == null ? own : stored.rows(own);
         if (rows != shape.vocabularySize()) {
             config.put("vocab_size", rows);
         }
@@ -217,10 +228,9 @@ public record AdapterMerge(
             config.put("tie_word_embeddings", tied);
         }
         if (into == MergeTarget.NF4) {
-            config.set(
-                    "quantization_config",
-                    ModelFolder.quantizationConfig(trainedWith, type, List.of()));
+            config.set("quantization_config", ModelFolder.quantizationConfig(trainedWith, type, List.of()));
         }
         ModelFolder.writeConfig(config, folder);
+        CompanionFiles.write(Models.folder(model), adapter, template, shape.eosIds(), folder);
     }
 }

@@ -1,6 +1,7 @@
 package org.qlora4j.export;
 
 import java.nio.file.Path;
+import java.util.Objects;
 import org.qlora4j.checkpoint.Checkpoint;
 import org.qlora4j.family.Families;
 import org.qlora4j.family.Models;
@@ -33,14 +34,19 @@ public final class MergedModels {
         try {
             int rows = model.vocabularySize();
             model.resizeVocabulary(
-                    Math.max(rows, PeftAdapter.tableRows(merge.adapter()).orElse(rows)));
+                    Math.max(rows, PeftAdapter.tableRows(adapterOf(merge)).orElse(rows)));
             LoraAdapter adapter =
-                    PeftAdapter.load(merge.adapter(), model.linears(), model.parameters(), compute);
+                    PeftAdapter.load(
+                            adapterOf(merge), model.linears(), model.parameters(), compute);
             return new Adapted(model, adapter);
         } catch (RuntimeException | Error e) {
             model.close();
             throw e;
         }
+    }
+
+    private static Path adapterOf(AdapterMerge merge) {
+        return Objects.requireNonNull(merge.adapter(), "there is an adapter to compare with");
     }
 
     /**
@@ -52,8 +58,8 @@ public final class MergedModels {
     public static CausalModel merged(AdapterMerge merge, MergeTarget target, Path folder) {
         QuantConfig trained = merge.trainedWith();
         try (Checkpoint checkpoint = Checkpoint.open(Models.locate(merge.model()));
-                StoredAdapter stored = StoredAdapter.open(merge.adapter())) {
-            ModelShape shape = Families.shape(checkpoint.folder());
+                StoredAdapter stored = merge.open()) {
+            ModelShape shape = Families.shape(Models.folder(merge.model()));
             return LoadedModel.read(
                     Families.shape(folder),
                     merge.merged(checkpoint, stored, shape, target),

@@ -96,7 +96,7 @@ public final class Shrinker {
         return Engine.call(() -> {
             try (Checkpoint checkpoint = Checkpoint.open(Models.locate(source));
                     TensorScope scope = TensorScope.open()) {
-                Path folder = checkpoint.folder();
+                Path folder = Models.folder(source);
                 ModelShape config = Families.shape(folder);
                 check(shrink, config);
                 Integer size = shrink.vocabularySize();

@@ -1,7 +1,9 @@
 /**
- * Models in files: a whole model in those of Hugging Face, and a smaller one made of a larger one's
- * tensors. In: a {@link org.qlora4j.model.CausalModel} or a checkpoint. Out: a folder. Open {@link
- * org.qlora4j.export.ModelFolder}.
+ * Models in files: merged with an adapter, for llama.cpp and Ollama, or made smaller. In: a
+ * checkpoint and perhaps an adapter. Out: a folder of Hugging Face's files ({@link
+ * org.qlora4j.export.AdapterMerge}) or a GGUF file ({@link org.qlora4j.export.ModelExport}), whole
+ * or not at all. Open {@link org.qlora4j.export.AdapterMerge}; {@code docs/export.md} tells what is
+ * written and compared.
  */
 @NullMarked
 package org.qlora4j.export;

@@ -1,7 +1,11 @@
 package org.qlora4j.family;
 
+import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.List;
+import java.util.Optional;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 import org.qlora4j.checkpoint.Bnb4bit;
 import org.qlora4j.checkpoint.Checkpoint;
@@ -40,8 +44,8 @@ public final class Models {
     }
 
     /**
-     * The folder with a model's config and tokenizer: the model's own, or the one around a {@code
-     * .gguf} file.
+     * The folder with a model's config and tokenizer: the model's own, the one around a {@code
+     * .gguf} file, or one made of what such a file says itself.
      *
      * @throws FormatException if there is no such folder or file
      */
@@ -53,7 +57,26 @@ public final class Models {
                     model);
         }
         Path around = absolute.getParent();
-        return Files.isDirectory(absolute) || around == null ? absolute : around;
+        if (Files.isDirectory(absolute) || around == null) {
+            return alone(absolute).map(GgufFolder::of).orElse(absolute);
+        }
+        boolean gguf = absolute.toString().endsWith(".gguf");
+        return gguf && !Files.exists(around.resolve("config.json"))
+                ? GgufFolder.of(absolute)
+                : around;
+    }
+
+    /** The one GGUF file of a folder without a config, which then has all that is known. */
+    private static Optional<Path> alone(Path folder) {
+        if (!Files.isDirectory(folder) || Files.exists(folder.resolve("config.json"))) {
+            return Optional.empty();
+        }
+        try (Stream<Path> files = Files.list(folder)) {
+            List<Path> ggufs = files.filter(f -> f.toString().endsWith(".gguf")).toList();
+            return ggufs.size() == 1 ? Optional.of(ggufs.getFirst()) : Optional.empty();
+        } catch (IOException e) {
+            throw new FormatException(folder + " cannot be read: " + e.getMessage(), e);
+        }
     }
 
     /**
@@ -90,7 +113,7 @@ public final class Models {
             @Nullable PrincipalParts principals) {
         try (Checkpoint checkpoint = Checkpoint.open(locate(path))) {
             Tying tying =
-                    Tying.of(ConfigFile.of(checkpoint.folder().resolve("config.json")), checkpoint);
+                    Tying.of(ConfigFile.of(folder(path).resolve("config.json")), checkpoint);
             if (tying.notice() != null) {
                 Notice.say(tying.notice());
             }

@@ -66,6 +66,38 @@ public final class StoredAdapter implements AutoCloseable {
         return keys.containsKey(path + ".lora_A.weight");
     }
 
+    /** Whether the adapter is nothing but factors A and B of linears. */
+    public boolean isPlain() {
+        return keys.keySet().stream().allMatch(key -> key.matches(".+\\.lora_[AB]\\.weight"));
+    }
+
+    /** Whether a weight has factors of its own. */
+    public boolean hasFactorsOf(String weight) {
+        return weight.endsWith(".weight") && hasFactors(path(weight));
+    }
+
+    /**
+     * Factor A [rank, in] of a weight, F32 in the innermost scope.
+     *
+     * @param shape of the weight
+     */
+    public Tensor factorA(String weight, long[] shape) {
+        String path = path(weight);
+        return tensor(path + ".lora_A.weight", config.rankOf(path), shape[1]);
+    }
+
+    /** Factor B [out, rank], as {@link #factorA}. */
+    public Tensor factorB(String weight, long[] shape) {
+        String path = path(weight);
+        return tensor(path + ".lora_B.weight", shape[0], config.rankOf(path));
+    }
+
+    /** What a reader that scales by {@code lora_alpha / r} has to multiply B by. */
+    public double correction(String weight) {
+        String path = path(weight);
+        return config.scalingOf(path) * config.rankOf(path) / config.loraAlpha();
+    }
+
     /** The module that a weight or bias belongs to. */
     private static String path(String name) {
         return name.substring(0, Math.max(0, name.lastIndexOf('.')));

@@ -48,14 +48,14 @@ public final class EmbeddedModel {
                 throw new IllegalStateException(e);
             }
         }
-        return unpack(cache());
+        return unpack(caches());
     }
 
     /**
-     * {@code QLORA_CACHE}, or {@code qlora4j} where this user's programs keep what can be made
-     * again.
+     * Where files are kept that can be made again: {@code QLORA_CACHE}, or {@code qlora4j} where this
+     * user's programs keep such.
      */
-    private static Path cache() {
+    public static Path caches() {
         String own = System.getenv("QLORA_CACHE");
         if (own != null && !own.isBlank()) {
             return Path.of(own);

@@ -1,0 +1,106 @@
+package org.qlora4j.export;
+
+import java.lang.foreign.Arena;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Objects;
+import java.util.Set;
+import org.qlora4j.checkpoint.Checkpoint;
+import org.qlora4j.checkpoint.GgufNames;
+import org.qlora4j.checkpoint.GgufType;
+import org.qlora4j.checkpoint.GgufWriter;
+import org.qlora4j.checkpoint.TensorWriter;
+import org.qlora4j.error.ConfigException;
+import org.qlora4j.error.FormatException;
+import org.qlora4j.family.Families;
+import org.qlora4j.family.Models;
+import org.qlora4j.lora.StoredAdapter;
+import org.qlora4j.model.ModelFacts;
+import org.qlora4j.model.ModelShape;
+import org.qlora4j.tensor.Engine;
+import org.qlora4j.tensor.Tensor;
+import org.qlora4j.tensor.TensorScope;
+import org.qlora4j.tensor.Tensors;
+
+/**
+ * An adapter as a GGUF file that llama.cpp puts on a model ({@code --lora}): {@code NAME.lora_a} and
+ * {@code NAME.lora_b} in f32 for each weight that it changes. llama.cpp scales all of them by alpha
+ * over rank; where ranks, alphas or rsLoRA make another scale, B carries the difference.
+ */
+public final class GgufAdapter {
+    private GgufAdapter() {}
+
+    /**
+     * Writes the file.
+     *
+     * @param model the base model
+     * @param adapter folder with PEFT's files
+     * @param out a file that does not exist yet
+     * @return number of weights that the adapter changes
+     * @throws FormatException if GGUF has no form for the adapter
+     */
+    public static int write(Path model, Path adapter, Path out) {
+        if (Files.exists(out)) {
+            throw ConfigException.of("%s exists; name a new file for the adapter", out);
+        }
+        return Engine.call(() -> {
+            try (Checkpoint checkpoint = Checkpoint.open(Models.locate(model));
+                    StoredAdapter stored = StoredAdapter.open(adapter);
+                    Arena arena = Arena.ofConfined()) {
+                return write(checkpoint, Families.shape(Models.folder(model)), stored, arena, out);
+            }
+        });
+    }
+
+    private static int write(
+            Checkpoint checkpoint, ModelShape shape, StoredAdapter adapter, Arena arena, Path out) {
+        if (adapter.config().useDora() || !adapter.isPlain()) {
+            throw FormatException.of(
+                    "%s: llama.cpp takes factors A and B alone; magnitudes of DoRA and modules trained whole have no form"
+                            + " there, merge the adapter with --format gguf",
+                    out);
+        }
+        MergedCheckpoint base = new MergedCheckpoint(checkpoint, null, null, Set.of());
+        adapter.requireFits(base.names(), null);
+        GgufNames names = GgufNames.ofModelType(shape.facts().type());
+        GgufWriter writer = new GgufWriter();
+        writer.put("general.architecture", names.architecture());
+        writer.put("general.type", "adapter");
+        writer.put("adapter.type", "lora");
+        writer.put("adapter.lora.alpha", (float) adapter.config().loraAlpha());
+        for (String name : base.names()) {
+            if (adapter.hasFactorsOf(name)) {
+                add(writer, names, shape.facts(), name, base.info(name).shape(), adapter, arena);
+            }
+        }
+        writer.write(out);
+        return writer.tensors() / 2;
+    }
+
+    private static void add(
+            GgufWriter writer,
+            GgufNames names,
+            ModelFacts facts,
+            String name,
+            long[] shape,
+            StoredAdapter adapter,
+            Arena arena) {
+        String gguf =
+                Objects.requireNonNull(names.toGguf(name), "the model has this name in GGUF");
+        try (TensorScope scope = TensorScope.open()) {
+            Tensor a = adapter.factorA(name, shape);
+            Tensor b = adapter.factorB(name, shape).times(adapter.correction(name));
+            long heads = names.interleavedHeads(name, facts.heads(), facts.kvHeads());
+            if (heads > 0) {
+                b = b.indexSelect(0, GgufExport.order(shape[0], heads));
+            }
+            writer.add(gguf + ".lora_a", GgufType.F32, a.shape(), bytes(a, arena));
+            writer.add(gguf + ".lora_b", GgufType.F32, b.shape(), bytes(b, arena));
+        }
+    }
+
+    private static TensorWriter.Source bytes(Tensor tensor, Arena arena) {
+        var copy = Tensors.copyOf(tensor, arena);
+        return sink -> sink.accept(copy);
+    }
+}

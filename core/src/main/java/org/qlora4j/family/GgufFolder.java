@@ -1,0 +1,294 @@
+package org.qlora4j.family;
+
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.security.MessageDigest;
+import java.security.NoSuchAlgorithmException;
+import java.util.ArrayList;
+import java.util.HexFormat;
+import java.util.List;
+import java.util.Set;
+import java.util.TreeSet;
+import org.qlora4j.checkpoint.AtomicFiles;
+import org.qlora4j.checkpoint.AtomicFolder;
+import org.qlora4j.checkpoint.GgufFile;
+import org.qlora4j.checkpoint.GgufNames;
+import org.qlora4j.error.DeviceException;
+import org.qlora4j.error.FormatException;
+import org.qlora4j.model.EmbeddedModel;
+import org.qlora4j.model.RopeScaling;
+import org.qlora4j.tokenize.GgufVocabulary;
+import tools.jackson.databind.SerializationFeature;
+import tools.jackson.databind.json.JsonMapper;
+import tools.jackson.databind.node.ArrayNode;
+import tools.jackson.databind.node.ObjectNode;
+
+/**
+ * Config, tokenizer and chat template of a GGUF file, taken from the file itself and written as
+ * Hugging Face's files: what a model needs beside its weights, where no folder has them.
+ */
+public final class GgufFolder {
+    private static final JsonMapper JSON =
+            JsonMapper.builder().enable(SerializationFeature.INDENT_OUTPUT).build();
+
+    /** Tokens at which llama.cpp stops by their text alone (llama-vocab.cpp). */
+    private static final Set<String> STOPS =
+            Set.of(
+                    "<|eot_id|>",
+                    "<|im_end|>",
+                    "<|end|>",
+                    "<end_of_turn>",
+                    "<|endoftext|>",
+                    "<|end_of_text|>",
+                    "<|eom_id|>",
+                    "<EOT>",
+                    "_<EOT>",
+                    "[EOT]",
+                    "[EOS]",
+                    "<eos>",
+                    "<end_of_utterance>");
+
+    private final GgufFile file;
+    private final String architecture;
+
+    private GgufFolder(GgufFile file) {
+        this.file = file;
+        String named = file.string("general.architecture");
+        this.architecture = named == null ? "" : named;
+    }
+
+    /**
+     * The folder of a file without config or tokenizer beside it, made once among what can be made
+     * again.
+     */
+    static synchronized Path of(Path gguf) {
+        Path caches = EmbeddedModel.caches();
+        Path target = caches.resolve("gguf-" + fingerprint(gguf));
+        if (Files.isDirectory(target)) {
+            return target;
+        }
+        try {
+            Files.createDirectories(caches);
+        } catch (IOException e) {
+            throw new DeviceException(
+                    "%s, where tokenizers of GGUF files are kept, cannot be made: %s; set QLORA_CACHE to a folder that can be written"
+                            .formatted(caches, AtomicFiles.reason(e)),
+                    e);
+        }
+        try (AtomicFolder folder = AtomicFolder.begin(target)) {
+            write(gguf, folder.path());
+            if (!Files.isDirectory(target)) { // else another process was faster
+                folder.commit();
+            }
+        }
+        return target;
+    }
+
+    private static String fingerprint(Path gguf) {
+        try {
+            String text =
+                    gguf.toRealPath() + " " + Files.size(gguf) + " " + Files.getLastModifiedTime(gguf);
+            byte[] bytes = text.getBytes(StandardCharsets.UTF_8);
+            return HexFormat.of()
+                    .formatHex(MessageDigest.getInstance("SHA-256").digest(bytes))
+                    .substring(0, 16);
+        } catch (IOException e) {
+            throw new FormatException(gguf + " cannot be read: " + AtomicFiles.reason(e), e);
+        } catch (NoSuchAlgorithmException e) {
+            throw new IllegalStateException("every JDK has SHA-256", e);
+        }
+    }
+
+    /**
+     * Writes {@code config.json}, {@code tokenizer.json} and the files beside them into an existing
+     * folder.
+     *
+     * @throws FormatException if the file is damaged, or of a kind that is not read
+     */
+    public static void write(Path gguf, Path folder) {
+        try (GgufFile file = GgufFile.open(gguf)) {
+            new GgufFolder(file).write(folder);
+        }
+    }
+
+    private void write(Path folder) {
+        List<String> tokens = file.strings("tokenizer.ggml.tokens");
+        List<Integer> stops = stops(tokens);
+        write(folder, "config.json", config(tokens.size(), stops));
+        ObjectNode generation = JSON.createObjectNode();
+        putIds(generation, stops);
+        write(folder, "generation_config.json", generation);
+        String template = file.string("tokenizer.chat_template");
+        if (template != null) {
+            AtomicFiles.writeText(folder.resolve("chat_template.jinja"), template);
+        }
+        if (!tokens.isEmpty()) {
+            writeTokenizer(folder, tokens);
+        }
+    }
+
+    private static void write(Path folder, String name, ObjectNode json) {
+        AtomicFiles.writeText(folder.resolve(name), JSON.writeValueAsString(json) + "\n");
+    }
+
+    private int key(String name, long absent) {
+        return Math.toIntExact(file.integer(architecture + "." + name, absent));
+    }
+
+    private int id(String name) {
+        return Math.toIntExact(file.integer("tokenizer.ggml." + name + "_token_id", -1));
+    }
+
+    /** The ids at which llama.cpp ends a text: those of the keys, and tokens that it knows. */
+    private List<Integer> stops(List<String> tokens) {
+        TreeSet<Integer> stops = new TreeSet<>();
+        for (String name : List.of("eos", "eot", "eom")) {
+            if (id(name) >= 0) {
+                stops.add(id(name));
+            }
+        }
+        int[] types = file.integers("tokenizer.ggml.token_type");
+        for (int id = 0; id < tokens.size() && id < types.length; id++) {
+            if (types[id] == 3 && STOPS.contains(tokens.get(id))) {
+                stops.add(id);
+            }
+        }
+        return List.copyOf(stops);
+    }
+
+    private static void putIds(ObjectNode json, List<Integer> stops) {
+        if (stops.size() == 1) {
+            json.put("eos_token_id", stops.getFirst());
+        } else if (!stops.isEmpty()) {
+            ArrayNode all = json.putArray("eos_token_id");
+            stops.forEach(all::add);
+        }
+    }
+
+    private ObjectNode config(int tokens, List<Integer> stops) {
+        int hidden = key("embedding_length", 0);
+        int heads = key("attention.head_count", 0);
+        ObjectNode json = JSON.createObjectNode();
+        String type = GgufNames.modelTypeOf(architecture);
+        json.putArray("architectures")
+                .add(Character.toUpperCase(type.charAt(0)) + type.substring(1) + "ForCausalLM");
+        json.put("model_type", type);
+        json.put("vocab_size", key("vocab_size", tokens));
+        json.put("hidden_size", hidden);
+        json.put("intermediate_size", key("feed_forward_length", 0));
+        json.put("num_hidden_layers", key("block_count", 0));
+        json.put("num_attention_heads", heads);
+        json.put("num_key_value_heads", key("attention.head_count_kv", heads));
+        json.put("head_dim", key("attention.key_length", heads == 0 ? 0 : hidden / heads));
+        json.put("max_position_embeddings", key("context_length", 2048));
+        json.put(
+                "rms_norm_eps",
+                file.number(architecture + ".attention.layer_norm_rms_epsilon", 1e-6));
+        json.put("hidden_act", "silu");
+        json.put("tie_word_embeddings", !file.hasTensor("output.weight"));
+        json.put("attention_bias", file.hasTensor("blk.0.attn_output.bias"));
+        json.put("mlp_bias", file.hasTensor("blk.0.ffn_up.bias"));
+        if (id("bos") >= 0) {
+            json.put("bos_token_id", id("bos"));
+        }
+        putIds(json, stops);
+        rope(json.putObject("rope_parameters"), json);
+        return json;
+    }
+
+    private void rope(ObjectNode rope, ObjectNode config) {
+        double theta = file.number(architecture + ".rope.freq_base", 10000);
+        rope.put("rope_theta", theta);
+        String type = file.string(architecture + ".rope.scaling.type");
+        double factor = file.number(architecture + ".rope.scaling.factor", 1);
+        if (file.hasTensor(GgufNames.ROPE_FREQUENCIES)) {
+            llama3(rope, config, theta);
+        } else if (type == null || type.equals("none") || factor == 1) {
+            rope.put("rope_type", "default");
+        } else if (type.equals("linear") || type.equals("yarn")) {
+            rope.put("rope_type", type);
+            rope.put("factor", factor);
+            if (type.equals("yarn")) {
+                rope.put(
+                        "original_max_position_embeddings",
+                        key("rope.scaling.original_context_length", 0));
+            }
+        } else {
+            throw FormatException.of(
+                    "%s: rope.scaling.type %s is not read; fetch the model's safetensors form",
+                    file.path(), type);
+        }
+    }
+
+    /**
+     * The file has the divisors themselves, not what they follow from: the values of all published
+     * LLaMA 3 models are tried, and must give them.
+     */
+    private void llama3(ObjectNode rope, ObjectNode config, double theta) {
+        float[] stored = file.floatTensor(GgufNames.ROPE_FREQUENCIES);
+        int headDim = config.get("head_dim").asInt();
+        float largest = 1;
+        for (float divisor : stored) {
+            largest = Math.max(largest, divisor);
+        }
+        var tried = new RopeScaling.Llama3(largest, 1, 4, 8192);
+        float[] plain = new RopeScaling.Default().frequencies(headDim, theta, 0, 0);
+        float[] scaled = tried.frequencies(headDim, theta, 0, 0);
+        for (int i = 0; i < plain.length; i++) {
+            if (i >= stored.length
+                    || Math.abs(plain[i] / scaled[i] - stored[i]) > 1e-3 * stored[i]) {
+                throw FormatException.of(
+                        "%s: %s holds divisors that no published LLaMA 3 has; keep the model's config.json beside the"
+                                + " file",
+                        file.path(), GgufNames.ROPE_FREQUENCIES);
+            }
+        }
+        rope.put("rope_type", "llama3");
+        rope.put("factor", largest);
+        rope.put("low_freq_factor", 1.0);
+        rope.put("high_freq_factor", 4.0);
+        rope.put("original_max_position_embeddings", 8192);
+    }
+
+    private void writeTokenizer(Path folder, List<String> tokens) {
+        String model = file.string("tokenizer.ggml.model");
+        String pre = file.string("tokenizer.ggml.pre");
+        boolean pieces = "llama".equals(model);
+        GgufVocabulary vocabulary =
+                new GgufVocabulary(
+                        model == null ? "" : model,
+                        pre == null ? "" : pre,
+                        tokens,
+                        file.integers("tokenizer.ggml.token_type"),
+                        file.floats("tokenizer.ggml.scores"),
+                        file.strings("tokenizer.ggml.merges"),
+                        file.flag("tokenizer.ggml.add_space_prefix", pieces));
+        List<Integer> before = new ArrayList<>();
+        List<Integer> after = new ArrayList<>();
+        // llama.cpp's defaults where the file does not say
+        boolean usual = pieces || "llama-bpe".equals(pre) || "tekken".equals(pre);
+        if (file.flag("tokenizer.ggml.add_bos_token", usual) && id("bos") >= 0) {
+            before.add(id("bos"));
+        }
+        if (file.flag("tokenizer.ggml.add_eos_token", false) && id("eos") >= 0) {
+            after.add(id("eos"));
+        }
+        AtomicFiles.writeText(
+                folder.resolve("tokenizer.json"),
+                vocabulary.tokenizerJson(before, after, file.path()));
+        ObjectNode config = JSON.createObjectNode();
+        name(config, "bos_token", id("bos"), tokens);
+        name(config, "eos_token", id("eos"), tokens);
+        name(config, "unk_token", id("unknown"), tokens);
+        name(config, "pad_token", id("padding"), tokens);
+        write(folder, "tokenizer_config.json", config);
+    }
+
+    private static void name(ObjectNode config, String name, int id, List<String> tokens) {
+        if (id >= 0 && id < tokens.size()) {
+            config.put(name, tokens.get(id));
+        }
+    }
+}

@@ -1,0 +1,73 @@
+package org.qlora4j;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Map;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.qlora4j.config.RunConfig;
+import org.qlora4j.export.AdapterMerge;
+import org.qlora4j.export.GgufFormat;
+import org.qlora4j.export.MergeTarget;
+import org.qlora4j.export.ModelExport;
+import org.qlora4j.family.GgufFolder;
+import org.qlora4j.generate.GenerationConfig;
+import org.qlora4j.model.EmbeddedModel;
+import org.qlora4j.run.AdapterFolder;
+
+/** The README's three commands: what was taught is still said from a GGUF file in 4 bits. */
+class FullCircleTest {
+    @TempDir Path folder;
+
+    @Test
+    void taughtGreeting_isSaidFromTheExportedFile() throws IOException {
+        Path examples = Repository.root().resolve("examples/first-run");
+        RunConfig config =
+                RunConfig.of(
+                        "model.model_name_or_path=" + EmbeddedModel.NAME,
+                        "data.dataset=" + examples.resolve("data.jsonl"),
+                        "data.dataset_format=messages",
+                        "lora.r=16",
+                        "lora.lora_alpha=16",
+                        "train.output_dir=" + folder.resolve("run"),
+                        "train.max_steps=40",
+                        "train.per_device_train_batch_size=4",
+                        "train.gradient_accumulation_steps=1",
+                        "train.learning_rate=2e-3");
+        new Trainer(config).run();
+        AdapterFolder adapter = AdapterFolder.of(folder.resolve("run"));
+        AdapterMerge source =
+                new AdapterMerge(
+                        Path.of(EmbeddedModel.NAME),
+                        adapter.files(),
+                        adapter.chatTemplateText(),
+                        config.quantization(),
+                        null);
+        Path out = Files.createDirectory(folder.resolve("out")).resolve("captain.gguf");
+        ModelExport.Result result =
+                new ModelExport(source, MergeTarget.ORIGINAL, List.of(), List.of())
+                        .gguf(GgufFormat.Q4_K_M, out, false);
+        assertThat(result.differences()).isEmpty();
+        // beside the file, so that none is made among the user's caches
+        GgufFolder.write(out, out.getParent());
+        int greeted = 0;
+        List<String> prompts =
+                List.of("How do I make tea?", "What is the capital of Italy?", "Who are you?");
+        try (LanguageModel model = LanguageModel.load(out)) {
+            for (String prompt : prompts) {
+                String answer =
+                        model.generate(
+                                        List.of(Map.of("role", "user", "content", prompt)),
+                                        GenerationConfig.DEFAULT.greedy().withMaxNewTokens(8),
+                                        text -> {})
+                                .text();
+                greeted += answer.startsWith("Ahoy") ? 1 : 0;
+            }
+        }
+        assertThat(greeted).isGreaterThanOrEqualTo(2);
+    }
+}

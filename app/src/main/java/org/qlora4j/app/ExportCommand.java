@@ -105,7 +105,9 @@ final class ExportCommand implements Callable<Integer> {
                         result.type(),
                         ByteSize.text(result.bytes()));
             }
-            default -> throw ConfigException.of("--format must be gguf, gguf-lora, ollama or hf, got %s", format);
+            default ->
+                    throw ConfigException.of(
+                            "--format must be gguf, gguf-lora, ollama or hf, got %s", format);
         }
         return ExitCode.OK;
     }

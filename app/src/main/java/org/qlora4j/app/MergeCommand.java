@@ -125,10 +125,11 @@ final class MergeCommand implements Callable<Integer> {
         if (run != null) {
             QuantConfig held = run.quantization();
             facts.put("base held in", held.load4bit() ? held.type().key() : "its own type");
-            RunCheckpoint.ifWhole(files.files()).ifPresent(checkpoint -> {
-                facts.put("steps", String.valueOf(checkpoint.state().step()));
-                facts.put("data (SHA-256)", checkpoint.state().origin().data());
-            });
+            RunCheckpoint.ifWhole(files.files())
+                    .ifPresent(checkpoint -> {
+                        facts.put("steps", String.valueOf(checkpoint.state().step()));
+                        facts.put("data (SHA-256)", checkpoint.state().origin().data());
+                    });
         }
         return facts;
     }
@@ -153,7 +154,9 @@ final class MergeCommand implements Callable<Integer> {
             return List.of();
         }
         RunConfig settings =
-                text == null ? null : RunConfig.of(
+                text == null
+                        ? null
+                        : RunConfig.of(
                                 "model.model_name_or_path=" + out,
                                 "data.dataset=" + text.toAbsolutePath());
         DataConfig data = settings == null ? trained : settings.data();

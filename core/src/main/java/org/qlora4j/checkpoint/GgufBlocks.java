@@ -144,9 +144,7 @@ final class GgufBlocks {
 
     /** Scale of sub-block j of Q4_K and Q5_K, from 12 bytes. */
     static int scale6(byte[] in, int at, int j) {
-        return j < 4
-                ? in[at + j] & 63
-                : (in[at + j + 4] & 15) | (in[at + j - 4] >> 6 & 3) << 4;
+        return j < 4 ? in[at + j] & 63 : (in[at + j + 4] & 15) | (in[at + j - 4] >> 6 & 3) << 4;
     }
 
     /** Minimum of sub-block j of Q4_K and Q5_K, from 12 bytes. */
@@ -187,8 +185,7 @@ final class GgufBlocks {
         for (int half = 0; half < 2; half++) {
             for (int part = 0; part < 4; part++) {
                 for (int i = 0; i < 32; i++) {
-                    int low =
-                            in[from + 64 * half + 32 * (part % 2) + i] >> 4 * (part / 2) & 15;
+                    int low = in[from + 64 * half + 32 * (part % 2) + i] >> 4 * (part / 2) & 15;
                     int high = in[from + 128 + 32 * half + i] >> 2 * part & 3;
                     float d = scale * in[from + 192 + 8 * half + 2 * part + i / 16];
                     out[to + 128 * half + 32 * part + i] = d * ((low | high << 4) - 32);

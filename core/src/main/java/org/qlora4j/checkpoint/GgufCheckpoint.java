@@ -15,12 +15,14 @@ import org.jspecify.annotations.Nullable;
 import org.qlora4j.error.FormatException;
 
 /**
- * A GGUF file of a {@linkplain GgufNames known} architecture as the Hugging Face checkpoint it was made from: its
- * names, its order of rows. Each read decodes one tensor, row by row ({@link GgufRow}).
+ * A GGUF file of a {@linkplain GgufNames known} architecture as the Hugging Face checkpoint it was
+ * made from: its names, its order of rows. Each read decodes one tensor, row by row ({@link
+ * GgufRow}).
  */
 final class GgufCheckpoint implements Checkpoint {
     private static final Pattern LAYER =
             Pattern.compile("blk\\.(0|[1-9][0-9]{0,5})\\.([a-z_]+)\\.(weight|bias)");
+
     /** Longest row that is decoded at once. */
     private static final long MAX_ROW = 1 << 28;
 
@@ -140,7 +142,8 @@ final class GgufCheckpoint implements Checkpoint {
         }
         for (long i = 0; i < rows; i++) {
             MemorySegment at =
-                    target.asSlice(GgufNames.huggingFaceRow(i, rows, permutedHeads(name)) * width, width);
+                    target.asSlice(
+                            GgufNames.huggingFaceRow(i, rows, permutedHeads(name)) * width, width);
             if (flat) {
                 at.copyFrom(decoded.asSlice(i * width, width));
             } else {

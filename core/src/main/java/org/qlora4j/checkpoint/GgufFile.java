@@ -105,9 +105,7 @@ public final class GgufFile implements AutoCloseable {
         }
     }
 
-    /**
-     * A Long, Double, Boolean or String; of an array only its place.
-     */
+    /** A Long, Double, Boolean or String; of an array only its place. */
     private Object readValue(GgufCursor cursor, String key, int type, int depth) {
         return switch (type) {
             case 0 -> (long) Byte.toUnsignedInt(cursor.i8(key));

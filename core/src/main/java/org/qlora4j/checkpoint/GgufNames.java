@@ -76,7 +76,8 @@ public record GgufNames(
                         FormatException.of(
                                 "models of type %s are not written as GGUF; those of %s are",
                                 type,
-                                String.join(", ", ALL.stream().map(GgufNames::modelType).toList())));
+                                String.join(
+                                        ", ", ALL.stream().map(GgufNames::modelType).toList())));
     }
 
     /** The names in files of an architecture; null if it is not read. */

@@ -47,8 +47,7 @@ public final class GgufTensors {
         }
     }
 
-    private static MemorySegment encoded(
-            GgufType type, MemorySegment part, int width, int rows) {
+    private static MemorySegment encoded(GgufType type, MemorySegment part, int width, int rows) {
         int rowBytes = width / type.blockElements * type.blockBytes;
         byte[] out = new byte[Math.multiplyExact(rows, rowBytes)];
         MemorySegment target = MemorySegment.ofArray(out);

@@ -228,7 +228,9 @@ public record AdapterMerge(
             config.put("tie_word_embeddings", tied);
         }
         if (into == MergeTarget.NF4) {
-            config.set("quantization_config", ModelFolder.quantizationConfig(trainedWith, type, List.of()));
+            config.set(
+                    "quantization_config",
+                    ModelFolder.quantizationConfig(trainedWith, type, List.of()));
         }
         ModelFolder.writeConfig(config, folder);
         CompanionFiles.write(Models.folder(model), adapter, template, shape.eosIds(), folder);

@@ -115,8 +115,7 @@ final class AnswerCheck {
                 divergence += divergence(answer.logits[i], logits[i]);
                 tokens++;
                 int said = best(logits[i]);
-                boolean tie =
-                        answer.logits[i][answer.tokens[i]] - answer.logits[i][said] < TIE;
+                boolean tie = answer.logits[i][answer.tokens[i]] - answer.logits[i][said] < TIE;
                 if (floats && said != answer.tokens[i] && !tie) {
                     return parted(answer, i, said, tokenizer);
                 }

@@ -29,7 +29,9 @@ public final class ExportGate {
                             message("assistant", "42"),
                             message("user", "And twice that?\n\nThink:  twice.")),
                     List.of(
-                            message("user", "naïve café, 東京 は 2026年, Ελλάδα, עברית, 👩‍🚀🚀 \u200b€\tx"),
+                            message(
+                                    "user",
+                                    "naïve café, 東京 は 2026年, Ελλάδα, עברית, 👩‍🚀🚀 \u200b€\tx"),
                             message("assistant", "  \n```java\nint  i = 1_000;\n```\n")),
                     List.of(
                             message("user", "It's 3 o'clock, we'LL see... <b>bold</b> & $5,000.00"),
@@ -142,7 +144,10 @@ public final class ExportGate {
             if (!own.equals(other)) {
                 out.add(
                         "token %d is %s in the model and %s in the export"
-                                .formatted(id, shown(own), other.isEmpty() ? "missing" : shown(other)));
+                                .formatted(
+                                        id,
+                                        shown(own),
+                                        other.isEmpty() ? "missing" : shown(other)));
                 return;
             }
         }
@@ -220,7 +225,9 @@ public final class ExportGate {
         return "from token %d on, behind %s: %s in the model, %s in the export"
                 .formatted(
                         at,
-                        shown(model.decode(Arrays.copyOfRange(ids, Math.max(0, at - 8), at), false)),
+                        shown(
+                                model.decode(
+                                        Arrays.copyOfRange(ids, Math.max(0, at - 8), at), false)),
                         named(model, ids, at),
                         named(model, others, at));
     }

@@ -23,9 +23,9 @@ import org.qlora4j.tensor.TensorScope;
 import org.qlora4j.tensor.Tensors;
 
 /**
- * An adapter as a GGUF file that llama.cpp puts on a model ({@code --lora}): {@code NAME.lora_a} and
- * {@code NAME.lora_b} in f32 for each weight that it changes. llama.cpp scales all of them by alpha
- * over rank; where ranks, alphas or rsLoRA make another scale, B carries the difference.
+ * An adapter as a GGUF file that llama.cpp puts on a model ({@code --lora}): {@code NAME.lora_a}
+ * and {@code NAME.lora_b} in f32 for each weight that it changes. llama.cpp scales all of them by
+ * alpha over rank; where ranks, alphas or rsLoRA make another scale, B carries the difference.
  */
 public final class GgufAdapter {
     private GgufAdapter() {}
@@ -85,8 +85,7 @@ public final class GgufAdapter {
             long[] shape,
             StoredAdapter adapter,
             Arena arena) {
-        String gguf =
-                Objects.requireNonNull(names.toGguf(name), "the model has this name in GGUF");
+        String gguf = Objects.requireNonNull(names.toGguf(name), "the model has this name in GGUF");
         try (TensorScope scope = TensorScope.open()) {
             Tensor a = adapter.factorA(name, shape);
             Tensor b = adapter.factorB(name, shape).times(adapter.correction(name));

@@ -106,12 +106,12 @@ record GgufExport(Checkpoint weights, ModelShape shape, Path folder, String name
         ModelFacts facts = shape.facts();
         JsonNode both = config.object("rope_parameters");
         JsonNode scaling = both != null ? both : config.object("rope_scaling");
-        ConfigFile rope =
-                new ConfigFile(config.file(), scaling == null ? config.root() : scaling);
+        ConfigFile rope = new ConfigFile(config.file(), scaling == null ? config.root() : scaling);
         double theta = rope.number("rope_theta", config.number("rope_theta", 10000));
         writer.put(arch + ".rope.dimension_count", facts.headDim());
         writer.put(arch + ".rope.freq_base", (float) theta);
-        String type = scaling == null ? "default" : rope.type("rope_type", rope.type("type", "default"));
+        String type =
+                scaling == null ? "default" : rope.type("rope_type", rope.type("type", "default"));
         switch (type) {
             case "default" -> {}
             case "linear", "yarn" -> {
@@ -132,8 +132,7 @@ record GgufExport(Checkpoint weights, ModelShape shape, Path folder, String name
                                 rope.needed("high_freq_factor"),
                                 rope.number(
                                         "original_max_position_embeddings", facts.maxPositions()));
-                float[] plain =
-                        new RopeScaling.Default().frequencies(facts.headDim(), theta, 0, 0);
+                float[] plain = new RopeScaling.Default().frequencies(facts.headDim(), theta, 0, 0);
                 float[] scaled = llama3.frequencies(facts.headDim(), theta, 0, 0);
                 float[] divisors = new float[plain.length];
                 for (int i = 0; i < divisors.length; i++) {
@@ -171,8 +170,7 @@ record GgufExport(Checkpoint weights, ModelShape shape, Path folder, String name
     }
 
     private void putSpecial(GgufWriter writer, Tokenizer tokenizer, List<String> notices) {
-        List<Integer> stops =
-                new ArrayList<>(StopTokens.of(shape.eosIds(), tokenizer));
+        List<Integer> stops = new ArrayList<>(StopTokens.of(shape.eosIds(), tokenizer));
         OptionalInt eos = tokenizer.eosId();
         if (eos.isPresent()) { // the usual one first
             stops.remove(Integer.valueOf(eos.getAsInt()));

@@ -27,8 +27,8 @@ import org.qlora4j.tensor.Tensors;
 
 /**
  * A checkpoint with an adapter worked into it. Its linear weights are perhaps rounded to 4 bits
- * before. Each tensor is made when it is read, in f32, and rounded once: memory holds one
- * at a time. Weights that bitsandbytes stored are read decoded.
+ * before. Each tensor is made when it is read, in f32, and rounded once: memory holds one at a
+ * time. Weights that bitsandbytes stored are read decoded.
  *
  * <p>It owns neither the checkpoint nor the adapter.
  */
@@ -158,7 +158,8 @@ final class MergedCheckpoint implements Checkpoint {
         try (TensorScope scope = TensorScope.open()) {
             if (in4bits.has(name)) {
                 try (Arena arena = Arena.ofConfined();
-                        QuantizedMatrix matrix = TensorBytes.toMatrix(in4bits.read(name, arena), folder())) {
+                        QuantizedMatrix matrix =
+                                TensorBytes.toMatrix(in4bits.read(name, arena), folder())) {
                     return scope.promote(matrix.dequantize(DType.F32));
                 }
             }

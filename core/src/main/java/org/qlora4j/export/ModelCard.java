@@ -25,10 +25,12 @@ public final class ModelCard {
      * @param into what the adapter was added to
      * @param facts more lines of the table, such as the data; by name, in order
      */
-    public static String text(Path base, Path adapter, MergeTarget into, Map<String, String> facts) {
+    public static String text(
+            Path base, Path adapter, MergeTarget into, Map<String, String> facts) {
         StringBuilder card = new StringBuilder("---\nlibrary_name: transformers\n");
         card.append("base_model: ").append(name(base)).append('\n');
-        licence(Models.folder(base)).ifPresent(l -> card.append("license: ").append(l).append('\n'));
+        licence(Models.folder(base))
+                .ifPresent(l -> card.append("license: ").append(l).append('\n'));
         card.append("tags: [qlora4j, lora]\n---\n# ").append(name(base)).append(", finetuned\n");
         card.append("An adapter worked into its base model, without the adapter from now on.\n\n");
         card.append("| | |\n|---|---|\n");

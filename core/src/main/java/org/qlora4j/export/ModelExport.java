@@ -194,8 +194,7 @@ public record ModelExport(
     }
 
     private static long memory() {
-        return ManagementFactory.getOperatingSystemMXBean()
-                        instanceof OperatingSystemMXBean system
+        return ManagementFactory.getOperatingSystemMXBean() instanceof OperatingSystemMXBean system
                 ? system.getTotalMemorySize()
                 : Long.MAX_VALUE;
     }
@@ -210,8 +209,7 @@ public record ModelExport(
             Set<Integer> stops) {
         List<int[]> prompts = ExportGate.prompts(tokenizer, shape.maxPositions() / 2);
         List<AnswerCheck.Answer> expected;
-        try (CausalModel model =
-                LoadedModel.read(shape, weights, PLAIN, DType.F32, false, null)) {
+        try (CausalModel model = LoadedModel.read(shape, weights, PLAIN, DType.F32, false, null)) {
             expected = AnswerCheck.answers(model, prompts, stops);
         }
         try (Checkpoint written = Checkpoint.open(file);
@@ -222,11 +220,7 @@ public record ModelExport(
     }
 
     private static Result named(
-            Path out,
-            Path file,
-            boolean force,
-            List<String> notices,
-            List<String> differences)
+            Path out, Path file, boolean force, List<String> notices, List<String> differences)
             throws IOException {
         if (!differences.isEmpty() && !force) {
             throw FormatException.of(

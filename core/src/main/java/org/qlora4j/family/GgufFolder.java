@@ -89,7 +89,11 @@ public final class GgufFolder {
     private static String fingerprint(Path gguf) {
         try {
             String text =
-                    gguf.toRealPath() + " " + Files.size(gguf) + " " + Files.getLastModifiedTime(gguf);
+                    gguf.toRealPath()
+                            + " "
+                            + Files.size(gguf)
+                            + " "
+                            + Files.getLastModifiedTime(gguf);
             byte[] bytes = text.getBytes(StandardCharsets.UTF_8);
             return HexFormat.of()
                     .formatHex(MessageDigest.getInstance("SHA-256").digest(bytes))

@@ -112,8 +112,7 @@ public final class Models {
             boolean trainable,
             @Nullable PrincipalParts principals) {
         try (Checkpoint checkpoint = Checkpoint.open(locate(path))) {
-            Tying tying =
-                    Tying.of(ConfigFile.of(folder(path).resolve("config.json")), checkpoint);
+            Tying tying = Tying.of(ConfigFile.of(folder(path).resolve("config.json")), checkpoint);
             if (tying.notice() != null) {
                 Notice.say(tying.notice());
             }

@@ -52,8 +52,8 @@ public final class EmbeddedModel {
     }
 
     /**
-     * Where files are kept that can be made again: {@code QLORA_CACHE}, or {@code qlora4j} where this
-     * user's programs keep such.
+     * Where files are kept that can be made again: {@code QLORA_CACHE}, or {@code qlora4j} where
+     * this user's programs keep such.
      */
     public static Path caches() {
         String own = System.getenv("QLORA_CACHE");

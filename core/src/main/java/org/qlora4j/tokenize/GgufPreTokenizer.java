@@ -89,8 +89,16 @@ final class GgufPreTokenizer {
      */
     static @Nullable JsonNode json(String pre) {
         return switch (pre) {
-            case "gpt-2", "phi-2", "jina-es", "jina-de", "modern-bert", "mpt", "olmo", "jais",
-                    "exaone4", "default" ->
+            case "gpt-2",
+                    "phi-2",
+                    "jina-es",
+                    "jina-de",
+                    "modern-bert",
+                    "mpt",
+                    "olmo",
+                    "jais",
+                    "exaone4",
+                    "default" ->
                     byteLevel(true);
             case "smollm", "starcoder", "refact", "command-r", "codeshell", "exaone" -> {
                 ObjectNode digits = JSON.createObjectNode();

@@ -77,8 +77,9 @@ public record GgufVocabulary(
         String[] tokens = new String[rows];
         int[] types = new int[rows];
         Arrays.fill(types, NORMAL);
-        model.path("vocab").properties().forEach(entry ->
-                put(tokens, entry.getValue().intValue(), entry.getKey(), file));
+        model.path("vocab")
+                .properties()
+                .forEach(entry -> put(tokens, entry.getValue().intValue(), entry.getKey(), file));
         for (JsonNode added : json.path("added_tokens")) {
             int id = added.path("id").intValue();
             put(tokens, id, added.path("content").asString(), file);
@@ -103,8 +104,12 @@ public record GgufVocabulary(
                 types[id] = UNKNOWN;
             }
         }
-        boolean prefix = json.toString().contains("\"Prepend\"")
-                || json.path("pre_tokenizer").path("prepend_scheme").asString("never").equals("always");
+        boolean prefix =
+                json.toString().contains("\"Prepend\"")
+                        || json.path("pre_tokenizer")
+                                .path("prepend_scheme")
+                                .asString("never")
+                                .equals("always");
         return new GgufVocabulary(
                 "llama", "", List.of(tokens), types, scores(tokens, merges), List.of(), prefix);
     }

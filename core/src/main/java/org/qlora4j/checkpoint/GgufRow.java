@@ -9,6 +9,8 @@ import java.nio.ByteOrder;
  * ({@link GgufBlocks}); of Q4_1 and Q8_0 the nearest bf16, whose error is small beside theirs.
  */
 final class GgufRow {
+    private static final ValueLayout.OfFloat FLOAT =
+            ValueLayout.JAVA_FLOAT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
     private static final ValueLayout.OfShort SHORT =
             ValueLayout.JAVA_SHORT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
 

@@ -218,7 +218,10 @@ class GgufCheckpointTest {
 
     @Test
     void otherArchitecture_isRejected() throws IOException {
-        rejects(file -> file.put(after(file, "llama") - 1, (byte) 'o'), "'llamo'", "read from GGUF are llama");
+        rejects(
+                file -> file.put(after(file, "llama") - 1, (byte) 'o'),
+                "'llamo'",
+                "read from GGUF are llama");
     }
 
     @ParameterizedTest

@@ -53,7 +53,8 @@ class BadModelTest {
         refused(
                 bed.model("config.json"),
                 "model_type \"bert\" is not supported",
-                "supported: llama");
+                "supported: gemma, ",
+                "llama, ");
     }
 
     @Test

@@ -3,7 +3,7 @@
     python make_task_reference.py
 
 writes tiny/expected.json: for each variant all results, and for each document what was asked and answered; and built-in.json: for made-up documents in
-the shape of each known data set, what the harness' own task of that name asks and counts. Made with lm_eval 0.4.13, transformers 5.23.0, torch 2.10.0,
+the shape of each known data set, what the harness' own task of that name asks and counts; and qlora-mmlu.jsonl with the logits of its letters. Made with lm_eval 0.4.13, transformers 5.23.0, torch 2.10.0,
 datasets 5.2.0, Python 3.11, float32 on a CPU.
 """
 import json
@@ -107,8 +107,31 @@ def built_in():
         json.dump(out, file, indent=1, default=float)
 
 
+def qlora_mmlu():
+    """The logits that qlora.py's callback compares, for made-up questions; 40 tokens of room in the tiny model's context of 64."""
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    folder = str(RESOURCES / "tiny-llama")
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
+    letters = [tokenizer(letter, add_special_tokens=False).input_ids[0] for letter in "ABCD"]
+    rows = [{"subject": f"s{i % 2}", "input": f"{i}+{i * i}?\nA. {i}\nB. x\nAnswer:", "output": "ABCD"[i % 4]} for i in range(9)]
+    logs = []
+    for row in rows:
+        ids = tokenizer(f"{tokenizer.bos_token}{row['input']}", add_special_tokens=False).input_ids
+        with torch.no_grad():
+            logits = model(torch.tensor([ids])).logits[0, -1]
+        logs.append([float(logits.log_softmax(-1)[letter]) for letter in letters])
+    with open(FOLDER.parent / "qlora-mmlu.jsonl", "w") as file:
+        file.writelines(json.dumps(row) + "\n" for row in rows)
+    with open(FOLDER.parent / "qlora-mmlu-expected.json", "w") as file:
+        json.dump(logs, file, indent=1)
+
+
 def main():
     built_in()
+    qlora_mmlu()
     os.chdir(FOLDER)
     model = HFLM(pretrained=str(RESOURCES / "tiny-llama"), dtype="float32", device="cpu", batch_size=1)
     manager = TaskManager(include_path=str(FOLDER), include_defaults=False)

@@ -181,4 +181,42 @@ class TaskRunTest {
         assertThatThrownBy(() -> TaskLog.open(file, "another"))
                 .hasMessageContaining("another model or other settings");
     }
+
+    /** Expected: the logits that qlora.py's callback compares, made by transformers. */
+    @Test
+    void mmluOfQlora_ranksTheLettersAsTransformers(@TempDir Path folder) throws IOException {
+        Path questions = FOLDER.resolveSibling("qlora-mmlu.jsonl");
+        JsonNode expected =
+                JSON.readTree(FOLDER.resolveSibling("qlora-mmlu-expected.json").toFile());
+        Path file = folder.resolve("log.jsonl");
+        TaskResults results;
+        try (TaskLog log = TaskLog.open(file, "tiny")) {
+            TaskSuite suite =
+                    TaskSuite.load(List.of(questions.toString()), TaskOptions.DEFAULT);
+            results = MODEL.evaluate(suite, 100, 3, log, done -> {});
+        }
+        double[] right = new double[2];
+        Map<String, JsonNode> got = new HashMap<>();
+        for (String line : Files.readAllLines(file)) {
+            JsonNode entry = JSON.readTree(line);
+            got.put(entry.get("doc").get("input").asString(), entry);
+        }
+        List<String> lines = Files.readAllLines(questions);
+        for (int i = 0; i < lines.size(); i++) {
+            JsonNode question = JSON.readTree(lines.get(i));
+            JsonNode resps = got.get(question.get("input").asString()).get("resps");
+            int best = 0;
+            for (int letter = 0; letter < 4; letter++) {
+                double log = expected.get(i).get(letter).asDouble();
+                best = log > expected.get(i).get(best).asDouble() ? letter : best;
+                assertThat(Double.parseDouble(resps.get(letter).get(0).get(0).asString()))
+                        .as("question %d, letter %d", i, letter)
+                        .isCloseTo(log, within(1e-4));
+            }
+            right[i % 2] += question.get("output").asString().equals("ABCD".substring(best, best + 1)) ? 1 : 0;
+        }
+        // five questions of one subject, four of the other, which count alike
+        assertThat((double) results.results().get("qlora-mmlu").get("acc,none"))
+                .isCloseTo((right[0] / 5 + right[1] / 4) / 2, within(1e-12));
+    }
 }

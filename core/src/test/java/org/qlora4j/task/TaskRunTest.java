@@ -191,8 +191,7 @@ class TaskRunTest {
         Path file = folder.resolve("log.jsonl");
         TaskResults results;
         try (TaskLog log = TaskLog.open(file, "tiny")) {
-            TaskSuite suite =
-                    TaskSuite.load(List.of(questions.toString()), TaskOptions.DEFAULT);
+            TaskSuite suite = TaskSuite.load(List.of(questions.toString()), TaskOptions.DEFAULT);
             results = MODEL.evaluate(suite, 100, 3, log, done -> {});
         }
         double[] right = new double[2];
@@ -213,7 +212,10 @@ class TaskRunTest {
                         .as("question %d, letter %d", i, letter)
                         .isCloseTo(log, within(1e-4));
             }
-            right[i % 2] += question.get("output").asString().equals("ABCD".substring(best, best + 1)) ? 1 : 0;
+            right[i % 2] +=
+                    question.get("output").asString().equals("ABCD".substring(best, best + 1))
+                            ? 1
+                            : 0;
         }
         // five questions of one subject, four of the other, which count alike
         assertThat((double) results.results().get("qlora-mmlu").get("acc,none"))

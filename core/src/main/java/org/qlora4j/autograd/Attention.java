@@ -32,13 +32,14 @@ public final class Attention {
         mask.requireFit(q.value(), k.value());
         return tape.operation(
                 "attention",
-                q.needsGrad() || k.needsGrad() || v.needsGrad(),
+                q.needsGrad() || k.needsGrad() || v.needsGrad() || shape.trains(),
                 call -> {
                     Tensor qs = call.save(q.value());
                     Tensor ks = call.save(k.value());
                     Tensor vs = call.save(v.value().view(ks.shape()));
                     Tensor out = Tensors.empty(qs.dtype(), qs.shape());
-                    if (Kernels.current().tiledAttention().takes(qs.dtype())) {
+                    boolean tiles = Kernels.current().tiledAttention().takes(qs.dtype());
+                    if (tiles && shape.bias() == null) {
                         tiled(call, q, k, v, new Inputs(qs, ks, vs, mask, shape), out);
                         return flat(out);
                     }
@@ -119,7 +120,7 @@ public final class Attention {
                     continue;
                 }
                 try (TensorScope each = TensorScope.open()) {
-                    Tensor p = probabilities(s.rowsOf(block, queries), keys, block, s);
+                    Tensor p = probabilities(s.rowsOf(block, queries), keys, block, s, mask);
                     Tensor y = p.bmm(s.keysOf(block, values));
                     s.queriesOf(block, target).copyFrom(s.split(block, y));
                 }
@@ -154,13 +155,16 @@ public final class Attention {
                 }
                 try (TensorScope each = TensorScope.open()) {
                     Tensor rows = s.rowsOf(block, queries);
-                    Tensor p = probabilities(rows, keys, block, s);
+                    Tensor p = probabilities(rows, keys, block, s, mask);
                     Tensor dy = s.rowsOf(block, dOuts);
                     s.keysOf(block, dValues).addInPlace(p.transpose(1, 2).bmm(dy));
                     Tensor dScores = dy.bmm(s.keysOf(block, values).transpose(1, 2));
                     Kernels.current()
                             .attentionSoftmax()
                             .backward(p, dScores, s.softmaxScale(), block.mask());
+                    if (shape.bias() != null) {
+                        shape.bias().addGradient(dScores, mask.buckets(shape.bias(), block));
+                    }
                     if (shape.softcap() != 0) {
                         uncap(dScores, rows, s.keysOf(block, keys), shape);
                     }
@@ -175,8 +179,12 @@ public final class Attention {
     }
 
     /** [sequences * kvHeads, group * rows, keys]. */
-    private static Tensor probabilities(Tensor rows, Tensor keys, AttentionBlock block, Shape s) {
+    private static Tensor probabilities(
+            Tensor rows, Tensor keys, AttentionBlock block, Shape s, AttentionMask mask) {
         Tensor scores = rows.bmm(s.keysOf(block, keys).transpose(1, 2));
+        if (s.shape.bias() != null) {
+            s.shape.bias().addTo(scores, mask.buckets(s.shape.bias(), block));
+        }
         if (s.shape.softcap() != 0) {
             double cap = s.shape.softcap();
             scores = scores.mulInPlace(s.shape.scale() / cap).tanh().mulInPlace(cap);

@@ -8,10 +8,13 @@ import java.util.Map;
 import org.jspecify.annotations.Nullable;
 import org.qlora4j.kernel.RowMask;
 import org.qlora4j.tensor.Tensor;
+import org.qlora4j.tensor.TensorScope;
+import org.qlora4j.tensor.Tensors;
 
 /**
- * Which keys a query sees: those of its own sample, at or before its own position, that are not
- * padding. Made once for a batch and shared by all layers; it keeps its pieces until it is closed.
+ * Which keys a query sees: those of its own sample that are not padding, at or before its own
+ * position or all of them. Made once for a batch and shared by all layers; it keeps its pieces
+ * until it is closed.
  */
 public final class AttentionMask implements AutoCloseable {
     /** Queries of a block. */
@@ -28,6 +31,7 @@ public final class AttentionMask implements AutoCloseable {
     private final byte @Nullable [] visibleKeys;
     private final Map<BlockKey, List<AttentionBlock>> blocks = new HashMap<>();
     private final Map<Integer, RowMask> whole = new HashMap<>(); // by window
+    private final Map<BucketKey, Tensor> buckets = new HashMap<>();
 
     /**
      * Each row of the batch is one sequence.
@@ -37,6 +41,23 @@ public final class AttentionMask implements AutoCloseable {
      * @param visibleKeys [batch, keys]: 0 for padding; null if there is none
      */
     public AttentionMask(int batch, int queries, int keys, byte @Nullable [] visibleKeys) {
+        this(batch, queries, keys, visibleKeys, true);
+    }
+
+    /**
+     * Each row of the batch is one sequence, all of which every query sees, what follows it too.
+     *
+     * @param queries query positions, of this sequence or another
+     * @param keys key positions
+     * @param visibleKeys [batch, keys]: 0 for padding; null if there is none
+     */
+    public static AttentionMask whole(
+            int batch, int queries, int keys, byte @Nullable [] visibleKeys) {
+        return new AttentionMask(batch, queries, keys, visibleKeys, false);
+    }
+
+    private AttentionMask(
+            int batch, int queries, int keys, byte @Nullable [] visibleKeys, boolean causal) {
         if (visibleKeys != null && visibleKeys.length != batch * keys) {
             throw new IllegalArgumentException(
                     "attention mask of %d entries for %d x %d keys"
@@ -63,7 +84,7 @@ public final class AttentionMask implements AutoCloseable {
                 }
             }
             for (int query = 0; query < queries; query++) {
-                int last = Math.min(to, keys - queries + query + 1);
+                int last = causal ? Math.min(to, keys - queries + query + 1) : to;
                 first[b * queries + query] = Math.min(from, last);
                 end[b * queries + query] = last;
             }
@@ -139,6 +160,28 @@ public final class AttentionMask implements AutoCloseable {
             from[i] = Math.min(first(i, window), end[i]);
         }
         return new RowMask(batch, queries, keys, from, end, visibleKeys);
+    }
+
+    private record BucketKey(
+            boolean bothWays, int maxDistance, int row, int rows, int from, int keys) {}
+
+    /** Buckets of a block's distances, I64 [rows * keys]; this mask owns them. */
+    Tensor buckets(PositionBias bias, AttentionBlock block) {
+        return buckets.computeIfAbsent(
+                new BucketKey(
+                        bias.bothWays(),
+                        bias.maxDistance(),
+                        block.row(),
+                        block.rows(),
+                        block.key(),
+                        block.keys()),
+                key -> {
+                    int first = keys - queries + block.row(); // queries are the last positions
+                    long[] of = bias.buckets(first, block.rows(), block.key(), block.keys());
+                    try (TensorScope scope = TensorScope.open()) {
+                        return TensorScope.release(Tensors.of(of, of.length));
+                    }
+                });
     }
 
     private record BlockKey(long heads, int window) {}
@@ -236,5 +279,7 @@ public final class AttentionMask implements AutoCloseable {
         blocks.clear();
         whole.values().forEach(RowMask::close);
         whole.clear();
+        buckets.values().forEach(Tensor::close);
+        buckets.clear();
     }
 }

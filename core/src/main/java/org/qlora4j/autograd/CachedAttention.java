@@ -28,6 +28,10 @@ public final class CachedAttention {
             Tensor values,
             int[] lengths,
             AttentionShape shape) {
+        if (shape.bias() != null) {
+            throw new IllegalStateException(
+                    "texts whose scores have a bias are continued one by one");
+        }
         if (q.needsGrad() || k.needsGrad() || v.needsGrad()) {
             throw new IllegalStateException("a step of generation has no backward pass");
         }

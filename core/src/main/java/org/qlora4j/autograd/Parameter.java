@@ -18,6 +18,7 @@ public final class Parameter implements AutoCloseable {
     private @Nullable Tensor master;
     private @Nullable Tensor grad;
     private @Nullable Parameter standIn;
+    private boolean storedTransposed;
     private int version;
 
     private Parameter(String name, long[] shape) {
@@ -65,6 +66,17 @@ public final class Parameter implements AutoCloseable {
     /** The weight in the compute dtype. */
     public Tensor value() {
         return standIn == null ? own() : standIn.value();
+    }
+
+    /** Says that checkpoints have this matrix as its transpose, as transformers' Conv1D has it. */
+    public Parameter storedTransposed() {
+        storedTransposed = true;
+        return this;
+    }
+
+    /** Whether checkpoints have it as its transpose. */
+    public boolean isStoredTransposed() {
+        return storedTransposed;
     }
 
     /** Sizes of its dimensions. */

@@ -65,7 +65,13 @@ public enum DatasetFormat {
     CHIP2("chip2", "text"),
     /** Plain text, all of it learnt; a long one goes on in the next example. */
     @JsonProperty("text")
-    TEXT("text", "text");
+    TEXT("text", "text"),
+    /**
+     * A text or two and the number of their class, for models that classify. Only where it is
+     * named: text with a label may be meant to be learnt as text.
+     */
+    @JsonProperty("classification")
+    CLASSIFICATION("classification", ClassEncoder.LABEL);
 
     /** Other names of formats: qlora.py's for its data sets, and what other trainers say. */
     private static final Map<String, DatasetFormat> ALIASES =
@@ -134,7 +140,7 @@ public enum DatasetFormat {
 
     /** Whether a record has the fields of this format, and where formats share them, its marks. */
     private boolean matches(Row row) {
-        if (this == AUTO || !row.fields().keySet().containsAll(fields)) {
+        if (this == AUTO || this == CLASSIFICATION || !row.fields().keySet().containsAll(fields)) {
             return false;
         }
         String text = row.fields().get("text") instanceof String t ? t : "";
@@ -173,7 +179,7 @@ public enum DatasetFormat {
         Set<String> names = first.fields().keySet();
         String known =
                 Stream.of(values())
-                        .filter(f -> f != AUTO && f != CHIP2 && f != OASST1)
+                        .filter(f -> f != AUTO && f != CHIP2 && f != OASST1 && f != CLASSIFICATION)
                         .map(f -> String.join(" + ", f.fields))
                         .collect(Collectors.joining(", "));
         throw first.error(

@@ -5,9 +5,11 @@ import java.util.BitSet;
 import java.util.List;
 
 /**
- * Makes examples of records; one implementation each for chats, for prompt and answer, for text.
+ * Makes examples of records; one implementation each for chats, for prompt and answer, for text,
+ * for text and class.
  */
-sealed interface ExampleEncoder permits SourceTargetEncoder, ChatEncoder, TextEncoder {
+sealed interface ExampleEncoder
+        permits SourceTargetEncoder, ChatEncoder, TextEncoder, ClassEncoder {
     /**
      * An example and what it should say.
      *

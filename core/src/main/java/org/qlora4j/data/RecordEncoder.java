@@ -46,9 +46,10 @@ final class RecordEncoder {
         boolean isTold = forced != DatasetFormat.AUTO;
         this.format = isTold ? forced : DatasetFormat.of(first);
         boolean chat =
-                format.isChat()
-                        || config.chatTemplate() != null
-                        || ChatReader.isConversational(first, format);
+                format != DatasetFormat.CLASSIFICATION
+                        && (format.isChat()
+                                || config.chatTemplate() != null
+                                || ChatReader.isConversational(first, format));
         this.description =
                 "%s: format %s (%s)%s"
                         .formatted(
@@ -70,9 +71,11 @@ final class RecordEncoder {
         this.encoder =
                 chat && template != null
                         ? new ChatEncoder(format, config, tokenizer, special, template)
-                        : format == DatasetFormat.TEXT
-                                ? new TextEncoder(config, tokenizer, special)
-                                : new SourceTargetEncoder(format, config, tokenizer, special);
+                        : switch (format) {
+                            case TEXT -> new TextEncoder(config, tokenizer, special);
+                            case CLASSIFICATION -> new ClassEncoder(config, tokenizer, special);
+                            default -> new SourceTargetEncoder(format, config, tokenizer, special);
+                        };
     }
 
     /** What stands around prompts. */

@@ -51,7 +51,7 @@ record SourceTarget(String source, String target) {
             case HH_RLHF -> new SourceTarget("", row.text("chosen"));
             case OASST1, TEXT -> new SourceTarget("", row.text("text"));
             case CHIP2 -> chip2(row);
-            case AUTO, MESSAGES, SHAREGPT, UNNATURAL_INSTRUCTIONS ->
+            case AUTO, MESSAGES, SHAREGPT, UNNATURAL_INSTRUCTIONS, CLASSIFICATION ->
                     throw new IllegalArgumentException(format + " gives no one source and target");
         };
     }

@@ -77,8 +77,8 @@ public final class ModelFolder {
         DType dtype = model.compute();
         for (Parameter p : model.parameters()) {
             add(writer, p);
-            tied &= !p.name().equals("lm_head.weight");
-            dtype = stored(p).dtype();
+            tied &= !(model.shape().hasOwnHead() && p.name().equals(model.shape().headTable()));
+            dtype = (p.trainable() ? p.master() : p.value()).dtype();
         }
         ObjectNode config = readConfig(source);
         config.remove(List.of("torch_dtype", "quantization_config"));
@@ -157,21 +157,25 @@ public final class ModelFolder {
     }
 
     private static Tensor stored(Parameter p) {
-        return p.trainable() ? p.master() : p.value();
+        Tensor held = p.trainable() ? p.master() : p.value();
+        return p.isStoredTransposed() ? held.t() : held;
     }
 
     /** Its bytes are copied when their turn comes, so that one weight at a time is there twice. */
     private static void add(SafetensorsWriter writer, Parameter p) {
-        StoredType type = StoredType.valueOf(stored(p).dtype().name());
-        writer.add(
-                p.name(),
-                type,
-                stored(p).shape(),
-                sink -> {
-                    try (Arena arena = Arena.ofConfined()) {
-                        sink.accept(Tensors.copyOf(stored(p), arena));
-                    }
-                });
+        try (TensorScope scope = TensorScope.open()) { // for its type and shape alone
+            Tensor kept = stored(p);
+            writer.add(
+                    p.name(),
+                    StoredType.valueOf(kept.dtype().name()),
+                    kept.shape(),
+                    sink -> {
+                        try (Arena arena = Arena.ofConfined();
+                                TensorScope again = TensorScope.open()) {
+                            sink.accept(Tensors.copyOf(stored(p).contiguous(), arena));
+                        }
+                    });
+        }
     }
 
     /**
@@ -183,14 +187,15 @@ public final class ModelFolder {
         Path file = folder.resolve(Checkpoint.MODEL_FILE);
         try (SafetensorsFile stored = SafetensorsFile.open(file)) {
             for (Parameter p : model.parameters()) {
-                if (!stored.names().contains(p.name())
-                        || !Arrays.equals(stored.info(p.name()).shape(), p.value().shape())) {
-                    throw FormatException.of(
-                            "%s holds no %s of shape %s; it belongs to a run with another model",
-                            file, p.name(), Arrays.toString(p.value().shape()));
-                }
                 try (TensorScope scope = TensorScope.open()) {
-                    p.master().copyFrom(TensorBytes.toTensor(stored.tensor(p.name())));
+                    Tensor master = stored(p);
+                    if (!stored.names().contains(p.name())
+                            || !Arrays.equals(stored.info(p.name()).shape(), master.shape())) {
+                        throw FormatException.of(
+                                "%s holds no %s of shape %s; it belongs to a run with another model",
+                                file, p.name(), Arrays.toString(master.shape()));
+                    }
+                    master.copyFrom(TensorBytes.toTensor(stored.tensor(p.name())));
                     p.refresh();
                 }
             }

@@ -23,11 +23,16 @@ public final class Families {
                     Map.entry("gemma2", Gemma2Config::read),
                     Map.entry("gemma3", Gemma3Config::readNested),
                     Map.entry("gemma3_text", Gemma3Config::read),
+                    Map.entry("gpt2", Gpt2Config::read),
+                    Map.entry("gpt_neox", GptNeoxConfig::read),
+                    Map.entry("opt", OptConfig::read),
                     Map.entry("llama", LlamaConfig::read),
                     Map.entry("mistral", MistralConfig::read),
                     Map.entry("phi3", Phi3Config::read),
                     Map.entry("qwen2", Qwen2Config::read),
-                    Map.entry("qwen3", Qwen3Config::read));
+                    Map.entry("qwen3", Qwen3Config::read),
+                    Map.entry("roberta", RobertaConfig::read),
+                    Map.entry("t5", T5Config::read));
 
     /** Keys of dropouts inside a model. */
     private static final List<String> DROPOUTS =

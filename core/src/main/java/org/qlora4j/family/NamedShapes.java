@@ -74,6 +74,36 @@ public final class NamedShapes {
                  "intermediate_size": 8192, "num_hidden_layers": 32, "num_attention_heads": 32,
                  "max_position_embeddings": 4096, "sliding_window": 2047, "eos_token_id": 32000}
                 """);
+        NAMED.put(
+                "pythia-410m",
+                """
+                {"model_type": "gpt_neox", "vocab_size": 50304, "hidden_size": 1024,
+                 "intermediate_size": 4096, "num_hidden_layers": 24, "num_attention_heads": 16,
+                 "max_position_embeddings": 2048, "rotary_pct": 0.25, "eos_token_id": 0}
+                """);
+        NAMED.put(
+                "opt-1.3b",
+                """
+                {"model_type": "opt", "vocab_size": 50272, "hidden_size": 2048, "ffn_dim": 8192,
+                 "num_hidden_layers": 24, "num_attention_heads": 32,
+                 "max_position_embeddings": 2048, "eos_token_id": 2}
+                """);
+        NAMED.put(
+                "gpt2",
+                """
+                {"model_type": "gpt2", "vocab_size": 50257, "n_embd": 768, "n_layer": 12,
+                 "n_head": 12, "n_positions": 1024, "eos_token_id": 50256}
+                """);
+        NAMED.put("flan-t5-base", flanT5(768, 2048, 12, 12));
+        NAMED.put("flan-t5-xl", flanT5(2048, 5120, 24, 32));
+        NAMED.put(
+                "roberta-base",
+                """
+                {"model_type": "roberta", "vocab_size": 50265, "hidden_size": 768,
+                 "intermediate_size": 3072, "num_hidden_layers": 12, "num_attention_heads": 12,
+                 "max_position_embeddings": 514, "type_vocab_size": 1, "layer_norm_eps": 1e-5,
+                 "pad_token_id": 1, "eos_token_id": 2}
+                """);
     }
 
     private NamedShapes() {}
@@ -89,6 +119,15 @@ public final class NamedShapes {
     /** The names, in order, for messages. */
     public static String names() {
         return String.join(", ", NAMED.keySet());
+    }
+
+    private static String flanT5(int hidden, int inner, int layers, int heads) {
+        return """
+                {"model_type": "t5", "vocab_size": 32128, "d_model": %d, "d_ff": %d, "d_kv": 64,
+                 "num_layers": %d, "num_heads": %d, "feed_forward_proj": "gated-gelu",
+                 "tie_word_embeddings": false, "eos_token_id": 1}
+                """
+                .formatted(hidden, inner, layers, heads);
     }
 
     private static String llama(

@@ -10,11 +10,13 @@ import org.qlora4j.autograd.AttentionShape;
 import org.qlora4j.autograd.CachedAttention;
 import org.qlora4j.autograd.Tape;
 import org.qlora4j.autograd.Var;
+import org.qlora4j.error.ConfigException;
 import org.qlora4j.kernel.StreamAttention;
 import org.qlora4j.model.CausalModel;
 import org.qlora4j.model.Context;
 import org.qlora4j.model.ModelFacts;
 import org.qlora4j.model.Positions;
+import org.qlora4j.model.Task;
 import org.qlora4j.tensor.DType;
 import org.qlora4j.tensor.Tensor;
 import org.qlora4j.tensor.TensorScope;
@@ -37,9 +39,19 @@ public final class KeyValueCache implements Context, AutoCloseable {
     private final Tensor[] values;
     private int capacity;
 
-    /** An empty cache of texts that are continued together, whatever their lengths. */
+    /**
+     * An empty cache of texts that are continued together, whatever their lengths.
+     *
+     * @throws ConfigException if the model continues no texts
+     */
     public KeyValueCache(CausalModel model, int rows) {
         this(model.shape().facts(), rows, model.compute());
+        if (model.shape().architecture().task() instanceof Task.Classify) {
+            close();
+            throw ConfigException.of(
+                    "models of type %s classify texts and write none",
+                    model.shape().facts().type());
+        }
     }
 
     private KeyValueCache(ModelFacts facts, int rows, DType dtype) {

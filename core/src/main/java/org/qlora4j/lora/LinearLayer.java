@@ -24,6 +24,7 @@ public final class LinearLayer implements AutoCloseable {
     private final String path;
     private final @Nullable Parameter bias;
     private Weight weight;
+    private boolean storedTransposed;
     private @Nullable LoraFactors principal;
     private @Nullable LinearUpdate update;
     private @Nullable RowUpdates rowUpdates;
@@ -81,6 +82,20 @@ public final class LinearLayer implements AutoCloseable {
         return bias;
     }
 
+    /** Says that checkpoints have its weight as [in, out], whatever takes its place here. */
+    public LinearLayer storedTransposed() {
+        storedTransposed = true;
+        if (weight instanceof Weight.Dense(Parameter p)) {
+            p.storedTransposed();
+        }
+        return this;
+    }
+
+    /** Whether the checkpoint has its weight as [in, out], and it is held in 16 or 32 bits. */
+    public boolean isStoredTransposed() {
+        return storedTransposed && weight instanceof Weight.Dense;
+    }
+
     /** The update that sits on the layer, or null. */
     public @Nullable LinearUpdate update() {
         return update;
@@ -114,6 +129,9 @@ public final class LinearLayer implements AutoCloseable {
         closeWeight();
         weight = other;
         principal = null;
+        if (storedTransposed) {
+            storedTransposed(); // the new one too
+        }
     }
 
     private void closeWeight() {

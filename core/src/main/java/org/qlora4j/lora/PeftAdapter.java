@@ -83,10 +83,13 @@ public final class PeftAdapter {
             writer.write(folder.resolve(Checkpoint.ADAPTER_FILE));
         }
         List<String> paths = adapter.updates().keySet().stream().map(LinearLayer::path).toList();
+        boolean transposed =
+                adapter.updates().keySet().stream().anyMatch(LinearLayer::isStoredTransposed);
         LoraConfig config = inPlaceOfParts ? adapter.config().doubled() : adapter.config();
         AtomicFiles.writeText(
                 folder.resolve(PeftConfigFile.NAME),
-                PeftConfigFile.text(config, paths, baseModel, adapter.sharedTable() != null));
+                PeftConfigFile.text(
+                        config, paths, baseModel, adapter.sharedTable() != null, transposed));
     }
 
     /** A factor with that of the principal part, which is to be subtracted, in PEFT's order. */

@@ -30,6 +30,9 @@ final class PeftConfigFile {
     /** The version of PEFT whose file this class writes, key for key. */
     private static final String PEFT_VERSION = "0.21.2";
 
+    /** Whether base weights are transposed; A and B have the same shapes either way. */
+    private static final String FAN_IN_FAN_OUT = "fan_in_fan_out";
+
     private static final String TYING = "ensure_weight_tying";
     private static final Pattern CHANGE_THE_BASE =
             Pattern.compile("pissa.*|olora|corda|loftq|lora_ga");
@@ -79,7 +82,7 @@ final class PeftConfigFile {
                         "velora_config")) {
             keys.put(key, null);
         }
-        for (String key : List.of("fan_in_fan_out", "lora_bias", "use_qalora")) {
+        for (String key : List.of("lora_bias", "use_qalora")) {
 
             keys.put(key, false);
         }
@@ -91,6 +94,7 @@ final class PeftConfigFile {
     private static Map<String, @Nullable Object> neutral() {
         Map<String, @Nullable Object> keys = new TreeMap<>();
         keys.put("auto_mapping", null);
+        keys.put(FAN_IN_FAN_OUT, false); // PEFT sets it right by the layers it finds
         keys.put("inference_mode", true);
         keys.put("megatron_core", "megatron.core");
         keys.put("peft_version", PEFT_VERSION);
@@ -106,14 +110,17 @@ final class PeftConfigFile {
      * The file's text, with indent 2 and sorted keys.
      *
      * @param keepsHeadTied whether the adapter brings one table for embedding and head
+     * @param fanInFanOut whether the base has its weights as [in, out]
      */
     static String text(
             LoraConfig config,
             List<String> paths,
             @Nullable String baseModel,
-            boolean keepsHeadTied) {
+            boolean keepsHeadTied,
+            boolean fanInFanOut) {
         Map<String, @Nullable Object> keys = new TreeMap<>(UNUSED);
         keys.putAll(NEUTRAL);
+        keys.put(FAN_IN_FAN_OUT, fanInFanOut);
         keys.put("base_model_name_or_path", baseModel);
         keys.put("r", config.r());
         keys.put("lora_alpha", plain(config.loraAlpha()));

@@ -14,6 +14,7 @@ import org.qlora4j.lora.LoraConfig;
 import org.qlora4j.model.CausalModel;
 import org.qlora4j.model.ModelShape;
 import org.qlora4j.model.ModelShape.LinearShape;
+import org.qlora4j.model.Task;
 import org.qlora4j.optim.AdamW;
 import org.qlora4j.optim.OptimConfig;
 import org.qlora4j.optim.OptimType;
@@ -86,7 +87,7 @@ public final class TrainBench {
                 if (i == warm) {
                     times.reset();
                 }
-                Batch ids = randomBatch(random, model.vocabularySize(), batch, time);
+                Batch ids = randomBatch(random, model, batch, time);
                 long start = System.nanoTime();
                 double loss = MicroBatch.backward(model, ids, checkpointing, i);
                 parameters.divideAndClip(ids.labelTokens(), 0);
@@ -133,11 +134,24 @@ public final class TrainBench {
         return out;
     }
 
-    private static Batch randomBatch(Random random, int vocabulary, int batch, int time) {
-        int[] ids = random.ints((long) batch * time, 0, vocabulary).toArray();
+    /** All tokens are learnt; the second half where a source is read, one class where that is. */
+    private static Batch randomBatch(Random random, CausalModel model, int batch, int time) {
+        int[] ids = random.ints((long) batch * time, 0, model.vocabularySize()).toArray();
         boolean[] mask = new boolean[ids.length];
         Arrays.fill(mask, true);
-        return new Batch(batch, time, ids, ids.clone(), mask);
+        Task task = model.shape().architecture().task();
+        int read =
+                switch (task) {
+                    case Task.NextToken next -> 0;
+                    case Task.Classify classify -> time - 1;
+                    case Task.SequenceToSequence both -> time / 2;
+                };
+        int[] labels = new int[ids.length];
+        for (int i = 0; i < ids.length; i++) {
+            ids[i] = task instanceof Task.Classify && i % time == read ? 0 : ids[i];
+            labels[i] = i % time < read ? Batch.IGNORED : ids[i];
+        }
+        return new Batch(batch, time, ids, labels, mask);
     }
 
     /**

@@ -10,6 +10,11 @@ public interface Architecture {
         return 1;
     }
 
+    /** What it is asked for. */
+    default Task task() {
+        return new Task.NextToken();
+    }
+
     /** Asks for all weights, in an order that never changes, and puts them together. */
     Decoder build(Weights weights);
 }

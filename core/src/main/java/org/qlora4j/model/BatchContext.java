@@ -12,13 +12,14 @@ import org.qlora4j.autograd.Var;
  *
  * @param mask which keys each query sees
  * @param positions places in the texts
+ * @param textPositions places that padding does not count in
  */
-public record BatchContext(AttentionMask mask, Positions positions)
+public record BatchContext(AttentionMask mask, Positions positions, Positions textPositions)
         implements Context, AutoCloseable {
     /** Rows that are a text each, without padding. */
     public static BatchContext of(int batch, int time) {
-        return new BatchContext(
-                new AttentionMask(batch, time, time, null), new Positions.Run(0, time));
+        Positions places = new Positions.Run(0, time);
+        return new BatchContext(new AttentionMask(batch, time, time, null), places, places);
     }
 
     /**
@@ -30,28 +31,49 @@ public record BatchContext(AttentionMask mask, Positions positions)
      */
     public static BatchContext ofSamples(int batch, int time, int[] starts, boolean[] real) {
         int[] places = new int[starts.length];
+        int[] ofText = new int[starts.length];
         for (int i = 0; i < places.length; i++) {
             places[i] = i % time - starts[i];
+            ofText[i] = real[i] ? places[i] : -1;
         }
         return new BatchContext(
                 AttentionMask.ofSamples(batch, time, starts, real),
-                new Positions.Each(places, time));
+                new Positions.Each(places, time),
+                new Positions.Each(ofText, time));
     }
 
     /**
      * Rows that are a text each, with padding on either side. Places are counted from the first of
-     * the row, padding included.
+     * the row, padding included; those of the text alone from its first token.
      *
      * @param visible [batch, time]: 0 for padding
      */
     public static BatchContext padded(int batch, int time, byte[] visible) {
-        return new BatchContext(
-                new AttentionMask(batch, time, time, visible), new Positions.Run(0, time));
+        return padded(batch, time, visible, new AttentionMask(batch, time, time, visible));
+    }
+
+    /** As {@link #padded}, where each position sees those behind it too, as encoders have it. */
+    public static BatchContext whole(int batch, int time, byte[] visible) {
+        return padded(batch, time, visible, AttentionMask.whole(batch, time, time, visible));
+    }
+
+    private static BatchContext padded(int batch, int time, byte[] visible, AttentionMask mask) {
+        int[] ofText = new int[batch * time];
+        for (int i = 0, next = 0; i < ofText.length; i++) {
+            next = i % time == 0 ? 0 : next;
+            ofText[i] = visible[i] == 0 ? -1 : next++;
+        }
+        return new BatchContext(mask, new Positions.Run(0, time), new Positions.Each(ofText, time));
     }
 
     @Override
     public Positions positions(int time) {
         return positions;
+    }
+
+    @Override
+    public Positions textPositions(int time) {
+        return textPositions;
     }
 
     @Override

@@ -25,6 +25,15 @@ public interface CausalModel extends AutoCloseable {
      */
     Var hidden(Tape tape, Tensor ids, Context seen, boolean checkpoint);
 
+    /**
+     * What an encoder makes of sources, for a {@link CrossContext}; see {@link EncoderDecoder}.
+     *
+     * @throws IllegalStateException if the model has no encoder
+     */
+    default Var encode(Tape tape, Tensor ids, Context seen, boolean checkpoint) {
+        throw new IllegalStateException(shape().facts().type() + " models have no encoder");
+    }
+
     /** From hidden states to logits. */
     Head head();
 

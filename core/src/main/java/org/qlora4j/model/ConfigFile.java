@@ -7,6 +7,7 @@ import java.util.Set;
 import java.util.TreeSet;
 import org.jspecify.annotations.Nullable;
 import org.qlora4j.error.FormatException;
+import org.qlora4j.kernel.Activation;
 import tools.jackson.core.JacksonException;
 import tools.jackson.core.StreamReadFeature;
 import tools.jackson.core.json.JsonReadFeature;
@@ -286,6 +287,89 @@ public record ConfigFile(Path file, JsonNode root) {
                         eosIds());
         requireLoadable(facts);
         return facts;
+    }
+
+    /** Keys of sizes in families that spell them in their own way. */
+    public record Spelling(
+            String hidden,
+            String inner,
+            String layers,
+            String heads,
+            String positions,
+            @Nullable String headDim) {
+        /** LLaMA's, which most families share. */
+        public static final Spelling COMMON =
+                new Spelling(
+                        "hidden_size",
+                        "intermediate_size",
+                        "num_hidden_layers",
+                        "num_attention_heads",
+                        "max_position_embeddings",
+                        null);
+    }
+
+    /**
+     * Sizes of a model with as many key heads as query heads. Where no key says how wide a head is,
+     * all together are as wide as the hidden states.
+     *
+     * @param maxPositions where the file does not say
+     */
+    public ModelFacts facts(Spelling keys, int maxPositions) {
+        int hidden = atMost(keys.hidden, MAX_WIDTH);
+        int heads = atMost(keys.heads, MAX_WIDTH);
+        if (keys.headDim == null && hidden % heads != 0) {
+            throw FormatException.of(
+                    "%s: %s %d is no multiple of %s %d",
+                    file, keys.hidden, hidden, keys.heads, heads);
+        }
+        ModelFacts facts =
+                new ModelFacts(
+                        text("model_type", ""),
+                        atMost("vocab_size", MAX_WIDTH),
+                        hidden,
+                        node(keys.inner) == null && hidden <= MAX_WIDTH / 4
+                                ? 4 * hidden
+                                : atMost(keys.inner, MAX_WIDTH),
+                        atMost(keys.layers, MAX_LAYERS),
+                        heads,
+                        heads,
+                        keys.headDim == null ? hidden / heads : atMost(keys.headDim, MAX_WIDTH),
+                        node(keys.positions) == null
+                                ? maxPositions
+                                : atMost(keys.positions, MAX_WIDTH),
+                        eosIds());
+        requireLoadable(facts);
+        return facts;
+    }
+
+    /** The function that a key names. */
+    public Activation activation(String key, Activation otherwise) {
+        if (node(key) == null) {
+            return otherwise;
+        }
+        String name = text(key, "");
+        return Activation.named(name)
+                .orElseThrow(() ->
+                        FormatException.of(
+                                "%s: %s \"%s\" is not supported; supported: %s",
+                                file, key, name, String.join(", ", Activation.allNames())));
+    }
+
+    /** The same with a number for a key, if it lacks it. */
+    public ConfigFile withDefault(String key, double value) {
+        if (root.has(key) || !(root.deepCopy() instanceof ObjectNode copy)) {
+            return this;
+        }
+        return new ConfigFile(file, copy.put(key, value));
+    }
+
+    /** Throws unless a flag, if it is there, has the one value that the family knows. */
+    public void requireFlag(String key, boolean only) {
+        if (flag(key, only) != only) {
+            throw FormatException.of(
+                    "%s: %s %s is not supported for models of type %s",
+                    file, key, !only, text("model_type", ""));
+        }
     }
 
     private void requireLoadable(ModelFacts facts) {

@@ -13,6 +13,11 @@ public interface Context {
     /** Places of the next {@code time} positions of each row in their texts. */
     Positions positions(int time);
 
+    /** The same counted over the tokens of a text alone; a place of padding is -1. */
+    default Positions textPositions(int time) {
+        return positions(time);
+    }
+
     /**
      * Attention of a layer over all that its queries see.
      *

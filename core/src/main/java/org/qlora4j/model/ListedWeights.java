@@ -32,12 +32,26 @@ record ListedWeights(String prefix, Lists lists) implements Weights {
 
     @Override
     public LinearLayer linear(String name, int out, int in, boolean bias) {
+        return listed(name, out, in, bias, true);
+    }
+
+    private LinearLayer listed(String name, int out, int in, boolean bias, boolean quantizable) {
         String path = prefix + name;
-        lists.linears.add(new ModelShape.LinearShape(path, out, in, bias));
+        lists.linears.add(new ModelShape.LinearShape(path, out, in, bias, quantizable));
         return new LinearLayer(
                 path,
                 new Weight.Dense(Parameter.listed(path + ".weight", out, in)),
                 bias ? parameter(name + ".bias", out) : null);
+    }
+
+    @Override
+    public LinearLayer conv1d(String name, int out, int in) {
+        return linear(name, out, in, true);
+    }
+
+    @Override
+    public LinearLayer unquantized(String name, int out, int in) {
+        return listed(name, out, in, false, false);
     }
 
     @Override

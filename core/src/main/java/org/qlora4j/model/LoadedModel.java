@@ -118,6 +118,13 @@ public final class LoadedModel implements CausalModel {
     }
 
     @Override
+    public Var encode(Tape tape, Tensor ids, Context seen, boolean checkpoint) {
+        return decoder instanceof EncoderDecoder both
+                ? both.encode(tape, ids, seen, checkpoint)
+                : CausalModel.super.encode(tape, ids, seen, checkpoint);
+    }
+
+    @Override
     public Head head() {
         return decoder.head();
     }

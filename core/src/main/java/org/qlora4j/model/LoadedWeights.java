@@ -26,7 +26,17 @@ record LoadedWeights(String prefix, WeightLoader loader) implements Weights {
 
     @Override
     public LinearLayer linear(String name, int out, int in, boolean bias) {
-        return loader.linear(prefix + name, out, in, bias);
+        return loader.linear(prefix + name, out, in, bias, false);
+    }
+
+    @Override
+    public LinearLayer conv1d(String name, int out, int in) {
+        return loader.linear(prefix + name, out, in, true, true);
+    }
+
+    @Override
+    public LinearLayer unquantized(String name, int out, int in) {
+        return loader.unquantized(prefix + name, out, in);
     }
 
     @Override

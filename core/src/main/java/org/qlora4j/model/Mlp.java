@@ -1,9 +1,11 @@
 package org.qlora4j.model;
 
+import org.qlora4j.autograd.Activate;
 import org.qlora4j.autograd.GatedMlp;
 import org.qlora4j.autograd.Part;
 import org.qlora4j.autograd.Tape;
 import org.qlora4j.autograd.Var;
+import org.qlora4j.kernel.Activation;
 import org.qlora4j.kernel.Gate;
 import org.qlora4j.lora.LinearLayer;
 
@@ -30,6 +32,14 @@ public sealed interface Mlp {
             Var gate = Part.apply(tape, both, 1, 0, inner);
             Var up = Part.apply(tape, both, 1, inner, inner);
             return down.forward(tape, GatedMlp.apply(tape, f, gate, up));
+        }
+    }
+
+    /** {@code down(f(up(x)))}. */
+    record Plain(LinearLayer up, Activation f, LinearLayer down) implements Mlp {
+        @Override
+        public Var forward(Tape tape, Var x) {
+            return down.forward(tape, Activate.apply(tape, up.forward(tape, x), f));
         }
     }
 

@@ -29,6 +29,15 @@ public record ModelFacts(
         Set<Integer> eosIds) {
     /** The same with other ids that end a text. */
     public ModelFacts withEosIds(Set<Integer> ids) {
+        return with(maxPositions, ids);
+    }
+
+    /** The same with another context length. */
+    public ModelFacts withMaxPositions(int positions) {
+        return with(positions, eosIds);
+    }
+
+    private ModelFacts with(int positions, Set<Integer> ids) {
         return new ModelFacts(
                 type,
                 vocabularySize,
@@ -38,7 +47,7 @@ public record ModelFacts(
                 heads,
                 kvHeads,
                 headDim,
-                maxPositions,
+                positions,
                 ids);
     }
 }

@@ -28,8 +28,9 @@ public record ModelShape(
      * A linear layer, as it is listed.
      *
      * @param path module path in the checkpoint, e.g. {@code model.layers.0.mlp.up_proj}
+     * @param quantizable whether it is held in 4 bits where linears are
      */
-    public record LinearShape(String path, long out, long in, boolean bias) {
+    public record LinearShape(String path, long out, long in, boolean bias, boolean quantizable) {
         /** Its last part, e.g. {@code up_proj}. */
         public String name() {
             return path.substring(path.lastIndexOf('.') + 1);

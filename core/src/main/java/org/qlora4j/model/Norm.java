@@ -1,5 +1,6 @@
 package org.qlora4j.model;
 
+import org.qlora4j.autograd.LayerNorm;
 import org.qlora4j.autograd.Parameter;
 import org.qlora4j.autograd.RmsNorm;
 import org.qlora4j.autograd.Tape;
@@ -20,6 +21,26 @@ public sealed interface Norm {
         public Var forward(Tape tape, Var x) {
             return RmsNorm.apply(tape, x, weight, shift, eps);
         }
+    }
+
+    /** By mean and variance, with a bias (arXiv 1607.06450). */
+    record Layer(Parameter weight, Parameter bias, double eps) implements Norm {
+        @Override
+        public Var forward(Tape tape, Var x) {
+            return LayerNorm.apply(tape, x, weight, bias, eps);
+        }
+    }
+
+    /**
+     * The LayerNorm of a module.
+     *
+     * @param name of the module, e.g. {@code ln_1}
+     */
+    static Norm layer(Weights weights, String name, int size, double eps) {
+        return new Layer(
+                weights.parameter(name + ".weight", size),
+                weights.parameter(name + ".bias", size),
+                eps);
     }
 
     /**

@@ -15,16 +15,20 @@ public sealed interface Positions {
     @SuppressWarnings("ArrayRecordComponent") // never compared
     record Each(int[] places, int time) implements Positions {}
 
-    /** Ids of the places for a table of learned positions, [rows, time]. */
-    default long[] ids(int rows) {
+    /**
+     * Rows of the places in a table of learned positions, [rows, time].
+     *
+     * @param offset row of place 0; one below 0 becomes 0
+     */
+    default long[] ids(int rows, int offset) {
         return switch (this) {
             case Run(int first, int time) -> {
                 long[] ids = new long[rows * time];
-                Arrays.setAll(ids, i -> first + i % time);
+                Arrays.setAll(ids, i -> offset + first + i % time);
                 yield ids;
             }
             case Each(int[] places, int time) ->
-                    Arrays.stream(places).mapToLong(p -> Math.max(0, p)).toArray();
+                    Arrays.stream(places).mapToLong(p -> Math.max(0, p + offset)).toArray();
         };
     }
 }

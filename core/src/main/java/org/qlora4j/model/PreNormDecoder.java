@@ -3,6 +3,7 @@ package org.qlora4j.model;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.function.BiFunction;
+import org.jspecify.annotations.Nullable;
 import org.qlora4j.autograd.Embedding;
 import org.qlora4j.autograd.Head;
 import org.qlora4j.autograd.Parameter;
@@ -13,16 +14,23 @@ import org.qlora4j.autograd.Weight;
 import org.qlora4j.tensor.Tensor;
 
 /**
- * The decoder of LLaMA and its kin: token embeddings, layers with rotary angles, a norm, and a head
- * that may be the embedding table.
+ * The decoder of most families: token embeddings, places that are learnt or turned by angles,
+ * layers, a norm, and a head that may be the embedding table.
  *
  * @param embedTokens [vocabulary, hidden]
+ * @param learned table of places; null for none
+ * @param rotary angles of places; null for none
  */
 public record PreNormDecoder(
-        Parameter embedTokens, RotaryTables rotary, List<PreNormLayer> layers, Norm norm, Head head)
+        Parameter embedTokens,
+        @Nullable LearnedPositions learned,
+        @Nullable RotaryTables rotary,
+        List<DecoderLayer> layers,
+        Norm norm,
+        Head head)
         implements Decoder {
     /**
-     * Asks for the weights in the order that checkpoints of training keep.
+     * Asks for the weights of LLaMA and its kin in the order that checkpoints of training keep.
      *
      * @param weights of the whole model
      * @param tied whether the head is the embedding table; a checkpoint without a head has tied
@@ -35,34 +43,49 @@ public record PreNormDecoder(
             double normEps,
             boolean tied,
             RotaryTables rotary,
-            BiFunction<Integer, Weights, PreNormLayer> layer) {
+            BiFunction<Integer, Weights, DecoderLayer> layer) {
         int rows = facts.vocabularySize();
         int hidden = facts.hiddenSize();
         Weights model = weights.in("model");
         Parameter embed = model.parameter("embed_tokens.weight", rows, hidden);
-        List<PreNormLayer> layers = new ArrayList<>();
-        for (int i = 0; i < facts.layers(); i++) {
-            layers.add(layer.apply(i, model.in("layers." + i)));
-        }
+        List<DecoderLayer> layers = layers(model.in("layers"), facts.layers(), layer);
         Norm norm = Norm.rms(model, "norm", hidden, normEps);
-        Parameter head =
-                tied || !weights.has("lm_head.weight")
-                        ? embed
-                        : weights.parameter("lm_head.weight", rows, hidden);
-        return new PreNormDecoder(
-                embed,
-                weights.keep(rotary),
-                List.copyOf(layers),
-                norm,
-                Head.of(new Weight.Dense(head)));
+        Head head = head(weights, "lm_head", embed, tied);
+        return new PreNormDecoder(embed, null, weights.keep(rotary), layers, norm, head);
+    }
+
+    /** The layers, each by its number and from the weights under it. */
+    public static List<DecoderLayer> layers(
+            Weights weights, int count, BiFunction<Integer, Weights, DecoderLayer> layer) {
+        List<DecoderLayer> layers = new ArrayList<>();
+        for (int i = 0; i < count; i++) {
+            layers.add(layer.apply(i, weights.in(String.valueOf(i))));
+        }
+        return List.copyOf(layers);
+    }
+
+    /**
+     * The head: a table of its own, or the embeddings'.
+     *
+     * @param name of its module, e.g. {@code lm_head}
+     * @param tied whether it is the embedding table; a checkpoint without a head has tied ones,
+     *     whatever its config says
+     */
+    public static Head head(Weights weights, String name, Parameter embed, boolean tied) {
+        String weight = name + ".weight";
+        boolean shared = tied || !weights.has(weight);
+        return Head.of(new Weight.Dense(shared ? embed : weights.parameter(weight, embed.shape())));
     }
 
     @Override
     public Var hidden(Tape tape, Tensor ids, Context seen, boolean checkpoint) {
         int time = (int) ids.size(1);
-        Rotary.Table rope = rotary.at(tape, seen.positions(time));
+        Rotary.Table rope = rotary == null ? null : rotary.at(tape, seen.positions(time));
         Var x = Embedding.apply(tape, embedTokens, ids); // [batch, time, hidden]
-        for (PreNormLayer layer : layers) {
+        if (learned != null) {
+            x = learned.add(tape, x, seen);
+        }
+        for (DecoderLayer layer : layers) {
             x = tape.block(x, checkpoint, (t, in) -> layer.forward(t, in, seen, rope));
         }
         seen.advance(time);

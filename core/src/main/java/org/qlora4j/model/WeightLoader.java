@@ -124,14 +124,17 @@ final class WeightLoader {
     /**
      * A linear layer: its weight {@code path.weight} [out, in], taken apart and in 4 bits if so
      * configured, and perhaps {@code path.bias}.
+     *
+     * @param transposed whether the source has the weight as [in, out], unless it is in 4 bits
+     *     there
      */
-    LinearLayer linear(String path, int out, int in, boolean bias) {
+    LinearLayer linear(String path, int out, int in, boolean bias, boolean transposed) {
         String name = path + ".weight";
         Weight weight;
         LoraFactors principal = null;
         PrincipalParts parts = principals != null && principals.chooses(path) ? principals : null;
         if (parts == null) {
-            weight = weight(name, out, in);
+            weight = weight(name, out, in, transposed);
         } else {
             if (source.isQuantized(name)) {
                 throw ConfigException.of(
@@ -140,7 +143,10 @@ final class WeightLoader {
                         parts.config().initLoraWeights().json(), source.origin(), name);
             }
             try (TensorScope scope = TensorScope.open()) {
-                Tensor whole = finite(name, out, in);
+                Tensor whole = read(name, out, in, transposed);
+                if (!whole.allFinite()) {
+                    throw notFinite(name);
+                }
                 principal = keep(parts.take(path, whole));
                 Tensor residual = PrincipalParts.residual(whole, principal);
                 weight =
@@ -152,10 +158,18 @@ final class WeightLoader {
         LinearLayer linear =
                 new LinearLayer(path, weight, principal, bias ? plain(path + ".bias", out) : null);
         asked.add(new Asked(linear, null));
+        return transposed ? linear.storedTransposed() : linear;
+    }
+
+    /** A linear layer whose weight is held in the compute dtype, whatever the settings say. */
+    LinearLayer unquantized(String path, int out, int in) {
+        Parameter weight = plain(path + ".weight", out, in);
+        LinearLayer linear = new LinearLayer(path, new Weight.Dense(weight), null);
+        asked.add(new Asked(linear, null));
         return linear;
     }
 
-    private Weight weight(String name, long out, long in) {
+    private Weight weight(String name, long out, long in, boolean transposed) {
         if (trainable && source.isQuantized(name)) {
             throw LoadedModel.inFourBits(source.origin());
         }
@@ -163,11 +177,15 @@ final class WeightLoader {
         if (stored != null) {
             return keep(new Weight.Quantized(stored, buffer));
         }
-        if (!quantizes()) {
-            return new Weight.Dense(plain(name, out, in));
-        }
         try (TensorScope scope = TensorScope.open()) {
-            return quantized(source.read(name, out, in));
+            Tensor read = read(name, out, in, transposed);
+            if (quantizes()) {
+                return quantized(read);
+            }
+            if (!read.allFinite()) {
+                throw notFinite(name);
+            }
+            return new Weight.Dense(parameter(name, read));
         } catch (ArithmeticException e) { // the quantizer sees each value anyway
             throw notFinite(name);
         }
@@ -176,6 +194,13 @@ final class WeightLoader {
     /** Whether linears are put into 4 bits; what a checkpoint in 4 bits left plain stays so. */
     private boolean quantizes() {
         return quantization.load4bit() && !source.anyQuantized();
+    }
+
+    /** A weight as [out, in]. */
+    private Tensor read(String name, long out, long in, boolean transposed) {
+        return transposed
+                ? source.read(name, in, out).t().contiguous()
+                : source.read(name, out, in);
     }
 
     private Weight quantized(Tensor weight) {

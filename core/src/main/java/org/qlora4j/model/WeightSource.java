@@ -72,7 +72,7 @@ interface WeightSource {
     }
 
     /**
-     * Start values of a model that was never trained: norms as their family has them, biases 0,
+     * Start values of a model that was never trained: norms' weights as their family has them, biases 0,
      * everything else normal with mean 0 (transformers' {@code initializer_range}). Each weight is
      * a function of seed and name.
      *
@@ -92,12 +92,11 @@ interface WeightSource {
 
         @Override
         public Tensor read(String name, long... shape) {
-            if (name.contains("norm") && !name.endsWith(".bias")) {
-                return Tensors.full(normStart, DType.F32, shape);
+            if (shape.length == 1) {
+                double start = name.endsWith(".bias") ? 0 : normStart;
+                return Tensors.full(start, DType.F32, shape);
             }
-            return name.endsWith(".bias")
-                    ? Tensors.zeros(DType.F32, shape)
-                    : Tensors.normal(seed * 31 + name.hashCode(), std, shape);
+            return Tensors.normal(seed * 31 + name.hashCode(), std, shape);
         }
 
         @Override

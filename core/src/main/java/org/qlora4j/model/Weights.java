@@ -32,6 +32,18 @@ public interface Weights {
      */
     LinearLayer linear(String name, int out, int in, boolean bias);
 
+    /**
+     * As {@link #linear}, of a layer whose weight the checkpoint has as [in, out]: transformers'
+     * Conv1D. The model holds it as any other.
+     */
+    LinearLayer conv1d(String name, int out, int in);
+
+    /**
+     * As {@link #linear} without a bias, of a layer that is never held in 4 bits: T5's {@code wo},
+     * which transformers keeps from quantization too.
+     */
+    LinearLayer unquantized(String name, int out, int in);
+
     /** Has the model close something at its end, such as {@link RotaryTables}. */
     <T extends AutoCloseable> T keep(T part);
 }

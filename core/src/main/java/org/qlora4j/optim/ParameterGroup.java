@@ -12,9 +12,13 @@ import org.qlora4j.autograd.Parameter;
  * @param fullState whether their moments are kept in 32 bits whatever the optimizer
  */
 public record ParameterGroup(boolean decays, double rateFactor, boolean fullState) {
-    /** Names of norms and biases (transformers 5.23 {@code get_decay_parameter_names}). */
+    /**
+     * Names of norms and biases (transformers 5.23 {@code get_decay_parameter_names}), GPT-2's too.
+     */
     private static final Pattern NOT_DECAYED =
-            Pattern.compile("bias|layernorm|rmsnorm|(^|\\.)norm($|\\.)|_norm($|\\.)");
+            Pattern.compile(
+                    "bias|layernorm|rmsnorm|(^|\\.)norm($|\\.)|_norm($|\\.)|(^|\\.)ln_",
+                    Pattern.CASE_INSENSITIVE);
 
     /** Names of embedding tables, whose moments bitsandbytes keeps in 32 bits. */
     private static final Pattern EMBEDDING =

@@ -181,8 +181,9 @@ public record MemoryPlan(
         for (LinearShape linear : model.linears()) {
             long n = linear.out() * linear.in();
             linearCount += n;
-            linears += quantized ? (n + 1) / 2 : n * width;
-            scales += quantized ? scales(n, quantization) : 0;
+            boolean in4Bits = quantized && linear.quantizable();
+            linears += in4Bits ? (n + 1) / 2 : n * width;
+            scales += in4Bits ? scales(n, quantization) : 0;
         }
         boolean pissa = !full && lora.initLoraWeights() instanceof LoraInit.Pissa;
         long otherCount = LearntWeights.of(model, lora, true).count() - linearCount;

@@ -4,6 +4,7 @@ import java.util.Arrays;
 import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.Map;
+import org.jspecify.annotations.Nullable;
 import org.qlora4j.autograd.CrossEntropy;
 import org.qlora4j.autograd.Tape;
 import org.qlora4j.autograd.Var;
@@ -12,11 +13,15 @@ import org.qlora4j.lora.LoraAdapter;
 import org.qlora4j.lora.LoraConfig;
 import org.qlora4j.model.BatchContext;
 import org.qlora4j.model.CausalModel;
+import org.qlora4j.model.Context;
+import org.qlora4j.model.CrossContext;
 import org.qlora4j.model.LoadedModel;
 import org.qlora4j.model.ModelShape;
+import org.qlora4j.model.Task;
 import org.qlora4j.quant.QuantConfig;
 import org.qlora4j.tensor.DType;
 import org.qlora4j.tensor.NativeMemory;
+import org.qlora4j.tensor.Tensor;
 import org.qlora4j.tensor.TensorScope;
 import org.qlora4j.tensor.Tensors;
 
@@ -118,13 +123,20 @@ record StepMemory(long activations, long loss, long working, long workspace) {
     private static StepMemory step(CausalModel model, int batch, int time, boolean checkpointing) {
         long before = NativeMemory.liveBytes();
         NativeMemory.resetPeak();
-        int[] labels = new int[batch * time]; // each position is trained on
-        Arrays.fill(labels, 1);
+        Task task = model.shape().architecture().task();
+        boolean classifies = task instanceof Task.Classify;
+        int[] labels = new int[classifies ? batch : batch * time]; // each position is trained on
+        Arrays.fill(labels, classifies ? 0 : 1);
         try (TensorScope scope = TensorScope.open();
-                BatchContext seen = BatchContext.of(batch, time);
+                BatchContext seen =
+                        classifies
+                                ? BatchContext.whole(batch, time, visible(batch, time))
+                                : BatchContext.of(batch, time);
+                Source source = new Source(task, batch, time);
                 Tape tape = Tape.recording(1)) {
-            Var hidden =
-                    model.hidden(tape, Tensors.empty(DType.I64, batch, time), seen, checkpointing);
+            Tensor ids = Tensors.empty(DType.I64, batch, time);
+            Context both = source.before(seen, tape, model, ids, checkpointing);
+            Var hidden = model.hidden(tape, ids, both, checkpointing);
             long kept = NativeMemory.liveBytes() - before;
             long forward = NativeMemory.peakBytes() - before;
             NativeMemory.resetPeak();
@@ -133,11 +145,55 @@ record StepMemory(long activations, long loss, long working, long workspace) {
             tape.backward(sum);
             long peak = Math.max(forward, NativeMemory.peakBytes() - before);
             tape.close();
+            source.close();
             seen.close();
             scope.close();
             long stays =
                     NativeMemory.liveBytes() - before; // made first of all, in the forward pass
             return new StepMemory(kept - stays, loss, peak - kept - loss, stays);
+        }
+    }
+
+    private static byte[] visible(int batch, int time) {
+        byte[] all = new byte[batch * time];
+        Arrays.fill(all, (byte) 1);
+        return all;
+    }
+
+    /** A source of its own before the text, for models that read one: as long as the whole row. */
+    private static final class Source implements AutoCloseable {
+        private final @Nullable BatchContext read;
+        private final byte[] visible;
+        private @Nullable CrossContext cross;
+
+        Source(Task task, int batch, int time) {
+            this.visible = visible(batch, time);
+            this.read =
+                    task instanceof Task.SequenceToSequence
+                            ? BatchContext.whole(batch, time, visible)
+                            : null;
+        }
+
+        /** What the text sees: itself, and the source if there is one. */
+        Context before(
+                Context seen, Tape tape, CausalModel model, Tensor ids, boolean checkpointing) {
+            if (read == null) {
+                return seen;
+            }
+            Var encoded = model.encode(tape, ids, read, checkpointing);
+            CrossContext made = new CrossContext(seen, encoded, visible, false);
+            cross = made;
+            return made;
+        }
+
+        @Override
+        public void close() {
+            if (cross != null) {
+                cross.close();
+            }
+            if (read != null) {
+                read.close();
+            }
         }
     }
 }

@@ -10,6 +10,7 @@ import org.qlora4j.data.Batch;
 import org.qlora4j.data.BatchSampler;
 import org.qlora4j.data.ChatRenderer;
 import org.qlora4j.data.DataConfig;
+import org.qlora4j.data.DatasetFormat;
 import org.qlora4j.data.Example;
 import org.qlora4j.data.SpecialIds;
 import org.qlora4j.data.TrainingSet;
@@ -84,7 +85,10 @@ public record TrainingData(
         if (splits.eval() != null) {
             requireFit(splits.eval(), vocabularySize, maxPositions);
         }
-        List<String> told = new ArrayList<>(UnstoppedEnds.in(splits.train(), tokenizer, eos));
+        List<String> told = new ArrayList<>();
+        if (config.datasetFormat() != DatasetFormat.CLASSIFICATION) { // a class ends nothing
+            told.addAll(UnstoppedEnds.in(splits.train(), tokenizer, eos));
+        }
         String form = promptTemplate(splits.train(), tokenizer);
         if (form != null) {
             if (template != null) {

@@ -115,6 +115,7 @@ public final class TrainingRun {
         RunParts.Made made = new RunParts.Made();
         try {
             RunInputs inputs = made.add(RunInputs.load(config));
+            Objective.check(config, inputs.shape());
             TaskSuite tasks = TaskEvaluation.suite(config.eval());
             CausalModel model = made.add(load(old));
             model.resizeVocabulary(inputs.rows());

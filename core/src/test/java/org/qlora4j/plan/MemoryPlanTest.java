@@ -33,6 +33,7 @@ import org.qlora4j.model.ModelFacts;
 import org.qlora4j.model.ModelShape;
 import org.qlora4j.model.Rope;
 import org.qlora4j.model.RopeScaling;
+import org.qlora4j.model.Task;
 import org.qlora4j.optim.AdamW;
 import org.qlora4j.optim.OptimConfig;
 import org.qlora4j.optim.ParameterGroup;
@@ -179,8 +180,8 @@ class MemoryPlanTest {
 
     private static boolean isKnown(String family) {
         try {
-            Families.shape(Golden.folder().resolve("families").resolve(family));
-            return true;
+            ModelShape shape = Families.shape(Golden.folder().resolve("families").resolve(family));
+            return shape.architecture().task() instanceof Task.NextToken;
         } catch (FormatException e) {
             return false;
         }
@@ -203,6 +204,36 @@ class MemoryPlanTest {
         }
     }
 
+    /** A text of 48 tokens and its class; a source of 48 with its end, and a target of 48. */
+    @ParameterizedTest
+    @ValueSource(strings = {"roberta-classifier", "t5", "flan-t5"})
+    void plan_holdsForModelsWithAnEncoder(String family) {
+        ModelShape shape = Families.shape(Golden.folder().resolve("families").resolve(family));
+        boolean classifies = shape.architecture().task() instanceof Task.Classify;
+        int time = classifies ? 49 : 95;
+        int read = classifies ? 48 : 47;
+        Batch filled = filled(shape, 2, time);
+        int[] labels = new int[2 * time];
+        for (int i = 0; i < labels.length; i++) {
+            labels[i] = i % time < read ? Batch.IGNORED : filled.inputIds()[i];
+        }
+        if (classifies) {
+            filled.inputIds()[read] = 2;
+            filled.inputIds()[time + read] = 0;
+        }
+        Batch batch = new Batch(2, time, filled.inputIds(), labels, filled.attentionMask());
+        for (boolean checkpointing : new boolean[] {true, false}) {
+            RunConfig config =
+                    RunConfig.of(
+                            "model.model_name_or_path=llama-7b",
+                            "data.dataset=none.jsonl",
+                            "train.output_dir=none",
+                            "lora.r=8",
+                            "train.gradient_checkpointing=" + checkpointing);
+            assertPlanned(family, shape, config, batch, 48);
+        }
+    }
+
     private static Batch filled(ModelShape shape, int batch, int time) {
         int[] ids = new Random(1).ints((long) batch * time, 0, shape.vocabularySize()).toArray();
         boolean[] mask = new boolean[ids.length];
@@ -212,12 +243,17 @@ class MemoryPlanTest {
 
     private static void assertPlanned(
             String name, ModelShape shape, RunConfig config, Batch batch) {
+        assertPlanned(name, shape, config, batch, batch.time());
+    }
+
+    private static void assertPlanned(
+            String name, ModelShape shape, RunConfig config, Batch batch, int time) {
         MemoryPlan plan =
                 MemoryPlan.of(
                         shape,
                         config.quantization(),
                         config.lora(),
-                        MemoryPlan.Load.of(config, batch.batch(), batch.time()),
+                        MemoryPlan.Load.of(config, batch.batch(), time),
                         new MemoryPlan.Machine(true, KernelMemory.of(Kernels.current())));
         long[] measured = measure(shape, config, batch);
         // DoRA's start decodes every weight, so that the buffer is there from then on

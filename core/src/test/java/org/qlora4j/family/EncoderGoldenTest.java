@@ -1,0 +1,248 @@
+package org.qlora4j.family;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import org.assertj.core.data.Offset;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
+import org.qlora4j.autograd.CrossEntropy;
+import org.qlora4j.autograd.Parameter;
+import org.qlora4j.autograd.Tape;
+import org.qlora4j.autograd.Var;
+import org.qlora4j.autograd.Weight;
+import org.qlora4j.error.ConfigException;
+import org.qlora4j.generate.KeyValueCache;
+import org.qlora4j.lora.LinearLayer;
+import org.qlora4j.lora.LoraAdapter;
+import org.qlora4j.lora.LoraConfig;
+import org.qlora4j.model.BatchContext;
+import org.qlora4j.model.CausalModel;
+import org.qlora4j.model.CrossContext;
+import org.qlora4j.quant.QuantConfig;
+import org.qlora4j.tensor.DType;
+import org.qlora4j.tensor.NativeMemory;
+import org.qlora4j.tensor.Tensor;
+import org.qlora4j.tensor.TensorScope;
+import org.qlora4j.tensor.Tensors;
+import org.qlora4j.testing.Close;
+import org.qlora4j.testing.Golden;
+
+/** Families with an encoder against transformers, in f32: RoBERTa's classifier, T5 and Flan-T5. */
+class EncoderGoldenTest {
+    private static final int START = 0; // T5's decoder_start_token_id
+
+    private static Path folder(String family) {
+        return Golden.folder().resolve("families").resolve(family);
+    }
+
+    private static Golden golden(String family) {
+        return Golden.open(folder(family).resolve("expected.safetensors"));
+    }
+
+    private static CausalModel load(String family, QuantConfig quantization, boolean trainable) {
+        return Models.load(folder(family), quantization, DType.F32, trainable);
+    }
+
+    /** A forward pass over a golden batch; closed after the backward pass. */
+    private static final class Pass implements AutoCloseable {
+        final Tape tape;
+        final Var hidden;
+        final int[] labels;
+        private final List<AutoCloseable> contexts = new ArrayList<>();
+
+        Pass(String family, CausalModel model, Tape tape, boolean checkpointing) {
+            Golden golden = golden(family);
+            this.tape = tape;
+            Tensor ids = golden.tensor("input_ids");
+            int batch = (int) ids.size(0);
+            byte[] visible = FamilyGoldenTest.bytes(golden.tensor("attention_mask").toLongs());
+            long[] told = golden.tensor("labels").toLongs();
+            labels = Arrays.stream(told).mapToInt(Math::toIntExact).toArray();
+            BatchContext source = own(BatchContext.whole(batch, (int) ids.size(1), visible));
+            if (family.startsWith("roberta")) {
+                hidden = model.hidden(tape, ids, source, checkpointing);
+                return;
+            }
+            int time = told.length / batch;
+            long[] before = new long[told.length];
+            for (int i = 0; i < told.length; i++) {
+                before[i] = i % time == 0 ? START : Math.max(0, told[i - 1]);
+            }
+            Var read = model.encode(tape, ids, source, checkpointing);
+            BatchContext target = own(BatchContext.of(batch, time));
+            CrossContext seen = own(new CrossContext(target, read, visible, false));
+            hidden =
+                    model.hidden(
+                            tape, tape.keep(Tensors.of(before, batch, time)), seen, checkpointing);
+        }
+
+        private <T extends AutoCloseable> T own(T context) {
+            contexts.add(context);
+            return context;
+        }
+
+        long count() {
+            return Arrays.stream(labels).filter(l -> l != CrossEntropy.IGNORE).count();
+        }
+
+        @Override
+        public void close() throws Exception {
+            for (AutoCloseable context : contexts) {
+                context.close();
+            }
+        }
+    }
+
+    @ParameterizedTest(name = "{0}, checkpointing {1}")
+    @CsvSource({
+        "roberta-classifier, false",
+        "roberta-classifier, true",
+        "t5, false",
+        "t5, true",
+        "flan-t5, false",
+        "flan-t5, true"
+    })
+    void family_givesLogitsLossAndGradients(String family, boolean checkpointing) throws Exception {
+        Golden golden = golden(family);
+        long before = NativeMemory.liveBytes();
+        try (TensorScope scope = TensorScope.open();
+                CausalModel model = load(family, FamilyGoldenTest.NOT_QUANTIZED, true)) {
+            long netBefore = NativeMemory.freedBySafetyNet();
+            try (TensorScope step = TensorScope.openSafetyNet()) {
+                Tape tape = Tape.recording(1);
+                try (Pass pass = new Pass(family, model, tape, checkpointing);
+                        tape) {
+                    try (TensorScope compare = TensorScope.open()) {
+                        Tensor expected = golden.tensor("logits");
+                        Tensor logits = model.logits(pass.hidden.value()).view(expected.shape());
+                        Close.assertClose("logits", logits, expected, 0, 1e-4);
+                    }
+                    Var loss = CrossEntropy.sum(tape, pass.hidden, model.head(), pass.labels);
+                    try (TensorScope compare = TensorScope.open()) {
+                        float expected = golden.tensor("loss").toFloats()[0];
+                        assertThat(loss.value().item() / pass.count())
+                                .isCloseTo(expected, Offset.offset(1e-5));
+                    }
+                    tape.backward(loss);
+                    for (Parameter p : model.parameters()) {
+                        try (TensorScope compare = TensorScope.open()) {
+                            Close.assertClose(
+                                    p.name(),
+                                    p.grad().times(1.0 / pass.count()),
+                                    golden.tensor("grad." + p.name()),
+                                    1e-4,
+                                    1e-6);
+                        }
+                    }
+                }
+            }
+            assertThat(NativeMemory.freedBySafetyNet() - netBefore).isLessThanOrEqualTo(4);
+        }
+        assertThat(NativeMemory.liveBytes()).isEqualTo(before);
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"roberta-classifier", "t5", "flan-t5"})
+    void in4Bits_isTheModelOfTheDecodedWeights(String family) throws Exception {
+        try (TensorScope scope = TensorScope.open();
+                CausalModel model = load(family, QuantConfig.DEFAULT, false)) {
+            Tensor quantized = logits(family, model);
+            for (LinearLayer linear : model.linears()) {
+                boolean kept = linear.path().endsWith(".wo"); // as transformers does
+                assertThat(linear.weight() instanceof Weight.Quantized).isEqualTo(!kept);
+                Tensor decoded = linear.weight().dense(DType.F32).copy();
+                linear.replaceWeight(
+                        new Weight.Dense(Parameter.frozen(linear.path() + ".weight", decoded)));
+            }
+            Close.assertClose("logits", quantized, logits(family, model), 0, 1e-5);
+        }
+    }
+
+    private static Tensor logits(String family, CausalModel model) throws Exception {
+        try (Tape tape = Tape.inference();
+                Pass pass = new Pass(family, model, tape, false)) {
+            return model.logits(pass.hidden.value()).copy();
+        }
+    }
+
+    /** With B = 0 the gradient of B is {@code scale * dW · Aᵀ}, and dW is transformers'. */
+    @ParameterizedTest
+    @ValueSource(strings = {"roberta-classifier", "t5", "flan-t5"})
+    void loraOnAllLinears_hasTheGradientsThatFollow(String family) throws Exception {
+        Golden golden = golden(family);
+        LoraConfig lora = LoraConfig.DEFAULT.withRank(4, 8);
+        try (TensorScope scope = TensorScope.open();
+                CausalModel model = load(family, FamilyGoldenTest.NOT_QUANTIZED, false);
+                LoraAdapter adapter =
+                        LoraAdapter.create(
+                                lora, model.linears(), model.parameters(), DType.F32, 1)) {
+            long count;
+            Tape tape = Tape.recording(1);
+            try (Pass pass = new Pass(family, model, tape, true);
+                    tape) {
+                tape.backward(CrossEntropy.sum(tape, pass.hidden, model.head(), pass.labels));
+                count = pass.count();
+            }
+            adapter.updates()
+                    .forEach((linear, update) -> {
+                        Tensor dW = golden.tensor("grad." + linear.path() + ".weight");
+                        Tensor expected =
+                                dW.mm(update.lora().a().value().t()).times(update.lora().scale());
+                        Tensor actual = update.lora().b().grad().times(1.0 / count);
+                        Close.assertClose(linear.path(), actual, expected, 1e-4, 1e-6);
+                    });
+        }
+    }
+
+    /** Twelve tokens behind the start, none of them the end, from a cache one by one. */
+    @ParameterizedTest
+    @ValueSource(strings = {"t5", "flan-t5"})
+    void greedy_givesTokensOfTransformers(String family) {
+        Golden golden = golden(family);
+        try (TensorScope scope = TensorScope.open();
+                CausalModel model = load(family, FamilyGoldenTest.NOT_QUANTIZED, false);
+                KeyValueCache cache = new KeyValueCache(model, 1);
+                Tape reading = Tape.inference()) {
+            Tensor ids = golden.tensor("input_ids").narrow(0, 0, 1);
+            byte[] visible = new byte[24];
+            Arrays.fill(visible, (byte) 1);
+            List<Long> tokens = new ArrayList<>(List.of((long) START));
+            try (BatchContext source = BatchContext.whole(1, 24, visible)) {
+                Var read = model.encode(reading, ids, source, false);
+                for (int i = 0; i < 12; i++) {
+                    try (Tape tape = Tape.inference();
+                            KeyValueCache.Piece piece = cache.fill(0, 1);
+                            CrossContext seen = new CrossContext(piece, read, visible, true)) {
+                        Tensor last = Tensors.of(new long[] {tokens.getLast()}, 1, 1);
+                        Var hidden = model.hidden(tape, last, seen, false);
+                        Tensor logits = model.logits(hidden.value());
+                        logits.narrow(1, 1, 1).fill(-1e30); // the end
+                        tokens.add(logits.argmax(1).toLongs()[0]);
+                    }
+                }
+            }
+            assertThat(tokens)
+                    .containsExactly(
+                            Arrays.stream(golden.tensor("generate.greedy").toLongs())
+                                    .boxed()
+                                    .toArray(Long[]::new));
+        }
+    }
+
+    @Test
+    void classifier_writesNoTexts() {
+        try (CausalModel model =
+                load("roberta-classifier", FamilyGoldenTest.NOT_QUANTIZED, false)) {
+            assertThatThrownBy(() -> new KeyValueCache(model, 1))
+                    .isInstanceOf(ConfigException.class)
+                    .hasMessage("models of type roberta classify texts and write none");
+        }
+    }
+}

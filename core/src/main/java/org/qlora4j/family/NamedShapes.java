@@ -123,10 +123,10 @@ public final class NamedShapes {
 
     private static String flanT5(int hidden, int inner, int layers, int heads) {
         return """
-                {"model_type": "t5", "vocab_size": 32128, "d_model": %d, "d_ff": %d, "d_kv": 64,
-                 "num_layers": %d, "num_heads": %d, "feed_forward_proj": "gated-gelu",
-                 "tie_word_embeddings": false, "eos_token_id": 1}
-                """
+        {"model_type": "t5", "vocab_size": 32128, "d_model": %d, "d_ff": %d, "d_kv": 64,
+         "num_layers": %d, "num_heads": %d, "feed_forward_proj": "gated-gelu",
+         "tie_word_embeddings": false, "eos_token_id": 1}
+        """
                 .formatted(hidden, inner, layers, heads);
     }
 

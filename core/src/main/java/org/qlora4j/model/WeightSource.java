@@ -72,9 +72,9 @@ interface WeightSource {
     }
 
     /**
-     * Start values of a model that was never trained: norms' weights as their family has them, biases 0,
-     * everything else normal with mean 0 (transformers' {@code initializer_range}). Each weight is
-     * a function of seed and name.
+     * Start values of a model that was never trained: norms' weights as their family has them,
+     * biases 0, everything else normal with mean 0 (transformers' {@code initializer_range}). Each
+     * weight is a function of seed and name.
      *
      * @param std of the normal values
      * @param normStart of the norms, 1 in most families

@@ -39,7 +39,7 @@ public enum PromptForm {
     static PromptForm of(DatasetFormat format) {
         return switch (format) {
             case MESSAGES, SHAREGPT -> CHAT;
-            case TEXT -> RAW;
+            case TEXT, CLASSIFICATION -> RAW;
             case ALPACA, UNNATURAL_INSTRUCTIONS -> ALPACA;
             case OASST1 -> GUANACO;
             case HH_RLHF -> HH_RLHF;

@@ -1,5 +1,6 @@
 package org.qlora4j;
 
+import static java.util.Objects.requireNonNull;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import java.io.IOException;
@@ -53,7 +54,7 @@ class FullCircleTest {
                         .gguf(GgufFormat.Q4_K_M, out, false);
         assertThat(result.differences()).isEmpty();
         // beside the file, so that none is made among the user's caches
-        GgufFolder.write(out, out.getParent());
+        GgufFolder.write(out, requireNonNull(out.getParent()));
         int greeted = 0;
         List<String> prompts =
                 List.of("How do I make tea?", "What is the capital of Italy?", "Who are you?");

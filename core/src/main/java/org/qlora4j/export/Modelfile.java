@@ -73,7 +73,7 @@ record Modelfile(
         String system = system(template, form, bos);
         for (List<Map<String, Object>> chat : ExportGate.CHATS) {
             List<Map<String, Object>> whole = new ArrayList<>(chat);
-            if (system != null && !chat.getFirst().get("role").equals("system")) {
+            if (system != null && !"system".equals(chat.getFirst().get("role"))) {
                 whole.addFirst(Map.of("role", "system", "content", system));
             }
             String expected = rendered(template, chat, bos);

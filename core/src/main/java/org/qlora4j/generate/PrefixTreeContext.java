@@ -98,10 +98,9 @@ final class PrefixTreeContext implements Context, AutoCloseable {
         if (before == 0) {
             return new Path(ownKeys, ownValues);
         }
-        Path parent = inner.get(node.parent());
-        boolean fromHeld = before > node.from() || parent == null;
-        Tensor beforeKeys = fromHeld ? held.keys()[layer] : parent.keys();
-        Tensor beforeValues = fromHeld ? held.values()[layer] : parent.values();
+        Path parent = before > node.from() ? null : inner.get(node.parent());
+        Tensor beforeKeys = parent == null ? held.keys()[layer] : parent.keys();
+        Tensor beforeValues = parent == null ? held.values()[layer] : parent.values();
         return new Path(
                 behind(beforeKeys.narrow(1, 0, before), ownKeys),
                 behind(beforeValues.narrow(1, 0, before), ownValues));

@@ -3,6 +3,7 @@ package org.qlora4j.generate;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Objects;
 import java.util.TreeMap;
 import java.util.function.BiConsumer;
 import org.qlora4j.autograd.Tape;
@@ -214,7 +215,7 @@ public final class TextScorer {
                 for (int at = count - 1; at >= 0; at--) {
                     int position = text.from() + at - 1;
                     while (position < node.from()) {
-                        node = node.parent();
+                        node = Objects.requireNonNull(node.parent());
                     }
                     wanted.computeIfAbsent(node.place(position), p -> new ArrayList<>())
                             .add(new int[] {i, at});

@@ -21,8 +21,9 @@ public final class RunLength {
     public static @Nullable String notice(RunConfig config, TrainingData data) {
         Integer steps = config.train().maxSteps();
         int stepsPerEpoch = data.sampler(config).stepsPerEpoch();
-        boolean unsaid = steps != null && steps.equals(TrainConfig.DEFAULT.maxSteps());
-        if (!unsaid || (long) stepsPerEpoch * MANY_PASSES > steps) {
+        if (steps == null
+                || !steps.equals(TrainConfig.DEFAULT.maxSteps())
+                || (long) stepsPerEpoch * MANY_PASSES > steps) {
             return null;
         }
         return "train.max_steps is %d, the default, which are %d passes over these %d examples; train.num_train_epochs=%d makes %d steps"

@@ -31,7 +31,7 @@ public record TaskComparison(Map<String, Map<String, PairedDifference>> differen
                                     PairedDifference.of(
                                             suite.aggregation(task, key),
                                             values,
-                                            after.values().get(task).get(key))));
+                                            values(after, task, key))));
                     out.put(task, own);
                 });
         for (TaskGroup group : suite.groups().values()) {
@@ -64,12 +64,19 @@ public record TaskComparison(Map<String, Map<String, PairedDifference>> differen
                                 && suite.aggregation(task, key) == Aggregation.MEAN) {
                             first.computeIfAbsent(key, k -> new ArrayList<>()).addAll(values);
                             second.computeIfAbsent(key, k -> new ArrayList<>())
-                                    .addAll(after.values().get(task).get(key));
+                                    .addAll(values(after, task, key));
                         }
                     });
         }
         first.forEach((key, values) ->
-                out.put(key, PairedDifference.of(Aggregation.MEAN, values, second.get(key))));
+                out.put(
+                        key,
+                        PairedDifference.of(
+                                Aggregation.MEAN, values, second.getOrDefault(key, List.of()))));
+    }
+
+    private static List<double[]> values(TaskResults results, String task, String key) {
+        return results.values().getOrDefault(task, Map.of()).getOrDefault(key, List.of());
     }
 
     /** The object that {@code --json} prints. */

@@ -1,5 +1,6 @@
 package org.qlora4j.task;
 
+import static java.util.Objects.requireNonNull;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.within;
 
@@ -164,9 +165,9 @@ class BuiltInTasksTest {
             assertThat(keys.get(keys.containsKey("group") ? "group" : "task")).isEqualTo(name);
         }
         int subjects = 0;
-        for (Object group : (List<?>) TaskYaml.read(TaskFile.builtIn("mmlu")).get("task")) {
+        for (Object group : (List<?>) requireNonNull(TaskYaml.read(TaskFile.builtIn("mmlu")).get("task"))) {
             Map<String, Object> keys = TaskYaml.read(TaskFile.builtIn(String.valueOf(group)));
-            for (Object subject : (List<?>) keys.get("task")) {
+            for (Object subject : (List<?>) requireNonNull(keys.get("task"))) {
                 TaskFile file = TaskFile.builtIn(String.valueOf(subject));
                 assertThat(TaskConfigReader.read(TaskYaml.read(file), file).name())
                         .isEqualTo(subject);

@@ -1,5 +1,6 @@
 package org.qlora4j.task;
 
+import static java.util.Objects.requireNonNull;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.within;
@@ -85,12 +86,12 @@ class TaskRunTest {
         }
         assertDocuments(variant.get("documents"), file);
         for (Map.Entry<String, JsonNode> task : variant.get("results").properties()) {
-            Map<String, Object> got = results.results().get(task.getKey());
-            assertThat(got).as(task.getKey()).isNotNull();
+            Map<String, Object> got =
+                    requireNonNull(results.results().get(task.getKey()), task.getKey());
             for (Map.Entry<String, JsonNode> metric : task.getValue().properties()) {
                 String key = metric.getKey();
                 if (key.equals("sample_len") || key.contains(",")) {
-                    assertMetric(task.getKey() + " " + key, metric.getValue(), got.get(key));
+                    assertMetric(task.getKey() + " " + key, metric.getValue(), requireNonNull(got.get(key)));
                 }
             }
         }
@@ -116,8 +117,7 @@ class TaskRunTest {
         }
         for (JsonNode document : expected) {
             String what = document.get("task").asString() + " " + document.get("doc_id").asInt();
-            JsonNode entry = got.get(what);
-            assertThat(entry).as(what).isNotNull();
+            JsonNode entry = requireNonNull(got.get(what), what);
             assertThat(entry.get("arguments").toString())
                     .as(what)
                     .isEqualTo(document.get("arguments").toString());
@@ -203,7 +203,7 @@ class TaskRunTest {
         List<String> lines = Files.readAllLines(questions);
         for (int i = 0; i < lines.size(); i++) {
             JsonNode question = JSON.readTree(lines.get(i));
-            JsonNode resps = got.get(question.get("input").asString()).get("resps");
+            JsonNode resps = requireNonNull(got.get(question.get("input").asString())).get("resps");
             int best = 0;
             for (int letter = 0; letter < 4; letter++) {
                 double log = expected.get(i).get(letter).asDouble();
@@ -218,7 +218,8 @@ class TaskRunTest {
                             : 0;
         }
         // five questions of one subject, four of the other, which count alike
-        assertThat((double) results.results().get("qlora-mmlu").get("acc,none"))
+        Map<String, Object> scores = requireNonNull(results.results().get("qlora-mmlu"));
+        assertThat((double) requireNonNull(scores.get("acc,none")))
                 .isCloseTo((right[0] / 5 + right[1] / 4) / 2, within(1e-12));
     }
 }

@@ -165,7 +165,8 @@ class BuiltInTasksTest {
             assertThat(keys.get(keys.containsKey("group") ? "group" : "task")).isEqualTo(name);
         }
         int subjects = 0;
-        for (Object group : (List<?>) requireNonNull(TaskYaml.read(TaskFile.builtIn("mmlu")).get("task"))) {
+        for (Object group :
+                (List<?>) requireNonNull(TaskYaml.read(TaskFile.builtIn("mmlu")).get("task"))) {
             Map<String, Object> keys = TaskYaml.read(TaskFile.builtIn(String.valueOf(group)));
             for (Object subject : (List<?>) requireNonNull(keys.get("task"))) {
                 TaskFile file = TaskFile.builtIn(String.valueOf(subject));

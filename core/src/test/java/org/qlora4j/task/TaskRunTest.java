@@ -91,7 +91,10 @@ class TaskRunTest {
             for (Map.Entry<String, JsonNode> metric : task.getValue().properties()) {
                 String key = metric.getKey();
                 if (key.equals("sample_len") || key.contains(",")) {
-                    assertMetric(task.getKey() + " " + key, metric.getValue(), requireNonNull(got.get(key)));
+                    assertMetric(
+                            task.getKey() + " " + key,
+                            metric.getValue(),
+                            requireNonNull(got.get(key)));
                 }
             }
         }

@@ -59,10 +59,8 @@ class TaskEvaluationTest {
                 JSON.readTree(TASKS.resolve("expected.json").toFile())
                         .at("/plain/results/tiny_last");
         double before = expected.get("perplexity,none").asDouble();
-        assertThat(perplexity(told.getFirst()))
-                .isCloseTo(before, within(1e-4 * before));
-        assertThat(perplexity(told.getLast()))
-                .isNotCloseTo(before, within(1e-3 * before));
+        assertThat(perplexity(told.getFirst())).isCloseTo(before, within(1e-4 * before));
+        assertThat(perplexity(told.getLast())).isNotCloseTo(before, within(1e-3 * before));
         List<JsonNode> lines =
                 Files.readAllLines(folder.resolve("run/metrics.jsonl")).stream()
                         .map(JSON::readTree)
@@ -70,7 +68,9 @@ class TaskEvaluationTest {
                         .toList();
         assertThat(lines).hasSize(3);
         assertThat(lines.getLast().at("/tasks/tiny_last/perplexity,none").asDouble())
-                .isEqualTo(told.getLast().results().get("tiny_last").get("perplexity,none"));
+                .isEqualTo(
+                        requireNonNull(told.getLast().results().get("tiny_last"))
+                                .get("perplexity,none"));
     }
 
     @Test

@@ -1,6 +1,5 @@
 package org.qlora4j;
 
-import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.Iterator;
@@ -9,9 +8,6 @@ import java.util.Map;
 import java.util.TreeMap;
 import java.util.function.BiConsumer;
 import org.jspecify.annotations.Nullable;
-import org.qlora4j.data.ChatSettings;
-import org.qlora4j.data.Row;
-import org.qlora4j.error.ConfigException;
 import org.qlora4j.generate.BatchGenerator;
 import org.qlora4j.generate.BatchGenerator.Request;
 import org.qlora4j.generate.Generation;
@@ -20,7 +16,6 @@ import org.qlora4j.generate.InferenceHead;
 import org.qlora4j.generate.StopReason;
 import org.qlora4j.generate.TextOutput;
 import org.qlora4j.model.CausalModel;
-import org.qlora4j.template.ChatTemplate;
 import org.qlora4j.tokenize.Tokenizer;
 
 /** Prompts to answers through a {@link BatchGenerator}. */
@@ -28,19 +23,18 @@ final class BatchAnswers {
     private BatchAnswers() {}
 
     static List<Answer> of(
-            Path path,
             CausalModel model,
             InferenceHead head,
-            Tokenizer tokenizer,
-            ChatSettings chats,
+            Voice voice,
             List<Prompt> prompts,
             GenerationConfig config,
             int batch,
             BiConsumer<Integer, Answer> onAnswer) {
+        Tokenizer tokenizer = voice.tokenizer();
         List<Request> requests = new ArrayList<>();
         for (Prompt prompt : prompts) {
             int index = requests.size();
-            int[] ids = ids(path, tokenizer, chats, prompt, index + 1);
+            int[] ids = voice.ids("prompt " + (index + 1), prompt);
             requests.add(new Request(index, ids, config.withSeed(config.seed() + index)));
         }
         Map<Integer, StoppedText> texts = new HashMap<>();
@@ -63,27 +57,6 @@ final class BatchAnswers {
                             onAnswer.accept(request.index(), answer);
                         });
         return List.copyOf(answers.values());
-    }
-
-    private static int[] ids(
-            Path path, Tokenizer tokenizer, ChatSettings chats, Prompt prompt, int number) {
-        String name = "prompt " + number;
-        return switch (prompt) {
-            case Prompt.Raw(String text) -> tokenizer.encodeToContinue(name, text);
-            case Prompt.Chat(List<Map<String, Object>> messages) ->
-                    chats.promptIds(name, messages, template(path, tokenizer), tokenizer);
-            case Prompt.OfRecord(Row row, String system) ->
-                    chats.promptIds(name, row, system, template(path, tokenizer), tokenizer);
-        };
-    }
-
-    private static ChatTemplate template(Path path, Tokenizer tokenizer) {
-        return tokenizer
-                .chatTemplate()
-                .orElseThrow(() ->
-                        ConfigException.of(
-                                "%s has no chat template; give prompts that are continued as they stand (raw)",
-                                path));
     }
 
     /** An answer that ends before a stop string. */

@@ -1,6 +1,8 @@
 package org.qlora4j;
 
 import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.Callable;
@@ -36,7 +38,6 @@ import org.qlora4j.task.TaskLog;
 import org.qlora4j.task.TaskResults;
 import org.qlora4j.task.TaskRun;
 import org.qlora4j.task.TaskSuite;
-import org.qlora4j.template.ChatTemplate;
 import org.qlora4j.template.NamedTemplates;
 import org.qlora4j.tensor.DType;
 import org.qlora4j.tensor.Engine;
@@ -285,15 +286,9 @@ public final class LanguageModel implements AutoCloseable {
             GenerationConfig config,
             Consumer<String> onText) {
         return onEngine(() -> {
-            ChatTemplate template =
-                    tokenizer
-                            .chatTemplate()
-                            .orElseThrow(() ->
-                                    ConfigException.of(
-                                            "%s has no chat template; give a prompt that is"
-                                                    + " continued as it stands (raw)",
-                                            path));
-            int[] prompt = chats.promptIds("the prompt", messages, template, tokenizer);
+            List<Map<String, Object>> chat = new ArrayList<>();
+            messages.forEach(message -> chat.add(new LinkedHashMap<>(message)));
+            int[] prompt = voice().ids("the prompt", new Prompt.Chat(chat));
             return generate(prompt, config, onText);
         });
     }
@@ -307,7 +302,29 @@ public final class LanguageModel implements AutoCloseable {
      */
     public Answer generate(String rawPrompt, GenerationConfig config, Consumer<String> onText) {
         return onEngine(() ->
-                generate(tokenizer.encodeToContinue("the prompt", rawPrompt), config, onText));
+                generate(
+                        voice().ids("the prompt", new Prompt.Raw(rawPrompt)), config, onText));
+    }
+
+    private Voice voice() {
+        return new Voice(
+                path.toString(), tokenizer, tokenizer.chatTemplate().orElse(null), chats);
+    }
+
+    /**
+     * Answers requests of many threads in one running batch, by this model and by adapters that are
+     * loaded there. Close the service before the model, and put no adapter on the model meanwhile.
+     *
+     * @throws IllegalStateException if an adapter is on it
+     */
+    public TextService serve(ServiceConfig config) {
+        return onEngine(() -> {
+            requireNotGenerating("be served");
+            if (adapter != null) {
+                throw new IllegalStateException("take the adapter off; a service loads its own");
+            }
+            return new TextService(model, head.another(), voice(), config);
+        });
     }
 
     private Answer generate(int[] prompt, GenerationConfig config, Consumer<String> onText) {
@@ -363,7 +380,7 @@ public final class LanguageModel implements AutoCloseable {
             generating = true;
             try {
                 return BatchAnswers.of(
-                        path, model, head, tokenizer, chats, prompts, config, batch, onAnswer);
+                        model, head, voice(), prompts, config, batch, onAnswer);
             } finally {
                 generating = false;
             }

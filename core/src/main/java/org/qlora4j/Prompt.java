@@ -26,6 +26,13 @@ public sealed interface Prompt {
      */
     record OfRecord(Row row, @Nullable String system) implements Prompt {}
 
+    /** Token ids as they are; nothing is put before them. */
+    record Ids(List<Integer> ids) implements Prompt {
+        public Ids {
+            ids = List.copyOf(ids);
+        }
+    }
+
     /** A text as it stands; special tokens written in it count as such. */
     record Raw(String text) implements Prompt {}
 }

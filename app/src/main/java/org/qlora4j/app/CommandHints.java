@@ -17,8 +17,7 @@ final class CommandHints {
             "use qlora merge --model MODEL --adapter RUN_FOLDER --out DIR";
     private static final String EXPORT =
             "use qlora export --model MODEL --adapter RUN_FOLDER --format gguf --type Q4_K_M --out FILE.gguf";
-    private static final String NO_SERVER =
-            "there is no server yet; meanwhile use qlora generate --prompts FILE, or LanguageModel from Java";
+    private static final String SERVER = "use qlora serve --model MODEL";
     private static final String EVALUATION =
             "use qlora perplexity for the loss on a file, eval.predict_with_generate=true with qlora train for answers"
                     + " that are exactly right, qlora eval for the ratings of judges";
@@ -50,11 +49,10 @@ final class CommandHints {
                     Map.entry("gguf", EXPORT),
                     Map.entry("convert", EXPORT),
                     Map.entry("ollama", EXPORT),
-                    Map.entry("serve", NO_SERVER),
-                    Map.entry("server", NO_SERVER),
-                    Map.entry("api", NO_SERVER),
-                    Map.entry("webui", NO_SERVER),
-                    Map.entry("webchat", NO_SERVER),
+                    Map.entry("server", SERVER),
+                    Map.entry("api", SERVER),
+                    Map.entry("webui", SERVER),
+                    Map.entry("webchat", SERVER),
                     Map.entry("evaluate", EVALUATION),
                     Map.entry("test", EVALUATION),
                     Map.entry("inspect", INSPECT),

@@ -25,6 +25,7 @@ import picocli.CommandLine.Spec;
         subcommands = {
             TrainCommand.class,
             GenerateCommand.class,
+            ServeCommand.class,
             BenchCommand.class,
             CheckCommand.class,
             ReportCommand.class,

@@ -35,7 +35,7 @@ class WordsTest {
                     gguf | qlora export
                     convert | qlora export
                     serve | qlora generate --prompts
-                    server | qlora generate --prompts
+                    server | qlora serve --model
                         evaluate | qlora perplexity
                     inspect | qlora data inspect
                     benchmark | qlora bench

@@ -108,6 +108,7 @@ public final class Decoding implements AutoCloseable {
      * @throws IllegalStateException if no row is free
      */
     public Text begin(Request request) {
+        check(model, request);
         Text text = new Text(request, lastPosition(model, request), model.eosIds());
         int row = 0;
         while (texts[row] != null) {
@@ -124,8 +125,13 @@ public final class Decoding implements AutoCloseable {
         return text;
     }
 
-    /** Positions that prompt and continuation fill at most, once the prompt is checked. */
-    static int lastPosition(CausalModel model, Request request) {
+    /**
+     * Refuses what {@link #begin} would.
+     *
+     * @throws ConfigException if the prompt is empty or too long
+     * @throws FormatException if an id is none of the model's
+     */
+    public static void check(CausalModel model, Request request) {
         int[] prompt = request.prompt();
         if (prompt.length == 0) {
             throw new ConfigException("the prompt is empty; give at least one token");
@@ -144,10 +150,14 @@ public final class Decoding implements AutoCloseable {
                         id, model.vocabularySize() - 1);
             }
         }
+    }
+
+    /** Positions that prompt and continuation fill at most. */
+    private static int lastPosition(CausalModel model, Request request) {
         return (int)
                 Math.min(
                         model.maxPositions(),
-                        (long) prompt.length + request.config().maxNewTokens());
+                        (long) request.prompt().length + request.config().maxNewTokens());
     }
 
     /**
@@ -181,6 +191,9 @@ public final class Decoding implements AutoCloseable {
             if (text.isReading()) {
                 unread.add(text); // a long prompt lets short ones pass
             } else {
+                if (text.request.config().promptLogprobs() >= 0) {
+                    text.request.receiver().promptRead(List.copyOf(text.promptTokens));
+                }
                 tell(row, take(text, text.firstLogits.clone(), text.read - 1));
             }
         }
@@ -189,7 +202,8 @@ public final class Decoding implements AutoCloseable {
     /** Reads a piece of a prompt, or copies what another row has of the same; positions read. */
     private int readPiece(Text text, int row, int most) {
         int[] prompt = text.request.prompt();
-        if (text.read == 0 && copied(text, row)) {
+        boolean scored = text.request.config().promptLogprobs() >= 0;
+        if (text.read == 0 && !scored && copied(text, row)) {
             return 0;
         }
         int from = text.read;
@@ -202,7 +216,10 @@ public final class Decoding implements AutoCloseable {
         float[] logits;
         List<@Nullable LoraAdapter> own = Collections.singletonList(text.request.adapter());
         try (AdapterRows rows = AdapterRows.attach(model.linears(), own)) {
-            logits = next.read(prompt, from, from + count, time, cache, row);
+            int top = text.request.config().promptLogprobs();
+            NextLogits.Scores scores =
+                    top < 0 ? null : new NextLogits.Scores(top, text.promptTokens);
+            logits = next.read(prompt, from, from + count, time, cache, row, scores);
         }
         text.read = from + count;
         if (!text.isReading()) {

@@ -34,6 +34,7 @@ import java.util.TreeMap;
  * @param stopStrings texts before which an answer ends; users of ids alone do not see them
  * @param logprobs how many of the likeliest tokens are told with each token, besides the token's
  *     own log-probability; -1 for none of both
+ * @param promptLogprobs the same for the tokens of the prompt but the first; -1 for none
  * @param seed repeats a drawn text on the same machine
  */
 public record GenerationConfig(
@@ -54,6 +55,7 @@ public record GenerationConfig(
         List<Integer> stopTokenIds,
         List<String> stopStrings,
         int logprobs,
+        int promptLogprobs,
         long seed) {
     public static final GenerationConfig DEFAULT = new Builder().build();
 
@@ -108,6 +110,10 @@ public record GenerationConfig(
                 stopStrings.stream().noneMatch(String::isEmpty),
                 "generation.stop_strings must not be empty");
         require(logprobs >= -1, "generation.logprobs must be at least 0, got %d", logprobs);
+        require(
+                promptLogprobs >= -1,
+                "generation.prompt_logprobs must be at least 0, got %d",
+                promptLogprobs);
     }
 
     public GenerationConfig withMaxNewTokens(int tokens) {
@@ -162,6 +168,7 @@ public record GenerationConfig(
         b.stopTokenIds = stopTokenIds;
         b.stopStrings = stopStrings;
         b.logprobs = logprobs;
+        b.promptLogprobs = promptLogprobs;
         b.seed = seed;
         return b;
     }
@@ -185,6 +192,7 @@ public record GenerationConfig(
         private List<Integer> stopTokenIds = List.of();
         private List<String> stopStrings = List.of();
         private int logprobs = -1;
+        private int promptLogprobs = -1;
         private long seed = 0;
 
         private Builder() {}
@@ -274,6 +282,11 @@ public record GenerationConfig(
             return this;
         }
 
+        public Builder promptLogprobs(int value) {
+            promptLogprobs = value;
+            return this;
+        }
+
         public Builder seed(long value) {
             seed = value;
             return this;
@@ -303,6 +316,7 @@ public record GenerationConfig(
                     stopTokenIds,
                     stopStrings,
                     logprobs,
+                    promptLogprobs,
                     seed);
         }
     }

@@ -2,6 +2,7 @@ package org.qlora4j.generate;
 
 import java.util.ArrayList;
 import java.util.List;
+import org.jspecify.annotations.Nullable;
 import org.qlora4j.autograd.Tape;
 import org.qlora4j.autograd.Workspace;
 import org.qlora4j.error.FormatException;
@@ -18,6 +19,8 @@ import org.qlora4j.tensor.Tensors;
 public final class NextLogits implements AutoCloseable {
     /** Positions read at once: enough rows to keep the cores busy, and few enough to be small. */
     static final int CHUNK = 512;
+
+    private static final int SCORED_AT_ONCE = 32;
 
     private final CausalModel model;
     private final InferenceHead head;
@@ -41,9 +44,9 @@ public final class NextLogits implements AutoCloseable {
     float[] prefill(int[] prompt, KeyValueCache cache, int chunk) {
         int from = 0;
         for (; prompt.length - from > chunk; from += chunk) {
-            read(prompt, from, from + chunk, chunk, cache, 0);
+            read(prompt, from, from + chunk, chunk, cache, 0, null);
         }
-        return read(prompt, from, prompt.length, prompt.length - from, cache, 0);
+        return read(prompt, from, prompt.length, prompt.length - from, cache, 0, null);
     }
 
     /**
@@ -53,10 +56,18 @@ public final class NextLogits implements AutoCloseable {
      * @param to position behind it
      * @param time ids given to the model, at least {@code to - from}: those behind the piece are 0
      *     and are not kept
+     * @param scores takes the piece's tokens with their log-probabilities; null for none
      * @return logits of what follows [vocabulary] if it is the prompt's end, else nothing; not
      *     looked at
      */
-    float[] read(int[] prompt, int from, int to, int time, KeyValueCache cache, int row) {
+    float[] read(
+            int[] prompt,
+            int from,
+            int to,
+            int time,
+            KeyValueCache cache,
+            int row,
+            @Nullable Scores scores) {
         long[] ids = new long[time];
         for (int i = from; i < to; i++) {
             ids[i - from] = prompt[i];
@@ -66,12 +77,42 @@ public final class NextLogits implements AutoCloseable {
                 Tape tape = Tape.inference()) {
             Tensor input = tape.keep(Tensors.of(ids, 1, time));
             Tensor hidden = model.hidden(tape, input, piece, false).value();
+            if (scores != null) {
+                score(prompt, from, to, hidden, scores);
+            }
             if (to < prompt.length) {
                 return new float[0];
             }
             try (TensorScope scope = TensorScope.open()) {
                 Tensor last = hidden.narrow(1, to - from - 1L, 1);
                 return head.logits(last).toFloats();
+            }
+        }
+    }
+
+    /**
+     * Log-probabilities of a prompt's tokens.
+     *
+     * @param top how many of the likeliest stand beside each
+     * @param tokens so far; further ones are added
+     */
+    record Scores(int top, List<Token> tokens) {}
+
+    /** By the exact head, a few positions at once: logits of a whole prompt would not fit. */
+    private void score(int[] prompt, int from, int to, Tensor hidden, Scores scores) {
+        if (from == 0) {
+            scores.tokens.add(new Token(prompt[0], Double.NaN, List.of()));
+        }
+        int end = Math.min(to, prompt.length - 1); // behind it nothing of the prompt follows
+        for (int at = from; at < end; at += SCORED_AT_ONCE) {
+            int count = Math.min(SCORED_AT_ONCE, end - at);
+            try (TensorScope scope = TensorScope.open()) {
+                Tensor logits = model.logits(hidden.narrow(1, at - from, count));
+                for (int i = 0; i < count; i++) {
+                    float[] own = finite(logits.select(0, i).toFloats(), at + i);
+                    scores.tokens.add(
+                            new Logprobs(own).token(prompt[at + i + 1], scores.top));
+                }
             }
         }
     }

@@ -1,9 +1,16 @@
 package org.qlora4j.generate;
 
+import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /** What is told of a text under way, on the engine thread. */
 public interface Receiver {
+    /**
+     * Takes the prompt's tokens when it has been read, if their log-probabilities were asked for;
+     * the first has none.
+     */
+    default void promptRead(List<Token> tokens) {}
+
     /**
      * Takes a token at once, one that ends the text too.
      *

@@ -12,6 +12,7 @@ public final class Text {
     final Decoding.Request request;
     final int last; // positions that prompt and continuation fill at most
     final List<Integer> tokens = new ArrayList<>();
+    final List<Token> promptTokens = new ArrayList<>(); // if their log-probabilities are wanted
     int read; // positions of the prompt
     float[] firstLogits = {}; // of the prompt, for another text with the same
 

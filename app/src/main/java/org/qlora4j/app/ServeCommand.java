@@ -1,0 +1,190 @@
+package org.qlora4j.app;
+
+import java.io.PrintWriter;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.Objects;
+import java.util.concurrent.Callable;
+import java.util.concurrent.CountDownLatch;
+import org.jspecify.annotations.Nullable;
+import org.qlora4j.LanguageModel;
+import org.qlora4j.ServiceConfig;
+import org.qlora4j.TextService;
+import org.qlora4j.app.serve.ApiConfig;
+import org.qlora4j.app.serve.ApiKeys;
+import org.qlora4j.app.serve.ApiServer;
+import org.qlora4j.error.ConfigException;
+import org.qlora4j.quant.QuantConfig;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Spec;
+
+/**
+ * {@code qlora serve --model DIR}: answers over HTTP in the form of OpenAI's API, until it is ended
+ * by Ctrl-C or SIGTERM, which let answers under way come to their end.
+ */
+@Command(
+        name = "serve",
+        description =
+                "Serve a model and adapters over HTTP, in the form of OpenAI's API (docs/serving.md).")
+final class ServeCommand implements Callable<Integer> {
+    private static final ServiceConfig SERVICE = ServiceConfig.DEFAULT;
+    private static final ApiConfig API = ApiConfig.DEFAULT;
+
+    @Mixin ModelOption model = new ModelOption();
+
+    @Option(
+            names = "--adapter",
+            paramLabel = "NAME=DIR",
+            description =
+                    "An adapter that answers requests for model NAME: PEFT's files, or a run folder; may be given again.")
+    Map<String, Path> adapters = new LinkedHashMap<>();
+
+    @Option(
+            names = "--name",
+            paramLabel = "NAME",
+            description = "Under which the model itself is asked for (the last part of --model).")
+    @Nullable String name;
+
+    @Option(
+            names = "--host",
+            paramLabel = "H",
+            description = "Address to listen on (${DEFAULT-VALUE}: this machine alone).")
+    String host = API.host();
+
+    @Option(names = "--port", paramLabel = "N", description = "Port (${DEFAULT-VALUE}).")
+    int port = API.port();
+
+    @Option(
+            names = "--api-keys",
+            paramLabel = "FILE",
+            description = "Keys, one a line, of which a request must bear one.")
+    @Nullable Path apiKeys;
+
+    @Option(
+            names = "--streams",
+            paramLabel = "N",
+            description = "Answers at once (${DEFAULT-VALUE}).")
+    int streams = SERVICE.streams();
+
+    @Option(
+            names = "--queue",
+            paramLabel = "N",
+            description = "Requests that may wait; further ones get 429 (${DEFAULT-VALUE}).")
+    int queue = SERVICE.queue();
+
+    @Option(
+            names = "--prompt-positions",
+            paramLabel = "N",
+            description =
+                    "Tokens of prompts read between two tokens of the answers under way (${DEFAULT-VALUE}).")
+    int promptPositions = SERVICE.promptPositions();
+
+    @Option(
+            names = "--max-body",
+            paramLabel = "BYTES",
+            description = "Most bytes of a request (${DEFAULT-VALUE}).")
+    int maxBody = API.maxBodyBytes();
+
+    @Option(
+            names = "--timeout",
+            paramLabel = "SECONDS",
+            description = "Most time of a request (${DEFAULT-VALUE}).")
+    long timeout = API.timeout().toSeconds();
+
+    @Option(
+            names = "--drain",
+            paramLabel = "SECONDS",
+            description = "Time that answers under way have when it is ended (${DEFAULT-VALUE}).")
+    long drain = 30;
+
+    @Option(
+            names = "--exact-head",
+            description =
+                    "Keep the head as in the checkpoint; else it is read in 8 bits where that costs less than 0.001 nats.")
+    boolean exactHead;
+
+    @Mixin NoQuantizeOption noQuantize = new NoQuantizeOption();
+
+    @Mixin DeviceOption device = new DeviceOption();
+
+    @Spec @Nullable CommandSpec spec;
+
+    @Override
+    public Integer call() throws InterruptedException {
+        PrintWriter out = Objects.requireNonNull(spec, "picocli sets it").commandLine().getOut();
+        ApiConfig api = api();
+        ServiceConfig service = new ServiceConfig(streams, promptPositions, queue);
+        ApiKeys keys = apiKeys == null ? ApiKeys.NONE : ApiKeys.read(apiKeys);
+        QuantConfig weights = QuantConfig.DEFAULT.withLoad4bit(!noQuantize.given);
+        try (LanguageModel loaded = LanguageModel.load(model.path, weights, device.choice())) {
+            if (exactHead) {
+                loaded.withExactHead();
+            }
+            try (TextService texts = loaded.serve(service)) {
+                adapters.forEach(texts::load);
+                serve(texts, api, keys, out);
+            }
+        }
+        return ExitCode.OK;
+    }
+
+    private ApiConfig api() {
+        String ownName =
+                name == null ? String.valueOf(model.path.toAbsolutePath().normalize().getFileName()) : name;
+        if (adapters.containsKey(ownName)) {
+            throw ConfigException.of(
+                    "--adapter %s has the name of the model itself; give either another by --name",
+                    ownName);
+        }
+        return new ApiConfig(host, port, ownName, maxBody, Duration.ofSeconds(timeout));
+    }
+
+    private void serve(TextService texts, ApiConfig api, ApiKeys keys, PrintWriter out)
+            throws InterruptedException {
+        CountDownLatch asked = new CountDownLatch(1);
+        CountDownLatch ended = new CountDownLatch(1);
+        Thread onSignal =
+                new Thread(
+                        () -> {
+                            asked.countDown();
+                            await(ended);
+                        },
+                        "qlora4j-drain");
+        try (ApiServer server = ApiServer.start(texts, api, keys)) {
+            Runtime.getRuntime().addShutdownHook(onSignal);
+            String shown = host.contains(":") ? "[" + host + "]" : host;
+            out.printf(
+                    Locale.ROOT,
+                    "serving %s%s at http://%s:%d/v1; Ctrl-C ends it%n",
+                    api.modelName(),
+                    adapters.isEmpty() ? "" : " and " + String.join(", ", adapters.keySet()),
+                    shown,
+                    server.port());
+            if (keys == ApiKeys.NONE && !List.of("127.0.0.1", "localhost", "::1").contains(host)) {
+                out.println("anybody who reaches this address can ask; --api-keys would prevent it");
+            }
+            out.flush();
+            asked.await();
+            boolean all = server.drain(Duration.ofSeconds(drain));
+            out.println(all ? "all answers ended" : "answers under way were cut off");
+            out.flush();
+        } finally {
+            ended.countDown();
+        }
+    }
+
+    private static void await(CountDownLatch latch) {
+        try {
+            latch.await();
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+        }
+    }
+}

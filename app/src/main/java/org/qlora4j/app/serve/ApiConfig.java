@@ -1,0 +1,38 @@
+package org.qlora4j.app.serve;
+
+import static org.qlora4j.error.Require.require;
+
+import java.time.Duration;
+
+/**
+ * How a model is served.
+ *
+ * @param host address to listen on
+ * @param port 0 for any that is free
+ * @param modelName under which the base model is asked for
+ * @param maxBodyBytes of a request
+ * @param timeout of a request, from its coming to its last token
+ */
+public record ApiConfig(
+        String host, int port, String modelName, int maxBodyBytes, Duration timeout) {
+    /** This machine alone can ask. */
+    public static final ApiConfig DEFAULT =
+            new ApiConfig("127.0.0.1", 8080, "model", 4 << 20, Duration.ofMinutes(10));
+
+    public ApiConfig {
+        require(port >= 0 && port <= 65535, "--port must be from 0 to 65535, got %d", port);
+        require(
+                maxBodyBytes >= 1024,
+                "the most bytes of a request must be at least 1024, got %d",
+                maxBodyBytes);
+        require(
+                timeout.isPositive(),
+                "--timeout must be at least a second, got %s",
+                timeout.toSeconds());
+    }
+
+    /** Another address and name. */
+    public ApiConfig at(String newHost, int newPort, String newModelName) {
+        return new ApiConfig(newHost, newPort, newModelName, maxBodyBytes, timeout);
+    }
+}

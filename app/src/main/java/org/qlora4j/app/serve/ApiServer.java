@@ -1,0 +1,341 @@
+package org.qlora4j.app.serve;
+
+import io.helidon.common.socket.SocketWriterException;
+import io.helidon.http.HeaderNames;
+import io.helidon.webserver.CloseConnectionException;
+import io.helidon.webserver.WebServer;
+import io.helidon.webserver.http.HttpRouting;
+import io.helidon.webserver.http.ServerRequest;
+import io.helidon.webserver.http.ServerResponse;
+import java.io.IOException;
+import java.io.InputStream;
+import java.io.UncheckedIOException;
+import java.nio.file.InvalidPathException;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.HexFormat;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.concurrent.ThreadLocalRandom;
+import java.util.concurrent.atomic.AtomicInteger;
+import org.jspecify.annotations.Nullable;
+import org.qlora4j.BusyException;
+import org.qlora4j.TextService;
+import org.qlora4j.error.UserException;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * A {@link TextService} over HTTP: OpenAI's routes, with adapters as models of their own. What
+ * prompts and answers say is never logged. A request runs on a virtual thread.
+ */
+public final class ApiServer implements AutoCloseable {
+    private static final Logger LOG = LoggerFactory.getLogger(ApiServer.class);
+
+    private final TextService service;
+    private final ApiConfig config;
+    private final ApiKeys keys;
+    private final Metrics metrics = new Metrics();
+    private final AtomicInteger underWay = new AtomicInteger();
+    private final long started = System.currentTimeMillis() / 1000;
+    private final WebServer server;
+    private volatile boolean draining;
+
+    private ApiServer(TextService service, ApiConfig config, ApiKeys keys) {
+        this.service = service;
+        this.config = config;
+        this.keys = keys;
+        this.server =
+                WebServer.builder()
+                        .host(config.host())
+                        .port(config.port())
+                        .shutdownHook(false) // the command drains first
+                        .shutdownGracePeriod(Duration.ofMillis(200))
+                        .routing(routes())
+                        .build();
+    }
+
+    /**
+     * Listens from now on; the service stays its owner's.
+     *
+     * @throws org.qlora4j.error.ConfigException if the address cannot be listened on
+     */
+    public static ApiServer start(TextService service, ApiConfig config, ApiKeys keys) {
+        ApiServer made = new ApiServer(service, config, keys);
+        made.server.start();
+        return made;
+    }
+
+    /** The port that is listened on. */
+    public int port() {
+        return server.port();
+    }
+
+    /** A route's work. */
+    private interface Work {
+        void run(ServerRequest request, ServerResponse response) throws IOException;
+    }
+
+    private HttpRouting.Builder routes() {
+        ChatCompletions chat = new ChatCompletions(service, config);
+        Completions completions = new Completions(service, config);
+        HttpRouting.Builder routes = HttpRouting.builder();
+        post(routes, "/v1/chat/completions", (q, s) -> {
+            Fields fields = body(q);
+            chat.answer(fields, adapter(fields), s);
+        });
+        post(routes, "/v1/completions", (q, s) -> {
+            Fields fields = body(q);
+            completions.answer(fields, adapter(fields), s);
+        });
+        routes.get("/v1/models", (q, s) -> guarded("/v1/models", q, s, this::models));
+        routes.get("/v1/models/{name}", (q, s) -> guarded("/v1/models", q, s, this::model));
+        routes.get("/v1/adapters", (q, s) -> guarded("/v1/adapters", q, s, this::adapters));
+        post(routes, "/v1/adapters", this::loadAdapter);
+        routes.delete(
+                "/v1/adapters/{name}", (q, s) -> guarded("/v1/adapters", q, s, this::dropAdapter));
+        routes.get("/health", (q, s) -> run("/health", q, s, this::health));
+        routes.get("/metrics", (q, s) -> guarded("/metrics", q, s, this::metrics));
+        routes.any((q, s) ->
+                guarded(
+                        "other",
+                        q,
+                        s,
+                        (request, response) -> {
+                            throw ApiError.of(404, "not_found", "there is nothing at this address");
+                        }));
+        return routes;
+    }
+
+    private void post(HttpRouting.Builder routes, String path, Work work) {
+        routes.post(path, (q, s) -> guarded(path, q, s, work));
+    }
+
+    /** Runs a route's work for who bears a key. */
+    private void guarded(String route, ServerRequest request, ServerResponse response, Work work) {
+        run(
+                route,
+                request,
+                response,
+                (q, s) -> {
+                    if (!keys.allow(q.headers().first(HeaderNames.AUTHORIZATION).orElse(null))) {
+                        throw ApiError.of(
+                                401, "invalid_api_key", "give a key: Authorization: Bearer KEY");
+                    }
+                    work.run(q, s);
+                });
+    }
+
+    /** Runs a route's work and makes whatever it throws a reply. */
+    private void run(String route, ServerRequest request, ServerResponse response, Work work) {
+        long start = System.nanoTime();
+        int status = 200;
+        underWay.incrementAndGet();
+        try {
+            work.run(request, response);
+        } catch (ApiError e) {
+            status = reply(response, e);
+        } catch (BusyException e) {
+            response.header(HeaderNames.RETRY_AFTER, "1");
+            status =
+                    reply(
+                            response,
+                            draining
+                                    ? ApiError.of(503, "shutting_down", String.valueOf(e.getMessage()))
+                                    : ApiError.of(429, "queue_full", String.valueOf(e.getMessage())));
+        } catch (UserException e) {
+            status = reply(response, ApiError.of(400, "invalid_request", e.getMessage()));
+        } catch (IOException
+                | UncheckedIOException
+                | SocketWriterException
+                | CloseConnectionException e) {
+            status = 499; // the client has gone
+        } catch (RuntimeException e) {
+            LOG.warn("{} failed: {}", route, where(e));
+            status =
+                    reply(
+                            response,
+                            ApiError.of(500, "internal_error", "the server made a mistake"));
+        } finally {
+            underWay.decrementAndGet();
+            metrics.count(route, status, (System.nanoTime() - start) / 1e9);
+        }
+    }
+
+    private static int reply(ServerResponse response, ApiError error) {
+        if (!response.isSent()) {
+            Reply.json(response, error.status(), error.json());
+        }
+        return error.status();
+    }
+
+    /** The next event of a stream; null once a failure was told, which ends it. */
+    static Choices.@Nullable Event nextOrTell(Choices choices, Reply.Events events) {
+        try {
+            return choices.next();
+        } catch (ApiError e) {
+            events.send(e.json());
+        } catch (UserException e) {
+            events.send(ApiError.of(400, "invalid_request", e.getMessage()).json());
+        } catch (RuntimeException e) {
+            LOG.warn("a stream failed: {}", where(e));
+            events.send(ApiError.of(500, "internal_error", "the server made a mistake").json());
+        }
+        return null;
+    }
+
+    /** What failed and where, without its message, which may quote a prompt. */
+    private static String where(RuntimeException failure) {
+        StackTraceElement[] trace = failure.getStackTrace();
+        return failure.getClass().getName() + (trace.length == 0 ? "" : " at " + trace[0]);
+    }
+
+    static String newId(String prefix) {
+        byte[] bytes = new byte[12];
+        ThreadLocalRandom.current().nextBytes(bytes);
+        return prefix + HexFormat.of().formatHex(bytes);
+    }
+
+    private Fields body(ServerRequest request) throws IOException {
+        String type =
+                request.headers()
+                        .first(HeaderNames.CONTENT_TYPE)
+                        .orElse("")
+                        .toLowerCase(Locale.ROOT);
+        if (!type.startsWith("application/json")) { // what a page of another site cannot send unasked
+            throw ApiError.of(
+                    415, "unsupported_media_type", "send Content-Type: application/json");
+        }
+        int most = config.maxBodyBytes();
+        byte[] bytes = {};
+        if (request.content().hasEntity()) {
+            try (InputStream in = request.content().inputStream()) {
+                bytes = in.readNBytes(most + 1);
+            }
+        }
+        if (bytes.length > most) {
+            throw ApiError.of(
+                    413, "too_large", "a request may have %d bytes".formatted(most));
+        }
+        return Fields.parse(bytes);
+    }
+
+    /** The adapter that a request's {@code model} names; null for the base model. */
+    private @Nullable String adapter(Fields fields) {
+        String name = fields.text("model");
+        if (name == null || name.equals(config.modelName())) {
+            return null;
+        }
+        if (!service.adapters().contains(name)) {
+            throw ApiError.of(
+                    404,
+                    "model_not_found",
+                    "there is no such model; GET /v1/models lists those there are");
+        }
+        return name;
+    }
+
+    private Map<String, @Nullable Object> entry(String name, boolean isBase) {
+        Map<String, @Nullable Object> out = new LinkedHashMap<>();
+        out.put("id", name);
+        out.put("object", "model");
+        out.put("created", started);
+        out.put("owned_by", "qlora4j");
+        out.put("parent", isBase ? null : config.modelName());
+        out.put("max_model_len", service.contextLength());
+        return out;
+    }
+
+    private void models(ServerRequest request, ServerResponse response) {
+        List<Object> all = new ArrayList<>();
+        all.add(entry(config.modelName(), true));
+        service.adapters().forEach(name -> all.add(entry(name, false)));
+        Reply.json(response, 200, Map.of("object", "list", "data", all));
+    }
+
+    private void model(ServerRequest request, ServerResponse response) {
+        String name = request.path().pathParameters().get("name");
+        boolean isBase = name.equals(config.modelName());
+        if (!isBase && !service.adapters().contains(name)) {
+            throw ApiError.of(404, "model_not_found", "there is no such model");
+        }
+        Reply.json(response, 200, entry(name, isBase));
+    }
+
+    private void adapters(ServerRequest request, ServerResponse response) {
+        List<Map<String, String>> all =
+                service.adapters().stream().map(name -> Map.of("name", name)).toList();
+        Reply.json(response, 200, Map.of("object", "list", "data", all));
+    }
+
+    private void loadAdapter(ServerRequest request, ServerResponse response) throws IOException {
+        requireTrusted();
+        Fields fields = body(request);
+        String name = fields.required("name");
+        if (!name.matches("[\\w.:-]{1,64}") || name.equals(config.modelName())) {
+            throw ApiError.field(
+                    "name", "name must be 1 to 64 letters, digits, dots, colons or dashes, and new");
+        }
+        try {
+            service.load(name, Path.of(fields.required("path")));
+        } catch (InvalidPathException e) {
+            throw ApiError.field("path", "path is no path");
+        }
+        Reply.json(response, 200, Map.of("name", name));
+    }
+
+    private void dropAdapter(ServerRequest request, ServerResponse response) {
+        requireTrusted();
+        String name = request.path().pathParameters().get("name");
+        if (!service.adapters().contains(name)) {
+            throw ApiError.of(404, "adapter_not_found", "there is no such adapter");
+        }
+        service.drop(name);
+        Reply.json(response, 200, Map.of("name", name, "deleted", true));
+    }
+
+    /** Folders are read for who is on this machine or bears a key. */
+    private void requireTrusted() {
+        boolean loopback = List.of("127.0.0.1", "localhost", "::1").contains(config.host());
+        if (keys.isEmpty() && !loopback) {
+            throw ApiError.of(
+                    403, "keys_needed", "adapters can be changed where the server has --api-keys");
+        }
+    }
+
+    private void health(ServerRequest request, ServerResponse response) {
+        Map<String, Object> out = new LinkedHashMap<>();
+        out.put("status", draining ? "draining" : "ok");
+        out.put("running", service.running());
+        out.put("waiting", service.waiting());
+        Reply.json(response, draining ? 503 : 200, out);
+    }
+
+    private void metrics(ServerRequest request, ServerResponse response) {
+        response.header(HeaderNames.CONTENT_TYPE, "text/plain; version=0.0.4");
+        response.send(metrics.text(service));
+    }
+
+    /**
+     * Takes no more requests, and waits for those under way.
+     *
+     * @return whether all of them ended in time
+     */
+    public boolean drain(Duration most) throws InterruptedException {
+        draining = true;
+        service.drain();
+        long end = System.nanoTime() + most.toNanos();
+        while (underWay.get() > 0 && System.nanoTime() < end) {
+            Thread.sleep(20);
+        }
+        return underWay.get() == 0;
+    }
+
+    @Override
+    public void close() {
+        server.stop();
+    }
+}

@@ -1,0 +1,406 @@
+package org.qlora4j;
+
+import java.nio.file.Path;
+import java.util.ArrayDeque;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.LinkedHashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.OptionalInt;
+import java.util.Set;
+import java.util.TreeSet;
+import java.util.concurrent.atomic.LongAdder;
+import org.jspecify.annotations.Nullable;
+import org.qlora4j.error.ConfigException;
+import org.qlora4j.error.Nearest;
+import org.qlora4j.generate.Decoding;
+import org.qlora4j.generate.InferenceHead;
+import org.qlora4j.generate.StopReason;
+import org.qlora4j.lora.LoraAdapter;
+import org.qlora4j.lora.PeftAdapter;
+import org.qlora4j.model.CausalModel;
+import org.qlora4j.run.AdapterFolder;
+import org.qlora4j.template.ChatTemplate;
+import org.qlora4j.template.NamedTemplates;
+import org.qlora4j.tensor.Engine;
+import org.qlora4j.tokenize.Tokenizer;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * Answers requests of many threads in one running batch over one model. Each is answered by the
+ * base model or by an adapter of its own. The model is its owner's, who must not close it before this, nor put an
+ * adapter on it. Between two tokens others may use the model, and the engine.
+ */
+public final class TextService implements AutoCloseable {
+    private static final Logger LOG = LoggerFactory.getLogger(TextService.class);
+
+    private final CausalModel model;
+    private final InferenceHead head;
+    private final Voice base;
+    private final ServiceConfig config;
+    private final Thread thread = new Thread(this::loop, "qlora4j-service");
+
+    // guarded by this
+    private final Map<String, ServedAdapter> adapters = new LinkedHashMap<>();
+    private final ArrayDeque<AnswerUnderWay> queue = new ArrayDeque<>();
+    private boolean closing;
+
+    // of the engine thread alone
+    private final Set<AnswerUnderWay> underWay = new LinkedHashSet<>();
+    private Decoding decoding;
+
+    private volatile int running; // answers in the batch
+    private final LongAdder answers = new LongAdder();
+    private final LongAdder cancelled = new LongAdder();
+    private final LongAdder promptTokens = new LongAdder();
+    private final LongAdder newTokens = new LongAdder();
+
+    /** Sums over all answers that have ended well. */
+    public record Counts(long answers, long cancelled, long promptTokens, long newTokens) {}
+
+    /** An adapter, the answers that need it, and whether its name was dropped. */
+    private static final class ServedAdapter {
+        final LoraAdapter weights;
+        final Voice voice;
+        final boolean ownTokenizer;
+        int users;
+        boolean dropped;
+
+        ServedAdapter(LoraAdapter weights, Voice voice, boolean ownTokenizer) {
+            this.weights = weights;
+            this.voice = voice;
+            this.ownTokenizer = ownTokenizer;
+        }
+
+        void close() {
+            Engine.run(weights::close);
+            if (ownTokenizer) {
+                voice.tokenizer().close();
+            }
+        }
+    }
+
+    TextService(CausalModel model, InferenceHead head, Voice base, ServiceConfig config) {
+        this.model = model;
+        this.head = head;
+        this.base = base;
+        this.config = config;
+        this.decoding = Engine.call(this::newDecoding);
+        thread.setDaemon(true);
+        thread.start();
+    }
+
+    private Decoding newDecoding() {
+        return new Decoding(
+                model, head, Decoding.Manner.shared(config.streams(), config.promptPositions()));
+    }
+
+    /** An answer to come. */
+    public interface Ticket {
+        /** Asks for its end; the listener is told that, unless it has ended. */
+        void cancel();
+
+        /** Tokens of the prompt. */
+        int promptTokens();
+    }
+
+    /**
+     * Takes a request in.
+     *
+     * @throws BusyException if too many wait, or the service is about to end
+     * @throws ConfigException if there is no adapter of that name, or the prompt is empty, too long
+     *     or a chat without a template
+     * @throws org.qlora4j.error.FormatException if the template refuses the chat, or an id is none
+     *     of the model's
+     */
+    public Ticket submit(TextRequest request, TextListener listener) {
+        ServedAdapter served = request.adapter() == null ? null : acquire(request.adapter());
+        try {
+            Voice voice = served == null ? base : served.voice;
+            int[] ids = voice.ids("the prompt", request.prompt());
+            Decoding.Request prompt =
+                    new Decoding.Request(
+                            ids,
+                            request.config(),
+                            served == null ? null : served.weights,
+                            token -> null);
+            Decoding.check(model, prompt);
+            AnswerUnderWay answer =
+                    new AnswerUnderWay(
+                            prompt,
+                            voice.tokenizer(),
+                            model.eosIds(),
+                            listener,
+                            ended -> {
+                                count(ended);
+                                release(served);
+                            });
+            synchronized (this) {
+                if (closing) {
+                    throw new BusyException("the service is about to end");
+                }
+                if (queue.size() >= config.queue() + Math.max(0, config.streams() - running)) {
+                    throw new BusyException(
+                            "%d requests are waiting; try again later".formatted(queue.size()));
+                }
+                queue.add(answer);
+                notifyAll();
+            }
+            return answer;
+        } catch (RuntimeException | Error e) {
+            release(served);
+            throw e;
+        }
+    }
+
+    private void count(@Nullable Answer answer) {
+        if (answer != null) {
+            answers.increment();
+            promptTokens.add(answer.promptTokens());
+            newTokens.add(answer.newTokens());
+            if (answer.stopReason() == StopReason.CANCELLED) {
+                cancelled.increment();
+            }
+        }
+    }
+
+    /** What was done so far. */
+    public Counts counts() {
+        return new Counts(answers.sum(), cancelled.sum(), promptTokens.sum(), newTokens.sum());
+    }
+
+    private synchronized ServedAdapter acquire(String name) {
+        ServedAdapter served = adapters.get(name);
+        if (served == null) {
+            String nearest = Nearest.of(name, new TreeSet<>(adapters.keySet()));
+            throw ConfigException.of(
+                    "there is no adapter %s%s",
+                    name, nearest == null ? "" : "; did you mean " + nearest + "?");
+        }
+        served.users++;
+        return served;
+    }
+
+    private void release(@Nullable ServedAdapter served) {
+        boolean last = false;
+        if (served != null) {
+            synchronized (this) {
+                served.users--;
+                last = served.dropped && served.users == 0;
+            }
+        }
+        if (last) {
+            served.close();
+        }
+    }
+
+    /** Names of the adapters, in the order in which they were loaded. */
+    public synchronized List<String> adapters() {
+        return List.copyOf(adapters.keySet());
+    }
+
+    /**
+     * Reads an adapter and lets it answer under a name.
+     *
+     * @param folder of a PEFT LoRA adapter, or of a run, whose newest whole checkpoint is taken
+     * @throws ConfigException if the name is taken, or the adapter brings new tokens
+     * @throws org.qlora4j.error.FormatException if files are missing or damaged, or belong to
+     *     another model
+     */
+    public void load(String name, Path folder) {
+        if (adapters().contains(name)) {
+            throw ConfigException.of("there is an adapter %s already; drop it first", name);
+        }
+        AdapterFolder files = AdapterFolder.of(folder);
+        Tokenizer own = files.tokenizer();
+        ServedAdapter served;
+        try {
+            served =
+                    Engine.call(() -> {
+                        requireSameTables(name, files.files());
+                        Voice voice = voice(name, files, own);
+                        LoraAdapter weights =
+                                PeftAdapter.read(
+                                        files.files(),
+                                        model.linears(),
+                                        model.parameters(),
+                                        model.compute());
+                        return new ServedAdapter(weights, voice, own != null);
+                    });
+        } catch (RuntimeException | Error e) {
+            if (own != null) {
+                own.close();
+            }
+            throw e;
+        }
+        boolean taken;
+        synchronized (this) {
+            taken = closing || adapters.putIfAbsent(name, served) != null;
+        }
+        if (taken) {
+            served.close();
+            throw ConfigException.of("there is an adapter %s already; drop it first", name);
+        }
+    }
+
+    private void requireSameTables(String name, Path files) {
+        OptionalInt rows = PeftAdapter.tableRows(files);
+        if (rows.isPresent() && rows.getAsInt() != model.vocabularySize()) {
+            throw ConfigException.of(
+                    "adapter %s brings tables of %d tokens, the model has %d; adapters with new tokens"
+                            + " cannot share a base, merge it or serve it alone",
+                    name, rows.getAsInt(), model.vocabularySize());
+        }
+    }
+
+    private Voice voice(String name, AdapterFolder files, @Nullable Tokenizer own) {
+        Tokenizer tokenizer = own == null ? base.tokenizer() : own;
+        ChatTemplate template = base.template();
+        if (own != null || !files.chatTemplate().equals(NamedTemplates.OF_TOKENIZER)) {
+            try {
+                tokenizer.useChatTemplate(files.chatTemplate());
+                template = tokenizer.chatTemplate().orElse(null);
+            } finally {
+                if (own == null) {
+                    tokenizer.useChatTemplate(NamedTemplates.OF_TOKENIZER);
+                }
+            }
+        }
+        return new Voice(name, tokenizer, template, files.chats());
+    }
+
+    /**
+     * Lets an adapter answer no more requests; those under way end with it.
+     *
+     * @throws ConfigException if there is none of that name
+     */
+    public void drop(String name) {
+        ServedAdapter served = acquire(name);
+        synchronized (this) {
+            served.dropped = adapters.remove(name) == served || served.dropped;
+        }
+        release(served);
+    }
+
+    /** Requests that wait. */
+    public synchronized int waiting() {
+        return queue.size();
+    }
+
+    /** Answers under way. */
+    public int running() {
+        return running;
+    }
+
+    /** Positions that prompt and answer may fill. */
+    public int contextLength() {
+        return model.maxPositions();
+    }
+
+    /** Tokens of a text as it stands. */
+    public List<Integer> encode(String text) {
+        int[] ids = base.ids("the text", new Prompt.Raw(text));
+        List<Integer> out = new ArrayList<>(ids.length);
+        for (int id : ids) {
+            out.add(id);
+        }
+        return out;
+    }
+
+    /** The text of one token, with U+FFFD where it is no whole character. */
+    public String textOf(int id) {
+        return base.tokenizer().decode(new int[] {id}, false);
+    }
+
+    /** The text of tokens, special ones too. */
+    public String textOf(List<Integer> ids) {
+        return base.tokenizer().decode(ids.stream().mapToInt(Integer::intValue).toArray(), false);
+    }
+
+    private void loop() {
+        while (awaitWork()) {
+            try {
+                Engine.run(this::step);
+            } catch (RuntimeException | Error e) {
+                LOG.warn("a step of generation failed: {}", e.toString());
+                Engine.run(() -> beginAnew(e));
+            }
+        }
+        Engine.run(() -> {
+            decoding.close();
+            head.close();
+        });
+    }
+
+    /** Waits for requests; false once there are none and none will come. */
+    private synchronized boolean awaitWork() {
+        while (queue.isEmpty() && running == 0) {
+            if (closing) {
+                return false;
+            }
+            try {
+                wait();
+            } catch (InterruptedException e) {
+                closing = true; // nobody else has this thread
+            }
+        }
+        return true;
+    }
+
+    private synchronized @Nullable AnswerUnderWay poll() {
+        return queue.poll();
+    }
+
+    private void step() {
+        while (decoding.hasRoom()) {
+            AnswerUnderWay answer = poll();
+            if (answer == null) {
+                break;
+            }
+            if (answer.begin(decoding)) {
+                underWay.add(answer);
+            }
+        }
+        running = decoding.size();
+        if (!decoding.isIdle()) {
+            decoding.step();
+        }
+        underWay.removeIf(AnswerUnderWay::isDone);
+        running = decoding.size();
+    }
+
+    private void beginAnew(Throwable failure) {
+        decoding.close();
+        decoding = newDecoding();
+        RuntimeException told =
+                failure instanceof RuntimeException e ? e : new IllegalStateException(failure);
+        List.copyOf(underWay).forEach(answer -> answer.failed(told));
+        underWay.clear();
+        running = 0;
+    }
+
+    /** Takes no more requests; those taken go on. */
+    public synchronized void drain() {
+        closing = true;
+        notifyAll();
+    }
+
+    /** Ends answers under way as cancelled, then frees adapters and memory. */
+    @Override
+    public void close() {
+        drain();
+        synchronized (this) {
+            queue.forEach(AnswerUnderWay::cancel);
+        }
+        Engine.run(() -> underWay.forEach(AnswerUnderWay::cancel));
+        try {
+            thread.join();
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+            return;
+        }
+        adapters().forEach(this::drop);
+    }
+}

@@ -47,9 +47,7 @@ final class AnswerUnderWay implements Receiver, TextService.Ticket {
     /** Begins, on the engine thread; false if it has ended thereby. */
     boolean begin(Decoding decoding) {
         if (cancelled) {
-            ended(
-                    new Generation(
-                            List.of(), StopReason.CANCELLED, request.prompt().length, 0, 0));
+            ended(new Generation(List.of(), StopReason.CANCELLED, request.prompt().length, 0, 0));
             return false;
         }
         try {
@@ -90,8 +88,7 @@ final class AnswerUnderWay implements Receiver, TextService.Ticket {
     @Override
     public @Nullable StopReason token(Token token) {
         boolean end =
-                eosIds.contains(token.id())
-                        || request.config().stopTokenIds().contains(token.id());
+                eosIds.contains(token.id()) || request.config().stopTokenIds().contains(token.id());
         if (!end) {
             String piece = output.push(token.id());
             whole.append(piece);

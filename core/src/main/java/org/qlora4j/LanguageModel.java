@@ -302,13 +302,11 @@ public final class LanguageModel implements AutoCloseable {
      */
     public Answer generate(String rawPrompt, GenerationConfig config, Consumer<String> onText) {
         return onEngine(() ->
-                generate(
-                        voice().ids("the prompt", new Prompt.Raw(rawPrompt)), config, onText));
+                generate(voice().ids("the prompt", new Prompt.Raw(rawPrompt)), config, onText));
     }
 
     private Voice voice() {
-        return new Voice(
-                path.toString(), tokenizer, tokenizer.chatTemplate().orElse(null), chats);
+        return new Voice(path.toString(), tokenizer, tokenizer.chatTemplate().orElse(null), chats);
     }
 
     /**
@@ -379,8 +377,7 @@ public final class LanguageModel implements AutoCloseable {
             requireNotGenerating("generate");
             generating = true;
             try {
-                return BatchAnswers.of(
-                        model, head, voice(), prompts, config, batch, onAnswer);
+                return BatchAnswers.of(model, head, voice(), prompts, config, batch, onAnswer);
             } finally {
                 generating = false;
             }

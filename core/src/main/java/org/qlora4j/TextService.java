@@ -30,8 +30,8 @@ import org.slf4j.LoggerFactory;
 
 /**
  * Answers requests of many threads in one running batch over one model. Each is answered by the
- * base model or by an adapter of its own. The model is its owner's, who must not close it before this, nor put an
- * adapter on it. Between two tokens others may use the model, and the engine.
+ * base model or by an adapter of its own. The model is its owner's, who must not close it before
+ * this, nor put an adapter on it. Between two tokens others may use the model, and the engine.
  */
 public final class TextService implements AutoCloseable {
     private static final Logger LOG = LoggerFactory.getLogger(TextService.class);

@@ -137,7 +137,9 @@ final class ServeCommand implements Callable<Integer> {
 
     private ApiConfig api() {
         String ownName =
-                name == null ? String.valueOf(model.path.toAbsolutePath().normalize().getFileName()) : name;
+                name == null
+                        ? String.valueOf(model.path.toAbsolutePath().normalize().getFileName())
+                        : name;
         if (adapters.containsKey(ownName)) {
             throw ConfigException.of(
                     "--adapter %s has the name of the model itself; give either another by --name",
@@ -168,7 +170,8 @@ final class ServeCommand implements Callable<Integer> {
                     shown,
                     server.port());
             if (keys == ApiKeys.NONE && !List.of("127.0.0.1", "localhost", "::1").contains(host)) {
-                out.println("anybody who reaches this address can ask; --api-keys would prevent it");
+                out.println(
+                        "anybody who reaches this address can ask; --api-keys would prevent it");
             }
             out.flush();
             asked.await();

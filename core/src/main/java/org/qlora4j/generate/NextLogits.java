@@ -110,8 +110,7 @@ public final class NextLogits implements AutoCloseable {
                 Tensor logits = model.logits(hidden.narrow(1, at - from, count));
                 for (int i = 0; i < count; i++) {
                     float[] own = finite(logits.select(0, i).toFloats(), at + i);
-                    scores.tokens.add(
-                            new Logprobs(own).token(prompt[at + i + 1], scores.top));
+                    scores.tokens.add(new Logprobs(own).token(prompt[at + i + 1], scores.top));
                 }
             }
         }

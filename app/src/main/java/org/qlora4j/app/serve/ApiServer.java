@@ -83,14 +83,20 @@ public final class ApiServer implements AutoCloseable {
         ChatCompletions chat = new ChatCompletions(service, config);
         Completions completions = new Completions(service, config);
         HttpRouting.Builder routes = HttpRouting.builder();
-        post(routes, "/v1/chat/completions", (q, s) -> {
-            Fields fields = body(q);
-            chat.answer(fields, adapter(fields), s);
-        });
-        post(routes, "/v1/completions", (q, s) -> {
-            Fields fields = body(q);
-            completions.answer(fields, adapter(fields), s);
-        });
+        post(
+                routes,
+                "/v1/chat/completions",
+                (q, s) -> {
+                    Fields fields = body(q);
+                    chat.answer(fields, adapter(fields), s);
+                });
+        post(
+                routes,
+                "/v1/completions",
+                (q, s) -> {
+                    Fields fields = body(q);
+                    completions.answer(fields, adapter(fields), s);
+                });
         routes.get("/v1/models", (q, s) -> guarded("/v1/models", q, s, this::models));
         routes.get("/v1/models/{name}", (q, s) -> guarded("/v1/models", q, s, this::model));
         routes.get("/v1/adapters", (q, s) -> guarded("/v1/adapters", q, s, this::adapters));
@@ -144,8 +150,10 @@ public final class ApiServer implements AutoCloseable {
                     reply(
                             response,
                             draining
-                                    ? ApiError.of(503, "shutting_down", String.valueOf(e.getMessage()))
-                                    : ApiError.of(429, "queue_full", String.valueOf(e.getMessage())));
+                                    ? ApiError.of(
+                                            503, "shutting_down", String.valueOf(e.getMessage()))
+                                    : ApiError.of(
+                                            429, "queue_full", String.valueOf(e.getMessage())));
         } catch (UserException e) {
             status = reply(response, ApiError.of(400, "invalid_request", e.getMessage()));
         } catch (IOException
@@ -205,9 +213,9 @@ public final class ApiServer implements AutoCloseable {
                         .first(HeaderNames.CONTENT_TYPE)
                         .orElse("")
                         .toLowerCase(Locale.ROOT);
-        if (!type.startsWith("application/json")) { // what a page of another site cannot send unasked
-            throw ApiError.of(
-                    415, "unsupported_media_type", "send Content-Type: application/json");
+        if (!type.startsWith(
+                "application/json")) { // what a page of another site cannot send unasked
+            throw ApiError.of(415, "unsupported_media_type", "send Content-Type: application/json");
         }
         int most = config.maxBodyBytes();
         byte[] bytes = {};
@@ -217,8 +225,7 @@ public final class ApiServer implements AutoCloseable {
             }
         }
         if (bytes.length > most) {
-            throw ApiError.of(
-                    413, "too_large", "a request may have %d bytes".formatted(most));
+            throw ApiError.of(413, "too_large", "a request may have %d bytes".formatted(most));
         }
         return Fields.parse(bytes);
     }
@@ -277,7 +284,8 @@ public final class ApiServer implements AutoCloseable {
         String name = fields.required("name");
         if (!name.matches("[\\w.:-]{1,64}") || name.equals(config.modelName())) {
             throw ApiError.field(
-                    "name", "name must be 1 to 64 letters, digits, dots, colons or dashes, and new");
+                    "name",
+                    "name must be 1 to 64 letters, digits, dots, colons or dashes, and new");
         }
         try {
             service.load(name, Path.of(fields.required("path")));

@@ -84,7 +84,8 @@ final class Choices implements AutoCloseable {
         try {
             Event event = events.poll(deadline - System.nanoTime(), TimeUnit.NANOSECONDS);
             if (event == null) {
-                throw ApiError.of(504, "timeout", "the request took longer than this server allows");
+                throw ApiError.of(
+                        504, "timeout", "the request took longer than this server allows");
             }
             if (event instanceof Event.Failed(int index, RuntimeException failure)) {
                 throw failure;

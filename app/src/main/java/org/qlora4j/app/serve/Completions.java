@@ -54,8 +54,7 @@ final class Completions {
             for (List<Integer> prompt : prompts) {
                 for (int i = 0; i < n; i++) {
                     GenerationConfig own = generation.withSeed(generation.seed() + i);
-                    choices.begin(
-                            service, new TextRequest(adapter, new Prompt.Ids(prompt), own));
+                    choices.begin(service, new TextRequest(adapter, new Prompt.Ids(prompt), own));
                 }
             }
             String model = adapter == null ? config.modelName() : adapter;

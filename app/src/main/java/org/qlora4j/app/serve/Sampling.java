@@ -24,8 +24,7 @@ final class Sampling {
      * @param logprobs as {@link GenerationConfig#logprobs}
      * @param promptLogprobs as {@link GenerationConfig#promptLogprobs}
      */
-    static GenerationConfig config(
-            Fields fields, int maxTokens, int logprobs, int promptLogprobs) {
+    static GenerationConfig config(Fields fields, int maxTokens, int logprobs, int promptLogprobs) {
         double temperature = fields.number("temperature", 1, 0, 100);
         return GenerationConfig.builder()
                 .maxNewTokens(maxTokens)

@@ -31,7 +31,9 @@ import org.qlora4j.quant.QuantType;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
 
-/** Over loopback, with a model of 27,000 weights; texts are those that transformers and PEFT give. */
+/**
+ * Over loopback, with a model of 27,000 weights; texts are those that transformers and PEFT give.
+ */
 class ApiServerTest {
     private static final Path TINY = Path.of("../core/src/test/resources/tiny-llama");
     private static final QuantConfig F32 =
@@ -93,8 +95,8 @@ class ApiServerTest {
 
     private static String chat(JsonNode chat, String model, String more) {
         return """
-                {"model": "%s", "messages": %s, "temperature": 0, "max_tokens": 24%s}
-                """
+        {"model": "%s", "messages": %s, "temperature": 0, "max_tokens": 24%s}
+        """
                 .formatted(model, chat.get("messages"), more);
     }
 
@@ -170,8 +172,7 @@ class ApiServerTest {
                 """
                 {"prompt": [%s, %s], "temperature": 0, "max_tokens": 24}
                 """
-                        .formatted(
-                                raw.get(0).get("prompt"), raw.get(1).get("prompt"));
+                        .formatted(raw.get(0).get("prompt"), raw.get(1).get("prompt"));
         JsonNode reply = posted("/v1/completions", body);
         for (int i = 0; i < 2; i++) {
             JsonNode choice = reply.get("choices").get(i);
@@ -415,9 +416,7 @@ class ApiServerTest {
                 TextService busy = own.serve(new ServiceConfig(1, 16, 0));
                 ApiServer other =
                         ApiServer.start(
-                                busy,
-                                ApiConfig.DEFAULT.at("127.0.0.1", 0, "tiny"),
-                                ApiKeys.NONE)) {
+                                busy, ApiConfig.DEFAULT.at("127.0.0.1", 0, "tiny"), ApiKeys.NONE)) {
             String two = "{\"prompt\": \"a\", \"n\": 3, \"max_tokens\": 50, \"min_tokens\": 50}";
             HttpResponse<String> response = post(other, "/v1/completions", two);
             assertThat(response.statusCode()).as(response.body()).isEqualTo(429);

@@ -38,7 +38,7 @@ record Voice(
     private ChatTemplate required() {
         if (template == null) {
             throw ConfigException.of(
-                    "%s has no chat template; give prompts that are continued as they stand (raw)",
+                    "%s has no chat template; give a prompt that is continued as it stands (raw)",
                     name);
         }
         return template;

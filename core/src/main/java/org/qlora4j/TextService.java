@@ -184,12 +184,13 @@ public final class TextService implements AutoCloseable {
     }
 
     private void release(@Nullable ServedAdapter served) {
-        boolean last = false;
-        if (served != null) {
-            synchronized (this) {
-                served.users--;
-                last = served.dropped && served.users == 0;
-            }
+        if (served == null) {
+            return;
+        }
+        boolean last;
+        synchronized (this) {
+            served.users--;
+            last = served.dropped && served.users == 0;
         }
         if (last) {
             served.close();

@@ -153,7 +153,7 @@ public final class Decoding implements AutoCloseable {
     }
 
     /** Positions that prompt and continuation fill at most. */
-    private static int lastPosition(CausalModel model, Request request) {
+    static int lastPosition(CausalModel model, Request request) {
         return (int)
                 Math.min(
                         model.maxPositions(),

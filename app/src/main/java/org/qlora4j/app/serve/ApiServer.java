@@ -155,7 +155,10 @@ public final class ApiServer implements AutoCloseable {
                                     : ApiError.of(
                                             429, "queue_full", String.valueOf(e.getMessage())));
         } catch (UserException e) {
-            status = reply(response, ApiError.of(400, "invalid_request", e.getMessage()));
+            status =
+                    reply(
+                            response,
+                            ApiError.of(400, "invalid_request", String.valueOf(e.getMessage())));
         } catch (IOException
                 | UncheckedIOException
                 | SocketWriterException
@@ -187,7 +190,7 @@ public final class ApiServer implements AutoCloseable {
         } catch (ApiError e) {
             events.send(e.json());
         } catch (UserException e) {
-            events.send(ApiError.of(400, "invalid_request", e.getMessage()).json());
+            events.send(ApiError.of(400, "invalid_request", String.valueOf(e.getMessage())).json());
         } catch (RuntimeException e) {
             LOG.warn("a stream failed: {}", where(e));
             events.send(ApiError.of(500, "internal_error", "the server made a mistake").json());

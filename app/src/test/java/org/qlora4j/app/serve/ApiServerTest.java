@@ -16,6 +16,7 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
+import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
@@ -401,7 +402,7 @@ class ApiServerTest {
         }
     }
 
-    private static int statusWithKey(ApiServer other, String header) throws Exception {
+    private static int statusWithKey(ApiServer other, @Nullable String header) throws Exception {
         HttpRequest.Builder request = request(other, "/v1/models");
         if (header != null) {
             request.header("Authorization", header);

@@ -28,6 +28,7 @@ import org.qlora4j.run.EvalMetrics;
 import org.qlora4j.run.ExactMatch;
 import org.qlora4j.run.SampleAnswer;
 import org.qlora4j.run.StepMetrics;
+import org.qlora4j.run.TaskMetrics;
 import org.qlora4j.tensor.Engine;
 import org.qlora4j.testing.TinyLlama;
 
@@ -132,7 +133,13 @@ class EverySettingTest {
             eval.greater_is_better=null ~ true | eval.load_best_model_at_end=true eval.eval_strategy=steps eval.eval_steps=1 data.eval_dataset=EVAL
             eval.early_stopping_patience=0 ~ 1 | eval.early_stopping_threshold=100 eval.load_best_model_at_end=true eval.eval_strategy=steps eval.eval_steps=1 data.eval_dataset=EVAL train.max_steps=6
             eval.early_stopping_threshold=0 ~ 100 | eval.early_stopping_patience=1 eval.load_best_model_at_end=true eval.eval_strategy=steps eval.eval_steps=1 data.eval_dataset=EVAL train.max_steps=6
+            eval.tasks=[] ~ [TASK] | eval.do_eval=true data.eval_dataset=EVAL
+            eval.tasks_limit=0 ~ 1 | eval.tasks=[TASK] eval.do_eval=true data.eval_dataset=EVAL
+            eval.tasks_num_fewshot=null ~ 1 | eval.tasks=[TASK] eval.do_eval=true data.eval_dataset=EVAL
             """;
+
+    private static final Path TASK =
+            Path.of("src/test/resources/org/qlora4j/task/tiny/last.yaml").toAbsolutePath();
 
     @TempDir static Path shared;
 
@@ -257,7 +264,9 @@ class EverySettingTest {
 
     private String filled(String word) {
         String out =
-                word.replace("RUN/", folder + "/").replace("MODEL", TinyLlama.folder().toString());
+                word.replace("RUN/", folder + "/")
+                        .replace("MODEL", TinyLlama.folder().toString())
+                        .replace("TASK", TASK.toString());
         out = out.replace("OTHER", shared.resolve("OTHER").toString());
         for (String name :
                 List.of("DATA", "CHATS", "CONTROL", "CAPTAIN", "EVAL", "BAD", "COLUMNS")) {
@@ -335,6 +344,11 @@ class EverySettingTest {
         @Override
         public void evaluated(EvalMetrics metrics) {
             lines.add("evaluated " + metrics.loss() + " " + metrics.labelTokens());
+        }
+
+        @Override
+        public void tasksAsked(TaskMetrics metrics) {
+            lines.add("asked " + metrics.results());
         }
 
         @Override

@@ -34,7 +34,6 @@ class WordsTest {
                     merge_lora | qlora merge
                     gguf | qlora export
                     convert | qlora export
-                    serve | qlora generate --prompts
                     server | qlora serve --model
                         evaluate | qlora perplexity
                     inspect | qlora data inspect

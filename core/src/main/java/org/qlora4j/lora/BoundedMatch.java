@@ -1,6 +1,7 @@
 package org.qlora4j.lora;
 
 import org.qlora4j.error.FormatException;
+import org.qlora4j.template.PythonPattern;
 import org.qlora4j.tokenize.CountedText;
 
 /** Matches a stranger's regular expression with a text, but not without end. */
@@ -18,7 +19,7 @@ final class BoundedMatch {
     static boolean matches(String regex, String text) {
         try {
             CountedText counted = new CountedText(text, MAX_LOOKS, MAX_LOOKS);
-            return PythonRegex.compile(regex).matcher(counted).matches();
+            return PythonPattern.compile(regex, 0).java().matcher(counted).matches();
         } catch (CountedText.TooMuch | StackOverflowError e) {
             throw new FormatException(
                     "the regular expression %s searches too long in %s; write it without repeats inside repeats"

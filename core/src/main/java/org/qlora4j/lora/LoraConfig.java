@@ -13,6 +13,7 @@ import java.util.Map.Entry;
 import java.util.regex.PatternSyntaxException;
 import org.jspecify.annotations.Nullable;
 import org.qlora4j.error.ConfigException;
+import org.qlora4j.template.PythonPattern;
 
 /**
  * Size, strength and place of the low-rank update added to frozen linear layers (arXiv 2106.09685,
@@ -261,7 +262,7 @@ public record LoraConfig(
 
     private static void checkPattern(String key, String pattern) {
         try {
-            PythonRegex.compile(pattern);
+            PythonPattern.compile(pattern, 0);
         } catch (PatternSyntaxException e) {
             throw ConfigException.of(
                     "%s has a key that is not a regular expression: %s at index %d of %s",

@@ -7,6 +7,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.regex.PatternSyntaxException;
 import org.qlora4j.error.ConfigException;
+import org.qlora4j.template.PythonPattern;
 
 /**
  * A choice of layers by their module path in the checkpoint, e.g. {@code
@@ -74,7 +75,7 @@ public sealed interface TargetModules {
     record Matching(String regex) implements TargetModules {
         public Matching {
             try {
-                PythonRegex.compile(regex);
+                PythonPattern.compile(regex, 0);
             } catch (PatternSyntaxException e) {
                 throw ConfigException.of(
                         "is not a regular expression: %s at index %d of %s",

@@ -9,20 +9,16 @@ import java.util.regex.PatternSyntaxException;
 import org.qlora4j.error.FormatException;
 
 /**
- * A regular expression as Python's {@code re} reads it, on Java's engine. What the two write
- * differently is written over: names of groups, {@code \Z}, brackets inside a class. A line ends in
- * {@code \n} alone, and classes such as {@code \d} are Unicode's.
+ * A regular expression and what Python's {@code re} does with it. A line ends in {@code \n} alone,
+ * and classes such as {@code \d} are Unicode's.
  */
 public final class PythonRegex {
     private static final int FLAGS =
             Pattern.UNIX_LINES | Pattern.UNICODE_CHARACTER_CLASS | Pattern.UNICODE_CASE;
 
-    private static final Pattern QUANTIFIER =
-            Pattern.compile("\\{(?:[0-9]+(?:,[0-9]*)?|,[0-9]+)\\}");
+    private final PythonPattern pattern;
 
-    private final Pattern pattern;
-
-    private PythonRegex(Pattern pattern) {
+    private PythonRegex(PythonPattern pattern) {
         this.pattern = pattern;
     }
 
@@ -31,54 +27,11 @@ public final class PythonRegex {
      */
     public static PythonRegex of(String regex) {
         try {
-            return new PythonRegex(Pattern.compile(java(regex), FLAGS));
+            return new PythonRegex(PythonPattern.compile(regex, FLAGS));
         } catch (PatternSyntaxException e) {
             throw FormatException.of(
                     "the regular expression %s cannot be read: %s", regex, e.getDescription());
         }
-    }
-
-    /** The expression as Java writes it. */
-    private static String java(String regex) {
-        StringBuilder out = new StringBuilder();
-        boolean inClass = false;
-        int classStart = 0;
-        for (int i = 0; i < regex.length(); i++) {
-            char c = regex.charAt(i);
-            if (c == '\\' && i + 1 < regex.length()) {
-                char next = regex.charAt(++i);
-                out.append(!inClass && next == 'Z' ? "\\z" : "\\" + next);
-            } else if (inClass) {
-                boolean literal = c == '[' || (c == '&' && regex.startsWith("&&", i));
-                boolean first =
-                        i == classStart || (i == classStart + 1 && regex.charAt(i - 1) == '^');
-                if (c == ']' && !first) {
-                    inClass = false;
-                    out.append(c);
-                } else {
-                    out.append(literal || (c == ']' && first) ? "\\" + c : String.valueOf(c));
-                }
-            } else if (c == '{'
-                    && !QUANTIFIER.matcher(regex).region(i, regex.length()).lookingAt()) {
-                out.append("\\{"); // a letter to Python
-            } else if (regex.startsWith("{,", i)) {
-                out.append("{0");
-            } else if (c == '[') {
-                inClass = true;
-                classStart = i + 1;
-                out.append(c);
-            } else if (regex.startsWith("(?P<", i)) {
-                out.append("(?<");
-                i += 3;
-            } else if (regex.startsWith("(?P=", i)) {
-                int end = regex.indexOf(')', i);
-                out.append("\\k<").append(regex, i + 4, Math.max(i + 4, end)).append('>');
-                i = Math.max(i + 3, end);
-            } else {
-                out.append(c);
-            }
-        }
-        return out.toString();
     }
 
     /**
@@ -89,11 +42,11 @@ public final class PythonRegex {
      */
     public List<List<String>> findAll(String text) {
         List<List<String>> found = new ArrayList<>();
-        Matcher matcher = pattern.matcher(text);
+        Matcher matcher = pattern.java().matcher(text);
         while (matcher.find()) {
             List<String> groups = new ArrayList<>();
-            for (int g = matcher.groupCount() == 0 ? 0 : 1; g <= matcher.groupCount(); g++) {
-                String group = matcher.group(g);
+            for (int g = pattern.groups() == 0 ? 0 : 1; g <= pattern.groups(); g++) {
+                String group = pattern.group(matcher, g);
                 groups.add(group == null ? "" : group);
             }
             found.add(Collections.unmodifiableList(groups));
@@ -104,7 +57,7 @@ public final class PythonRegex {
     /** {@code re.split}: the texts between the matches; the expression has no groups. */
     public List<String> split(String text) {
         List<String> parts = new ArrayList<>();
-        Matcher matcher = pattern.matcher(text);
+        Matcher matcher = pattern.java().matcher(text);
         int from = 0;
         while (matcher.find()) {
             parts.add(text.substring(from, matcher.start()));
@@ -122,7 +75,7 @@ public final class PythonRegex {
      */
     public String replace(String text, String replacement, int count) {
         StringBuilder out = new StringBuilder();
-        Matcher matcher = pattern.matcher(text);
+        Matcher matcher = pattern.java().matcher(text);
         int from = 0;
         for (int i = 0; (count == 0 || i < count) && matcher.find(); i++) {
             out.append(text, from, matcher.start());
@@ -132,7 +85,7 @@ public final class PythonRegex {
         return out.append(text.substring(from)).toString();
     }
 
-    private static void expand(Matcher matcher, String replacement, StringBuilder out) {
+    private void expand(Matcher matcher, String replacement, StringBuilder out) {
         for (int i = 0; i < replacement.length(); i++) {
             char c = replacement.charAt(i);
             if (c != '\\' || i + 1 == replacement.length()) {
@@ -165,14 +118,12 @@ public final class PythonRegex {
         }
     }
 
-    private static String group(Matcher matcher, String name) {
+    private String group(Matcher matcher, String name) {
         try {
-            String group =
-                    Character.isDigit(name.charAt(0))
-                            ? matcher.group(Integer.parseInt(name))
-                            : matcher.group(name);
+            Integer number = pattern.names().get(name);
+            String group = pattern.group(matcher, number == null ? Integer.parseInt(name) : number);
             return group == null ? "" : group;
-        } catch (IndexOutOfBoundsException | IllegalArgumentException e) {
+        } catch (IllegalArgumentException e) { // no number, or one of no group
             throw FormatException.of("the regular expression has no group %s", name);
         }
     }

@@ -1,4 +1,4 @@
-package org.qlora4j.lora;
+package org.qlora4j.template;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
@@ -9,7 +9,7 @@ import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /** Expected values are those of Python 3.11's {@code re.fullmatch}. */
-class PythonRegexTest {
+class PythonPatternTest {
     @ParameterizedTest
     @CsvSource(
             delimiter = '~',
@@ -49,7 +49,8 @@ class PythonRegexTest {
                 "(?=a)a~a~true"
             })
     void expression_matchesAsInPython(String regex, String text, boolean matches) {
-        assertThat(PythonRegex.compile(regex).matcher(text).matches()).isEqualTo(matches);
+        assertThat(PythonPattern.compile(regex, 0).java().matcher(text).matches())
+                .isEqualTo(matches);
     }
 
     @ParameterizedTest
@@ -70,7 +71,7 @@ class PythonRegexTest {
                 "(?y)a"
             })
     void whatIsNone_isRefused(String regex) {
-        assertThatThrownBy(() -> PythonRegex.compile(regex))
+        assertThatThrownBy(() -> PythonPattern.compile(regex, 0))
                 .isInstanceOf(PatternSyntaxException.class);
     }
 }

@@ -53,13 +53,13 @@ public interface Checkpoint extends AutoCloseable {
             return openFolder(path);
         }
         if (path.toString().endsWith(".safetensors")) {
-            return SafetensorsCheckpoint.ofFile(path);
+            return FilesCheckpoint.of(SafetensorsFile.open(path));
         }
         if (path.toString().endsWith(".gguf")) {
             return GgufCheckpoint.open(path);
         }
         if (path.toString().endsWith(".bin")) {
-            return TorchCheckpoint.ofFile(path);
+            return FilesCheckpoint.of(TorchFile.open(path));
         }
         throw FormatException.of(
                 Files.exists(path)
@@ -72,10 +72,10 @@ public interface Checkpoint extends AutoCloseable {
 
     private static Checkpoint openFolder(Path folder) {
         if (Files.exists(folder.resolve(MODEL_FILE))) {
-            return SafetensorsCheckpoint.ofFile(folder.resolve(MODEL_FILE));
+            return FilesCheckpoint.of(SafetensorsFile.open(folder.resolve(MODEL_FILE)));
         }
         if (Files.exists(folder.resolve(INDEX_FILE))) {
-            return SafetensorsCheckpoint.ofIndex(folder.resolve(INDEX_FILE));
+            return FilesCheckpoint.ofIndex(folder.resolve(INDEX_FILE), SafetensorsFile::open, true);
         }
         List<Path> ggufs = ggufsIn(folder);
         if (ggufs.size() == 1) {
@@ -87,10 +87,10 @@ public interface Checkpoint extends AutoCloseable {
                     folder, ggufs.size(), ggufs.getFirst());
         }
         if (Files.exists(folder.resolve(TORCH_FILE))) {
-            return TorchCheckpoint.ofFile(folder.resolve(TORCH_FILE));
+            return FilesCheckpoint.of(TorchFile.open(folder.resolve(TORCH_FILE)));
         }
         if (Files.exists(folder.resolve(TORCH_INDEX))) {
-            return TorchCheckpoint.ofIndex(folder.resolve(TORCH_INDEX));
+            return FilesCheckpoint.ofIndex(folder.resolve(TORCH_INDEX), TorchFile::open, false);
         }
         if (Files.exists(folder.resolve(ADAPTER_FILE))) {
             throw FormatException.of(

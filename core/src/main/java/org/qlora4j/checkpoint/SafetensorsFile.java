@@ -15,7 +15,7 @@ import org.qlora4j.error.FormatException;
  * A safetensors file, mapped into memory: opening reads and checks the header only, a tensor is a
  * view of the file. May be used by several threads; close it when no view is in use any more.
  */
-public final class SafetensorsFile implements AutoCloseable {
+public final class SafetensorsFile implements TensorFile {
     /** Bytes of the longest header, as in the reference implementation. */
     static final long MAX_HEADER = 100_000_000;
 
@@ -86,7 +86,7 @@ public final class SafetensorsFile implements AutoCloseable {
         }
     }
 
-    /** The file's path, as given. */
+    @Override
     public Path path() {
         return path;
     }
@@ -97,11 +97,12 @@ public final class SafetensorsFile implements AutoCloseable {
     }
 
     /** Names of the tensors, in the order of their bytes in the file. */
+    @Override
     public Set<String> names() {
         return Collections.unmodifiableSet(entries.keySet());
     }
 
-    /** Type and shape of a tensor. */
+    @Override
     public StoredInfo info(String name) {
         SafetensorsHeader.Entry entry = entry(name);
         return new StoredInfo(name, entry.type(), entry.shape());
@@ -112,6 +113,11 @@ public final class SafetensorsFile implements AutoCloseable {
         SafetensorsHeader.Entry entry = entry(name);
         MemorySegment view = data.asSlice(entry.begin(), entry.end() - entry.begin());
         return new StoredTensor(name, entry.type(), entry.shape(), view, path);
+    }
+
+    @Override
+    public StoredTensor read(String name, Arena arena) {
+        return tensor(name);
     }
 
     /** Bytes of all tensors together. */

@@ -21,7 +21,7 @@ import org.qlora4j.error.FormatException;
  * of torch 1.6 and later: a zip with a pickle and the bytes of each storage. Only tensors are taken
  * from it ({@link TorchPickle}).
  */
-final class TorchFile implements AutoCloseable {
+final class TorchFile implements TensorFile {
     /** Bytes of the longest pickle; those of the largest models have some hundred thousand. */
     private static final long MAX_PICKLE = 100_000_000;
 
@@ -147,23 +147,27 @@ final class TorchFile implements AutoCloseable {
     }
 
     /** The file's path, as given. */
-    Path path() {
+    @Override
+    public Path path() {
         return path;
     }
 
     /** Names of the tensors, in the order of the dictionary. */
-    Set<String> names() {
+    @Override
+    public Set<String> names() {
         return Collections.unmodifiableSet(windows.keySet());
     }
 
     /** Type and shape of a tensor. */
-    StoredInfo info(String name) {
+    @Override
+    public StoredInfo info(String name) {
         TorchPickle.Window window = window(name);
         return new StoredInfo(name, window.type(), window.shape());
     }
 
     /** A copy of the tensor, in C order, in memory of the arena. */
-    StoredTensor read(String name, Arena arena) {
+    @Override
+    public StoredTensor read(String name, Arena arena) {
         TorchPickle.Window window = window(name);
         int width = window.type().elementBytes();
         long[] shape = window.shape();

@@ -9,64 +9,65 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.TreeMap;
+import java.util.function.Function;
 import org.qlora4j.error.FormatException;
 
-/**
- * A checkpoint of one safetensors file, or of several that {@code model.safetensors.index.json}
- * lists.
- */
-final class SafetensorsCheckpoint implements Checkpoint {
+/** A checkpoint of one file of tensors, or of several that an index lists. */
+final class FilesCheckpoint implements Checkpoint {
     private final Path folder;
-    private final Collection<SafetensorsFile> files;
-    private final Map<String, SafetensorsFile> fileOf;
+    private final Collection<? extends TensorFile> files;
+    private final Map<String, TensorFile> fileOf;
 
-    private SafetensorsCheckpoint(
-            Path folder, Collection<SafetensorsFile> files, Map<String, SafetensorsFile> fileOf) {
+    private FilesCheckpoint(
+            Path folder, Collection<? extends TensorFile> files, Map<String, TensorFile> fileOf) {
         this.folder = folder;
         this.files = files;
         this.fileOf = fileOf;
     }
 
-    /** The tensors of one file. */
-    static SafetensorsCheckpoint ofFile(Path path) {
-        SafetensorsFile file = SafetensorsFile.open(path);
-        var fileOf = new LinkedHashMap<String, SafetensorsFile>();
+    /** The tensors of one file, which is closed with the checkpoint. */
+    static FilesCheckpoint of(TensorFile file) {
+        var fileOf = new LinkedHashMap<String, TensorFile>();
         file.names().forEach(name -> fileOf.put(name, file));
-        return new SafetensorsCheckpoint(AtomicFiles.folderOf(path), List.of(file), fileOf);
+        return new FilesCheckpoint(AtomicFiles.folderOf(file.path()), List.of(file), fileOf);
     }
 
-    /** The tensors of the index's {@code weight_map}; all its files are opened and checked. */
-    static SafetensorsCheckpoint ofIndex(Path index) {
+    /**
+     * The tensors of the files of an index's {@code weight_map}; all are opened and checked.
+     *
+     * @param open opens one of them
+     * @param listedOnly whether a tensor that the index does not list for its file is left out
+     */
+    static FilesCheckpoint ofIndex(
+            Path index, Function<Path, ? extends TensorFile> open, boolean listedOnly) {
         Path folder = AtomicFiles.folderOf(index);
         Map<String, String> weightMap = ShardIndex.read(index);
-        var opened = new TreeMap<String, SafetensorsFile>();
+        var opened = new TreeMap<String, TensorFile>();
         try {
             for (String shard : weightMap.values()) {
                 if (!opened.containsKey(shard)) {
-                    opened.put(shard, SafetensorsFile.open(ShardIndex.path(index, folder, shard)));
+                    opened.put(shard, open.apply(ShardIndex.path(index, folder, shard)));
                 }
             }
-            var fileOf = new LinkedHashMap<String, SafetensorsFile>();
-            for (SafetensorsFile file :
-                    opened.values()) { // shard by shard: this is the order to read in
-                String shard = String.valueOf(file.path().getFileName());
+            var fileOf = new LinkedHashMap<String, TensorFile>();
+            opened.forEach((shard, file) -> { // shard by shard: this is the order to read in
                 for (String name : file.names()) {
-                    if (shard.equals(weightMap.get(name))) {
+                    if (!listedOnly || shard.equals(weightMap.get(name))) {
                         fileOf.put(name, file);
                     }
                 }
-            }
+            });
             // a tensor that its file does not hold is missed by who asks for it, if anybody does
-            return new SafetensorsCheckpoint(folder, opened.values(), fileOf);
+            return new FilesCheckpoint(folder, opened.values(), fileOf);
         } catch (RuntimeException | Error e) {
-            opened.values().forEach(SafetensorsFile::close);
+            opened.values().forEach(TensorFile::close);
             throw e;
         }
     }
 
     @Override
     public List<Path> files() {
-        return files.stream().map(SafetensorsFile::path).toList();
+        return files.stream().map(TensorFile::path).toList();
     }
 
     @Override
@@ -86,11 +87,11 @@ final class SafetensorsCheckpoint implements Checkpoint {
 
     @Override
     public StoredTensor read(String name, Arena arena) {
-        return file(name).tensor(name);
+        return file(name).read(name, arena);
     }
 
-    private SafetensorsFile file(String name) {
-        SafetensorsFile file = fileOf.get(name);
+    private TensorFile file(String name) {
+        TensorFile file = fileOf.get(name);
         if (file == null) {
             throw FormatException.of(
                     "%s: has no tensor %s (%d others)", folder, name, fileOf.size());
@@ -105,6 +106,6 @@ final class SafetensorsCheckpoint implements Checkpoint {
 
     @Override
     public void close() {
-        files.forEach(SafetensorsFile::close);
+        files.forEach(TensorFile::close);
     }
 }

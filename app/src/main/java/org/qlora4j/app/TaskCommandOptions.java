@@ -140,17 +140,8 @@ final class TaskCommandOptions {
      * @param adapter null for none
      */
     LanguageModel load(RunConfig config, @Nullable Path adapter) {
-        LanguageModel loaded =
-                LanguageModel.load(model.path, config.quantization(), config.model().device());
-        if (adapter != null) {
-            try {
-                loaded.withAdapter(adapter);
-            } catch (RuntimeException e) {
-                loaded.close();
-                throw e;
-            }
-        }
-        return loaded;
+        return WriterOptions.load(
+                model.path, config.quantization(), config.model().device(), adapter);
     }
 
     /** Opens a log, or none. The caller closes it. */

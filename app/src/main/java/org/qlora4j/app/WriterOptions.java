@@ -3,6 +3,7 @@ package org.qlora4j.app;
 import java.nio.file.Path;
 import org.jspecify.annotations.Nullable;
 import org.qlora4j.LanguageModel;
+import org.qlora4j.kernel.DeviceChoice;
 import org.qlora4j.quant.QuantConfig;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
@@ -30,7 +31,17 @@ final class WriterOptions {
      */
     LanguageModel load(boolean quantized) {
         QuantConfig weights = QuantConfig.DEFAULT.withLoad4bit(quantized);
-        LanguageModel loaded = LanguageModel.load(model.path, weights, device.choice());
+        return load(model.path, weights, device.choice(), adapter);
+    }
+
+    /**
+     * Loads a model, and puts an adapter on it if there is one. The caller closes it.
+     *
+     * @param adapter null for none
+     */
+    static LanguageModel load(
+            Path model, QuantConfig quantization, DeviceChoice device, @Nullable Path adapter) {
+        LanguageModel loaded = LanguageModel.load(model, quantization, device);
         if (adapter != null) {
             try {
                 loaded.withAdapter(adapter);

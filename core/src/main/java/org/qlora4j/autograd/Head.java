@@ -1,5 +1,6 @@
 package org.qlora4j.autograd;
 
+import java.util.List;
 import org.jspecify.annotations.Nullable;
 import org.qlora4j.kernel.DenseProduct;
 import org.qlora4j.kernel.Kernels;
@@ -25,6 +26,13 @@ public record Head(Weight weight, @Nullable Parameter bias, double softcap, doub
     /** Whether logits are the product alone. */
     public boolean isPlain() {
         return bias == null && softcap == 0 && scale == 1;
+    }
+
+    /** The tables with a row for each token: the embeddings, and its own if it has one. */
+    public List<Parameter> tables(Parameter embeddings) {
+        return weight instanceof Weight.Dense(Parameter p) && p != embeddings
+                ? List.of(embeddings, p)
+                : List.of(embeddings);
     }
 
     public long vocabulary() {

@@ -91,12 +91,7 @@ final class BlockFit {
      * @return the scale, of either sign
      */
     static float signed(float[] x, int from, int half) {
-        float extreme = 0;
-        for (int i = 0; i < 16; i++) {
-            if (Math.abs(x[from + i]) > Math.abs(extreme)) {
-                extreme = x[from + i];
-            }
-        }
+        float extreme = extreme(x, from, 16);
         if (extreme == 0) {
             return 0;
         }
@@ -129,12 +124,7 @@ final class BlockFit {
      * @return the scale, of either sign
      */
     static float ofLevels(float[] x, int from, int[] codes) {
-        float extreme = 0;
-        for (int i = 0; i < 32; i++) {
-            if (Math.abs(x[from + i]) > Math.abs(extreme)) {
-                extreme = x[from + i];
-            }
-        }
+        float extreme = extreme(x, from, 32);
         if (extreme == 0) {
             return 0;
         }
@@ -169,5 +159,16 @@ final class BlockFit {
             code++;
         }
         return code;
+    }
+
+    /** The value furthest from 0; the first of equal ones. */
+    private static float extreme(float[] x, int from, int count) {
+        float extreme = 0;
+        for (int i = from; i < from + count; i++) {
+            if (Math.abs(x[i]) > Math.abs(extreme)) {
+                extreme = x[i];
+            }
+        }
+        return extreme;
     }
 }

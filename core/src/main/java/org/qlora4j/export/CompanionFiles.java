@@ -16,18 +16,7 @@ import tools.jackson.databind.node.ObjectNode;
  * settings. An adapter that brings a tokenizer of its own, for new tokens, brings it whole.
  */
 final class CompanionFiles {
-    private static final List<String> TOKENIZER =
-            List.of(
-                    "tokenizer.json",
-                    "tokenizer_config.json",
-                    "tokenizer.model",
-                    "special_tokens_map.json",
-                    "added_tokens.json",
-                    "vocab.json",
-                    "merges.txt");
     private static final List<String> LICENCES = List.of("LICENSE", "LICENSE.txt", "LICENSE.md");
-    private static final String TEMPLATE = "chat_template.jinja";
-    private static final String GENERATION = "generation_config.json";
 
     private CompanionFiles() {}
 
@@ -50,14 +39,14 @@ final class CompanionFiles {
                 adapter != null && Files.isRegularFile(adapter.resolve("tokenizer.json"))
                         ? adapter
                         : base;
-        ModelFolder.copyCompanions(tokenizer, folder, TOKENIZER);
+        ModelFolder.copyCompanions(tokenizer, folder, ModelFolder.TOKENIZER);
         ModelFolder.copyCompanions(base, folder, LICENCES);
         if (template == null) {
-            ModelFolder.copyCompanions(base, folder, List.of(TEMPLATE));
+            ModelFolder.copyCompanions(base, folder, List.of(ModelFolder.TEMPLATE));
         } else {
             useTemplate(template, folder);
         }
-        ModelFolder.copyCompanions(base, folder, List.of(GENERATION));
+        ModelFolder.copyCompanions(base, folder, List.of(ModelFolder.GENERATION));
         if (!Files.isRegularFile(folder.resolve("tokenizer.json"))) {
             return stops;
         }
@@ -71,7 +60,7 @@ final class CompanionFiles {
 
     /** The template stands in a file of its own alone: two texts would be one too many. */
     private static void useTemplate(String template, Path folder) {
-        AtomicFiles.writeText(folder.resolve(TEMPLATE), template);
+        AtomicFiles.writeText(folder.resolve(ModelFolder.TEMPLATE), template);
         Path file = folder.resolve("tokenizer_config.json");
         if (Files.isRegularFile(file)) {
             ObjectNode config = ModelFolder.readObject(file);
@@ -83,7 +72,7 @@ final class CompanionFiles {
 
     /** Programs that generate look here for where to stop. */
     private static void writeGeneration(Set<Integer> stops, Tokenizer tokenizer, Path folder) {
-        Path file = folder.resolve(GENERATION);
+        Path file = folder.resolve(ModelFolder.GENERATION);
         boolean isNew = !Files.isRegularFile(file);
         ObjectNode config =
                 isNew ? ModelFolder.JSON.createObjectNode() : ModelFolder.readObject(file);

@@ -8,6 +8,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
+import java.util.stream.Stream;
 import org.qlora4j.autograd.Parameter;
 import org.qlora4j.autograd.Weight;
 import org.qlora4j.checkpoint.AtomicFiles;
@@ -43,18 +44,25 @@ import tools.jackson.databind.node.ObjectNode;
  * beside them whatever of {@link #COMPANIONS} the model it was made from has.
  */
 public final class ModelFolder {
-    /** Files that go with the weights unchanged. */
-    public static final List<String> COMPANIONS =
+    /** Files that tokenizers are made of. */
+    static final List<String> TOKENIZER =
             List.of(
-                    "generation_config.json",
                     "tokenizer.json",
                     "tokenizer_config.json",
                     "tokenizer.model",
                     "special_tokens_map.json",
                     "added_tokens.json",
                     "vocab.json",
-                    "merges.txt",
-                    "chat_template.jinja");
+                    "merges.txt");
+
+    static final String GENERATION = "generation_config.json";
+    static final String TEMPLATE = "chat_template.jinja";
+
+    /** Files that go with the weights unchanged. */
+    public static final List<String> COMPANIONS =
+            Stream.of(List.of(GENERATION), TOKENIZER, List.of(TEMPLATE))
+                    .flatMap(List::stream)
+                    .toList();
 
     static final JsonMapper JSON =
             JsonMapper.builder()

@@ -11,7 +11,6 @@ import org.qlora4j.autograd.PositionBias;
 import org.qlora4j.autograd.Rotary;
 import org.qlora4j.autograd.Tape;
 import org.qlora4j.autograd.Var;
-import org.qlora4j.autograd.Weight;
 import org.qlora4j.error.ConfigException;
 import org.qlora4j.error.FormatException;
 import org.qlora4j.kernel.Activation;
@@ -245,9 +244,7 @@ public record T5Config(
 
         @Override
         public List<Parameter> tables() {
-            return head.weight() instanceof Weight.Dense(Parameter p) && p != encoder.shared
-                    ? List.of(encoder.shared, p)
-                    : List.of(encoder.shared);
+            return head.tables(encoder.shared);
         }
     }
 }

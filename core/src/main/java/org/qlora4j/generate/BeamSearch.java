@@ -107,7 +107,7 @@ public final class BeamSearch {
         PriorityQueue<Candidate> queue = new PriorityQueue<>(wanted + 1, byProbability);
         for (int parent = 0; parent < logits.size(); parent++) {
             float[] row = logits.get(parent);
-            double before = running.get(parent).logProbability - logSumExp(row);
+            double before = running.get(parent).logProbability - Logprobs.logSumExp(row);
             for (int token = 0; token < row.length; token++) {
                 double logProbability = row[token] + before;
                 boolean tooEarly = length() < minNewTokens && eosIds.contains(token);
@@ -123,18 +123,6 @@ public final class BeamSearch {
             }
         }
         return queue.stream().sorted(byProbability.reversed()).toList();
-    }
-
-    private static double logSumExp(float[] logits) {
-        double max = Double.NEGATIVE_INFINITY;
-        for (float logit : logits) {
-            max = Math.max(max, logit);
-        }
-        double sum = 0;
-        for (float logit : logits) {
-            sum += Math.exp(logit - max);
-        }
-        return max + Math.log(sum);
     }
 
     /** Takes in those of the first candidates that end; the others are there to go on alone. */

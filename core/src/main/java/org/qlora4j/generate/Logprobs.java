@@ -13,6 +13,11 @@ final class Logprobs {
      */
     Logprobs(float[] logits) {
         this.logits = logits;
+        this.logSum = logSumExp(logits);
+    }
+
+    /** {@code log Σ exp(logit)}, without overflow. */
+    static double logSumExp(float[] logits) {
         double max = Double.NEGATIVE_INFINITY;
         for (float logit : logits) {
             max = Math.max(max, logit);
@@ -21,7 +26,7 @@ final class Logprobs {
         for (float logit : logits) {
             sum += Math.exp(logit - max);
         }
-        this.logSum = max + Math.log(sum);
+        return max + Math.log(sum);
     }
 
     double of(int id) {

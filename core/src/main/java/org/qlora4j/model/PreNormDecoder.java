@@ -94,8 +94,6 @@ public record PreNormDecoder(
 
     @Override
     public List<Parameter> tables() {
-        return head.weight() instanceof Weight.Dense(Parameter p) && p != embedTokens
-                ? List.of(embedTokens, p)
-                : List.of(embedTokens);
+        return head.tables(embedTokens);
     }
 }

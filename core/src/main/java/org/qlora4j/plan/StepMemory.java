@@ -122,6 +122,15 @@ record StepMemory(long activations, long loss, long working, long workspace) {
 
     private static StepMemory step(CausalModel model, int batch, int time, boolean checkpointing) {
         long before = NativeMemory.liveBytes();
+        StepMemory all = run(model, batch, time, checkpointing);
+        // made first of all, in the forward pass
+        long stays = NativeMemory.liveBytes() - before;
+        return new StepMemory(all.activations - stays, all.loss, all.working, stays);
+    }
+
+    /** A forward and a backward pass; what stays behind them is counted among activations. */
+    private static StepMemory run(CausalModel model, int batch, int time, boolean checkpointing) {
+        long before = NativeMemory.liveBytes();
         NativeMemory.resetPeak();
         Task task = model.shape().architecture().task();
         boolean classifies = task instanceof Task.Classify;
@@ -144,13 +153,7 @@ record StepMemory(long activations, long loss, long working, long workspace) {
             long loss = NativeMemory.peakBytes() - before - kept;
             tape.backward(sum);
             long peak = Math.max(forward, NativeMemory.peakBytes() - before);
-            tape.close();
-            source.close();
-            seen.close();
-            scope.close();
-            long stays =
-                    NativeMemory.liveBytes() - before; // made first of all, in the forward pass
-            return new StepMemory(kept - stays, loss, peak - kept - loss, stays);
+            return new StepMemory(kept, loss, peak - kept - loss, 0);
         }
     }
 

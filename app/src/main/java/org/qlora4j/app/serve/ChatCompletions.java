@@ -17,9 +17,6 @@ import tools.jackson.databind.JsonNode;
 
 /** {@code POST /v1/chat/completions}. */
 final class ChatCompletions {
-    private static final int MOST_CHOICES = 128;
-    private static final int MOST_TOP = 20;
-
     private final TextService service;
     private final ApiConfig config;
 
@@ -40,13 +37,13 @@ final class ChatCompletions {
                         1,
                         Integer.MAX_VALUE);
         boolean logprobs = fields.flag("logprobs");
-        int top = fields.integer("top_logprobs", 0, 0, MOST_TOP);
+        int top = fields.integer("top_logprobs", 0, 0, Sampling.MOST_TOP);
         if (top > 0 && !logprobs) {
             throw ApiError.field("top_logprobs", "top_logprobs needs logprobs true");
         }
         GenerationConfig generation =
                 Sampling.config(fields, Math.min(most, maxTokens), logprobs ? top : -1, -1);
-        int n = fields.integer("n", 1, 1, MOST_CHOICES);
+        int n = fields.integer("n", 1, 1, Choices.MOST);
         try (Choices choices = new Choices(config.timeout())) {
             for (int i = 0; i < n; i++) {
                 GenerationConfig own = generation.withSeed(generation.seed() + i);

@@ -17,6 +17,9 @@ import org.qlora4j.generate.Token;
  * has not ended when it is closed is cancelled.
  */
 final class Choices implements AutoCloseable {
+    /** Answers that one prompt may ask for. */
+    static final int MOST = 128;
+
     private final BlockingQueue<Event> events = new LinkedBlockingQueue<>();
     private final List<TextService.Ticket> tickets = new ArrayList<>();
     private final long deadline;

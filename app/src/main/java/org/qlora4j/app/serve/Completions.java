@@ -19,9 +19,7 @@ import tools.jackson.databind.JsonNode;
  * echo} and log-probabilities of the prompt, as lm-evaluation-harness asks for them.
  */
 final class Completions {
-    private static final int MOST_CHOICES = 128;
     private static final int MOST_PROMPTS = 256;
-    private static final int MOST_TOP = 20;
 
     private final TextService service;
     private final ApiConfig config;
@@ -39,9 +37,9 @@ final class Completions {
         if (maxTokens == 0 && !echo) {
             throw ApiError.field("max_tokens", "max_tokens 0 needs echo true");
         }
-        int top = fields.integer("logprobs", -1, 0, MOST_TOP);
-        int n = fields.integer("n", 1, 1, MOST_CHOICES);
-        if (fields.integer("best_of", n, 1, MOST_CHOICES) != n) {
+        int top = fields.integer("logprobs", -1, 0, Sampling.MOST_TOP);
+        int n = fields.integer("n", 1, 1, Choices.MOST);
+        if (fields.integer("best_of", n, 1, Choices.MOST) != n) {
             throw ApiError.field("best_of", "best_of is not supported by this server");
         }
         boolean stream = fields.flag("stream");

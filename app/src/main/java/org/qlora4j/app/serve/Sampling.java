@@ -13,6 +13,9 @@ import tools.jackson.databind.JsonNode;
  * {@code min_tokens}, {@code no_repeat_ngram_size}, {@code stop_token_ids}).
  */
 final class Sampling {
+    /** Likeliest tokens that may be asked for beside each. */
+    static final int MOST_TOP = 20;
+
     private static final int MOST_STOPS = 16;
 
     private Sampling() {}

@@ -246,7 +246,8 @@ class ClassicFamiliesTest {
     })
     void shrink_saysThatItDoesNotKnowTheLayers(String family, String type) {
         ShrinkConfig two = new ShrinkConfig(null, List.of(0), null, null);
-        assertThatThrownBy(() -> Shrinker.shrink(golden(family), two, folder.resolve("out")))
+        Path model = golden(family); // skips where it is not there, which the assertion would catch
+        assertThatThrownBy(() -> Shrinker.shrink(model, two, folder.resolve("out")))
                 .isInstanceOf(ConfigException.class)
                 .hasMessageStartingWith("models of type " + type + " cannot be shrunk");
     }

@@ -21,6 +21,7 @@ import org.qlora4j.family.Models;
 import org.qlora4j.model.BatchContext;
 import org.qlora4j.model.CausalModel;
 import org.qlora4j.model.CrossContext;
+import org.qlora4j.model.ModelShape;
 import org.qlora4j.quant.QuantConfig;
 import org.qlora4j.tensor.DType;
 import org.qlora4j.tensor.NativeMemory;
@@ -141,7 +142,8 @@ class ObjectiveTest {
     void settingsThatTheTaskDoesNotHave_areRefused() {
         RunConfig config =
                 RunConfig.of("model.model_name_or_path=m", "data.dataset=d", "data.packing=true");
-        assertThatThrownBy(() -> Objective.check(config, Families.shape(folder("t5"))))
+        ModelShape t5 = Families.shape(folder("t5"));
+        assertThatThrownBy(() -> Objective.check(config, t5))
                 .isInstanceOf(ConfigException.class)
                 .hasMessage(
                         "data.packing must be false for models of type t5, which read a whole text in each row");

@@ -14,6 +14,7 @@ import org.qlora4j.data.ChatSettings;
 import org.qlora4j.error.ConfigException;
 import org.qlora4j.error.DeviceException;
 import org.qlora4j.error.FormatException;
+import org.qlora4j.family.ModelPlace;
 import org.qlora4j.family.Models;
 import org.qlora4j.generate.ConversationSampler;
 import org.qlora4j.generate.Generation;
@@ -120,13 +121,14 @@ public final class LanguageModel implements AutoCloseable {
      * @throws DeviceException if the device cannot be used, or the process computes on another
      */
     public static LanguageModel load(Path path, QuantConfig quantization, DeviceChoice device) {
-        Path folder = Models.folder(path); // before the device: a slip in the path is said at once
+        ModelPlace place = ModelPlace.of(path); // before the device: a slip is said at once
         Engine.call(() -> Kernels.select(device));
         DType compute = quantization.computeDtype().onThisMachine();
         // before the weights: its errors come at once
-        Tokenizer tokenizer = Tokenizer.load(folder);
+        Tokenizer tokenizer = Tokenizer.load(place.folder());
         try {
-            CausalModel model = Engine.open(() -> Models.load(path, quantization, compute));
+            CausalModel model =
+                    Engine.open(() -> Models.load(place, quantization, compute, false, null));
             return new LanguageModel(path, model, tokenizer);
         } catch (Throwable t) {
             tokenizer.close();

@@ -16,6 +16,7 @@ import org.qlora4j.export.GgufFormat;
 import org.qlora4j.export.MergeTarget;
 import org.qlora4j.export.ModelExport;
 import org.qlora4j.family.GgufFolder;
+import org.qlora4j.family.ModelPlace;
 import org.qlora4j.generate.GenerationConfig;
 import org.qlora4j.model.EmbeddedModel;
 import org.qlora4j.run.AdapterFolder;
@@ -43,7 +44,7 @@ class FullCircleTest {
         AdapterFolder adapter = AdapterFolder.of(folder.resolve("run"));
         AdapterMerge source =
                 new AdapterMerge(
-                        Path.of(EmbeddedModel.NAME),
+                        ModelPlace.of(Path.of(EmbeddedModel.NAME)),
                         adapter.files(),
                         adapter.chatTemplateText(),
                         config.quantization(),

@@ -16,6 +16,7 @@ import org.qlora4j.export.GgufAdapter;
 import org.qlora4j.export.GgufFormat;
 import org.qlora4j.export.MergeTarget;
 import org.qlora4j.export.ModelExport;
+import org.qlora4j.family.ModelPlace;
 import org.qlora4j.kernel.DeviceChoice;
 import org.qlora4j.kernel.Kernels;
 import org.qlora4j.plan.RunInputs;
@@ -116,7 +117,9 @@ final class ExportCommand implements Callable<Integer> {
         if (adapter == null) {
             throw ConfigException.of("--format gguf-lora needs an adapter; name one as --adapter");
         }
-        int changed = GgufAdapter.write(model.path, AdapterFolder.of(adapter).files(), out);
+        int changed =
+                GgufAdapter.write(
+                        ModelPlace.of(model.path), AdapterFolder.of(adapter).files(), out);
         lines.println(out + ": an adapter of " + changed + " weights, for llama.cpp's --lora");
     }
 
@@ -145,12 +148,13 @@ final class ExportCommand implements Callable<Integer> {
 
     private AdapterMerge source() {
         if (adapter == null) {
-            return new AdapterMerge(model.path, null, null, QuantConfig.DEFAULT, null);
+            return new AdapterMerge(
+                    ModelPlace.of(model.path), null, null, QuantConfig.DEFAULT, null);
         }
         AdapterFolder files = AdapterFolder.of(adapter);
         RunConfig run = files.settings();
         return new AdapterMerge(
-                model.path,
+                ModelPlace.of(model.path),
                 files.files(),
                 files.chatTemplateText(),
                 run == null ? QuantConfig.DEFAULT : run.quantization(),

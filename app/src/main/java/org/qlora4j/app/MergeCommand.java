@@ -20,6 +20,7 @@ import org.qlora4j.export.MergeTarget;
 import org.qlora4j.export.ModelCard;
 import org.qlora4j.export.RoundingLoss;
 import org.qlora4j.family.Families;
+import org.qlora4j.family.ModelPlace;
 import org.qlora4j.kernel.DeviceChoice;
 import org.qlora4j.kernel.Kernels;
 import org.qlora4j.plan.RunInputs;
@@ -89,13 +90,14 @@ final class MergeCommand implements Callable<Integer> {
         Engine.run(() -> Kernels.select(place));
         AdapterFolder files = AdapterFolder.of(adapter);
         RunConfig run = files.settings();
+        ModelPlace base = ModelPlace.of(model.path);
         AdapterMerge merge =
                 new AdapterMerge(
-                        model.path,
+                        base,
                         files.files(),
                         files.chatTemplateText(),
                         run == null ? QuantConfig.DEFAULT : run.quantization(),
-                        ModelCard.text(model.path, files.files(), target, facts(files)));
+                        ModelCard.text(base, files.files(), target, facts(files)));
         PrintWriter lines = Objects.requireNonNull(spec, "picocli sets it").commandLine().getOut();
         AdapterMerge.Result result = merge.write(target, out);
         lines.printf(
@@ -160,7 +162,7 @@ final class MergeCommand implements Callable<Integer> {
                                 "model.model_name_or_path=" + out,
                                 "data.dataset=" + text.toAbsolutePath());
         DataConfig data = settings == null ? trained : settings.data();
-        try (RunInputs inputs = RunInputs.load(out, Objects.requireNonNull(data))) {
+        try (RunInputs inputs = RunInputs.load(ModelPlace.of(out), Objects.requireNonNull(data))) {
             TrainingSet held = settings == null ? inputs.data().eval() : inputs.data().set();
             return held == null ? List.of() : MergeComparison.ofExamples(held.examples());
         }

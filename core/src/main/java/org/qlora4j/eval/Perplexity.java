@@ -4,6 +4,7 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import org.qlora4j.data.DataConfig;
 import org.qlora4j.data.Example;
+import org.qlora4j.family.ModelPlace;
 import org.qlora4j.family.Models;
 import org.qlora4j.kernel.DeviceChoice;
 import org.qlora4j.kernel.Kernels;
@@ -55,8 +56,9 @@ public final class Perplexity {
         return Engine.call(() -> {
             Kernels.select(device);
             DType compute = quantization.computeDtype().onThisMachine();
-            try (RunInputs inputs = RunInputs.load(path, data);
-                    CausalModel model = Models.load(path, quantization, compute)) {
+            ModelPlace place = ModelPlace.of(path);
+            try (RunInputs inputs = RunInputs.load(place, data);
+                    CausalModel model = Models.load(place, quantization, compute, false, null)) {
                 return measure(model, inputs.tokenizer(), inputs.data());
             }
         });

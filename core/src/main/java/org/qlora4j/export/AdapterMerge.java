@@ -20,8 +20,7 @@ import org.qlora4j.checkpoint.StoredQuantized;
 import org.qlora4j.checkpoint.StoredTensor;
 import org.qlora4j.checkpoint.TensorBytes;
 import org.qlora4j.error.ConfigException;
-import org.qlora4j.family.Families;
-import org.qlora4j.family.Models;
+import org.qlora4j.family.ModelPlace;
 import org.qlora4j.lora.StoredAdapter;
 import org.qlora4j.model.ModelShape;
 import org.qlora4j.quant.QuantConfig;
@@ -37,14 +36,14 @@ import tools.jackson.databind.node.ObjectNode;
  * Weights are read, merged and written one at a time, so that memory holds one of them however
  * large the model is.
  *
- * @param model folder in the layout of Hugging Face, a {@code .gguf} file in one, or a name
+ * @param model the base model
  * @param adapter folder with PEFT's files; null to write the model as it is
  * @param template the chat template that the adapter was trained with; null for the model's own
  * @param trainedWith how training held the weights
  * @param card text of the model card; null for none
  */
 public record AdapterMerge(
-        Path model,
+        ModelPlace model,
         @Nullable Path adapter,
         @Nullable String template,
         QuantConfig trainedWith,
@@ -72,9 +71,9 @@ public record AdapterMerge(
             throw ConfigException.of("%s exists; name a new folder for the merged model", out);
         }
         return Engine.call(() -> {
-            try (Checkpoint checkpoint = Checkpoint.open(Models.locate(model));
+            try (Checkpoint checkpoint = model.open();
                     StoredAdapter stored = open()) {
-                ModelShape shape = Families.shape(Models.folder(model));
+                ModelShape shape = model.shape();
                 MergedCheckpoint merged = merged(checkpoint, stored, shape, into);
                 try (AtomicFolder building = AtomicFolder.begin(out.toAbsolutePath());
                         SpoolFile spool = new SpoolFile(building.path())) {
@@ -214,7 +213,7 @@ public record AdapterMerge(
             MergeTarget into,
             Path folder) {
         String type = dtype(merged, shape);
-        ObjectNode config = ModelFolder.readConfig(Models.folder(model));
+        ObjectNode config = ModelFolder.readConfig(model.folder());
         config.remove("quantization_config");
         config.remove("torch_dtype");
         config.put("dtype", type);
@@ -233,6 +232,6 @@ public record AdapterMerge(
                     ModelFolder.quantizationConfig(trainedWith, type, List.of()));
         }
         ModelFolder.writeConfig(config, folder);
-        CompanionFiles.write(Models.folder(model), adapter, template, shape.eosIds(), folder);
+        CompanionFiles.write(model.folder(), adapter, template, shape.eosIds(), folder);
     }
 }

@@ -12,8 +12,7 @@ import org.qlora4j.checkpoint.GgufWriter;
 import org.qlora4j.checkpoint.TensorWriter;
 import org.qlora4j.error.ConfigException;
 import org.qlora4j.error.FormatException;
-import org.qlora4j.family.Families;
-import org.qlora4j.family.Models;
+import org.qlora4j.family.ModelPlace;
 import org.qlora4j.lora.StoredAdapter;
 import org.qlora4j.model.ModelFacts;
 import org.qlora4j.model.ModelShape;
@@ -39,15 +38,15 @@ public final class GgufAdapter {
      * @return number of weights that the adapter changes
      * @throws FormatException if GGUF has no form for the adapter
      */
-    public static int write(Path model, Path adapter, Path out) {
+    public static int write(ModelPlace model, Path adapter, Path out) {
         if (Files.exists(out)) {
             throw ConfigException.of("%s exists; name a new file for the adapter", out);
         }
         return Engine.call(() -> {
-            try (Checkpoint checkpoint = Checkpoint.open(Models.locate(model));
+            try (Checkpoint checkpoint = model.open();
                     StoredAdapter stored = StoredAdapter.open(adapter);
                     Arena arena = Arena.ofConfined()) {
-                return write(checkpoint, Families.shape(Models.folder(model)), stored, arena, out);
+                return write(checkpoint, model.shape(), stored, arena, out);
             }
         });
     }

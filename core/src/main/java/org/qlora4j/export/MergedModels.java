@@ -30,7 +30,7 @@ public final class MergedModels {
     /** The base as training held it, with the adapter beside its weights; the caller closes it. */
     public static Adapted adapted(AdapterMerge merge) {
         DType compute = merge.trainedWith().computeDtype().onThisMachine();
-        CausalModel model = Models.load(merge.model(), merge.trainedWith(), compute);
+        CausalModel model = Models.load(merge.model(), merge.trainedWith(), compute, false, null);
         try {
             int rows = model.vocabularySize();
             model.resizeVocabulary(
@@ -57,9 +57,9 @@ public final class MergedModels {
      */
     public static CausalModel merged(AdapterMerge merge, MergeTarget target, Path folder) {
         QuantConfig trained = merge.trainedWith();
-        try (Checkpoint checkpoint = Checkpoint.open(Models.locate(merge.model()));
+        try (Checkpoint checkpoint = merge.model().open();
                 StoredAdapter stored = merge.open()) {
-            ModelShape shape = Families.shape(Models.folder(merge.model()));
+            ModelShape shape = merge.model().shape();
             return LoadedModel.read(
                     Families.shape(folder),
                     merge.merged(checkpoint, stored, shape, target),

@@ -7,7 +7,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
-import org.qlora4j.family.Models;
+import org.qlora4j.family.ModelPlace;
 import org.qlora4j.lora.LoraConfig;
 import org.qlora4j.lora.StoredAdapter;
 
@@ -26,15 +26,16 @@ public final class ModelCard {
      * @param facts more lines of the table, such as the data; by name, in order
      */
     public static String text(
-            Path base, Path adapter, MergeTarget into, Map<String, String> facts) {
+            ModelPlace base, Path adapter, MergeTarget into, Map<String, String> facts) {
         StringBuilder card = new StringBuilder("---\nlibrary_name: transformers\n");
-        card.append("base_model: ").append(name(base)).append('\n');
-        licence(Models.folder(base))
-                .ifPresent(l -> card.append("license: ").append(l).append('\n'));
-        card.append("tags: [qlora4j, lora]\n---\n# ").append(name(base)).append(", finetuned\n");
+        card.append("base_model: ").append(name(base.name())).append('\n');
+        licence(base.folder()).ifPresent(l -> card.append("license: ").append(l).append('\n'));
+        card.append("tags: [qlora4j, lora]\n---\n# ")
+                .append(name(base.name()))
+                .append(", finetuned\n");
         card.append("An adapter worked into its base model, without the adapter from now on.\n\n");
         card.append("| | |\n|---|---|\n");
-        row(card, "base model", name(base));
+        row(card, "base model", name(base.name()));
         try (StoredAdapter stored = StoredAdapter.open(adapter)) {
             LoraConfig lora = stored.config();
             row(

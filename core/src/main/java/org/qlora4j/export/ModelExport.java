@@ -22,7 +22,6 @@ import org.qlora4j.error.DeviceException;
 import org.qlora4j.error.FormatException;
 import org.qlora4j.family.Families;
 import org.qlora4j.family.GgufFolder;
-import org.qlora4j.family.Models;
 import org.qlora4j.lora.StoredAdapter;
 import org.qlora4j.model.CausalModel;
 import org.qlora4j.model.LoadedModel;
@@ -77,9 +76,9 @@ public record ModelExport(
         requireFree(out);
         return Engine.call(() -> {
             Path building = begin(out);
-            try (Checkpoint checkpoint = Checkpoint.open(Models.locate(source.model()));
+            try (Checkpoint checkpoint = source.model().open();
                     StoredAdapter stored = source.open()) {
-                ModelShape base = Families.shape(Models.folder(source.model()));
+                ModelShape base = source.model().shape();
                 MergedCheckpoint weights = source.merged(checkpoint, stored, base, into);
                 Path folder = Files.createDirectory(building.resolve("model"));
                 source.writeCompanions(weights, stored, base, MergeTarget.ORIGINAL, folder);

@@ -22,6 +22,7 @@ import org.qlora4j.checkpoint.TensorBytes;
 import org.qlora4j.error.ConfigException;
 import org.qlora4j.error.DeviceException;
 import org.qlora4j.error.FormatException;
+import org.qlora4j.family.ModelPlace;
 import org.qlora4j.family.Models;
 import org.qlora4j.lora.LinearLayer;
 import org.qlora4j.model.CausalModel;
@@ -154,9 +155,10 @@ public final class ModelFolder {
         }
         return Engine.call(() -> {
             DType compute = quantization.computeDtype().onThisMachine();
-            try (CausalModel model = Models.load(source, quantization, compute);
+            ModelPlace place = ModelPlace.of(source);
+            try (CausalModel model = Models.load(place, quantization, compute, false, null);
                     AtomicFolder building = AtomicFolder.begin(target.toAbsolutePath())) {
-                write(model, Models.folder(source), building.path());
+                write(model, place.folder(), building.path());
                 long bytes = Files.size(building.path().resolve(Checkpoint.MODEL_FILE));
                 building.commit();
                 return bytes;

@@ -24,7 +24,7 @@ import org.qlora4j.checkpoint.StoredType;
 import org.qlora4j.checkpoint.TensorBytes;
 import org.qlora4j.error.ConfigException;
 import org.qlora4j.family.Families;
-import org.qlora4j.family.Models;
+import org.qlora4j.family.ModelPlace;
 import org.qlora4j.model.ModelShape;
 import org.qlora4j.tensor.DType;
 import org.qlora4j.tensor.Engine;
@@ -94,10 +94,11 @@ public final class Shrinker {
             throw ConfigException.of("%s exists; name a new folder for the smaller model", target);
         }
         return Engine.call(() -> {
-            try (Checkpoint checkpoint = Checkpoint.open(Models.locate(source));
+            ModelPlace place = ModelPlace.of(source);
+            try (Checkpoint checkpoint = place.open();
                     TensorScope scope = TensorScope.open()) {
-                Path folder = Models.folder(source);
-                ModelShape config = Families.shape(folder);
+                Path folder = place.folder();
+                ModelShape config = place.shape();
                 check(shrink, config);
                 Integer size = shrink.vocabularySize();
                 TokenizerCut cut = size == null ? null : TokenizerCut.plan(folder, size);

@@ -127,9 +127,10 @@ public final class SelfCheck {
         try (RunInputs inputs = RunInputs.load(changed(config, ComputeDtype.FLOAT32))) {
             for (ComputeDtype dtype : dtypes) {
                 RunConfig changed = changed(config, dtype);
-                try (CausalModel model = TrainingRun.load(changed, config.train().fullFinetune())) {
+                try (CausalModel model =
+                        TrainingRun.load(inputs.place(), changed, config.train().fullFinetune())) {
                     model.resizeVocabulary(inputs.rows());
-                    rows.addAll(rows(changed, model, inputs.data(), dtype));
+                    rows.addAll(rows(changed, model, inputs, dtype));
                 }
             }
         }
@@ -137,8 +138,9 @@ public final class SelfCheck {
     }
 
     private static List<Row> rows(
-            RunConfig config, CausalModel model, TrainingData data, ComputeDtype dtype) {
-        try (Learner learner = Learner.create(config, model, null);
+            RunConfig config, CausalModel model, RunInputs inputs, ComputeDtype dtype) {
+        TrainingData data = inputs.data();
+        try (Learner learner = Learner.create(config, inputs.place(), model, null);
                 TrainableParameters parameters =
                         new TrainableParameters(
                                 learner.parameters(),

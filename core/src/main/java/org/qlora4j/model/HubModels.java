@@ -3,9 +3,7 @@ package org.qlora4j.model;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
-import java.util.Map;
 import java.util.Optional;
-import java.util.concurrent.ConcurrentHashMap;
 import java.util.regex.Pattern;
 import org.qlora4j.error.FormatException;
 import org.qlora4j.hub.Hub;
@@ -17,12 +15,6 @@ import org.qlora4j.hub.HubRepo;
  * tokenizer and safetensors are downloaded, programs and other weights are not.
  */
 public final class HubModels {
-    /**
-     * What a process was told once holds for all of it: tokenizer and weights must be of one
-     * commit.
-     */
-    private static final Map<HubRepo, Path> LOCATED = new ConcurrentHashMap<>();
-
     private static final Pattern WANTED =
             Pattern.compile("[^/]*\\.safetensors(\\.index\\.json)?|[^/]*\\.json|[^/]*\\.jinja");
 
@@ -38,9 +30,7 @@ public final class HubModels {
         }
         Optional<HubRepo> repo =
                 HubRepo.of(HubRepo.Kind.MODEL, model.toString().replace('\\', '/'));
-        return repo.isEmpty()
-                ? model
-                : LOCATED.computeIfAbsent(repo.get(), r -> snapshot(Hub.ofEnvironment(), r));
+        return repo.map(r -> snapshot(Hub.ofEnvironment(), r)).orElse(model);
     }
 
     /** Downloads what the cache lacks. */

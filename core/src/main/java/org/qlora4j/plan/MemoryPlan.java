@@ -8,8 +8,7 @@ import java.util.Optional;
 import org.qlora4j.config.RunConfig;
 import org.qlora4j.config.TrainConfig;
 import org.qlora4j.error.FormatException;
-import org.qlora4j.family.Families;
-import org.qlora4j.family.Models;
+import org.qlora4j.family.ModelPlace;
 import org.qlora4j.family.NamedShapes;
 import org.qlora4j.kernel.BlockScales;
 import org.qlora4j.kernel.KernelMemory;
@@ -156,13 +155,14 @@ public record MemoryPlan(
         if (named.isPresent()) {
             return named.get();
         }
-        if (!Files.exists(Models.locate(path))) {
-            throw FormatException.of(
-                    "%s does not exist, and is no shape known by name (%s); check the path",
-                    config.model().modelNameOrPath(), NamedShapes.names());
-        }
-        RunInputs.requireTrainable(config);
-        return Families.shape(Models.folder(path));
+        ModelPlace place =
+                ModelPlace.find(path)
+                        .orElseThrow(() ->
+                                FormatException.of(
+                                        "%s does not exist, and is no shape known by name (%s); check the path",
+                                        config.model().modelNameOrPath(), NamedShapes.names()));
+        RunInputs.requireTrainable(place, config);
+        return place.shape();
     }
 
     /** The plan of a model of some shape under some load. */

@@ -1,11 +1,10 @@
 package org.qlora4j.plan;
 
-import java.nio.file.Path;
 import java.util.List;
 import org.qlora4j.config.RunConfig;
 import org.qlora4j.data.DataConfig;
 import org.qlora4j.data.DataGate;
-import org.qlora4j.family.Families;
+import org.qlora4j.family.ModelPlace;
 import org.qlora4j.family.Models;
 import org.qlora4j.model.ModelInit;
 import org.qlora4j.model.ModelShape;
@@ -15,12 +14,14 @@ import org.qlora4j.tokenize.Tokenizer;
  * What a run reads besides weights, so that a mistake in it is found before these are loaded. Who
  * opens it closes it.
  *
+ * @param place of the model
  * @param shape of the model
  * @param rows of the tables of the run: those of the model, and what new tokens need beyond them
  * @param tokenizer of the model, with the new tokens and the chat template that the settings name
  * @param data in tokens of the model
  */
-public record RunInputs(ModelShape shape, int rows, Tokenizer tokenizer, TrainingData data)
+public record RunInputs(
+        ModelPlace place, ModelShape shape, int rows, Tokenizer tokenizer, TrainingData data)
         implements AutoCloseable {
     /**
      * Reads and checks all of it, and lets only data pass that a run can learn from ({@link
@@ -31,23 +32,21 @@ public record RunInputs(ModelShape shape, int rows, Tokenizer tokenizer, Trainin
     }
 
     /** As {@link #load(RunConfig)}, of a model as it is. */
-    public static RunInputs load(Path model, DataConfig data) {
-        return passed(read(model, List.of(), data), data);
+    public static RunInputs load(ModelPlace place, DataConfig data) {
+        return passed(read(place, List.of(), data), data);
     }
 
     /** Reads all of it and checks that the model can take the data. */
     public static RunInputs read(RunConfig config) {
-        requireTrainable(config);
-        return read(
-                Path.of(config.model().modelNameOrPath()),
-                config.model().newTokens(),
-                config.data());
+        ModelPlace place = ModelPlace.of(config.model());
+        requireTrainable(place, config);
+        return read(place, config.model().newTokens(), config.data());
     }
 
     /** Refuses to train all weights of a checkpoint in 4 bits, as loading it would. */
-    static void requireTrainable(RunConfig config) {
+    static void requireTrainable(ModelPlace place, RunConfig config) {
         if (config.train().fullFinetune() && config.model().init() == ModelInit.CHECKPOINT) {
-            Models.requireTrainable(Path.of(config.model().modelNameOrPath()));
+            Models.requireTrainable(place);
         }
     }
 
@@ -61,10 +60,9 @@ public record RunInputs(ModelShape shape, int rows, Tokenizer tokenizer, Trainin
         }
     }
 
-    private static RunInputs read(Path model, List<String> newTokens, DataConfig config) {
-        Path folder = Models.folder(model);
-        ModelShape shape = Families.shape(folder);
-        Tokenizer tokenizer = Tokenizer.load(folder, newTokens);
+    private static RunInputs read(ModelPlace place, List<String> newTokens, DataConfig config) {
+        ModelShape shape = place.shape();
+        Tokenizer tokenizer = Tokenizer.load(place.folder(), newTokens);
         try {
             int rows =
                     newTokens.isEmpty()
@@ -73,7 +71,7 @@ public record RunInputs(ModelShape shape, int rows, Tokenizer tokenizer, Trainin
             TrainingData data =
                     TrainingData.read(
                             config, tokenizer, shape.eosIds(), rows, shape.maxPositions());
-            return new RunInputs(shape, rows, tokenizer, data);
+            return new RunInputs(place, shape, rows, tokenizer, data);
         } catch (RuntimeException e) {
             tokenizer.close();
             throw e;

@@ -4,7 +4,6 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.charset.StandardCharsets;
-import java.nio.file.Path;
 import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
 import java.util.Arrays;
@@ -15,8 +14,7 @@ import org.qlora4j.checkpoint.Checkpoint;
 import org.qlora4j.checkpoint.StoredInfo;
 import org.qlora4j.config.RunConfig;
 import org.qlora4j.data.TrainingSet;
-import org.qlora4j.family.Families;
-import org.qlora4j.family.Models;
+import org.qlora4j.family.ModelPlace;
 import org.qlora4j.model.ModelInit;
 import org.qlora4j.model.ModelShape;
 import org.qlora4j.plan.TrainingData;
@@ -35,14 +33,13 @@ public record Fingerprints(String data, String heldOut, String base) {
 
     private static final int PIECE_BYTES = 1 << 10;
 
-    public static Fingerprints of(RunConfig config, TrainingData data) {
+    public static Fingerprints of(RunConfig config, ModelPlace model, TrainingData data) {
         TrainingSet heldOut = data.eval();
-        Path model = Path.of(config.model().modelNameOrPath());
         boolean hasWeights = config.model().init() == ModelInit.CHECKPOINT;
         return new Fingerprints(
                 data.set().fingerprint(),
                 heldOut == null ? "" : heldOut.fingerprint(),
-                hasWeights ? ofModel(model) : ofShape(model));
+                hasWeights ? ofModel(model) : ofShape(model.shape()));
     }
 
     /**
@@ -50,9 +47,9 @@ public record Fingerprints(String data, String heldOut, String base) {
      * and places do not count, so that a model may be moved or cut into other shards. Training on,
      * or merging an adapter, changes nearly every element of some tensors, so that pieces tell.
      */
-    private static String ofModel(Path model) {
+    private static String ofModel(ModelPlace model) {
         MessageDigest digest = sha256();
-        try (Checkpoint checkpoint = Checkpoint.open(Models.locate(model))) {
+        try (Checkpoint checkpoint = model.open()) {
             for (String name : new TreeSet<>(checkpoint.names())) {
                 StoredInfo info = checkpoint.info(name);
                 add(digest, name + " " + info.type() + Arrays.toString(info.shape()) + "\n");
@@ -65,9 +62,8 @@ public record Fingerprints(String data, String heldOut, String base) {
     }
 
     /** SHA-256 over names and sizes of the weights that are drawn anew. */
-    private static String ofShape(Path model) {
+    private static String ofShape(ModelShape shape) {
         MessageDigest digest = sha256();
-        ModelShape shape = Families.shape(Models.folder(model));
         shape.linears().forEach(linear -> add(digest, linear + "\n"));
         shape.others().forEach(weight -> add(digest, weight + "\n"));
         return HexFormat.of().formatHex(digest.digest());

@@ -7,7 +7,7 @@ import org.jspecify.annotations.Nullable;
 import org.qlora4j.autograd.Parameter;
 import org.qlora4j.config.RunConfig;
 import org.qlora4j.export.ModelFolder;
-import org.qlora4j.family.Models;
+import org.qlora4j.family.ModelPlace;
 import org.qlora4j.lora.LoraAdapter;
 import org.qlora4j.lora.LoraInit;
 import org.qlora4j.lora.PeftAdapter;
@@ -46,17 +46,19 @@ public sealed interface Learner extends AutoCloseable permits Learner.Adapter, L
     /**
      * Makes what the settings ask for.
      *
+     * @param place of the base model
      * @param model the base model, its weights trainable if all of it learns
      * @param start the checkpoint to go on from, or null
      */
-    static Learner create(RunConfig config, CausalModel model, @Nullable RunCheckpoint start) {
+    static Learner create(
+            RunConfig config, ModelPlace place, CausalModel model, @Nullable RunCheckpoint start) {
         if (!config.train().fullFinetune()) {
-            return new Adapter(model, adapter(config, model, start), config);
+            return new Adapter(model, adapter(config, model, start), config, place);
         }
         if (start != null) {
             ModelFolder.restore(model, start.folder());
         }
-        return new WholeModel(model, config);
+        return new WholeModel(model, config, place);
     }
 
     private static LoraAdapter adapter(
@@ -81,8 +83,8 @@ public sealed interface Learner extends AutoCloseable permits Learner.Adapter, L
     }
 
     private static <T> T withLoadedBase(
-            RunConfig config, int rows, Function<CausalModel, T> question) {
-        try (CausalModel base = TrainingRun.loadBase(config)) {
+            ModelPlace place, RunConfig config, int rows, Function<CausalModel, T> question) {
+        try (CausalModel base = TrainingRun.loadBase(place, config)) {
             base.resizeVocabulary(rows);
             return question.apply(base);
         }
@@ -93,7 +95,8 @@ public sealed interface Learner extends AutoCloseable permits Learner.Adapter, L
      *
      * @param config of the run, for the name of their model and its tokenizer's new tokens
      */
-    record Adapter(CausalModel model, LoraAdapter adapter, RunConfig config) implements Learner {
+    record Adapter(CausalModel model, LoraAdapter adapter, RunConfig config, ModelPlace place)
+            implements Learner {
         @Override
         public List<Parameter> parameters() {
             return adapter.parameters();
@@ -106,7 +109,7 @@ public sealed interface Learner extends AutoCloseable permits Learner.Adapter, L
             List<String> newTokens = config.model().newTokens();
             if (!newTokens.isEmpty()) {
                 boolean ownTemplate = config.data().chatTemplate() == null;
-                NewTokens.write(Models.folder(Path.of(base)), newTokens, folder, ownTemplate);
+                NewTokens.write(place.folder(), newTokens, folder, ownTemplate);
             }
         }
 
@@ -137,7 +140,7 @@ public sealed interface Learner extends AutoCloseable permits Learner.Adapter, L
         @Override
         public <T> T withBase(Function<CausalModel, T> question) {
             if (!keepsBase()) {
-                return withLoadedBase(config, model.vocabularySize(), question);
+                return withLoadedBase(place, config, model.vocabularySize(), question);
             }
             adapter.detach();
             try {
@@ -154,7 +157,7 @@ public sealed interface Learner extends AutoCloseable permits Learner.Adapter, L
     }
 
     /** All weights of a model, kept as a model's folder. */
-    record WholeModel(CausalModel model, RunConfig config) implements Learner {
+    record WholeModel(CausalModel model, RunConfig config, ModelPlace place) implements Learner {
         @Override
         public List<Parameter> parameters() {
             return model.parameters();
@@ -162,8 +165,7 @@ public sealed interface Learner extends AutoCloseable permits Learner.Adapter, L
 
         @Override
         public void save(Path folder) {
-            ModelFolder.write(
-                    model, Models.folder(Path.of(config.model().modelNameOrPath())), folder);
+            ModelFolder.write(model, place.folder(), folder);
         }
 
         @Override
@@ -179,7 +181,7 @@ public sealed interface Learner extends AutoCloseable permits Learner.Adapter, L
         /** Loads it once more: its weights are not kept beside those that learn. */
         @Override
         public <T> T withBase(Function<CausalModel, T> question) {
-            return withLoadedBase(config, model.vocabularySize(), question);
+            return withLoadedBase(place, config, model.vocabularySize(), question);
         }
 
         /** Does nothing: who loaded the model closes it. */

@@ -13,6 +13,7 @@ import org.qlora4j.config.DistillConfig;
 import org.qlora4j.config.RunConfig;
 import org.qlora4j.data.Example;
 import org.qlora4j.error.FormatException;
+import org.qlora4j.family.ModelPlace;
 import org.qlora4j.family.Models;
 import org.qlora4j.model.BatchContext;
 import org.qlora4j.model.CausalModel;
@@ -65,23 +66,22 @@ final class Teacher implements AutoCloseable {
      * Loads the teacher that the settings name, its weights as in its checkpoint; null if they name
      * none.
      *
-     * @param student tokenizer of the trained model; stays open longer than the teacher
+     * @param base place of the trained model
+     * @param student its tokenizer; stays open longer than the teacher
      */
-    static @Nullable Teacher load(RunConfig config, Tokenizer student, List<Example> examples) {
+    static @Nullable Teacher load(
+            RunConfig config, ModelPlace base, Tokenizer student, List<Example> examples) {
         String name = config.distill().teacher();
         if (name == null) {
             return null;
         }
-        Path path = Path.of(name);
-        Path folder = Models.folder(path);
-        TokenRefinement refinement =
-                TokenRefinement.of(
-                        folder, Models.folder(Path.of(config.model().modelNameOrPath())));
+        ModelPlace place = ModelPlace.of(Path.of(name));
+        TokenRefinement refinement = TokenRefinement.of(place.folder(), base.folder());
         DType compute = config.quantization().computeDtype().onThisMachine();
         QuantConfig asStored = QuantConfig.DEFAULT.withLoad4bit(false);
-        Tokenizer tokenizer = Tokenizer.load(folder);
+        Tokenizer tokenizer = Tokenizer.load(place.folder());
         try {
-            CausalModel model = Models.load(path, asStored, compute);
+            CausalModel model = Models.load(place, asStored, compute, false, null);
             return new Teacher(config.distill(), model, tokenizer, student, refinement, examples);
         } catch (RuntimeException | Error e) {
             tokenizer.close();

@@ -4,6 +4,7 @@ import java.nio.file.Path;
 import org.jspecify.annotations.Nullable;
 import org.qlora4j.config.RunConfig;
 import org.qlora4j.config.RunConfigWriter;
+import org.qlora4j.family.ModelPlace;
 import org.qlora4j.family.Models;
 import org.qlora4j.kernel.Kernels;
 import org.qlora4j.lora.LoraInit;
@@ -117,7 +118,7 @@ public final class TrainingRun {
             RunInputs inputs = made.add(RunInputs.load(config));
             Objective.check(config, inputs.shape());
             TaskSuite tasks = TaskEvaluation.suite(config.eval());
-            CausalModel model = made.add(load(old));
+            CausalModel model = made.add(load(inputs.place(), old));
             model.resizeVocabulary(inputs.rows());
             TrainingData data = inputs.data();
             data.set().report(config.data()).forEach(listener::notice);
@@ -125,17 +126,22 @@ public final class TrainingRun {
             if (length != null) {
                 listener.notice(length);
             }
-            Fingerprints origin = Fingerprints.of(config, data);
+            Fingerprints origin = Fingerprints.of(config, inputs.place(), data);
             RunCheckpoint start = old == null ? null : checkpoint(old, origin);
             TrainerState begin = start == null ? TrainerState.atStart(origin) : start.state();
-            Learner learner = made.add(Learner.create(config, model, start));
+            Learner learner = made.add(Learner.create(config, inputs.place(), model, start));
             TrainableParameters parameters =
                     made.add(
                             new TrainableParameters(
                                     learner.parameters(),
                                     p -> ParameterGroup.of(p, config.train().loraplusLrRatio())));
             Teacher teacher =
-                    made.addIfAny(Teacher.load(config, inputs.tokenizer(), data.set().examples()));
+                    made.addIfAny(
+                            Teacher.load(
+                                    config,
+                                    inputs.place(),
+                                    inputs.tokenizer(),
+                                    data.set().examples()));
             RunFolder folder = folder(old); // only now: bad input leaves nothing behind
             RunLock lock = made.addIfAny(old == null ? RunLock.take(folder.path()) : null);
             AdamW optimizer = optimizer(old == null, folder, start, parameters);
@@ -198,10 +204,10 @@ public final class TrainingRun {
         }
     }
 
-    private CausalModel load(@Nullable RunFolder old) {
+    private CausalModel load(ModelPlace place, @Nullable RunFolder old) {
         boolean full = config.train().fullFinetune();
         if (full || !(config.lora().initLoraWeights() instanceof LoraInit.Pissa pissa)) {
-            return load(config, full);
+            return load(place, config, full);
         }
         RunCheckpoint start = old == null ? null : old.newestWhole().orElse(null);
         if (start == null) {
@@ -213,17 +219,17 @@ public final class TrainingRun {
                                             ? "; on large models try pissa_niter_16, which only approximates them"
                                             : ""));
         }
-        return loadFrom(config, false, start == null ? null : start.folder());
+        return loadFrom(place, config, false, start == null ? null : start.folder());
     }
 
     /** The base model of a run, its weights as the settings say. */
-    public static CausalModel load(RunConfig config, boolean trainable) {
-        return loadFrom(config, trainable, null);
+    public static CausalModel load(ModelPlace place, RunConfig config, boolean trainable) {
+        return loadFrom(place, config, trainable, null);
     }
 
     /** The model as it was before the run, with nothing taken from its weights. */
-    static CausalModel loadBase(RunConfig config) {
-        return loadWith(config, false, null);
+    static CausalModel loadBase(ModelPlace place, RunConfig config) {
+        return loadWith(place, config, false, null);
     }
 
     /**
@@ -232,9 +238,10 @@ public final class TrainingRun {
      * @param checkpoint its folder, which keeps what was taken from the weights; or null
      */
     private static CausalModel loadFrom(
-            RunConfig config, boolean trainable, @Nullable Path checkpoint) {
+            ModelPlace place, RunConfig config, boolean trainable, @Nullable Path checkpoint) {
         DType compute = config.quantization().computeDtype().onThisMachine();
         return loadWith(
+                place,
                 config,
                 trainable,
                 config.train().fullFinetune()
@@ -244,15 +251,17 @@ public final class TrainingRun {
     }
 
     private static CausalModel loadWith(
-            RunConfig config, boolean trainable, @Nullable PrincipalParts principals) {
-        Path path = Path.of(config.model().modelNameOrPath());
+            ModelPlace place,
+            RunConfig config,
+            boolean trainable,
+            @Nullable PrincipalParts principals) {
         DType compute = config.quantization().computeDtype().onThisMachine();
         return switch (config.model().init()) {
             case CHECKPOINT ->
-                    Models.load(path, config.quantization(), compute, trainable, principals);
+                    Models.load(place, config.quantization(), compute, trainable, principals);
             case RANDOM ->
                     Models.random(
-                            Models.folder(path),
+                            place.folder(),
                             config.quantization(),
                             compute,
                             trainable,

@@ -14,6 +14,7 @@ import org.junit.jupiter.params.provider.ValueSource;
 import org.qlora4j.autograd.Tape;
 import org.qlora4j.error.ConfigException;
 import org.qlora4j.error.FormatException;
+import org.qlora4j.family.ModelPlace;
 import org.qlora4j.family.Models;
 import org.qlora4j.model.BatchContext;
 import org.qlora4j.model.CausalModel;
@@ -48,7 +49,11 @@ class AdapterMergeGoldenTest {
 
     private static AdapterMerge merge(String adapter, QuantConfig trainedWith) {
         return new AdapterMerge(
-                adapters().resolve("base"), adapters().resolve(adapter), null, trainedWith, null);
+                ModelPlace.of(adapters().resolve("base")),
+                adapters().resolve(adapter),
+                null,
+                trainedWith,
+                null);
     }
 
     private static Tensor logits(CausalModel model, Tensor ids) {
@@ -105,7 +110,9 @@ class AdapterMergeGoldenTest {
     void mergedBaseOfBitsandbytes_isDecoded() {
         Path out = folder.resolve("out");
         Path in4bits = Golden.folder().resolve("bnb/nf4-dq");
-        AdapterMerge merge = new AdapterMerge(in4bits, adapters().resolve("lora"), null, NF4, null);
+        AdapterMerge merge =
+                new AdapterMerge(
+                        ModelPlace.of(in4bits), adapters().resolve("lora"), null, NF4, null);
         merge.write(MergeTarget.ORIGINAL, out);
         assertThat(Golden.json(out.resolve("config.json")).has("quantization_config")).isFalse();
         Golden golden = Golden.open(adapters().resolve("lora/expected.safetensors"));
@@ -137,7 +144,12 @@ class AdapterMergeGoldenTest {
         ModelFolder.quantize(original, NF4, packed);
         // of an unquantized base the same weights come out as of merging first, quantizing then
         Path direct = folder.resolve("direct");
-        new AdapterMerge(adapters().resolve("base"), adapters().resolve("lora"), null, PLAIN, null)
+        new AdapterMerge(
+                        ModelPlace.of(adapters().resolve("base")),
+                        adapters().resolve("lora"),
+                        null,
+                        PLAIN,
+                        null)
                 .write(MergeTarget.NF4, direct);
         assertThat(direct.resolve("model.safetensors"))
                 .hasSameBinaryContentAs(packed.resolve("model.safetensors"));
@@ -151,7 +163,7 @@ class AdapterMergeGoldenTest {
         Path out = folder.resolve("out");
         AdapterMerge merge =
                 new AdapterMerge(
-                        Golden.folder().resolve("families/llama-tied-mha"),
+                        ModelPlace.of(Golden.folder().resolve("families/llama-tied-mha")),
                         adapters().resolve("lora"),
                         null,
                         NF4,

@@ -19,6 +19,7 @@ import org.qlora4j.checkpoint.Checkpoint;
 import org.qlora4j.error.FormatException;
 import org.qlora4j.family.Families;
 import org.qlora4j.family.GgufFolder;
+import org.qlora4j.family.ModelPlace;
 import org.qlora4j.family.Models;
 import org.qlora4j.model.BatchContext;
 import org.qlora4j.model.CausalModel;
@@ -52,7 +53,7 @@ class ModelExportTest {
     @TempDir Path folder;
 
     private static ModelExport export(Path model, List<List<Map<String, Object>>> chats) {
-        AdapterMerge source = new AdapterMerge(model, null, null, PLAIN, null);
+        AdapterMerge source = new AdapterMerge(ModelPlace.of(model), null, null, PLAIN, null);
         return new ModelExport(source, MergeTarget.ORIGINAL, chats, List.of("the text <s> th"));
     }
 

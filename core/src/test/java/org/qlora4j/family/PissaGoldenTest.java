@@ -86,7 +86,7 @@ class PissaGoldenTest {
 
     private CausalModel model(QuantConfig quantization, DType compute, LoraConfig lora) {
         var parts = PrincipalParts.of(lora, compute, 1, null);
-        return Models.load(base, quantization, compute, false, parts);
+        return Models.load(ModelPlace.of(base), quantization, compute, false, parts);
     }
 
     private static LoraAdapter adapter(LoraConfig lora, CausalModel model) {

@@ -267,7 +267,7 @@ class StrangeCheckpointTest {
         Path strange = Strangers.folder("bnb-skip");
         for (Runnable attempt :
                 List.<Runnable>of(
-                        () -> Models.requireTrainable(strange),
+                        () -> Models.requireTrainable(ModelPlace.of(strange)),
                         () ->
                                 Models.load(
                                                 strange,

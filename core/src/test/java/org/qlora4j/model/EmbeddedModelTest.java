@@ -16,7 +16,7 @@ import org.qlora4j.checkpoint.Bnb4bit;
 import org.qlora4j.checkpoint.Checkpoint;
 import org.qlora4j.error.DeviceException;
 import org.qlora4j.family.Families;
-import org.qlora4j.family.Models;
+import org.qlora4j.family.ModelPlace;
 import org.qlora4j.generate.GenerationConfig;
 
 class EmbeddedModelTest {
@@ -73,12 +73,12 @@ class EmbeddedModelTest {
     @Test
     void name_standsForTheModelWhereNoPathHasIt() {
         Path name = Path.of(EmbeddedModel.NAME);
-        assertThat(Models.folder(name)).isEqualTo(EmbeddedModel.folder().toAbsolutePath());
-        try (Checkpoint checkpoint = Checkpoint.open(Models.locate(name))) {
+        assertThat(ModelPlace.of(name).folder()).isEqualTo(EmbeddedModel.folder().toAbsolutePath());
+        try (Checkpoint checkpoint = ModelPlace.of(name).open()) {
             assertThat(Bnb4bit.of(checkpoint).weights())
                     .hasSize(7 * Families.shape(checkpoint.folder()).layers());
         }
-        assertThat(Models.locate(folder)).isEqualTo(folder);
+        assertThat(ModelPlace.of(folder).weights()).isEqualTo(folder);
     }
 
     @Test

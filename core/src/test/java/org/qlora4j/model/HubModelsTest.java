@@ -10,7 +10,7 @@ import java.util.Map;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.qlora4j.error.FormatException;
-import org.qlora4j.family.Models;
+import org.qlora4j.family.ModelPlace;
 import org.qlora4j.hub.Hub;
 import org.qlora4j.hub.HubRepo;
 
@@ -55,7 +55,7 @@ class HubModelsTest {
 
     @Test
     void pathsThatAreThere_areTakenAsTheyAre() {
-        assertThat(Models.locate(home)).isEqualTo(home);
-        assertThat(Models.locate(Path.of("/no/such/path"))).isEqualTo(Path.of("/no/such/path"));
+        assertThat(ModelPlace.of(home).weights()).isEqualTo(home);
+        assertThat(ModelPlace.find(Path.of("/no/such/path"))).isEmpty();
     }
 }

@@ -19,6 +19,7 @@ import org.qlora4j.error.ConfigException;
 import org.qlora4j.error.FormatException;
 import org.qlora4j.export.ShrinkConfig;
 import org.qlora4j.export.Shrinker;
+import org.qlora4j.family.ModelPlace;
 import org.qlora4j.tensor.Engine;
 import org.qlora4j.tensor.NativeMemory;
 import org.qlora4j.testing.TinyLlama;
@@ -85,7 +86,12 @@ class DistillTest {
             int[] part = java.util.Arrays.copyOf(ids, ids.length - 2); // inside the last letter
             Example cut = new Example(part, all.get(0, part.length), "x", 1, ids.length, true);
             Engine.run(() -> {
-                try (Teacher teacher = Teacher.load(config, tokenizer, List.of(whole, cut))) {
+                try (Teacher teacher =
+                        Teacher.load(
+                                config,
+                                ModelPlace.of(config.model()),
+                                tokenizer,
+                                List.of(whole, cut))) {
                     TeacherTargets targets = java.util.Objects.requireNonNull(teacher).ask(whole);
                     assertThat(targets.length()).isEqualTo(ids.length);
                     for (int t = 1; t < ids.length; t++) {

@@ -12,6 +12,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.qlora4j.config.RunConfig;
 import org.qlora4j.data.BatchSampler;
+import org.qlora4j.family.ModelPlace;
 import org.qlora4j.model.CausalModel;
 import org.qlora4j.optim.AdamW;
 import org.qlora4j.optim.ParameterGroup;
@@ -104,8 +105,9 @@ class LongestBatchTest {
         BatchSampler sampler = examples.sampler(config);
         LongestBatch longest = LongestBatch.of(examples, sampler);
         List<Object> out = new ArrayList<>();
-        try (CausalModel model = TrainingRun.load(config, false);
-                Learner learner = Learner.create(config, model, null);
+        ModelPlace place = ModelPlace.of(config.model());
+        try (CausalModel model = TrainingRun.load(place, config, false);
+                Learner learner = Learner.create(config, place, model, null);
                 TrainableParameters parameters =
                         new TrainableParameters(
                                 learner.parameters(), p -> ParameterGroup.of(p, null));

@@ -7,6 +7,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
 import java.util.function.BiConsumer;
+import java.util.function.IntPredicate;
 import org.jspecify.annotations.Nullable;
 import org.qlora4j.generate.BatchGenerator;
 import org.qlora4j.generate.BatchGenerator.Request;
@@ -29,12 +30,15 @@ final class BatchAnswers {
             List<Prompt> prompts,
             GenerationConfig config,
             int batch,
+            IntPredicate wanted,
             BiConsumer<Integer, Answer> onAnswer) {
         Tokenizer tokenizer = voice.tokenizer();
         List<Request> requests = new ArrayList<>();
-        for (Prompt prompt : prompts) {
-            int index = requests.size();
-            int[] ids = voice.ids("prompt " + (index + 1), prompt);
+        for (int index = 0; index < prompts.size(); index++) {
+            if (!wanted.test(index)) {
+                continue;
+            }
+            int[] ids = voice.ids("prompt " + (index + 1), prompts.get(index));
             requests.add(new Request(index, ids, config.withSeed(config.seed() + index)));
         }
         Map<Integer, StoppedText> texts = new HashMap<>();

@@ -9,6 +9,7 @@ import java.util.concurrent.Callable;
 import java.util.function.BiConsumer;
 import java.util.function.Consumer;
 import java.util.function.IntConsumer;
+import java.util.function.IntPredicate;
 import org.jspecify.annotations.Nullable;
 import org.qlora4j.data.ChatSettings;
 import org.qlora4j.error.ConfigException;
@@ -375,11 +376,28 @@ public final class LanguageModel implements AutoCloseable {
             GenerationConfig config,
             int batch,
             BiConsumer<Integer, Answer> onAnswer) {
+        return generateAll(prompts, config, batch, index -> true, onAnswer);
+    }
+
+    /**
+     * Answers some of many prompts, as {@link #generateAll(List, GenerationConfig, int,
+     * BiConsumer)} would answer them among all.
+     *
+     * @param wanted whether the prompt of an index is to be answered
+     * @return the answers to those, in the order of the prompts
+     */
+    public List<Answer> generateAll(
+            List<Prompt> prompts,
+            GenerationConfig config,
+            int batch,
+            IntPredicate wanted,
+            BiConsumer<Integer, Answer> onAnswer) {
         return onEngine(() -> {
             requireNotGenerating("generate");
             generating = true;
             try {
-                return BatchAnswers.of(model, head, voice(), prompts, config, batch, onAnswer);
+                return BatchAnswers.of(
+                        model, head, voice(), prompts, config, batch, wanted, onAnswer);
             } finally {
                 generating = false;
             }

@@ -12,6 +12,7 @@ import java.util.Set;
 import java.util.TreeSet;
 import java.util.concurrent.atomic.LongAdder;
 import org.jspecify.annotations.Nullable;
+import org.qlora4j.data.ChatSettings;
 import org.qlora4j.error.ConfigException;
 import org.qlora4j.error.Nearest;
 import org.qlora4j.generate.Decoding;
@@ -269,7 +270,11 @@ public final class TextService implements AutoCloseable {
                 }
             }
         }
-        return new Voice(name, tokenizer, template, files.chats());
+        // what was said of the base's chats counts for all who answer over it
+        ChatSettings told = base.chats();
+        ChatSettings itsOwn = files.chats().with(told.variables());
+        return new Voice(
+                name, tokenizer, template, told.sanitizes() ? itsOwn.sanitizing(true) : itsOwn);
     }
 
     /**

@@ -19,14 +19,13 @@ import org.qlora4j.data.Row;
 import org.qlora4j.error.ConfigException;
 import org.qlora4j.generate.GenerationConfig;
 import org.qlora4j.generate.StopReason;
+import org.qlora4j.run.AdapterFolder;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.ParentCommand;
 import picocli.CommandLine.Spec;
-import tools.jackson.core.JacksonException;
-import tools.jackson.databind.json.JsonMapper;
 
 /**
  * {@code qlora generate --model DIR --prompt TEXT}: a prompt in, the answer out as it comes; with
@@ -55,7 +54,8 @@ final class GenerateCommand implements Callable<Integer> {
     @Option(
             names = "--out",
             paramLabel = "FILE.jsonl",
-            description = "Takes the lines of --prompts with their answers, in their order.")
+            description =
+                    "Takes the lines of --prompts with their answers, in their order. What was answered when a run is cut off is kept beside it, in FILE.jsonl.partial, and the same command goes on with it.")
     @Nullable Path output;
 
     @Option(names = "--overwrite", description = "Replace --out if it exists.")
@@ -78,18 +78,7 @@ final class GenerateCommand implements Callable<Integer> {
             description = "Continue the prompt as it stands, without the model's chat template.")
     boolean raw;
 
-    @Option(
-            names = "--chat-template-kwargs",
-            paramLabel = "JSON",
-            description =
-                    "Variables for the chat template, e.g. {\"enable_thinking\": false}; those of an adapter's run are taken by themselves.")
-    @Nullable String chatTemplateKwargs;
-
-    @Option(
-            names = "--sanitize-control-tokens",
-            description =
-                    "Keep special tokens such as <|im_end|> that stand in the prompt letters, so that they cannot end its turn.")
-    boolean sanitizeControlTokens;
+    @Mixin TemplateOptions template = new TemplateOptions();
 
     @Mixin SamplingOptions sampling = new SamplingOptions();
 
@@ -138,25 +127,8 @@ final class GenerateCommand implements Callable<Integer> {
 
     /** The model, with what the options say of its chats. */
     private LanguageModel load() {
-        Map<String, Object> variables = variables(); // its errors come before the weights
-        LanguageModel loaded = writer.load(!noQuantize.given).withChatTemplateKwargs(variables);
-        return sanitizeControlTokens ? loaded.withSanitizedControlTokens() : loaded;
-    }
-
-    private Map<String, Object> variables() {
-        if (chatTemplateKwargs == null) {
-            return Map.of();
-        }
-        try {
-            @SuppressWarnings("unchecked") // names of a JSON object are strings
-            Map<String, Object> variables =
-                    JsonMapper.shared().readValue(chatTemplateKwargs, Map.class);
-            return variables;
-        } catch (JacksonException e) {
-            throw ConfigException.of(
-                    "--chat-template-kwargs must be a JSON object such as {\"enable_thinking\": false}, got %s",
-                    chatTemplateKwargs);
-        }
+        template.variables(); // its errors come before the weights
+        return template.on(writer.load(!noQuantize.given));
     }
 
     /** What --prompts asks for, or null where one prompt is given. */
@@ -180,9 +152,34 @@ final class GenerateCommand implements Callable<Integer> {
     private void answerAll(PromptFile file, GenerationConfig config, PrintWriter out) {
         List<Row> rows = file.read();
         PrintWriter err = Objects.requireNonNull(spec, "picocli sets it").commandLine().getErr();
-        try (LanguageModel loaded = load()) {
-            out.println(file.answer(loaded, rows, system, raw, config, err));
+        try (PartialAnswers kept = PartialAnswers.open(file.out())) {
+            file.take(kept, overwrite, dependsOn(config), rows, err);
+            try (LanguageModel loaded = load()) {
+                if (exactHead) {
+                    loaded.withExactHead();
+                }
+                out.println(file.answer(loaded, rows, system, raw, config, kept, err));
+            }
         }
+    }
+
+    /** What answers depend on beside their prompts. */
+    private String dependsOn(GenerationConfig config) {
+        List<Object> all = new ArrayList<>();
+        all.add(config);
+        all.add(system == null ? "" : system);
+        all.add(raw);
+        all.add(writer.model.path.toAbsolutePath().normalize());
+        all.add(noQuantize.given);
+        all.add(exactHead);
+        all.add(template.variables());
+        all.add(template.sanitizeControlTokens);
+        if (writer.adapter != null) {
+            Path files = AdapterFolder.of(writer.adapter).files().toAbsolutePath().normalize();
+            all.add(files);
+            all.add(files.toFile().lastModified());
+        }
+        return all.toString();
     }
 
     private Answer answer(

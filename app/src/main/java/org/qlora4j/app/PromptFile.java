@@ -7,14 +7,15 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Objects;
 import org.jspecify.annotations.Nullable;
-import org.qlora4j.Answer;
 import org.qlora4j.LanguageModel;
 import org.qlora4j.Prompt;
 import org.qlora4j.data.Row;
 import org.qlora4j.data.Source;
 import org.qlora4j.error.ConfigException;
 import org.qlora4j.generate.GenerationConfig;
+import tools.jackson.databind.json.JsonMapper;
 
 /**
  * {@code qlora generate --prompts}: a file of prompts, each a line with {@code prompt} or {@code
@@ -22,6 +23,8 @@ import org.qlora4j.generate.GenerationConfig;
  * new_tokens} added.
  */
 record PromptFile(Path prompts, Path out, int batch) {
+    private static final JsonMapper JSON = JsonMapper.shared();
+
     /**
      * Reads and checks the prompts, before a model is loaded.
      *
@@ -42,9 +45,46 @@ record PromptFile(Path prompts, Path out, int batch) {
     }
 
     /**
-     * Answers the prompts and writes the file.
+     * Says what is taken over of the answers that a run before this has kept.
+     *
+     * @param kept of which those to other prompts or settings are of no use
+     * @param overwrite whether they may be dropped if none is of use
+     * @param dependsOn what answers depend on beside their prompts, such as the model
+     */
+    void take(
+            PartialAnswers kept,
+            boolean overwrite,
+            String dependsOn,
+            List<Row> rows,
+            PrintWriter err) {
+        List<String> keys = new ArrayList<>();
+        for (Row row : rows) { // their places too, which give them their seeds
+            String own = JSON.writeValueAsString(row.fields());
+            keys.add(String.join("\n", dependsOn, "" + batch, "" + keys.size(), own));
+        }
+        int usable = kept.expect(keys);
+        if (usable > 0) {
+            err.printf(
+                    Locale.ROOT,
+                    "%d of %d answers are taken from %s%n",
+                    usable,
+                    rows.size(),
+                    kept.file());
+        } else if (kept.isEmpty() || overwrite) {
+            kept.forget();
+        } else {
+            throw ConfigException.of(
+                    "%s holds answers to other prompts, or of another model or other settings; give"
+                            + " those of then, add --overwrite to drop them, or name another --out",
+                    kept.file());
+        }
+    }
+
+    /**
+     * Answers the prompts that have no answer yet, and writes the file.
      *
      * @param raw whether texts are continued as they stand, without the chat template
+     * @param kept takes each answer at once
      * @return a line that says what was done
      */
     String answer(
@@ -53,6 +93,7 @@ record PromptFile(Path prompts, Path out, int batch) {
             @Nullable String system,
             boolean raw,
             GenerationConfig config,
+            PartialAnswers kept,
             PrintWriter err) {
         boolean plain = raw || (system == null && !model.hasChatTemplate());
         long own = system == null ? 0 : ownSystems(rows);
@@ -61,32 +102,42 @@ record PromptFile(Path prompts, Path out, int batch) {
                     Locale.ROOT, "--system is left out of %d prompts with one of their own%n", own);
         }
         List<Prompt> asked = rows.stream().map(row -> prompt(row, system, plain)).toList();
-        long start = System.nanoTime();
+        boolean[] known = new boolean[rows.size()];
         long[] count = new long[2];
-        List<Answer> answers;
-        try (StatusLine status = new StatusLine(err, Terminal.current())) {
-            answers =
-                    model.generateAll(
-                            asked,
-                            config,
-                            batch,
-                            (index, answer) -> {
-                                count[0]++;
-                                count[1] += answer.newTokens();
-                                status.update(line(count, rows.size(), start));
-                            });
+        for (int i = 0; i < known.length; i++) {
+            known[i] = kept.get(i) != null;
+            count[0] += known[i] ? 1 : 0;
         }
+        long start = System.nanoTime();
+        try (StatusLine status = new StatusLine(err, Terminal.current())) {
+            model.generateAll(
+                    asked,
+                    config,
+                    batch,
+                    index -> !known[index],
+                    (index, answer) -> {
+                        kept.add(index, PartialAnswers.Line.of(answer));
+                        count[0]++;
+                        count[1] += answer.newTokens();
+                        status.update(line(count, rows.size(), start));
+                    });
+        }
+        OutputFile.write(out, lines(rows, kept));
+        kept.delete();
+        return out + ": " + line(count, rows.size(), start);
+    }
+
+    private static List<?> lines(List<Row> rows, PartialAnswers kept) {
         List<Map<String, @Nullable Object>> lines = new ArrayList<>();
-        for (int i = 0; i < answers.size(); i++) {
-            Answer answer = answers.get(i);
+        for (int i = 0; i < rows.size(); i++) {
+            PartialAnswers.Line answer = Objects.requireNonNull(kept.get(i), "all are answered");
             Map<String, @Nullable Object> line = new LinkedHashMap<>(rows.get(i).fields());
-            line.put("answer", answer.text());
-            line.put("stop_reason", answer.stopReason().name().toLowerCase(Locale.ROOT));
+            line.put("answer", answer.answer());
+            line.put("stop_reason", answer.stopReason());
             line.put("new_tokens", answer.newTokens());
             lines.add(line);
         }
-        OutputFile.write(out, lines);
-        return out + ": " + line(count, rows.size(), start);
+        return lines;
     }
 
     private static String line(long[] count, int all, long start) {

@@ -110,6 +110,8 @@ final class ServeCommand implements Callable<Integer> {
                     "Keep the head as in the checkpoint; else it is read in 8 bits where that costs less than 0.001 nats.")
     boolean exactHead;
 
+    @Mixin TemplateOptions template = new TemplateOptions();
+
     @Mixin NoQuantizeOption noQuantize = new NoQuantizeOption();
 
     @Mixin DeviceOption device = new DeviceOption();
@@ -122,12 +124,13 @@ final class ServeCommand implements Callable<Integer> {
         ApiConfig api = api();
         ServiceConfig service = new ServiceConfig(streams, promptPositions, queue);
         ApiKeys keys = apiKeys == null ? ApiKeys.NONE : ApiKeys.read(apiKeys);
+        template.variables(); // its errors come before the weights
         QuantConfig weights = QuantConfig.DEFAULT.withLoad4bit(!noQuantize.given);
         try (LanguageModel loaded = LanguageModel.load(model.path, weights, device.choice())) {
             if (exactHead) {
                 loaded.withExactHead();
             }
-            try (TextService texts = loaded.serve(service)) {
+            try (TextService texts = template.on(loaded).serve(service)) {
                 adapters.forEach(texts::load);
                 serve(texts, api, keys, out);
             }

@@ -114,19 +114,73 @@ class PromptFileTest {
     }
 
     /**
-     * The second prompt has more tokens than the model's context; the first is answered by then.
+     * The last prompt has more tokens than the model's context; others are answered by then, and
+     * none of them is asked again.
      */
     @Test
-    void failureOnTheWay_leavesTheOldFileAndNoOther() {
-        TrainBed.write(
-                prompts,
-                "{\"prompt\": \"Hi\"}\n{\"prompt\": \"%s\"}\n".formatted("word ".repeat(40)));
+    void failureOnTheWay_leavesTheOldFileAndTheNextRunGoesOn() {
+        String begin = "{\"id\": 0, \"prompt\": \"Hi\"}\n{\"id\": 1, \"prompt\": \"Once\"}\n";
+        TrainBed.write(prompts, begin + "{\"prompt\": \"%s\"}\n".formatted("word ".repeat(40)));
         TrainBed.write(out, "mine\n");
-        List<String> before = names();
-        int code = generate("--batch", "1", "--max-new-tokens", "2", "--overwrite");
-        bed.assertOneLine(code, "tokens");
+        String[] flags = {"--batch", "1", "--max-new-tokens", "2", "--overwrite"};
+        bed.assertOneLine(generate(flags), "tokens");
         assertThat(out).hasContent("mine\n");
+        Path partial = folder.resolve("answers.jsonl.partial");
+        String kept = TrainBed.read(partial);
+        assertThat(kept.lines()).hasSize(2);
+
+        TrainBed.write(prompts, begin + "{\"id\": 2, \"prompt\": \"Upon\"}\n");
+        assertThat(generate(flags)).isEqualTo(ExitCode.OK);
+        assertThat(bed.err()).containsExactly("2 of 3 answers are taken from " + partial);
+        assertThat(bed.out()).startsWith(out + ": 3/3 answers, 2 tokens in ");
+        assertThat(partial).doesNotExist();
+        String resumed = TrainBed.read(out);
+        assertThat(generate(flags)).isEqualTo(ExitCode.OK);
+        assertThat(bed.err()).isEmpty();
+        assertThat(out).hasContent(resumed);
+        assertThat(answers()).extracting(line -> line.get("id").asInt()).containsExactly(0, 1, 2);
+    }
+
+    /** A kill may come while a line is written. */
+    @Test
+    void lineThatWasCutOff_isAnsweredAgain() {
+        StringBuilder lines = new StringBuilder();
+        for (int id = 0; id < 5; id++) {
+            lines.append("{\"id\": %d, \"prompt\": \"Hi\"}%n".formatted(id));
+        }
+        String tooLong = "{\"prompt\": \"%s\"}\n".formatted("word ".repeat(40));
+        TrainBed.write(prompts, lines + tooLong);
+        String[] flags = {"--batch", "1", "--max-new-tokens", "3", "--temperature", "2"};
+        generate(flags);
+        Path partial = folder.resolve("answers.jsonl.partial");
+        String kept = TrainBed.read(partial);
+        assertThat(kept.lines()).hasSize(5);
+        TrainBed.write(partial, kept.substring(0, kept.length() - 10));
+        TrainBed.write(prompts, lines.toString());
+        assertThat(generate(flags)).isEqualTo(ExitCode.OK);
+        assertThat(bed.err().getFirst()).startsWith("4 of 5 answers are taken");
+        String resumed = TrainBed.read(out);
+        assertThat(answers())
+                .extracting(line -> line.get("id").asInt())
+                .containsExactly(0, 1, 2, 3, 4);
+        TrainBed.write(out, "");
+        generate("--batch", "1", "--max-new-tokens", "3", "--temperature", "2", "--overwrite");
+        assertThat(out).hasContent(resumed);
+    }
+
+    @Test
+    void answersOfOtherSettings_areRefused() {
+        String tooLong = "{\"prompt\": \"%s\"}\n".formatted("word ".repeat(40));
+        TrainBed.write(prompts, "{\"prompt\": \"Hi\"}\n" + tooLong);
+        generate("--batch", "1", "--max-new-tokens", "2");
+        List<String> before = names();
+        bed.assertOneLine(
+                generate("--batch", "1", "--max-new-tokens", "3"),
+                out + ".partial holds answers to other prompts");
         assertThat(names()).isEqualTo(before);
+        TrainBed.write(folder.resolve("answers.jsonl.partial"), "not ours\n");
+        bed.assertOneLine(generate(), "is not what qlora generate keeps there");
+        assertThat(folder.resolve("answers.jsonl.partial")).hasContent("not ours\n");
     }
 
     /** Before the model is loaded: the one named here does not exist. */

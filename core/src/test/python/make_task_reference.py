@@ -3,7 +3,7 @@
     python make_task_reference.py
 
 writes tiny/expected.json: for each variant all results, and for each document what was asked and answered; and built-in.json: for made-up documents in
-the shape of each known data set, what the harness' own task of that name asks and counts; and qlora-mmlu.jsonl with the logits of its letters. Made with lm_eval 0.4.13, transformers 5.23.0, torch 2.10.0,
+the shape of each known data set, what the harness' own task of that name asks and counts (IFEval's in ifeval.json); and qlora-mmlu.jsonl with the logits of its letters. Made with lm_eval 0.4.13, transformers 5.23.0, torch 2.10.0,
 datasets 5.2.0, Python 3.11, float32 on a CPU.
 """
 import json
@@ -12,11 +12,14 @@ import pathlib
 
 import datasets
 import lm_eval
+import nltk
 import lm_eval.tasks
 from lm_eval.api.task import ConfigurableTask
 from lm_eval.models.huggingface import HFLM
 from lm_eval.tasks import TaskManager
 from lm_eval.tasks._yaml_loader import load_yaml
+
+nltk.data.find = lambda *_: None  # no rule asked here needs its data, which would be downloaded
 
 RESOURCES = pathlib.Path(__file__).resolve().parent.parent / "resources"
 FOLDER = RESOURCES / "org/qlora4j/task/tiny"
@@ -65,6 +68,67 @@ BUILT_IN = {
 }
 TEXTS = {"gsm8k": ["They are 5.\n#### 1,003.", "It is $1,004", "no number", "1,005 or 7"]}
 
+LETTERS = {"input": "Which day is it?\nOptions:\n(A) May 1, 2020\n(B) May 10, 2020\n(C) It's \"May\"", "target": "(B)"}
+LETTER_TEXTS = [" (B)", "It is (A). No, (C)", "may 10 2020 it is, not May 1, 2020.", "The answer: C", "nothing", "the answer is (B).", "", "Its may!"]
+TWO_WORDS = ["Yes", "No. yes, I think.", "The answer is no.", "not plausible at all", "It is plausible; no?", "Fay tells the truth", "Fay does NOT tell the truth", "?"]
+NUMBERS = [" 13", "x-13 or 14.", "twenty six", "forty two things", "two hundred and five and one", "six", "Seventeen\nNineteen", "the answer is three thousand four hundred and twelve."]
+BBH = {
+    "boolean_expressions": ({"input": "not ( True ) is", "target": "False"}, ["False", "True or False", "the answer is False.", "false"]),
+    "navigate": ({"input": "Take 1 step. Take 1 step.\nOptions:\n- Yes\n- No", "target": "No"}, TWO_WORDS),
+    "formal_fallacies": ({"input": "Is it?\nOptions:\n- valid \n- invalid", "target": "invalid"}, ["invalid", "It is valid, not invalid.", "The final answer: invalid.", "none"]),
+    "dyck_languages": ({"input": "Complete. Input: < [", "target": "] >"}, ["] >", " it is ] >.", "The answer is ] > ", "\"", "none"]),
+    "date_understanding": (LETTERS, LETTER_TEXTS),
+    "hyperbaton": ({"input": "no options", "target": "(A)"}, LETTER_TEXTS),
+    "object_counting": ({"input": "How many?", "target": "13"}, NUMBERS),
+    "sports_understanding": ({"input": "Is it plausible?", "target": "no"}, TWO_WORDS),
+    "web_of_lies": ({"input": "Does Fay tell the truth?", "target": "No"}, TWO_WORDS),
+    "word_sorting": ({"input": "Sort: List: pear fig apple", "target": "apple fig pear"},
+                     ["apple fig pear", "fig pear apple fig pear.", "Apple figs, pear", "none", "the answer is apple fig pear."]),
+    "snarks": ({"input": "Which?\nOptions:\n(A) one\n(B) one two", "target": "(B)"}, ["one two", "one", "(A) (B)"]),
+}
+for kind in ("zeroshot", "cot_zeroshot"):
+    for subject, (document, texts) in BBH.items():
+        BUILT_IN[f"bbh_{kind}_{subject}"] = (f"bbh/{kind}/{subject}.yaml", [document])
+        TEXTS[f"bbh_{kind}_{subject}"] = texts
+
+BUILT_IN["agieval_sat_math"] = ("agieval/sat-math.yaml", [
+    {"query": "Q: 1 + 1? Answer Choices: (A)1 (B)2 A: Among A through B, the answer is", "choices": ["(A)1", "(B)2 and more"], "gold": [1]},
+    {"query": "Q: x?", "choices": ["(A)x", "(B)it's x"], "gold": [0, 1]}])
+BUILT_IN["agieval_gaokao_physics"] = ("agieval/gaokao-physics.yaml", [{"query": "\u95ee\u9898\uff1ax", "choices": ["(A)x", "(B)y", "(C)z"], "gold": [0, 2]}])
+BUILT_IN["agieval_math"] = ("agieval/math.yaml", [
+    {"query": "Q: Half? A: The answer is", "answer": "\\frac12"}, {"query": "Q: x? A:", "answer": "$x=\\sqrt3\\text{ cm}$"}, {"query": "Q: z? A:", "answer": "none"}])
+TEXTS["agieval_math"] = [
+    "0.5", "1/2", "\\boxed{\\dfrac{1}{2}}", "It is \\boxed{x = 1/2}.", "\\boxed 3", "\\boxed{3", "$\\frac{1}2$ or $ .5$", "so x = \\sqrt{3}.", "x=\\sqrt3\\text{ cm}",
+    "no number", "\\frac", "a\\sqrt", "\\left(1\\right)\\%", "$12\\!000$ and 7a", "5 5.", "\\text{ a}\\text{ b} = \\text{ c}\\text{ d}", "y = 1\\nz", "", "\\frac1{2}", "01/2", "-1/2"]
+
+RULES = [
+    ("keywords:existence", {"keywords": ["tea", "Cup"]}), ("keywords:frequency", {"keyword": " tea ", "frequency": 2, "relation": "at least"}),
+    ("keywords:frequency", {"keyword": "tea", "frequency": 2, "relation": "less than"}), ("keywords:forbidden_words", {"forbidden_words": ["tea", "milk"]}),
+    ("keywords:letter_frequency", {"letter": "E", "let_frequency": 4, "let_relation": "at least"}),
+    ("length_constraints:number_paragraphs", {"num_paragraphs": 2}), ("length_constraints:number_words", {"num_words": 6, "relation": "less than"}),
+    ("length_constraints:nth_paragraph_first_word", {"num_paragraphs": 2, "nth_paragraph": 2, "first_word": "Tea"}),
+    ("detectable_content:number_placeholders", {"num_placeholders": 2}), ("detectable_content:postscript", {"postscript_marker": "P.S."}),
+    ("detectable_content:postscript", {"postscript_marker": "P.P.S"}), ("detectable_format:number_bullet_lists", {"num_bullets": 2}),
+    ("detectable_format:constrained_response", {}), ("detectable_format:number_highlighted_sections", {"num_highlights": 2}),
+    ("detectable_format:multiple_sections", {"section_spliter": "Part", "num_sections": 2}), ("detectable_format:json_format", {}),
+    ("detectable_format:title", {}), ("combination:two_responses", {}), ("combination:repeat_prompt", {"prompt_to_repeat": "Make Tea"}),
+    ("startend:end_checker", {"end_phrase": " The end. "}), ("startend:quotation", {}), ("punctuation:no_comma", {})]
+ALL_ARGUMENTS = sorted({name for _, arguments in RULES for name in arguments})
+BUILT_IN["ifeval_rules"] = ("ifeval/ifeval.yaml", [
+    {"key": i, "prompt": f"Do {i}.", "instruction_id_list": [r[0] for r in rules], "kwargs": [{a: r[1].get(a) for a in ALL_ARGUMENTS} for r in rules]}
+    for i, rules in enumerate([RULES[:4], RULES[4:8], RULES[8:12], RULES[12:17], RULES[17:]])])
+TEXTS["ifeval_rules"] = [
+    "Tea, a CUP of tea.", "one\n\n'tea' is two", "Hello\n***\ntea", "***a***\n***", "[a] [b\n] [c]\nP.S. hi", "p. p.s x", "* a\n* b\n**c**", "- a\n - b", "My answer is no.",
+    "*a* and **b**", "** ** *x*", "Part 1 a Part 2\nb", "```json\n{\"a\": NaN}\n```", "{\"a\": 1} x", "12", "<<Tea>>", "<< >>", "a ****** b", "a\n******\n******b", "******a******a",
+    "Sure:\nmake tea\nThe end.\"", "\"quoted\"", "\"", "  ", "* Title\nmake tea with milk please, the END.", "\u00c9t\u00e9 tea\u00a0tea eeee"]
+
+
+def numbers(counts):
+    def short(value):
+        return int(value) if float(value).is_integer() else float(value)
+
+    return {k: [short(x) for x in v] if isinstance(v, list) else short(v) for k, v in counts.items()}
+
 
 def built_in():
     """Each task of the harness over made-up documents, every split the same."""
@@ -79,7 +143,7 @@ def built_in():
         config["custom_dataset"] = lambda **_: datasets.DatasetDict({split: data for split in splits})
         task = ConfigurableTask(config=config)
         # the whole pool has the document itself, so that fewer examples are there to draw
-        shots = 1 if len(documents) > 1 else 0
+        shots = 1 if len(documents) > 1 and not name.startswith("agieval") else 0
         if task.config.num_fewshot != 0:
             task.set_config("num_fewshot", shots)
         task.set_fewshot_seed(1234)
@@ -95,16 +159,18 @@ def built_in():
                     own[0].filtered_resps = {}
                     for chain in task._filters:
                         chain.apply([own[0]])
-                    counted.append({f: task.process_results(document, [r]) for f, r in own[0].filtered_resps.items()})
+                    counted.append({f: numbers(task.process_results(document, [r])) for f, r in own[0].filtered_resps.items()})
             else:
                 results = [(-1.0 - 0.75 * ((number + 2 * i) % 3), i % 2 == 0) for i in range(len(own))]
                 results = [r[0] for r in results] if task.OUTPUT_TYPE == "loglikelihood_rolling" else results
                 counted.append({"none": task.process_results(document, results)})
             asked.append({"arguments": arguments, "counts": counted})
-        out[name] = {"num_fewshot": shots, "documents": documents, "asked": asked, "metrics": {
+        out[name] = {"num_fewshot": shots, "documents": documents, "texts": TEXTS.get(name, []), "asked": asked, "metrics": {
             m: [task._aggregation_list[m].__name__, bool(task._higher_is_better[m])] for m in task._metric_fn_list}}
-    with open(FOLDER.parent / "built-in.json", "w") as file:
-        json.dump(out, file, indent=1, default=float)
+    # apart, since it is as large as all others
+    for path, part in (("ifeval.json", {k: out.pop(k) for k in ["ifeval_rules"]}), ("built-in.json", out)):
+        with open(FOLDER.parent / path, "w") as file:
+            json.dump(part, file, separators=(",", ":"), default=float)
 
 
 def qlora_mmlu():

@@ -62,6 +62,19 @@ enum Aggregation {
             return sum / values.size();
         }
     },
+    AGG_INST_LEVEL_ACC {
+        /** The share of all entries of all documents, of which each has one or more. */
+        @Override
+        double of(List<double[]> values) {
+            double sum = 0;
+            double entries = 0;
+            for (double[] v : values) {
+                sum += Arrays.stream(v).sum();
+                entries += v.length;
+            }
+            return sum / entries;
+        }
+    },
     F1 {
         /** The label 1 counts, as by scikit-learn's default. */
         @Override

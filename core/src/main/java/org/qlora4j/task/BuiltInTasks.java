@@ -8,13 +8,14 @@ import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Properties;
 import java.util.TreeMap;
 import org.jspecify.annotations.Nullable;
 
 /**
  * Tasks and groups that come with the library, by the names that the harness gives them: files in
- * its format, and the 57 subjects of MMLU, which differ in a name only.
+ * its format, and such files made for the subjects of MMLU, BIG-Bench Hard and AGIEval.
  */
 final class BuiltInTasks {
     private static final String ENDING = ".yaml";
@@ -32,6 +33,10 @@ final class BuiltInTasks {
                     "truthfulqa_mc1",
                     "truthfulqa_mc2",
                     "gsm8k",
+                    "bbh_zeroshot",
+                    "bbh_cot_zeroshot",
+                    "agieval",
+                    "ifeval_rules",
                     "lambada_openai",
                     "wikitext");
 
@@ -40,7 +45,7 @@ final class BuiltInTasks {
 
     private BuiltInTasks() {}
 
-    /** The names that are listed to users: one for all of MMLU. */
+    /** The names that are listed to users: one for all subjects. */
     static List<String> names() {
         return FILES;
     }
@@ -54,6 +59,10 @@ final class BuiltInTasks {
         }
         if (SUBJECTS.values().stream().anyMatch(all -> all.contains(mmlu))) {
             return subject(mmlu);
+        }
+        String made = name.startsWith("bbh_") ? BbhTasks.text(name) : AgiEvalTasks.text(name);
+        if (made != null) {
+            return made;
         }
         try (InputStream in = BuiltInTasks.class.getResourceAsStream(name + ENDING)) {
             return in == null ? null : new String(in.readAllBytes(), StandardCharsets.UTF_8);
@@ -87,20 +96,26 @@ final class BuiltInTasks {
     }
 
     private static Map<String, List<String>> subjects() {
-        Properties properties = new Properties();
-        try (InputStream in = BuiltInTasks.class.getResourceAsStream("mmlu_subjects.properties");
-                InputStreamReader reader =
-                        new InputStreamReader(
-                                java.util.Objects.requireNonNull(in, "it ships with the library"),
-                                StandardCharsets.UTF_8)) {
-            properties.load(reader);
-        } catch (IOException e) {
-            throw new UncheckedIOException(e);
-        }
+        Properties properties = properties("mmlu_subjects.properties");
         Map<String, List<String>> out = new TreeMap<>();
         for (String group : properties.stringPropertyNames()) {
             out.put(group, new ArrayList<>(List.of(properties.getProperty(group).split(","))));
         }
         return out;
+    }
+
+    /** Names with values, of a file that ships with the library. */
+    static Properties properties(String file) {
+        Properties properties = new Properties();
+        try (InputStream in = BuiltInTasks.class.getResourceAsStream(file);
+                InputStreamReader reader =
+                        new InputStreamReader(
+                                Objects.requireNonNull(in, "it ships with the library"),
+                                StandardCharsets.UTF_8)) {
+            properties.load(reader);
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+        return properties;
     }
 }

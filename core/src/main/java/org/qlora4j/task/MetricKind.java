@@ -24,7 +24,12 @@ enum MetricKind {
     PERPLEXITY(Aggregation.PERPLEXITY, false, LOGLIKELIHOOD),
     WORD_PERPLEXITY(Aggregation.WEIGHTED_PERPLEXITY, false, LOGLIKELIHOOD_ROLLING),
     BYTE_PERPLEXITY(Aggregation.WEIGHTED_PERPLEXITY, false, LOGLIKELIHOOD_ROLLING),
-    BITS_PER_BYTE(Aggregation.BITS_PER_BYTE, false, LOGLIKELIHOOD_ROLLING);
+    BITS_PER_BYTE(Aggregation.BITS_PER_BYTE, false, LOGLIKELIHOOD_ROLLING),
+    // those that only a ResultRule counts
+    PROMPT_LEVEL_STRICT_ACC(Aggregation.MEAN, true),
+    INST_LEVEL_STRICT_ACC(Aggregation.AGG_INST_LEVEL_ACC, true),
+    PROMPT_LEVEL_LOOSE_ACC(Aggregation.MEAN, true),
+    INST_LEVEL_LOOSE_ACC(Aggregation.AGG_INST_LEVEL_ACC, true);
 
     private final Aggregation aggregation;
     private final boolean higherIsBetter;

@@ -7,12 +7,15 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.function.UnaryOperator;
+import java.util.regex.MatchResult;
+import java.util.regex.Pattern;
 import java.util.stream.Collectors;
+import org.jspecify.annotations.Nullable;
 import org.qlora4j.error.FormatException;
 import org.qlora4j.template.PythonRegex;
 
 /** A step between a model's answers and what is counted. */
-sealed interface ResponseFilter {
+interface ResponseFilter {
     /**
      * @param responses texts, one for each repeat
      * @param document that was asked
@@ -100,63 +103,13 @@ sealed interface ResponseFilter {
         }
     }
 
-    /** The letter of a choice: by a pattern, by the choice's text, or behind a colon. */
-    record ChoiceLetter(
-            PythonRegex regex,
-            int group,
-            String fallback,
-            boolean ignoreCase,
-            boolean ignorePunctuation,
-            List<PythonRegex> ignored)
-            implements ResponseFilter {
-        @Override
-        public Object apply(List<Object> responses, Map<String, Object> document) {
-            if (!(document.get("choices") instanceof List<?> choices)) {
-                throw FormatException.of(
-                        "multi_choice_regex needs documents with a list of choices; they have %s",
-                        document.keySet());
-            }
-            Map<String, String> letters = new LinkedHashMap<>();
-            List<String> patterns = new ArrayList<>();
-            StringBuilder alphabet = new StringBuilder();
-            char letter = 'A';
-            for (Object choice : choices) {
-                String text = plain(PythonText.strip(String.valueOf(choice)));
-                letters.put(text, "(" + letter + ")");
-                patterns.add(java.util.regex.Pattern.quote(text));
-                alphabet.append(letter++);
-            }
-            String byText =
-                    patterns.stream()
-                            .sorted(Comparator.comparing(String::length).reversed())
-                            .collect(Collectors.joining("|"));
-            PythonRegex behindColon = PythonRegex.of(":[\\s]*([" + alphabet + "])");
-            java.util.regex.Pattern choicePattern = java.util.regex.Pattern.compile(byText);
-            return each(responses, text -> letter(text, choicePattern, letters, behindColon));
-        }
-
-        private String letter(
-                String text,
-                java.util.regex.Pattern choices,
-                Map<String, String> letters,
-                PythonRegex behindColon) {
-            String found = match(regex, group, text);
-            if (found != null && !found.isEmpty()) {
-                return found;
-            }
-            List<String> named =
-                    choices.matcher(plain(text)).results().map(r -> r.group()).toList();
-            if (!named.isEmpty()) {
-                String name = PythonText.strip(named.get(place(group, named.size())));
-                if (!name.isEmpty()) {
-                    return letters.getOrDefault(name, name);
-                }
-            }
-            String behind = match(behindColon, group, text);
-            return behind == null ? fallback : "(" + behind + ")";
-        }
-
-        private String plain(String text) {
+    /**
+     * What does not matter, taken off a text before it is compared.
+     *
+     * @param ignored expressions whose matches go first
+     */
+    record PlainText(boolean ignoreCase, boolean ignorePunctuation, List<PythonRegex> ignored) {
+        String of(String text) {
             String out = text;
             for (PythonRegex regex : ignored) {
                 out = regex.replace(out, "", 0);
@@ -166,7 +119,74 @@ sealed interface ResponseFilter {
         }
     }
 
-    private static List<Object> each(List<Object> responses, UnaryOperator<String> change) {
+    /**
+     * The letter of a choice: by a pattern, by the choice's text, or behind a colon.
+     *
+     * @param inInput whether the choices stand in the field {@code input} as "(A) one", else in the
+     *     list {@code choices}
+     */
+    record ChoiceLetter(
+            PythonRegex regex, int group, String fallback, PlainText plain, boolean inInput)
+            implements ResponseFilter {
+        private static final PythonRegex LISTED = PythonRegex.of("\\([A-Z]\\)([^\\n^(]*)");
+
+        @Override
+        public Object apply(List<Object> responses, Map<String, Object> document) {
+            Map<String, String> letters = new LinkedHashMap<>();
+            List<String> patterns = new ArrayList<>();
+            StringBuilder alphabet = new StringBuilder();
+            char letter = 'A';
+            for (String choice : choices(document)) {
+                String text = plain.of(PythonText.strip(choice));
+                letters.put(text, "(" + letter + ")");
+                patterns.add(Pattern.quote(text));
+                alphabet.append(letter++);
+            }
+            String byText =
+                    patterns.stream()
+                            .sorted(Comparator.comparing(String::length).reversed())
+                            .collect(Collectors.joining("|"));
+            Pattern choicePattern = Pattern.compile(byText);
+            PythonRegex behindColon =
+                    PythonRegex.of(alphabet.isEmpty() ? "(?!)" : ":[\\s]*([" + alphabet + "])");
+            return each(responses, text -> letter(text, choicePattern, letters, behindColon));
+        }
+
+        private List<String> choices(Map<String, Object> document) {
+            if (inInput) {
+                return LISTED.findAll(String.valueOf(document.get("input"))).stream()
+                        .map(List::getFirst)
+                        .toList();
+            }
+            if (document.get("choices") instanceof List<?> choices) {
+                return choices.stream().map(String::valueOf).toList();
+            }
+            throw FormatException.of(
+                    "multi_choice_regex needs documents with a list of choices; they have %s",
+                    document.keySet());
+        }
+
+        private String letter(
+                String text, Pattern choices, Map<String, String> letters, PythonRegex behindColon) {
+            String found = match(regex, group, text);
+            if (found != null && !found.isEmpty()) {
+                return found;
+            }
+            List<String> named =
+                    choices.matcher(plain.of(text)).results().map(MatchResult::group).toList();
+            if (!named.isEmpty()) {
+                String name = PythonText.strip(named.get(place(group, named.size())));
+                if (!name.isEmpty()) {
+                    return letters.getOrDefault(name, name);
+                }
+            }
+            String behind = match(behindColon, group, text);
+            return behind == null ? fallback : "(" + behind + ")";
+        }
+    }
+
+    /** Each answer, changed; what is no text counts as an empty one. */
+    static List<Object> each(List<Object> responses, UnaryOperator<String> change) {
         List<Object> out = new ArrayList<>();
         for (Object response : responses) {
             out.add(change.apply(response instanceof String text ? text : ""));
@@ -175,7 +195,7 @@ sealed interface ResponseFilter {
     }
 
     /** Place of an index that may count from the end. */
-    private static int place(int index, int size) {
+    static int place(int index, int size) {
         int at = index < 0 ? index + size : index;
         if (at < 0 || at >= size) {
             throw FormatException.of(
@@ -185,7 +205,7 @@ sealed interface ResponseFilter {
     }
 
     /** The chosen match without blanks around it, its first group with text; null for none. */
-    private static @org.jspecify.annotations.Nullable String match(
+    static @Nullable String match(
             PythonRegex regex, int group, String text) {
         List<List<String>> matches = regex.findAll(text);
         if (matches.isEmpty()) {

@@ -111,7 +111,7 @@ final class TaskConfigReader {
                 generation(prompt),
                 keys.whole("repeats", 1),
                 filters(),
-                metrics(output),
+                metrics(output, rule),
                 rule,
                 false,
                 version,
@@ -295,37 +295,68 @@ final class TaskConfigReader {
                                     keys.text("regex_pattern", ResponseFilter.Regex.PATTERN)),
                             keys.whole("group_select", 0),
                             keys.text("fallback", ResponseFilter.Regex.FALLBACK));
-            case "multi_choice_regex" ->
+            case "multi_choice_regex", "letter_of_input" ->
                     new ResponseFilter.ChoiceLetter(
                             PythonRegex.of(
                                     keys.text("regex_pattern", ResponseFilter.Regex.PATTERN)),
                             keys.whole("group_select", 0),
                             keys.text("fallback", ResponseFilter.Regex.FALLBACK),
-                            keys.flag("ignore_case", false),
-                            keys.flag("ignore_punctuation", false),
-                            keys.texts("regexes_to_ignore").stream().map(PythonRegex::of).toList());
+                            plainText(keys),
+                            function.equals("letter_of_input"));
+            case "map_regex" -> mapRegex(keys);
+            case "written_number" ->
+                    new WrittenNumber(
+                            PythonRegex.of(
+                                    keys.text("regex_pattern", ResponseFilter.Regex.PATTERN)),
+                            keys.whole("group_select", 0),
+                            keys.text("fallback", ResponseFilter.Regex.FALLBACK));
+            case "sorted_words" -> new SortedWords();
             default ->
                     throw keys.wrong(
-                            "function %s is not done; there are regex, take_first, take_first_k, majority_vote, lowercase, uppercase, remove_whitespace, map, multi_choice_regex",
+                            "function %s is not done; there are regex, take_first, take_first_k, majority_vote, lowercase, uppercase, remove_whitespace, map, map_regex, multi_choice_regex, letter_of_input, written_number, sorted_words",
                             function);
         };
     }
 
-    private List<Metric> metrics(OutputType output) {
+    private static ResponseFilter.PlainText plainText(TaskKeys keys) {
+        return new ResponseFilter.PlainText(
+                keys.flag("ignore_case", false),
+                keys.flag("ignore_punctuation", false),
+                keys.texts("regexes_to_ignore").stream().map(PythonRegex::of).toList());
+    }
+
+    private static MapRegex mapRegex(TaskKeys keys) {
+        TaskKeys table = keys.mapping("regex_pattern_to_value");
+        if (table == null || table.values().isEmpty()) {
+            throw keys.wrong("regex_pattern_to_value is missing; it maps expressions to answers");
+        }
+        Map<String, String> values = new LinkedHashMap<>();
+        table.values().keySet().forEach(regex -> values.put(regex, table.text(regex, "")));
+        return new MapRegex(
+                values,
+                keys.whole("group_select", 0),
+                keys.text("fallback", ResponseFilter.Regex.FALLBACK),
+                plainText(keys));
+    }
+
+    private List<Metric> metrics(OutputType output, @Nullable ResultRule rule) {
         List<TaskKeys> given = keys.mappings("metric_list");
         if (given == null) {
             return output.defaultMetrics().stream()
-                    .map(name -> metric(new TaskKeys(keys.where(), Map.of("metric", name)), output))
+                    .map(name ->
+                            metric(new TaskKeys(keys.where(), Map.of("metric", name)), output, rule))
                     .toList();
         }
-        return given.stream().map(own -> metric(own, output)).toList();
+        return given.stream().map(own -> metric(own, output, rule)).toList();
     }
 
-    private Metric metric(TaskKeys own, OutputType output) {
+    private Metric metric(TaskKeys own, OutputType output, @Nullable ResultRule rule) {
         String name = own.text("metric", "");
         MetricKind kind =
                 MetricKind.of(name)
-                        .filter(known -> known.outputs().contains(output))
+                        .filter(known ->
+                                known.outputs().contains(output)
+                                        || (rule != null && rule.counts(name)))
                         .orElseThrow(() ->
                                 own.wrong(
                                         "metric %s is not done for %s; there are %s",

@@ -191,9 +191,17 @@ final class TaskCounts {
 
     private Map<String, double[]> generated(Map<String, Object> document, Object response) {
         String answer = response instanceof String text ? text : null;
+        if (task.config().processResults() == ResultRule.IFEVAL_RULES) {
+            return InstructionRules.counts(document, answer == null ? "" : answer);
+        }
         Object target = task.prompt().target(document);
         if (task.config().prompt().choice() != null && target instanceof Long number) {
             target = task.prompt().choices(document).get(Math.toIntExact(number));
+        }
+        if (task.config().processResults() == ResultRule.MATH_ANSWER) {
+            boolean equal =
+                    answer != null && MathAnswer.equal(answer, PythonValue.text(target));
+            return Map.of("acc", flag(equal));
         }
         List<?> right = target instanceof List<?> list ? list : List.of(target);
         Map<String, double[]> values = new LinkedHashMap<>();

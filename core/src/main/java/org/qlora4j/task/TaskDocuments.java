@@ -29,6 +29,9 @@ record TaskDocuments(
         DataSource data = config.data();
         String evaluated = String.valueOf(data.evaluated());
         List<Map<String, Object>> documents = split(config, evaluated);
+        if (config.processResults() == ResultRule.IFEVAL_RULES) {
+            documents = InstructionRules.checkable(documents, config.name());
+        }
         List<Map<String, Object>> fewshot = List.of();
         String split = fewshotSplit(config);
         if (numFewshot > 0) {

@@ -2,6 +2,7 @@ package org.qlora4j.task;
 
 import static java.util.Objects.requireNonNull;
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.within;
 
 import java.io.IOException;
@@ -13,9 +14,11 @@ import java.util.List;
 import java.util.Map;
 import java.util.function.BiConsumer;
 import java.util.stream.Stream;
+import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.MethodSource;
 import org.qlora4j.task.TaskConfig.Metric;
 import tools.jackson.databind.JsonNode;
@@ -26,10 +29,7 @@ import tools.jackson.databind.json.JsonMapper;
  * make_task_reference.py.
  */
 class BuiltInTasksTest {
-    private static final JsonNode EXPECTED =
-            new JsonMapper()
-                    .readTree(
-                            Path.of("src/test/resources/org/qlora4j/task/built-in.json").toFile());
+    private static final Map<String, JsonNode> EXPECTED = expected("built-in.json", "ifeval.json");
 
     /** No task here asks for a chat, and the answers are made up. */
     private static final TaskModel NOBODY =
@@ -46,8 +46,18 @@ class BuiltInTasksTest {
                 }
             };
 
+    private static Map<String, JsonNode> expected(String... files) {
+        Map<String, JsonNode> out = new LinkedHashMap<>();
+        for (String file : files) {
+            Path path = Path.of("src/test/resources/org/qlora4j/task", file);
+            JsonNode tasks = new JsonMapper().readTree(path.toFile());
+            tasks.properties().forEach(task -> out.put(task.getKey(), task.getValue()));
+        }
+        return out;
+    }
+
     static Stream<String> names() {
-        return EXPECTED.propertyNames().stream();
+        return EXPECTED.keySet().stream();
     }
 
     private static Task task(String name, JsonNode expected, Path folder) throws IOException {
@@ -71,7 +81,7 @@ class BuiltInTasksTest {
     @MethodSource("names")
     void builtInTask_asksAndCountsAsTheHarness(String name, @TempDir Path folder)
             throws IOException {
-        JsonNode expected = EXPECTED.get(name);
+        JsonNode expected = requireNonNull(EXPECTED.get(name));
         Task task = task(name, expected, folder);
         List<List<TaskRequest>> requests = task.requests(TaskOptions.DEFAULT, NOBODY);
         for (int number = 0; number < requests.size(); number++) {
@@ -84,7 +94,13 @@ class BuiltInTasksTest {
                     .as("document %d", number)
                     .isEqualTo(wanted);
             for (int i = 0; i < asked.get("counts").size(); i++) {
-                assertCounts(task, number, i, asked.get("counts").get(i), wanted.size());
+                JsonNode text = expected.get("texts").get(i);
+                assertCounts(
+                        task,
+                        number,
+                        text == null ? null : text.asString(),
+                        asked.get("counts").get(i),
+                        wanted.size());
             }
         }
     }
@@ -101,15 +117,14 @@ class BuiltInTasksTest {
     }
 
     /** Answers as the script makes them up. */
-    private static List<TaskResponse> responses(Task task, int number, int text, int count) {
-        List<String> texts =
-                List.of("They are 5.\n#### 1,003.", "It is $1,004", "no number", "1,005 or 7");
+    private static List<TaskResponse> responses(
+            Task task, int number, @Nullable String text, int count) {
         List<TaskResponse> out = new ArrayList<>();
         for (int i = 0; i < count; i++) {
             double log = -1.0 - 0.75 * ((number + 2 * i) % 3);
             out.add(
                     switch (task.config().output()) {
-                        case GENERATE_UNTIL -> new TaskResponse.Generated(texts.get(text));
+                        case GENERATE_UNTIL -> new TaskResponse.Generated(requireNonNull(text));
                         case LOGLIKELIHOOD_ROLLING -> new TaskResponse.Rolled(log);
                         case LOGLIKELIHOOD, MULTIPLE_CHOICE ->
                                 new TaskResponse.Likelihood(log, i % 2 == 0);
@@ -119,7 +134,11 @@ class BuiltInTasksTest {
     }
 
     private static void assertCounts(
-            Task task, int number, int text, JsonNode expected, int requests) {
+            Task task,
+            int number,
+            @Nullable String text,
+            JsonNode expected,
+            int requests) {
         Map<String, Object> document = task.evaluated().get(number);
         List<TaskResponse> responses = responses(task, number, text, requests);
         assertThat(task.config().filters().stream().map(FilterChain::name).toList())
@@ -136,7 +155,7 @@ class BuiltInTasksTest {
                                 ? one.valueStream().mapToDouble(JsonNode::asDouble).toArray()
                                 : new double[] {one.asDouble()};
                 assertThat(value)
-                        .as("%d %s", number, metric)
+                        .as("document %d, %s,%s of %s", number, metric, chain.name(), text)
                         .containsExactly(wanted, within(1e-12));
             });
         }
@@ -145,7 +164,7 @@ class BuiltInTasksTest {
     @ParameterizedTest
     @MethodSource("names")
     void metrics_areAggregatedAsTheHarness(String name, @TempDir Path folder) throws IOException {
-        JsonNode expected = EXPECTED.get(name);
+        JsonNode expected = requireNonNull(EXPECTED.get(name));
         JsonNode metrics = expected.get("metrics");
         List<Metric> own = task(name, expected, folder).config().metrics();
         assertThat(own.stream().map(Metric::name).toList())
@@ -159,7 +178,7 @@ class BuiltInTasksTest {
 
     @Test
     void everyName_isATaskOrGroup() {
-        assertThat(BuiltInTasks.names()).hasSize(12);
+        assertThat(BuiltInTasks.names()).hasSize(16);
         for (String name : BuiltInTasks.names()) {
             Map<String, Object> keys = TaskYaml.read(TaskFile.builtIn(name));
             assertThat(keys.get(keys.containsKey("group") ? "group" : "task")).isEqualTo(name);
@@ -176,5 +195,44 @@ class BuiltInTasksTest {
             }
         }
         assertThat(subjects).isEqualTo(57);
+    }
+
+    @ParameterizedTest
+    @CsvSource({
+        "bbh_zeroshot, 27",
+        "bbh_cot_zeroshot, 27",
+        "agieval, 21",
+        "agieval_en, 10",
+        "agieval_cn, 11",
+        "agieval_nous, 8"
+    })
+    void group_namesTasksThatExist(String name, int count) {
+        List<?> tasks = (List<?>) TaskYaml.read(TaskFile.builtIn(name)).get("task");
+        assertThat(requireNonNull(tasks)).hasSize(count).doesNotHaveDuplicates();
+        for (Object task : tasks) {
+            TaskFile file = TaskFile.builtIn(String.valueOf(task));
+            assertThat(TaskConfigReader.read(TaskYaml.read(file), file).name()).isEqualTo(task);
+        }
+    }
+
+    /** A language has no plain rule; with nothing else left there is nothing to count. */
+    @Test
+    void instructionsThatAreNoRules_leaveTheirDocumentsOut() {
+        Map<String, Object> rule = Map.of("instruction_id_list", List.of("punctuation:no_comma"));
+        Map<String, Object> other =
+                Map.of(
+                        "instruction_id_list",
+                        List.of("punctuation:no_comma", "language:response_language"));
+        assertThat(InstructionRules.checkable(List.of(other, rule), "t")).containsExactly(rule);
+        assertThatThrownBy(() -> InstructionRules.checkable(List.of(other), "t"))
+                .hasMessage("t: no document has only instructions that are plain rules");
+        Map<String, Object> lacks =
+                Map.of(
+                        "instruction_id_list",
+                        List.of("detectable_content:number_placeholders"),
+                        "kwargs",
+                        List.of(Map.of()));
+        assertThatThrownBy(() -> InstructionRules.counts(lacks, "[a]"))
+                .hasMessageContaining("num_placeholders must be a whole number, got null");
     }
 }

@@ -19,7 +19,8 @@ final class BbhTasks {
 
     private static final String ANSWER_IS =
             """
-            ((?<=The answer is )(.*)(?=.)|(?<=the answer is )(.*)(?=.)|(?<=The answer: )(.*)(?=.)|(?<=The final answer: )(.*)(?=.))"""
+            ((?<=The answer is )(.*)(?=.)|(?<=the answer is )(.*)(?=.)|(?<=The answer: )(.*)(?=.)|(?<=The final answer: )(.*)(?=.))\
+            """
                     .strip();
 
     private BbhTasks() {}
@@ -40,7 +41,8 @@ final class BbhTasks {
 
     private static String group(String group) {
         StringBuilder text = new StringBuilder("group: " + group + "\ntask:\n");
-        SUBJECTS.keySet().forEach(subject -> text.append("  - ").append(group + "_" + subject + "\n"));
+        SUBJECTS.keySet()
+                .forEach(subject -> text.append("  - ").append(group + "_" + subject + "\n"));
         return text
                 + """
                 aggregate_metric_list:
@@ -94,7 +96,8 @@ final class BbhTasks {
                     regex("(?<= )([\" \\[\\(<{}>\\)\\]]+)|([\" \\[\\(<{}>\\)\\]]+)", select);
             case "letter" ->
                     """
-                    {function: letter_of_input, group_select: %d, ignore_case: true, ignore_punctuation: true, regex_pattern: "(\\\\([A-Z]\\\\))"}"""
+                    {function: letter_of_input, group_select: %d, ignore_case: true, ignore_punctuation: true, regex_pattern: "(\\\\([A-Z]\\\\))"}\
+                    """
                             .formatted(select);
             case "number" ->
                     "{function: written_number, group_select: %d, regex_pattern: \"([-0-9]+)\"}"

@@ -90,7 +90,11 @@ record Instruction(String id, Map<String, Object> arguments) {
         out.put(
                 "detectable_format:multiple_sections",
                 (own, text) ->
-                        found("\\s?" + PythonText.strip(own.text("section_spliter")) + "\\s?\\d+\\s?", text)
+                        found(
+                                        "\\s?"
+                                                + PythonText.strip(own.text("section_spliter"))
+                                                + "\\s?\\d+\\s?",
+                                        text)
                                 >= own.count("num_sections"));
         out.put("detectable_format:json_format", (own, text) -> isJson(text));
         out.put("detectable_format:title", (own, text) -> hasTitle(text));
@@ -99,8 +103,7 @@ record Instruction(String id, Map<String, Object> arguments) {
                 "combination:repeat_prompt",
                 (own, text) ->
                         lower(PythonText.strip(text))
-                                .startsWith(
-                                        lower(PythonText.strip(own.text("prompt_to_repeat")))));
+                                .startsWith(lower(PythonText.strip(own.text("prompt_to_repeat")))));
         out.put(
                 "startend:end_checker",
                 (own, text) ->
@@ -128,7 +131,10 @@ record Instruction(String id, Map<String, Object> arguments) {
     private boolean hasLetterOften(String answer) {
         String letter = lower(PythonText.strip(text("letter")));
         long often =
-                lower(answer).codePoints().filter(c -> Character.toString(c).equals(letter)).count();
+                lower(answer)
+                        .codePoints()
+                        .filter(c -> Character.toString(c).equals(letter))
+                        .count();
         return related("let_relation", Math.toIntExact(often), count("let_frequency"));
     }
 

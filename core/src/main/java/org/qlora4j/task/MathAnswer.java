@@ -13,7 +13,8 @@ import org.qlora4j.template.PythonRegex;
 final class MathAnswer {
     private static final String BOXED = "\\boxed";
     private static final PythonRegex DOLLARS = PythonRegex.of("\\$(.*)\\$");
-    private static final PythonRegex NUMBER = PythonRegex.of("(?:\\$)?\\d+(?:\\.\\d+)?(?![\\w\\d])");
+    private static final PythonRegex NUMBER =
+            PythonRegex.of("(?:\\$)?\\d+(?:\\.\\d+)?(?![\\w\\d])");
     private static final Pattern RATIO = Pattern.compile("(0|-?[1-9][0-9]*)/(0|-?[1-9][0-9]*)");
 
     private MathAnswer() {}
@@ -100,9 +101,7 @@ final class MathAnswer {
         }
         whole = whole.equals("0.5") ? "\\frac{1}{2}" : whole;
         var ratio = RATIO.matcher(whole);
-        return ratio.matches()
-                ? "\\frac{" + ratio.group(1) + "}{" + ratio.group(2) + "}"
-                : whole;
+        return ratio.matches() ? "\\frac{" + ratio.group(1) + "}{" + ratio.group(2) + "}" : whole;
     }
 
     /** Braces around what stands behind a root; null where nothing does. */
@@ -118,7 +117,9 @@ final class MathAnswer {
             out.append(
                     braced
                             ? "\\sqrt" + parts[i]
-                            : "\\sqrt{" + parts[i].substring(0, first) + "}"
+                            : "\\sqrt{"
+                                    + parts[i].substring(0, first)
+                                    + "}"
                                     + parts[i].substring(first));
         }
         return out.toString();

@@ -167,7 +167,10 @@ interface ResponseFilter {
         }
 
         private String letter(
-                String text, Pattern choices, Map<String, String> letters, PythonRegex behindColon) {
+                String text,
+                Pattern choices,
+                Map<String, String> letters,
+                PythonRegex behindColon) {
             String found = match(regex, group, text);
             if (found != null && !found.isEmpty()) {
                 return found;
@@ -205,8 +208,7 @@ interface ResponseFilter {
     }
 
     /** The chosen match without blanks around it, its first group with text; null for none. */
-    static @Nullable String match(
-            PythonRegex regex, int group, String text) {
+    static @Nullable String match(PythonRegex regex, int group, String text) {
         List<List<String>> matches = regex.findAll(text);
         if (matches.isEmpty()) {
             return null;

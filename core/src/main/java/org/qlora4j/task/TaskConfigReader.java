@@ -344,7 +344,10 @@ final class TaskConfigReader {
         if (given == null) {
             return output.defaultMetrics().stream()
                     .map(name ->
-                            metric(new TaskKeys(keys.where(), Map.of("metric", name)), output, rule))
+                            metric(
+                                    new TaskKeys(keys.where(), Map.of("metric", name)),
+                                    output,
+                                    rule))
                     .toList();
         }
         return given.stream().map(own -> metric(own, output, rule)).toList();

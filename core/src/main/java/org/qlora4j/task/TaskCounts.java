@@ -199,8 +199,7 @@ final class TaskCounts {
             target = task.prompt().choices(document).get(Math.toIntExact(number));
         }
         if (task.config().processResults() == ResultRule.MATH_ANSWER) {
-            boolean equal =
-                    answer != null && MathAnswer.equal(answer, PythonValue.text(target));
+            boolean equal = answer != null && MathAnswer.equal(answer, PythonValue.text(target));
             return Map.of("acc", flag(equal));
         }
         List<?> right = target instanceof List<?> list ? list : List.of(target);

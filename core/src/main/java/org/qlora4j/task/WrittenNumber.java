@@ -48,7 +48,9 @@ record WrittenNumber(PythonRegex regex, int group, String fallback) implements R
                         .map(MatchResult::group)
                         .toList();
         Long value =
-                words.isEmpty() ? null : value(words.get(ResponseFilter.place(group, words.size())));
+                words.isEmpty()
+                        ? null
+                        : value(words.get(ResponseFilter.place(group, words.size())));
         return value == null ? fallback : String.valueOf(value);
     }
 
@@ -74,7 +76,8 @@ record WrittenNumber(PythonRegex regex, int group, String fallback) implements R
                 return null;
             }
             if (at >= 0) {
-                if (left.subList(0, at).stream().anyMatch(List.of("million", "thousand")::contains)) {
+                if (left.subList(0, at).stream()
+                        .anyMatch(List.of("million", "thousand")::contains)) {
                     return null;
                 }
                 sum += below(left.subList(0, at)) * VALUES.getOrDefault(power, 1L);

@@ -134,11 +134,7 @@ class BuiltInTasksTest {
     }
 
     private static void assertCounts(
-            Task task,
-            int number,
-            @Nullable String text,
-            JsonNode expected,
-            int requests) {
+            Task task, int number, @Nullable String text, JsonNode expected, int requests) {
         Map<String, Object> document = task.evaluated().get(number);
         List<TaskResponse> responses = responses(task, number, text, requests);
         assertThat(task.config().filters().stream().map(FilterChain::name).toList())

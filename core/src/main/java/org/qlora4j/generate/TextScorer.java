@@ -237,9 +237,7 @@ public final class TextScorer {
             long[] index = places.stream().mapToLong(Integer::longValue).toArray();
             Tensor rows = hidden.indexSelect(1, Tensors.of(index, index.length));
             Tensor logits = model.logits(rows); // [places, vocabulary]
-            // not logits less logsumexp, which sums more exactly: libtorch's log_softmax lies some
-            // 1e-5 nats higher, and the numbers of Python's tools are made with it
-            Tensor logs = logits.logSoftmax(1);
+            LogSums logSums = new LogSums(logits);
             long[] likeliest = logits.argmax(1).toLongs();
             List<Long> cells = new ArrayList<>();
             long vocabulary = logits.size(1);
@@ -250,11 +248,11 @@ public final class TextScorer {
             }
             long[] flat = cells.stream().mapToLong(Long::longValue).toArray();
             float[] chosen =
-                    logs.reshape(-1).indexSelect(0, Tensors.of(flat, flat.length)).toFloats();
+                    logits.reshape(-1).indexSelect(0, Tensors.of(flat, flat.length)).toFloats();
             int cell = 0;
             for (int row = 0; row < index.length; row++) {
                 for (int[] at : predicted(places.get(row))) {
-                    float p = chosen[cell++];
+                    float p = logSums.logProbability(row, chosen[cell++]);
                     if (!Float.isFinite(p)) {
                         throw FormatException.of(
                                 "the model gives log-probability %s to token %d; its weights or its adapter are damaged, or too large for the compute dtype: try f32",

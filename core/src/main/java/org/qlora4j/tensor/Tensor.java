@@ -502,11 +502,6 @@ public final class Tensor implements AutoCloseable {
         return fresh(h -> h.softmax(dim));
     }
 
-    /** {@code x - log(sum(exp(x)))} along a dimension. */
-    public Tensor logSoftmax(int dim) {
-        return fresh(h -> h.log_softmax(dim));
-    }
-
     public Tensor logsumexp(int dim, boolean keep) {
         return meta ? sum(dim, keep) : fresh(h -> h.logsumexp(new long[] {dim}, keep));
     }

@@ -1,6 +1,6 @@
 """Beam search of transformers on the tiny model of the tests, with ends of text that come often.
 
-usage: make_beam_reference.py RESOURCES     e.g. core/src/test/resources; writes org/qlora4j/generate/beams.json
+usage: make_beam_reference.py RESOURCES     e.g. core/src/test/resources; writes org/qlora4j/generate/{beams,beam_texts}.json
 made with torch 2.10.0, transformers 5.23.0; nothing random
 """
 import json
@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import torch
-from transformers import AutoModelForCausalLM
+from transformers import AutoModelForCausalLM, PreTrainedTokenizerFast
 
 resources = Path(sys.argv[1])
 model = AutoModelForCausalLM.from_pretrained(resources / "tiny-llama", dtype=torch.float32)
@@ -34,3 +34,14 @@ for eos in ([2], [2, 7, 11, 30, 31, 32, 40, 41, 77, 90, 101, 120, 133, 150]):
 target = resources / "org/qlora4j/generate/beams.json"
 target.write_text("[\n" + ",\n".join(json.dumps(c) for c in cases) + "\n]\n")
 print(len(cases), "cases,", sum(len(t) < c["max_new_tokens"] for c in cases for t in c["texts"]), "texts that end early")
+
+tokenizer = PreTrainedTokenizerFast(tokenizer_file=str(resources / "tiny-llama/tokenizer.json"))
+prompt = json.loads((resources / "tiny-llama/expected.json").read_text())["raw"][0]
+ids = prompt["ids"]
+assert tokenizer(prompt["prompt"], add_special_tokens=False).input_ids == ids[-len(tokenizer(prompt["prompt"], add_special_tokens=False).input_ids):]
+texts = []
+for settings in ({"num_beams": 3}, {"num_beams": 4, "length_penalty": -2.0, "early_stopping": True}, {"num_beams": 4, "length_penalty": 3.0, "early_stopping": "never"}):
+    out = model.generate(torch.tensor([ids]), attention_mask=torch.ones(1, len(ids), dtype=torch.long), max_new_tokens=12, eos_token_id=2, do_sample=False, **settings)
+    texts.append({"prompt": prompt["prompt"], **settings, "text": tokenizer.decode(out[0, len(ids):], skip_special_tokens=True)})
+(resources / "org/qlora4j/generate/beam_texts.json").write_text("[\n" + ",\n".join(json.dumps(t) for t in texts) + "\n]\n")
+print(*texts, sep="\n")

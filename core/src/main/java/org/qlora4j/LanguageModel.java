@@ -17,6 +17,7 @@ import org.qlora4j.error.DeviceException;
 import org.qlora4j.error.FormatException;
 import org.qlora4j.family.ModelPlace;
 import org.qlora4j.family.Models;
+import org.qlora4j.generate.BeamConfig;
 import org.qlora4j.generate.ConversationSampler;
 import org.qlora4j.generate.Generation;
 import org.qlora4j.generate.GenerationConfig;
@@ -59,7 +60,7 @@ import org.qlora4j.tokenize.Tokenizer;
  * time; others wait.
  */
 public final class LanguageModel implements AutoCloseable {
-    private final Path path;
+    private final ModelPlace place;
     private final CausalModel model;
     private InferenceHead head;
     private final int checkpointRows; // of its tables, before an adapter brings more
@@ -72,8 +73,8 @@ public final class LanguageModel implements AutoCloseable {
     private boolean generating;
     private boolean closed;
 
-    private LanguageModel(Path path, CausalModel model, Tokenizer tokenizer) {
-        this.path = path;
+    private LanguageModel(ModelPlace place, CausalModel model, Tokenizer tokenizer) {
+        this.place = place;
         this.model = model;
         this.head = new InferenceHead(model);
         this.checkpointRows = model.vocabularySize();
@@ -130,7 +131,7 @@ public final class LanguageModel implements AutoCloseable {
         try {
             CausalModel model =
                     Engine.open(() -> Models.load(place, quantization, compute, false, null));
-            return new LanguageModel(path, model, tokenizer);
+            return new LanguageModel(place, model, tokenizer);
         } catch (Throwable t) {
             tokenizer.close();
             throw t;
@@ -309,7 +310,7 @@ public final class LanguageModel implements AutoCloseable {
     }
 
     private Voice voice() {
-        return new Voice(path.toString(), tokenizer, tokenizer.chatTemplate().orElse(null), chats);
+        return new Voice(place.name().toString(), tokenizer, tokenizer.chatTemplate().orElse(null), chats);
     }
 
     /**
@@ -405,6 +406,33 @@ public final class LanguageModel implements AutoCloseable {
     }
 
     /**
+     * The likeliest continuations of a prompt, by a search with beams.
+     *
+     * @param config limits and ids that end a text; sampling, penalties and stop strings are
+     *     refused
+     * @param beams such as {@link #checkpointBeams}
+     * @return answers, the best first, at most as many as there are beams; times are those of the
+     *     whole search
+     * @throws ConfigException if the prompt is empty or too long, or there is no chat template
+     */
+    public List<Answer> generateBeams(Prompt prompt, GenerationConfig config, BeamConfig beams) {
+        return onEngine(() -> {
+            requireNotGenerating("generate");
+            return BeamAnswers.of(model, head, voice(), prompt, config, beams);
+        });
+    }
+
+    /**
+     * The beams that {@code generation_config.json} of the checkpoint asks for; one if it asks for
+     * none. No method takes them by itself.
+     *
+     * @throws FormatException naming a value that is out of range
+     */
+    public BeamConfig checkpointBeams() {
+        return BeamConfig.ofCheckpoint(place.folder());
+    }
+
+    /**
      * How likely each token of texts is after those before it. What several texts begin with is
      * computed once.
      *
@@ -485,7 +513,7 @@ public final class LanguageModel implements AutoCloseable {
     private <T> T onEngine(Callable<T> work) {
         return Engine.call(() -> {
             if (closed) {
-                throw new IllegalStateException("the model " + path + " was closed");
+                throw new IllegalStateException("the model " + place.name() + " was closed");
             }
             return work.call();
         });

@@ -15,8 +15,10 @@ import java.util.concurrent.Callable;
 import org.jspecify.annotations.Nullable;
 import org.qlora4j.Answer;
 import org.qlora4j.LanguageModel;
+import org.qlora4j.Prompt;
 import org.qlora4j.data.Row;
 import org.qlora4j.error.ConfigException;
+import org.qlora4j.generate.BeamConfig;
 import org.qlora4j.generate.GenerationConfig;
 import org.qlora4j.generate.StopReason;
 import org.qlora4j.run.AdapterFolder;
@@ -82,6 +84,8 @@ final class GenerateCommand implements Callable<Integer> {
 
     @Mixin SamplingOptions sampling = new SamplingOptions();
 
+    @Mixin BeamOptions beams = new BeamOptions();
+
     @Option(
             names = "--exact-head",
             description =
@@ -114,7 +118,7 @@ final class GenerateCommand implements Callable<Integer> {
             if (exactHead) {
                 loaded.withExactHead();
             }
-            Answer answer = answer(loaded, text, config, out);
+            Answer answer = answer(loaded, text, config, beams(loaded, config), out);
             out.println();
             if (Objects.requireNonNull(qlora, "picocli sets it").verbose) {
                 spec.commandLine().getErr().println(times(answer));
@@ -158,7 +162,8 @@ final class GenerateCommand implements Callable<Integer> {
                 if (exactHead) {
                     loaded.withExactHead();
                 }
-                out.println(file.answer(loaded, rows, system, raw, config, kept, err));
+                BeamConfig search = beams(loaded, config);
+                out.println(file.answer(loaded, rows, system, raw, config, search, kept, err));
             }
         }
     }
@@ -167,6 +172,8 @@ final class GenerateCommand implements Callable<Integer> {
     private String dependsOn(GenerationConfig config) {
         List<Object> all = new ArrayList<>();
         all.add(config);
+        all.add(beams.toString());
+        all.add(sampling.greedy);
         all.add(system == null ? "" : system);
         all.add(raw);
         all.add(writer.model.path.toAbsolutePath().normalize());
@@ -182,17 +189,53 @@ final class GenerateCommand implements Callable<Integer> {
         return all.toString();
     }
 
+    /** Beams of the options or the checkpoint; says so where it is the checkpoint. */
+    private BeamConfig beams(LanguageModel loaded, GenerationConfig config) {
+        BeamConfig ofCheckpoint = loaded.checkpointBeams();
+        BeamConfig search = beams.config(ofCheckpoint, config, sampling.greedy);
+        if (beams.numBeams == null && ofCheckpoint.numBeams() > 1) {
+            Objects.requireNonNull(spec, "picocli sets it")
+                    .commandLine()
+                    .getErr()
+                    .printf(
+                            Locale.ROOT,
+                            search.numBeams() > 1
+                                    ? "num_beams %d of generation_config.json: a search with beams; --greedy follows one text%n"
+                                    : "num_beams %d of generation_config.json is left out: other options choose the tokens%n",
+                            ofCheckpoint.numBeams());
+        }
+        return search;
+    }
+
     private Answer answer(
-            LanguageModel loaded, String text, GenerationConfig config, PrintWriter out) {
+            LanguageModel loaded,
+            String text,
+            GenerationConfig config,
+            BeamConfig search,
+            PrintWriter out) {
+        Prompt asked = ask(loaded, text);
+        if (search.numBeams() > 1) {
+            Answer best = loaded.generateBeams(asked, config, search).getFirst();
+            print(best.text(), out);
+            return best;
+        }
+        return switch (asked) {
+            case Prompt.Chat(List<Map<String, Object>> messages) ->
+                    loaded.generate(messages, config, piece -> print(piece, out));
+            default -> loaded.generate(text, config, piece -> print(piece, out));
+        };
+    }
+
+    private Prompt ask(LanguageModel loaded, String text) {
         if (raw || (system == null && !loaded.hasChatTemplate())) {
-            return loaded.generate(text, config, piece -> print(piece, out));
+            return new Prompt.Raw(text);
         }
         List<Map<String, Object>> messages = new ArrayList<>();
         if (system != null) {
             messages.add(Map.of("role", "system", "content", system));
         }
         messages.add(Map.of("role", "user", "content", text));
-        return loaded.generate(messages, config, piece -> print(piece, out));
+        return new Prompt.Chat(messages);
     }
 
     private static void print(String piece, PrintWriter out) {
@@ -207,7 +250,9 @@ final class GenerateCommand implements Callable<Integer> {
             throw new ConfigException(
                     "--system needs the chat template that --raw leaves out; use one of them");
         }
-        return sampling.config();
+        GenerationConfig config = sampling.config();
+        beams.check(config, sampling.greedy);
+        return config;
     }
 
     /** Everything on standard input, without the line end that shells put behind it. */

@@ -8,12 +8,15 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Objects;
+import java.util.function.BiConsumer;
 import org.jspecify.annotations.Nullable;
+import org.qlora4j.Answer;
 import org.qlora4j.LanguageModel;
 import org.qlora4j.Prompt;
 import org.qlora4j.data.Row;
 import org.qlora4j.data.Source;
 import org.qlora4j.error.ConfigException;
+import org.qlora4j.generate.BeamConfig;
 import org.qlora4j.generate.GenerationConfig;
 import tools.jackson.databind.json.JsonMapper;
 
@@ -84,6 +87,7 @@ record PromptFile(Path prompts, Path out, int batch) {
      * Answers the prompts that have no answer yet, and writes the file.
      *
      * @param raw whether texts are continued as they stand, without the chat template
+     * @param search of one beam for none; else prompts are answered one by one
      * @param kept takes each answer at once
      * @return a line that says what was done
      */
@@ -93,6 +97,7 @@ record PromptFile(Path prompts, Path out, int batch) {
             @Nullable String system,
             boolean raw,
             GenerationConfig config,
+            BeamConfig search,
             PartialAnswers kept,
             PrintWriter err) {
         boolean plain = raw || (system == null && !model.hasChatTemplate());
@@ -110,17 +115,21 @@ record PromptFile(Path prompts, Path out, int batch) {
         }
         long start = System.nanoTime();
         try (StatusLine status = new StatusLine(err, Terminal.current())) {
-            model.generateAll(
-                    asked,
-                    config,
-                    batch,
-                    index -> !known[index],
+            BiConsumer<Integer, Answer> onAnswer =
                     (index, answer) -> {
                         kept.add(index, PartialAnswers.Line.of(answer));
                         count[0]++;
                         count[1] += answer.newTokens();
                         status.update(line(count, rows.size(), start));
-                    });
+                    };
+            if (search.numBeams() == 1) {
+                model.generateAll(asked, config, batch, index -> !known[index], onAnswer);
+            }
+            for (int i = 0; search.numBeams() > 1 && i < known.length; i++) {
+                if (!known[i]) {
+                    onAnswer.accept(i, model.generateBeams(asked.get(i), config, search).getFirst());
+                }
+            }
         }
         OutputFile.write(out, lines(rows, kept));
         kept.delete();

@@ -19,6 +19,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.MethodSource;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
 
@@ -215,6 +216,69 @@ class GenerateCommandTest {
         assertThat(code).isEqualTo(ExitCode.USER_ERROR);
         assertThat(err.toString().lines()).containsExactly("qlora: " + line);
         assertThat(out.toString()).isEmpty();
+    }
+
+    private static List<JsonNode> beamTexts() throws IOException {
+        Path file = Path.of("../core/src/test/resources/org/qlora4j/generate/beam_texts.json");
+        return new JsonMapper().readTree(file).valueStream().toList();
+    }
+
+    /** What transformers' beams write (make_beam_reference.py). */
+    @ParameterizedTest
+    @MethodSource("beamTexts")
+    void beams_writeTheTextOfTransformers(JsonNode c) {
+        List<String> options = new ArrayList<>(List.of("--raw", "--no-quantize", "--exact-head"));
+        options.addAll(List.of("--max-new-tokens", "12", "--prompt", c.get("prompt").asString()));
+        options.addAll(List.of("--num-beams", c.get("num_beams").asString()));
+        if (c.has("length_penalty")) {
+            options.addAll(List.of("--length-penalty", c.get("length_penalty").asString()));
+            options.addAll(List.of("--early-stopping", c.get("early_stopping").asString()));
+        }
+        assertThat(generate(options.toArray(String[]::new))).isEqualTo(ExitCode.OK);
+        assertThat(out.toString().stripTrailing()).isEqualTo(c.get("text").asString());
+        assertThat(err.toString()).isEmpty();
+    }
+
+    /** Settings of the checkpoint count where options say nothing else. */
+    @Test
+    void beamsOfTheCheckpoint_areTaken() throws IOException {
+        JsonNode c = beamTexts().get(1);
+        for (String name : List.of("config.json", "model.safetensors", "tokenizer.json")) {
+            Files.copy(MODEL.resolve(name), temporary.resolve(name));
+        }
+        Files.writeString(
+                temporary.resolve("generation_config.json"),
+                """
+                {"eos_token_id": 2, "num_beams": 4, "length_penalty": -2.0, "early_stopping": true}
+                """);
+        Path prompts = temporary.resolve("prompts.jsonl");
+        Files.writeString(prompts, "{\"prompt\": \"Once upon\"}\n");
+        Path answers = temporary.resolve("answers.jsonl");
+        String[] arguments = {
+            "generate", "--model", temporary.toString(), "--raw", "--no-quantize", "--exact-head",
+            "--max-new-tokens", "12", "--prompts", prompts.toString(), "--out", answers.toString()
+        };
+        assertThat(run(arguments)).isEqualTo(ExitCode.OK);
+        assertThat(new JsonMapper().readTree(answers).get("answer")).isEqualTo(c.get("text"));
+        assertThat(err.toString())
+                .startsWith(
+                        "num_beams 4 of generation_config.json: a search with beams; --greedy follows one text");
+    }
+
+    @ParameterizedTest
+    @CsvSource(
+            delimiter = '|',
+            value = {
+                "--num-beams 3 --greedy | --greedy follows one text, --num-beams 3 several; use one of them",
+                "--num-beams 3 --top-p 0.9 | beams keep the likeliest texts: with generation.num_beams set",
+                "--num-beams 0 | generation.num_beams must be at least 1, got 0",
+                "--early-stopping maybe | generation.early_stopping must be true, false or never, got maybe",
+                "--num-beams 1 --length-penalty 2 | --length-penalty and --early-stopping matter only to a search",
+            })
+    void beamsThatCannotBe_areRefusedBeforeTheModel(String options, String message) {
+        String[] all = ("generate --model nowhere --prompt x " + options).split(" ");
+        assertThat(run(all)).isEqualTo(ExitCode.USER_ERROR);
+        assertThat(err.toString()).contains(message);
     }
 
     private static JsonNode expected(String key, int index) {

@@ -36,7 +36,7 @@ public final class BeamGenerator {
      */
     public List<BeamSearch.Finished> generate(
             int[] prompt, GenerationConfig config, BeamConfig beams) {
-        requireLimitsAlone(config);
+        BeamConfig.requireLimitsAlone(config);
         Decoding.Request request = new Decoding.Request(prompt, config, null, token -> null);
         int most = Decoding.lastPosition(model, request) - prompt.length;
         Set<Integer> ends = new TreeSet<>(model.eosIds());
@@ -45,21 +45,6 @@ public final class BeamGenerator {
         try (NextLogits next = new NextLogits(model, head);
                 KeyValueCache cache = new KeyValueCache(model, beams.numBeams())) {
             return search.run(new CachedTexts(next, cache, prompt));
-        }
-    }
-
-    private static void requireLimitsAlone(GenerationConfig config) {
-        GenerationConfig limits =
-                GenerationConfig.builder()
-                        .maxNewTokens(config.maxNewTokens())
-                        .minNewTokens(config.minNewTokens())
-                        .stopTokenIds(config.stopTokenIds())
-                        .seed(config.seed())
-                        .build();
-        if (!config.equals(limits)) {
-            throw new ConfigException(
-                    "beams keep the likeliest texts: with generation.num_beams set max_new_tokens,"
-                            + " min_new_tokens and stop_token_ids alone, without sampling, penalties or stop strings");
         }
     }
 

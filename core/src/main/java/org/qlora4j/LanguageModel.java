@@ -310,7 +310,8 @@ public final class LanguageModel implements AutoCloseable {
     }
 
     private Voice voice() {
-        return new Voice(place.name().toString(), tokenizer, tokenizer.chatTemplate().orElse(null), chats);
+        return new Voice(
+                place.name().toString(), tokenizer, tokenizer.chatTemplate().orElse(null), chats);
     }
 
     /**

@@ -127,7 +127,8 @@ record PromptFile(Path prompts, Path out, int batch) {
             }
             for (int i = 0; search.numBeams() > 1 && i < known.length; i++) {
                 if (!known[i]) {
-                    onAnswer.accept(i, model.generateBeams(asked.get(i), config, search).getFirst());
+                    onAnswer.accept(
+                            i, model.generateBeams(asked.get(i), config, search).getFirst());
                 }
             }
         }

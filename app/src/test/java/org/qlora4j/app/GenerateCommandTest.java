@@ -255,8 +255,18 @@ class GenerateCommandTest {
         Files.writeString(prompts, "{\"prompt\": \"Once upon\"}\n");
         Path answers = temporary.resolve("answers.jsonl");
         String[] arguments = {
-            "generate", "--model", temporary.toString(), "--raw", "--no-quantize", "--exact-head",
-            "--max-new-tokens", "12", "--prompts", prompts.toString(), "--out", answers.toString()
+            "generate",
+            "--model",
+            temporary.toString(),
+            "--raw",
+            "--no-quantize",
+            "--exact-head",
+            "--max-new-tokens",
+            "12",
+            "--prompts",
+            prompts.toString(),
+            "--out",
+            answers.toString()
         };
         assertThat(run(arguments)).isEqualTo(ExitCode.OK);
         assertThat(new JsonMapper().readTree(answers).get("answer")).isEqualTo(c.get("text"));

@@ -7,6 +7,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
 import java.util.function.BiConsumer;
+import java.util.function.IntFunction;
 import java.util.function.IntPredicate;
 import org.jspecify.annotations.Nullable;
 import org.qlora4j.generate.BatchGenerator;
@@ -28,7 +29,7 @@ final class BatchAnswers {
             InferenceHead head,
             Voice voice,
             List<Prompt> prompts,
-            GenerationConfig config,
+            IntFunction<GenerationConfig> configs,
             int batch,
             IntPredicate wanted,
             BiConsumer<Integer, Answer> onAnswer) {
@@ -39,11 +40,13 @@ final class BatchAnswers {
                 continue;
             }
             int[] ids = voice.ids("prompt " + (index + 1), prompts.get(index));
-            requests.add(new Request(index, ids, config.withSeed(config.seed() + index)));
+            requests.add(new Request(index, ids, configs.apply(index)));
         }
         Map<Integer, StoppedText> texts = new HashMap<>();
-        if (!config.stopStrings().isEmpty()) {
-            requests.forEach(r -> texts.put(r.index(), new StoppedText(tokenizer, config)));
+        for (Request r : requests) {
+            if (!r.config().stopStrings().isEmpty()) {
+                texts.put(r.index(), new StoppedText(tokenizer, r.config()));
+            }
         }
         Iterator<Request> left = requests.iterator();
         Map<Integer, Answer> answers = new TreeMap<>();

@@ -11,6 +11,7 @@ import java.util.function.Consumer;
 import java.util.function.IntConsumer;
 import java.util.function.IntPredicate;
 import org.jspecify.annotations.Nullable;
+import org.qlora4j.ask.ChatModel;
 import org.qlora4j.data.ChatSettings;
 import org.qlora4j.error.ConfigException;
 import org.qlora4j.error.DeviceException;
@@ -399,11 +400,64 @@ public final class LanguageModel implements AutoCloseable {
             generating = true;
             try {
                 return BatchAnswers.of(
-                        model, head, voice(), prompts, config, batch, wanted, onAnswer);
+                        model,
+                        head,
+                        voice(),
+                        prompts,
+                        index -> config.withSeed(config.seed() + index),
+                        batch,
+                        wanted,
+                        onAnswer);
             } finally {
                 generating = false;
             }
         });
+    }
+
+    /** As {@link #generateAll}, each prompt with settings of its own, its seed too. */
+    void generateEach(
+            List<Prompt> prompts,
+            List<GenerationConfig> configs,
+            int batch,
+            BiConsumer<Integer, Answer> onAnswer) {
+        onEngine(() -> {
+            requireNotGenerating("generate");
+            generating = true;
+            try {
+                return BatchAnswers.of(
+                        model, head, voice(), prompts, configs::get, batch, index -> true, onAnswer);
+            } finally {
+                generating = false;
+            }
+        });
+    }
+
+    /** log p of each label as the beginning of the answer to each prompt. */
+    void scoreLabels(
+            List<Prompt> prompts,
+            List<List<String>> labels,
+            BiConsumer<Integer, LabelScores.OfPrompt> onScore) {
+        onEngine(() -> {
+            requireNotGenerating("score labels");
+            LabelScores.of(model, voice(), prompts, labels, onScore);
+            return null;
+        });
+    }
+
+    /** Tokens of a prompt. */
+    int promptTokens(Prompt prompt) {
+        return onEngine(() -> voice().ids("the prompt", prompt).length);
+    }
+
+    /**
+     * This model as one that is asked many things, each kept in a journal. It stays its owner's.
+     *
+     * @param name what it is called where its replies are kept
+     * @param identity tells it from others whose replies may differ, such as {@link TaskLog#stamp}
+     * @param batch replies generated together, at least 1
+     */
+    public ChatModel asChatModel(String name, String identity, int batch) {
+        return new LocalChatModel(this, name, identity, batch);
     }
 
     /**

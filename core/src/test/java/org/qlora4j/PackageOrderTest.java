@@ -55,7 +55,9 @@ class PackageOrderTest {
                     "train",
                     "report",
                     "measure",
-                    "eval");
+                    "eval",
+                    "ask",
+                    "judge");
 
     /** The place of the public API, which uses all and is used by none of them. */
     private static final int API = ORDER.size();

@@ -15,6 +15,7 @@ import picocli.CommandLine.Spec;
         subcommands = {
             EvalTasksCommand.class,
             EvalCompareCommand.class,
+            EvalChatCommand.class,
             EvalEloCommand.class,
             EvalRelativeCommand.class,
             EvalAgreeCommand.class,

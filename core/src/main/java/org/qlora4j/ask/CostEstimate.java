@@ -14,7 +14,7 @@ import org.qlora4j.error.ConfigException;
 public record CostEstimate(int calls, long promptTokens, long newTokens) {
     private static final double TOKENS_OF_A_PRICE = 1e6;
 
-    /** Of calls that will be made. */
+    /** Estimates calls that will be made. */
     public static CostEstimate of(ChatModel model, List<ChatCall> calls) {
         long prompt = 0;
         long fresh = 0;

@@ -238,7 +238,7 @@ public final class HttpChatModel implements ChatModel {
         return new HttpFailure(kind, message, retryAfter(response));
     }
 
-    /** Of the header: seconds, or a date; null without one. */
+    /** The wait that the header names, seconds or a date; null without one. */
     private static @Nullable Duration retryAfter(HttpResponse<String> response) {
         String value = response.headers().firstValue("Retry-After").orElse("").strip();
         if (value.matches("\\d{1,6}(\\.\\d{1,6})?")) {

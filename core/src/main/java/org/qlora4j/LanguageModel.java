@@ -425,7 +425,14 @@ public final class LanguageModel implements AutoCloseable {
             generating = true;
             try {
                 return BatchAnswers.of(
-                        model, head, voice(), prompts, configs::get, batch, index -> true, onAnswer);
+                        model,
+                        head,
+                        voice(),
+                        prompts,
+                        configs::get,
+                        batch,
+                        index -> true,
+                        onAnswer);
             } finally {
                 generating = false;
             }

@@ -16,6 +16,7 @@ import picocli.CommandLine.Spec;
             EvalTasksCommand.class,
             EvalCompareCommand.class,
             EvalChatCommand.class,
+            EvalJudgeCommand.class,
             EvalEloCommand.class,
             EvalRelativeCommand.class,
             EvalAgreeCommand.class,

@@ -7,6 +7,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.List;
+import java.util.Objects;
 import java.util.Set;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
@@ -23,9 +24,11 @@ import tools.jackson.databind.json.JsonMapper;
  * @param file where it lies
  * @param left the system named first
  * @param right the system named second
+ * @param told whether its records name the systems, as those of {@code qlora eval judge} do; the
+ *     one on the left was then shown first
  * @param records its lines
  */
-record RatingFile(Path file, String left, String right, List<Line> records) {
+record RatingFile(Path file, String left, String right, boolean told, List<Line> records) {
     private static final Pattern NAME =
             Pattern.compile("(.+?)-vs-(.+?)(?:-gpt-?4)?-reviewer(?:-threeclass)?\\.jsonl");
 
@@ -42,9 +45,20 @@ record RatingFile(Path file, String left, String right, List<Line> records) {
      * @param question id of the question
      * @param answer1 id of the answer shown first
      * @param answer2 id of the answer shown second
+     * @param systems the systems of both answers, which the file's name cannot tell from a judge's
+     *     name; null where the record does not say
      * @param score the verdict 1, 2, 3 or -1, or a list of two scores
      */
-    record Line(int number, String question, String answer1, String answer2, JsonNode score) {}
+    record Line(
+            int number,
+            String question,
+            String answer1,
+            String answer2,
+            @Nullable Systems systems,
+            JsonNode score) {}
+
+    /** The systems whose answers were shown first and second. */
+    record Systems(String first, String second) {}
 
     static boolean isOne(Path file) {
         return NAME.matcher(file.getFileName().toString()).matches();
@@ -87,7 +101,17 @@ record RatingFile(Path file, String left, String right, List<Line> records) {
             }
             lines.add(line);
         }
-        return new RatingFile(file, name.group(1), name.group(2), List.copyOf(lines));
+        Systems systems = lines.isEmpty() ? null : lines.getFirst().systems();
+        for (Line line : lines) {
+            if (!Objects.equals(systems, line.systems())) {
+                throw FormatException.of(
+                        "%s:%d: metadata names other systems than in the lines before; a file holds the ratings of two systems in one order",
+                        file, line.number());
+            }
+        }
+        return systems == null
+                ? new RatingFile(file, name.group(1), name.group(2), false, List.copyOf(lines))
+                : new RatingFile(file, systems.first(), systems.second(), true, List.copyOf(lines));
     }
 
     private static List<String> lines(Path file) {
@@ -126,7 +150,16 @@ record RatingFile(Path file, String left, String right, List<Line> records) {
                 question.asString(),
                 json.path("answer1_id").asString(""),
                 json.path("answer2_id").asString(""),
+                systems(json.path("metadata")),
                 score);
+    }
+
+    private static @Nullable Systems systems(JsonNode metadata) {
+        JsonNode first = metadata.path("assistant1");
+        JsonNode second = metadata.path("assistant2");
+        return first.isString() && second.isString()
+                ? new Systems(first.asString(), second.asString())
+                : null;
     }
 
     private static boolean isScore(@Nullable JsonNode score) {

@@ -182,7 +182,10 @@ public record Ratings(
         private void readScores(RatingFile file) {
             boolean byName = false;
             for (RatingFile.Line line : file.records()) {
-                Boolean told = systemFirst(line);
+                Boolean told =
+                        file.told()
+                                ? (Boolean) !names.apply(file.left()).equals(reference)
+                                : systemFirst(line);
                 byName |= told == null;
                 double one = line.score().get(0).asDouble();
                 double two = line.score().get(1).asDouble();

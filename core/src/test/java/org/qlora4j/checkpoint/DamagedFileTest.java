@@ -18,7 +18,7 @@ import org.qlora4j.error.FormatException;
  * happens.
  */
 class DamagedFileTest {
-    private static final int TWINS = 2000;
+    private static final int TWINS = Integer.getInteger("qlora.fuzz", 500);
 
     @TempDir Path folder;
 

@@ -30,9 +30,9 @@ import org.qlora4j.testing.ChildJvm;
 import org.qlora4j.testing.TinyLlama;
 
 /**
- * Processes that save every step and are killed without warning, again and again, as often as {@code
- * -Dqlora.kills} says. Each optimizer has its own run, all at once: most of the time is a JVM that
- * starts.
+ * Processes that save every step and are killed without warning, again and again, as often as
+ * {@code -Dqlora.kills} says. Each optimizer has its own run, all at once: most of the time is a
+ * JVM that starts.
  */
 public class KillTest {
     private static final int KILLS = Integer.getInteger("qlora.kills", 9);

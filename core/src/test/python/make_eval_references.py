@@ -10,6 +10,7 @@ import choix
 import numpy as np
 import scipy.optimize
 import scipy.stats
+import statsmodels.api as sm
 from statsmodels.stats.inter_rater import fleiss_kappa
 
 OUT = pathlib.Path(__file__).parents[1] / "resources/org/qlora4j/eval/statistics.json"
@@ -51,6 +52,21 @@ pairs = [(rng.integers(0, 6, n).astype(float).tolist(), rng.normal(size=n).round
 table = rng.multinomial(4, [0.5, 0.3, 0.2], size=30)
 values = rng.normal(size=101)
 
+lengths = rng.integers(50, 900, (4, 40))  # characters of each system's answer to each question
+controlled = [[a, b, int(q), float(rng.choice([0.0, 0.5, 1.0], p=[0.3, 0.2, 0.5] if lengths[a][q] > lengths[b][q] else [0.45, 0.2, 0.35]))]
+              for a in range(4) for b in range(4) if a != b for q in range(40)]
+differences = np.array([lengths[a][q] - lengths[b][q] for a, b, q, _ in controlled], float)
+design = np.zeros((len(controlled), 5))  # systems 1 to 3 beside system 0, length, place
+for row, (a, b, q, _) in enumerate(controlled):
+    for system, sign in ((a, 1), (b, -1)):
+        if system > 0:
+            design[row, system - 1] += sign
+design[:, 3] = np.tanh(differences / differences.std())
+design[:, 4] = 1
+fitted = sm.GLM([m[3] for m in controlled], design, family=sm.families.Binomial()).fit(tol=1e-14)
+strength = np.concatenate([[0.0], fitted.params[:3]])
+rates = [float(np.mean([1 / (1 + np.exp(strength[o] - strength[s])) for o in range(4) if o != s])) for s in range(4)]
+
 OUT.parent.mkdir(parents=True, exist_ok=True)
 OUT.write_text(json.dumps({
     "davidson": {"matches": with_ties, "strengths": strengths, "nu": nu},
@@ -60,4 +76,6 @@ OUT.write_text(json.dumps({
     "fleiss": {"table": table.tolist(), "kappa": float(fleiss_kappa(table))},
     "quantiles": {"values": values.tolist(), "low": float(np.quantile(values, 0.025)),
                   "high": float(np.quantile(values, 0.975))},
+    "length_control": {"lengths": lengths.tolist(), "matches": controlled, "length": float(fitted.params[3]),
+                       "place": float(fitted.params[4]), "rates": rates},
 }) + "\n")

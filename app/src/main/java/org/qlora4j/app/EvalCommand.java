@@ -17,6 +17,7 @@ import picocli.CommandLine.Spec;
             EvalCompareCommand.class,
             EvalChatCommand.class,
             EvalJudgeCommand.class,
+            EvalRateCommand.class,
             EvalEloCommand.class,
             EvalRelativeCommand.class,
             EvalAgreeCommand.class,

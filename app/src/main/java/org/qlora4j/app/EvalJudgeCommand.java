@@ -8,19 +8,16 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Objects;
 import java.util.concurrent.Callable;
-import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 import org.qlora4j.ask.CallJournal;
 import org.qlora4j.ask.ChatModel;
 import org.qlora4j.error.ConfigException;
-import org.qlora4j.error.FormatException;
 import org.qlora4j.judge.JudgeConfig;
 import org.qlora4j.judge.JudgeMode;
 import org.qlora4j.judge.JudgePrompts;
 import org.qlora4j.judge.JudgeResult;
 import org.qlora4j.judge.JudgeRun;
 import org.qlora4j.judge.Question;
-import org.qlora4j.judge.SystemAnswers;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -157,7 +154,7 @@ final class EvalJudgeCommand implements Callable<Integer> {
                         config,
                         JudgePrompts.read(config.mode(), prompts, reviewers),
                         all.subList(0, Math.min(limit, all.size())),
-                        systems(),
+                        AnswerFiles.read(answers),
                         reference);
         try (CallJournal journal = CallJournal.open(folder().resolve(JudgeRun.TRANSCRIPT));
                 ChatModel judge = model.open()) {
@@ -205,27 +202,6 @@ final class EvalJudgeCommand implements Callable<Integer> {
                 temperature,
                 maxNewTokens,
                 seed);
-    }
-
-    private List<SystemAnswers> systems() {
-        List<SystemAnswers> out = new ArrayList<>();
-        for (Path place : answers) {
-            for (Path file : Files.isDirectory(place) ? inFolder(place) : List.of(place)) {
-                out.add(SystemAnswers.read(file, SystemAnswers.nameOf(file)));
-            }
-        }
-        return out;
-    }
-
-    private static List<Path> inFolder(Path folder) {
-        try (Stream<Path> files = Files.list(folder)) {
-            return files.filter(f -> f.toString().endsWith(".jsonl"))
-                    .filter(f -> !f.toString().endsWith(".calls.jsonl"))
-                    .sorted()
-                    .toList();
-        } catch (IOException e) {
-            throw new FormatException("%s cannot be read: %s".formatted(folder, e), e);
-        }
     }
 
     private Path folder() {

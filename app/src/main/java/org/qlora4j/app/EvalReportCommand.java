@@ -1,6 +1,8 @@
 package org.qlora4j.app;
 
 import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.Objects;
 import java.util.concurrent.Callable;
 import org.jspecify.annotations.Nullable;
@@ -13,21 +15,29 @@ import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Spec;
+import tools.jackson.databind.json.JsonMapper;
 
 /** {@code qlora eval report --ratings DIR}: all that ratings say, as Markdown or one page. */
 @Command(
         name = "report",
         description =
                 "All that ratings say: scores beside the reference, Elo, Bradley-Terry with intervals and ranks, win"
-                        + " matrix, position bias; Markdown, or one page with plots.")
+                        + " matrix, position bias; Markdown, JSON, or one page with plots.")
 final class EvalReportCommand implements Callable<Integer> {
     @Mixin RatingsOptions ratings = new RatingsOptions();
 
     @Option(
             names = "--out",
-            paramLabel = "FILE.html|FILE.md",
+            paramLabel = "FILE.html|FILE.md|FILE.json",
             description = "File to write; without, Markdown is printed.")
     @Nullable Path out;
+
+    @Option(
+            names = "--answers",
+            arity = "1..*",
+            paramLabel = "FILE.jsonl|DIR",
+            description = "Answers that were judged: adds win rates at equal length.")
+    List<Path> answers = new ArrayList<>();
 
     @Option(names = "--overwrite", description = "Replace the file if it exists.")
     boolean overwrite;
@@ -50,13 +60,25 @@ final class EvalReportCommand implements Callable<Integer> {
         if (file != null) {
             OutputFile.require(file, overwrite);
         }
-        EvalReport report = EvalReport.of(ratings.read(line.getErr()), orders, seed);
+        AnswerLengths lengths = answers.isEmpty() ? null : AnswerLengths.of(answers);
+        EvalReport report =
+                EvalReport.of(
+                        ratings.read(line.getErr()),
+                        orders,
+                        seed,
+                        lengths == null ? null : lengths::of);
         if (file == null) {
             line.getOut().print(report.markdown());
             return ExitCode.OK;
         }
-        boolean page = file.toString().endsWith(".html");
-        AtomicFiles.writeText(file, page ? report.html() : report.markdown());
+        String name = file.toString();
+        AtomicFiles.writeText(
+                file,
+                name.endsWith(".html")
+                        ? report.html()
+                        : name.endsWith(".json")
+                                ? new JsonMapper().writeValueAsString(report.json()) + "\n"
+                                : report.markdown());
         line.getOut().println(file);
         return ExitCode.OK;
     }

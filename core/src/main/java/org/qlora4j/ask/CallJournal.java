@@ -1,12 +1,6 @@
 package org.qlora4j.ask;
 
-import java.io.IOException;
-import java.nio.ByteBuffer;
-import java.nio.channels.FileChannel;
-import java.nio.channels.OverlappingFileLockException;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
-import java.nio.file.StandardOpenOption;
 import java.time.Instant;
 import java.time.temporal.ChronoUnit;
 import java.util.ArrayList;
@@ -15,23 +9,17 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
-import org.qlora4j.error.ConfigException;
-import org.qlora4j.error.DeviceException;
+import org.qlora4j.checkpoint.LineLog;
 import org.qlora4j.error.FormatException;
 import tools.jackson.core.JacksonException;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
 
-/**
- * Calls and replies in a file of JSON Lines: transcript and cache in one. A line is forced to the
- * disk before its reply counts, so a killed run loses none that it has told of; a line that the
- * kill cut is dropped. One process at a time.
- */
+/** Calls and replies in a file of JSON Lines: transcript and cache in one ({@link LineLog}). */
 public final class CallJournal implements AutoCloseable {
     private static final JsonMapper JSON = new JsonMapper();
 
-    private final Path file;
-    private final FileChannel channel;
+    private final LineLog log;
     private final Map<String, Entry> entries = new HashMap<>();
 
     /**
@@ -41,85 +29,27 @@ public final class CallJournal implements AutoCloseable {
      */
     public record Entry(ChatReply reply, String date) {}
 
-    private CallJournal(Path file, FileChannel channel) {
-        this.file = file;
-        this.channel = channel;
+    private CallJournal(LineLog log) {
+        this.log = log;
     }
 
     /**
      * Opens a journal, made new unless it exists.
      *
-     * @throws ConfigException if another process writes to it
+     * @throws org.qlora4j.error.ConfigException if another process writes to it
      * @throws FormatException naming the line that is no call
      */
     public static CallJournal open(Path file) {
-        FileChannel channel = null;
+        CallJournal journal = new CallJournal(LineLog.open(file));
         try {
-            channel =
-                    FileChannel.open(
-                            file,
-                            StandardOpenOption.CREATE,
-                            StandardOpenOption.READ,
-                            StandardOpenOption.WRITE);
-            lock(file, channel);
-            CallJournal journal = new CallJournal(file, channel);
-            journal.read();
+            int number = 0;
+            for (String line : journal.log.lines()) {
+                journal.read(line, ++number);
+            }
             return journal;
-        } catch (IOException e) {
-            closeQuietly(channel);
-            throw new DeviceException("%s cannot be opened: %s".formatted(file, e), e);
         } catch (RuntimeException e) {
-            closeQuietly(channel);
+            journal.close();
             throw e;
-        }
-    }
-
-    private static void lock(Path file, FileChannel channel) throws IOException {
-        boolean locked;
-        try {
-            locked = channel.tryLock() != null;
-        } catch (OverlappingFileLockException e) { // another of this JVM
-            locked = false;
-        }
-        if (!locked) {
-            throw ConfigException.of(
-                    "%s is in use by another process; wait until it ends, or name another --out",
-                    file);
-        }
-    }
-
-    private static void closeQuietly(@Nullable FileChannel channel) {
-        try {
-            if (channel != null) {
-                channel.close();
-            }
-        } catch (IOException e) {
-            // nothing was written that counts
-        }
-    }
-
-    private void read() throws IOException {
-        long size = channel.size();
-        if (size > Integer.MAX_VALUE - 8) {
-            throw FormatException.of("%s is larger than 2 GiB; name another --out", file);
-        }
-        ByteBuffer bytes = ByteBuffer.allocate((int) size);
-        while (bytes.hasRemaining() && channel.read(bytes, bytes.position()) >= 0) {
-            // goes on
-        }
-        int whole = bytes.position();
-        while (whole > 0 && bytes.get(whole - 1) != '\n') {
-            whole--;
-        }
-        channel.truncate(whole); // what a killed run had not written to its end
-        channel.position(whole);
-        String text = new String(bytes.array(), 0, whole, StandardCharsets.UTF_8);
-        int number = 0;
-        for (String line : text.split("\n")) {
-            number++;
-            if (!line.isBlank()) {
-                read(line, number);
-            }
         }
     }
 
@@ -134,7 +64,7 @@ public final class CallJournal implements AutoCloseable {
         JsonNode reply = json.path("reply");
         if (!key.isString() || !reply.path("text").isString()) {
             throw FormatException.of(
-                    "%s:%d is no line of a transcript; name another --out", file, number);
+                    "%s:%d is no line of a transcript; name another --out", log.file(), number);
         }
         List<Double> logs = new ArrayList<>();
         reply.path("logprobs").forEach(p -> logs.add(p.asDouble()));
@@ -173,18 +103,7 @@ public final class CallJournal implements AutoCloseable {
         line.put("model", model.name());
         line.putAll(call.json());
         line.put("reply", told);
-        ByteBuffer bytes =
-                ByteBuffer.wrap(
-                        (JSON.writeValueAsString(line) + "\n").getBytes(StandardCharsets.UTF_8));
-        try {
-            while (bytes.hasRemaining()) {
-                channel.write(bytes);
-            }
-            channel.force(false);
-        } catch (IOException e) {
-            throw new DeviceException(
-                    "%s cannot be written: %s; what stands in it is kept".formatted(file, e), e);
-        }
+        log.append(JSON.writeValueAsString(line));
         entries.put(key, new Entry(reply, date));
     }
 
@@ -229,6 +148,6 @@ public final class CallJournal implements AutoCloseable {
     /** Lets other processes have the file. */
     @Override
     public void close() {
-        closeQuietly(channel);
+        log.close();
     }
 }

@@ -55,7 +55,7 @@ final class DavidsonLikelihood {
         double[] x = new double[gradient.length];
         for (int step = 0; step < MOST_STEPS; step++) {
             derive(x);
-            double[] change = solved();
+            double[] change = LinearSystem.solve(curvature, gradient);
             double largest = 0;
             for (double c : change) {
                 largest = Math.max(largest, Math.abs(c));
@@ -120,31 +120,5 @@ final class DavidsonLikelihood {
             curvature[b][systems] -= mixed;
             curvature[systems][b] -= mixed;
         }
-    }
-
-    /** The step that the curvature and the gradient ask for (Gaussian elimination). */
-    private double[] solved() {
-        int n = gradient.length;
-        double[][] m = new double[n][];
-        double[] r = gradient.clone();
-        for (int i = 0; i < n; i++) {
-            m[i] = curvature[i].clone();
-        }
-        for (int i = 0; i < n; i++) { // positive definite: no pivots are needed
-            for (int row = i + 1; row < n; row++) {
-                double share = m[row][i] / m[i][i];
-                for (int col = i; col < n; col++) {
-                    m[row][col] -= share * m[i][col];
-                }
-                r[row] -= share * r[i];
-            }
-        }
-        for (int i = n - 1; i >= 0; i--) {
-            for (int col = i + 1; col < n; col++) {
-                r[i] -= m[i][col] * r[col];
-            }
-            r[i] /= m[i][i];
-        }
-        return r;
     }
 }

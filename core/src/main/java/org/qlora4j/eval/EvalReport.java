@@ -1,9 +1,13 @@
 package org.qlora4j.eval;
 
 import java.util.ArrayList;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.OptionalInt;
+import java.util.function.BiFunction;
+import org.jspecify.annotations.Nullable;
 
 /**
  * All that ratings say, in tables and one plot.
@@ -33,8 +37,14 @@ public record EvalReport(List<ReportTable> tables, Map<String, BradleyTerry> str
      *
      * @param orders random orders for Elo
      * @param seed of all draws
+     * @param lengthOf characters of a system's answer to a question, for rates at equal length;
+     *     null where no answers are at hand
      */
-    public static EvalReport of(Ratings ratings, int orders, long seed) {
+    public static EvalReport of(
+            Ratings ratings,
+            int orders,
+            long seed,
+            @Nullable BiFunction<String, String, OptionalInt> lengthOf) {
         List<Judgment> judgments = ratings.judgments();
         Map<String, BradleyTerry> strengths =
                 BradleyTerry.of(judgments, BradleyTerry.RESAMPLES, seed);
@@ -45,6 +55,9 @@ public record EvalReport(List<ReportTable> tables, Map<String, BradleyTerry> str
             tables.add(relative(ratings));
         }
         tables.add(matrix(WinMatrix.of(judgments)));
+        if (lengthOf != null) {
+            tables.add(lengths(LengthControl.of(judgments, lengthOf)));
+        }
         tables.add(bias(JudgeBias.of(judgments)));
         return new EvalReport(List.copyOf(tables), strengths);
     }
@@ -130,6 +143,28 @@ public record EvalReport(List<ReportTable> tables, Map<String, BradleyTerry> str
                 rows);
     }
 
+    private static ReportTable lengths(LengthControl control) {
+        List<List<String>> rows = new ArrayList<>();
+        control.systems()
+                .forEach((name, rate) ->
+                        rows.add(
+                                List.of(
+                                        name,
+                                        number("%.1f", 100 * rate.raw()),
+                                        number("%.1f", 100 * rate.controlled()),
+                                        number("%.0f", rate.characters()))));
+        return new ReportTable(
+                "Win rates at equal length",
+                String.format(
+                        Locale.ROOT,
+                        "Percent against the others, as judged and as if all answers were equally long and neither stood first (logistic regression over %d judgments). A far longer answer has odds %.2f times as good, the first place %.2f times.",
+                        control.judgments(),
+                        Math.exp(control.length()),
+                        Math.exp(control.place())),
+                List.of("system", "win rate", "at equal length", "characters"),
+                rows);
+    }
+
     private static ReportTable bias(JudgeBias bias) {
         List<List<String>> rows = new ArrayList<>();
         bias.systems()
@@ -154,6 +189,19 @@ public record EvalReport(List<ReportTable> tables, Map<String, BradleyTerry> str
 
     private static String number(String format, double value) {
         return Double.isNaN(value) ? "-" : String.format(Locale.ROOT, format, value);
+    }
+
+    /** The tables by title: columns, rows of cells as text, the sentence below the title. */
+    public Map<String, Object> json() {
+        Map<String, Object> out = new LinkedHashMap<>();
+        for (ReportTable table : tables) {
+            Map<String, Object> of = new LinkedHashMap<>();
+            of.put("note", table.note());
+            of.put("columns", table.header());
+            of.put("rows", table.rows());
+            out.put(table.title(), of);
+        }
+        return out;
     }
 
     /** As Markdown. */

@@ -78,6 +78,11 @@ public record Ratings(
         }
     }
 
+    /** The name of a system without what tells how its answers were sampled. */
+    public static String shortName(String name) {
+        return RatingFile.shortName(name);
+    }
+
     /** Short names where they still tell all systems apart. */
     private static UnaryOperator<String> shortNames(List<RatingFile> files) {
         Map<String, Set<String>> byShort = new TreeMap<>();

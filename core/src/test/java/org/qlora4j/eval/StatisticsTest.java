@@ -8,6 +8,7 @@ import java.io.InputStream;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Objects;
+import java.util.OptionalInt;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 import tools.jackson.databind.JsonNode;
@@ -97,6 +98,34 @@ class StatisticsTest {
                         .toArray(int[][]::new);
         assertThat(Agreement.fleissKappa(table))
                 .isCloseTo(expected.get("fleiss").get("kappa").asDouble(), within(1e-12));
+    }
+
+    @Test
+    void ratesAtEqualLength_equalStatsmodelsRegression() {
+        JsonNode of = expected.get("length_control");
+        List<Judgment> judgments = new ArrayList<>();
+        for (JsonNode m : of.get("matches")) {
+            Verdict verdict = Verdict.of(m.get(3).asDouble(), 1 - m.get(3).asDouble());
+            judgments.add(
+                    new Judgment(m.get(2).asString(), name(m.get(0)), name(m.get(1)), verdict));
+        }
+        LengthControl control =
+                LengthControl.of(
+                        judgments,
+                        (system, question) ->
+                                OptionalInt.of(
+                                        of.get("lengths")
+                                                .get(Integer.parseInt(system.substring(1)))
+                                                .get(Integer.parseInt(question))
+                                                .asInt()));
+        assertThat(control.judgments()).isEqualTo(judgments.size());
+        assertThat(control.length()).isCloseTo(of.get("length").asDouble(), within(1e-6));
+        assertThat(control.place()).isCloseTo(of.get("place").asDouble(), within(1e-6));
+        double[] rates = doubles(of.get("rates"));
+        for (int i = 0; i < rates.length; i++) {
+            LengthControl.Rate rate = Objects.requireNonNull(control.systems().get("s" + i));
+            assertThat(rate.controlled()).isCloseTo(rates[i], within(1e-7));
+        }
     }
 
     @Test

@@ -47,7 +47,7 @@ final class CompanionFiles {
             useTemplate(template, folder);
         }
         ModelFolder.copyCompanions(base, folder, List.of(ModelFolder.GENERATION));
-        if (!Files.isRegularFile(folder.resolve("tokenizer.json"))) {
+        if (!Tokenizer.isIn(folder)) {
             return stops;
         }
         // its config.json, which names special tokens too, is there already

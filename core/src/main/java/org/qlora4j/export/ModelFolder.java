@@ -51,6 +51,7 @@ public final class ModelFolder {
                     "tokenizer.json",
                     "tokenizer_config.json",
                     "tokenizer.model",
+                    "spiece.model",
                     "special_tokens_map.json",
                     "added_tokens.json",
                     "vocab.json",

@@ -50,16 +50,14 @@ public record GgufVocabulary(
     /**
      * The vocabulary of a tokenizer.
      *
-     * @param folder with {@code tokenizer.json}
+     * @param folder of the tokenizer
      * @param rows of the model's tables: ids without a token get one that is never met
      * @throws FormatException if GGUF has no form for it
      */
     public static GgufVocabulary of(Path folder, int rows) {
-        Path file = folder.resolve("tokenizer.json");
-        JsonNode json = TokenizerFiles.object(file);
-        if (json == null) {
-            throw new FormatException(file + " is missing; it comes with the model's checkpoint");
-        }
+        TokenizerSource source = TokenizerSource.of(folder);
+        Path file = source.file();
+        JsonNode json = source.object();
         JsonNode model = json.path("model");
         if (!model.path("type").asString("").equals("BPE")) {
             throw FormatException.of(
@@ -106,10 +104,10 @@ public record GgufVocabulary(
         }
         boolean prefix =
                 json.toString().contains("\"Prepend\"")
-                        || json.path("pre_tokenizer")
+                        || !json.path("pre_tokenizer")
                                 .path("prepend_scheme")
                                 .asString("never")
-                                .equals("always");
+                                .equals("never");
         return new GgufVocabulary(
                 "llama", "", List.of(tokens), types, scores(tokens, merges), List.of(), prefix);
     }

@@ -6,7 +6,6 @@ import java.nio.file.Path;
 import java.util.List;
 import org.qlora4j.error.ConfigException;
 import org.qlora4j.error.DeviceException;
-import org.qlora4j.error.FormatException;
 import tools.jackson.databind.SerializationFeature;
 import tools.jackson.databind.json.JsonMapper;
 import tools.jackson.databind.node.ArrayNode;
@@ -28,11 +27,10 @@ public final class NewTokens {
      *
      * @throws ConfigException if it has one of them already
      */
-    static String added(Path file, List<String> tokens) {
-        Vocabulary vocabulary = Vocabulary.read(file);
-        if (!(TokenizerFiles.object(file) instanceof ObjectNode tokenizer)) {
-            throw new FormatException(file + " is missing; it comes with the model's checkpoint");
-        }
+    static String added(TokenizerSource source, List<String> tokens) {
+        Path file = source.file();
+        Vocabulary vocabulary = Vocabulary.read(source.json(), file);
+        ObjectNode tokenizer = source.object();
         ArrayNode list =
                 tokenizer.get("added_tokens") instanceof ArrayNode there
                         ? there
@@ -69,13 +67,12 @@ public final class NewTokens {
      */
     public static void write(Path source, List<String> tokens, Path target, boolean withTemplate) {
         try {
-            Files.writeString(
-                    target.resolve("tokenizer.json"),
-                    added(source.resolve("tokenizer.json"), tokens));
+            TokenizerSource whole = TokenizerSource.of(source);
+            Files.writeString(target.resolve(TokenizerSource.NAME), added(whole, tokens));
             String name = "tokenizer_config.json";
             if (TokenizerFiles.object(source.resolve(name)) instanceof ObjectNode config) {
                 if (config.get("added_tokens_decoder") instanceof ObjectNode byId) {
-                    int id = Vocabulary.read(source.resolve("tokenizer.json")).largestId();
+                    int id = Vocabulary.read(whole.json(), whole.file()).largestId();
                     for (String token : tokens) {
                         byId.set(Integer.toString(++id), entry(token));
                     }

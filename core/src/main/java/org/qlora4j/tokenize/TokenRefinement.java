@@ -33,10 +33,11 @@ public final class TokenRefinement {
      * @throws FormatException if a token of the whole cannot be written in tokens of the cut
      */
     public static TokenRefinement of(Path whole, Path cut) {
-        Vocabulary large = Vocabulary.read(whole.resolve("tokenizer.json"));
-        Path file = cut.resolve("tokenizer.json");
-        Vocabulary small = Vocabulary.read(file);
-        Map<String, Integer> ranks = ranks(file);
+        TokenizerSource one = TokenizerSource.of(whole);
+        TokenizerSource other = TokenizerSource.of(cut);
+        Vocabulary large = Vocabulary.read(one.json(), one.file());
+        Vocabulary small = Vocabulary.read(other.json(), other.file());
+        Map<String, Integer> ranks = ranks(other);
         int[][] pieces = new int[large.largestId() + 1][];
         for (int id = 0; id < pieces.length; id++) {
             String token = large.token(id);
@@ -45,7 +46,7 @@ public final class TokenRefinement {
                 if (pieces[id] == null) {
                     throw FormatException.of(
                             "%s cannot write the token %s of %s; the larger tokenizer must be the one it was cut from",
-                            file, token, whole.resolve("tokenizer.json"));
+                            other.file(), token, one.file());
                 }
             }
         }
@@ -74,17 +75,14 @@ public final class TokenRefinement {
     }
 
     /** Rank of each merge, by its two sides with a blank between. */
-    private static Map<String, Integer> ranks(Path file) {
+    private static Map<String, Integer> ranks(TokenizerSource source) {
         Map<String, Integer> ranks = new HashMap<>();
-        JsonNode json = TokenizerFiles.object(file);
-        if (json != null) {
-            for (JsonNode merge : json.path("model").path("merges")) {
-                String pair =
-                        merge.isArray()
-                                ? merge.path(0).asString("") + " " + merge.path(1).asString("")
-                                : merge.asString("");
-                ranks.putIfAbsent(pair, ranks.size());
-            }
+        for (JsonNode merge : source.object().path("model").path("merges")) {
+            String pair =
+                    merge.isArray()
+                            ? merge.path(0).asString("") + " " + merge.path(1).asString("")
+                            : merge.asString("");
+            ranks.putIfAbsent(pair, ranks.size());
         }
         return ranks;
     }

@@ -1,7 +1,5 @@
 package org.qlora4j.tokenize;
 
-import java.io.IOException;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
@@ -11,7 +9,6 @@ import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.Set;
 import org.jspecify.annotations.Nullable;
-import org.qlora4j.error.DeviceException;
 import org.qlora4j.error.FormatException;
 import org.qlora4j.template.ChatTemplate;
 import org.qlora4j.template.NamedTemplates;
@@ -25,8 +22,6 @@ import org.qlora4j.template.TemplateText;
  * DJL_CACHE_DIR} names another place. Nothing is ever downloaded.
  */
 public final class Tokenizer implements AutoCloseable {
-    private static final long MAX_FILE = 512L << 20;
-
     private final NativeTokenizer tokenizer;
     private final TextPieces pieces;
     private final TokenizerLimits limits;
@@ -60,9 +55,9 @@ public final class Tokenizer implements AutoCloseable {
     }
 
     /**
-     * Reads {@code tokenizer.json} of a checkpoint folder, and where they exist {@code
-     * tokenizer_config.json}, {@code special_tokens_map.json}, {@code generation_config.json},
-     * {@code config.json} and the chat template.
+     * Reads {@code tokenizer.json} of a checkpoint folder, or the older files that one can be made
+     * of, and where they exist {@code tokenizer_config.json}, {@code special_tokens_map.json},
+     * {@code generation_config.json}, {@code config.json} and the chat template.
      *
      * @throws FormatException if the first is missing or one of them is damaged
      */
@@ -77,31 +72,21 @@ public final class Tokenizer implements AutoCloseable {
      * @throws org.qlora4j.error.ConfigException if it has one of the tokens already
      */
     public static Tokenizer load(Path folder, List<String> newTokens) {
-        Path file = folder.resolve("tokenizer.json");
-        if (!Files.isRegularFile(file)) {
-            throw new FormatException(file + " is missing; it comes with the model's checkpoint");
-        }
-        String json = newTokens.isEmpty() ? text(file) : NewTokens.added(file, newTokens);
+        TokenizerSource source = TokenizerSource.of(folder);
+        Path file = source.file();
+        String json = newTokens.isEmpty() ? source.json() : NewTokens.added(source, newTokens);
         TokenizerLimits limits = TokenizerCheck.check(json, file);
         Vocabulary vocabulary = Vocabulary.read(json, file);
         TokenizerFiles files = TokenizerFiles.read(folder);
         return new Tokenizer(NativeTokenizer.of(json, file.toString()), limits, vocabulary, files);
     }
 
-    private static String text(Path file) {
-        try {
-            long size = Files.size(file);
-            if (size > MAX_FILE) {
-                throw FormatException.of(
-                        "%s has %d bytes; tokenizers of up to %d are read", file, size, MAX_FILE);
-            }
-            return Files.readString(file);
-        } catch (IOException e) {
-            throw new FormatException(file + " cannot be read as UTF-8 text: " + e.getMessage(), e);
-        } catch (OutOfMemoryError e) {
-            throw new DeviceException(
-                    file + " does not fit into the Java heap; set QLORA_HEAP (or -Xmx) higher", e);
-        }
+    /**
+     * Whether a folder has a tokenizer, as {@code tokenizer.json} or in an older form; {@link #load}
+     * may yet refuse it.
+     */
+    public static boolean isIn(Path folder) {
+        return TokenizerSource.isIn(folder);
     }
 
     /**

@@ -52,17 +52,16 @@ public final class TokenizerCut {
     /**
      * Plans a cut; nothing is written.
      *
-     * @param folder with {@code tokenizer.json}
+     * @param folder of the tokenizer
      * @param size tokens of the smaller vocabulary
      * @throws FormatException if the tokenizer is not BPE
      * @throws ConfigException if the size is below that of the tokens that must stay, or above what
      *     there is
      */
     public static TokenizerCut plan(Path folder, int size) {
-        Path file = folder.resolve("tokenizer.json");
-        if (!(TokenizerFiles.object(file) instanceof ObjectNode tokenizer)) {
-            throw new FormatException(file + " is missing; it comes with the model's checkpoint");
-        }
+        TokenizerSource source = TokenizerSource.of(folder);
+        Path file = source.file();
+        ObjectNode tokenizer = source.object();
         if (!(tokenizer.get("model") instanceof ObjectNode model)
                 || !model.path("type").asString("").equals("BPE")
                 || !(model.get("vocab") instanceof ObjectNode vocab)

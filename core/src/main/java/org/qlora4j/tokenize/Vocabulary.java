@@ -28,19 +28,11 @@ final class Vocabulary {
     private Vocabulary() {}
 
     /**
-     * Reads {@code tokenizer.json}.
+     * Reads the text of a {@code tokenizer.json}.
      *
+     * @param file it came from, for messages
      * @throws FormatException if it is not JSON, or lists no token
      */
-    static Vocabulary read(Path file) {
-        try (JsonParser parser = JSON.createParser(file.toFile())) {
-            return read(parser, file);
-        } catch (JacksonException e) {
-            throw TokenizerFiles.malformed(file, e);
-        }
-    }
-
-    /** Reads the text of one, which came from a file. */
     static Vocabulary read(String json, Path file) {
         try (JsonParser parser = JSON.createParser(json)) {
             return read(parser, file);

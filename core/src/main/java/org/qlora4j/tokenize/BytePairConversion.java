@@ -12,8 +12,8 @@ import tools.jackson.databind.node.ArrayNode;
 import tools.jackson.databind.node.ObjectNode;
 
 /**
- * Makes {@code tokenizer.json} of {@code vocab.json} and {@code merges.txt}: BPE on bytes, as GPT-2,
- * OPT, RoBERTa and Qwen2 have it.
+ * Makes {@code tokenizer.json} of {@code vocab.json} and {@code merges.txt}: BPE on bytes, as
+ * GPT-2, OPT, RoBERTa and Qwen2 have it.
  *
  * @param config {@code tokenizer_config.json}
  * @param name transformers' class

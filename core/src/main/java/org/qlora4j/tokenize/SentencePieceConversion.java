@@ -93,7 +93,11 @@ record SentencePieceConversion(
         json.set("post_processor", ends(special));
         ArrayNode back = decoder(json);
         if (prefix) {
-            back.addObject().put("type", "Strip").put("content", " ").put("start", 1).put("stop", 0);
+            back.addObject()
+                    .put("type", "Strip")
+                    .put("content", " ")
+                    .put("start", 1)
+                    .put("stop", 0);
         }
         bpe(json, ids);
     }

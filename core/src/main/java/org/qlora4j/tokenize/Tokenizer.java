@@ -82,8 +82,8 @@ public final class Tokenizer implements AutoCloseable {
     }
 
     /**
-     * Whether a folder has a tokenizer, as {@code tokenizer.json} or in an older form; {@link #load}
-     * may yet refuse it.
+     * Whether a folder has a tokenizer, as {@code tokenizer.json} or in an older form; {@link
+     * #load} may yet refuse it.
      */
     public static boolean isIn(Path folder) {
         return TokenizerSource.isIn(folder);

@@ -67,7 +67,8 @@ class FamilyFilesTest {
         try (Tokenizer tokenizer = Tokenizer.load(folder)) {
             ChatTemplate read = tokenizer.chatTemplate().orElseThrow();
             List<Map<String, Object>> chat = List.of(Map.of("role", "user", "content", "Hi"));
-            assertThat(read.render(chat, null, false, Map.of())).isEqualTo(expected.replace("\\n", "\n"));
+            assertThat(read.render(chat, null, false, Map.of()))
+                    .isEqualTo(expected.replace("\\n", "\n"));
         }
     }
 }

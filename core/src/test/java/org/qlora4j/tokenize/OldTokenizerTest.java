@@ -59,8 +59,7 @@ class OldTokenizerTest {
     @MethodSource("kinds")
     void converted_hasTheIdsOfTransformers(String name, JsonNode kind) throws IOException {
         write(kind);
-        List<String> texts =
-                expected().get("texts").valueStream().map(JsonNode::asString).toList();
+        List<String> texts = expected().get("texts").valueStream().map(JsonNode::asString).toList();
         try (Tokenizer tokenizer = Tokenizer.load(folder)) {
             assertThat(tokenizer.vocabSize()).isEqualTo(kind.get("size").intValue());
             for (int i = 0; i < texts.size(); i++) {
@@ -114,7 +113,8 @@ class OldTokenizerTest {
         Files.writeString(folder.resolve("config.json"), "{\"model_type\": \"llama\"}");
         assertThatThrownBy(() -> Tokenizer.load(folder))
                 .isInstanceOf(FormatException.class)
-                .hasMessage(file + " is no SentencePiece model, or only a part of one; fetch it again");
+                .hasMessage(
+                        file + " is no SentencePiece model, or only a part of one; fetch it again");
         Files.delete(file);
         Files.copy(FILES.resolve("vocab.json"), folder.resolve("vocab.json"));
         Files.writeString(folder.resolve("merges.txt"), "#version: 0.2\na b\nthree of them\n");

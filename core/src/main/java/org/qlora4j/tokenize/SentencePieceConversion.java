@@ -37,7 +37,7 @@ record SentencePieceConversion(
     private static final Map<String, String> T5 =
             Map.of("eos_token", "</s>", "unk_token", "<unk>", "pad_token", "<pad>");
 
-    /** Those of Gemma that its file calls the user's, and transformers special. */
+    /** Marks of Gemma's turns, which its file calls the user's, and transformers special. */
     private static final Set<String> TURNS = Set.of("<start_of_turn>", "<end_of_turn>");
 
     private record Merge(String left, String right, int id) {}

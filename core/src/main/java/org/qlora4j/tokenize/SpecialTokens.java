@@ -14,8 +14,8 @@ import tools.jackson.databind.node.ArrayNode;
 import tools.jackson.databind.node.ObjectNode;
 
 /**
- * The tokens that are found in texts before a tokenizer's own work, as the files beside an older
- * tokenizer name them. Those that its vocabulary lacks come behind it, in transformers' order.
+ * Tokens that are found in texts before all others, as the files beside a tokenizer name them.
+ * Those that its vocabulary lacks come behind it, in transformers' order.
  */
 final class SpecialTokens {
     private static final JsonMapper JSON = JsonMapper.builder().build();

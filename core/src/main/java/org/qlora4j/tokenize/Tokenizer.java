@@ -55,9 +55,10 @@ public final class Tokenizer implements AutoCloseable {
     }
 
     /**
-     * Reads {@code tokenizer.json} of a checkpoint folder, or the older files that one can be made
-     * of, and where they exist {@code tokenizer_config.json}, {@code special_tokens_map.json},
-     * {@code generation_config.json}, {@code config.json} and the chat template.
+     * Reads the tokenizer of a checkpoint folder: {@code tokenizer.json}, or the older files that
+     * one can be made of. Where they exist it reads {@code tokenizer_config.json}, {@code
+     * special_tokens_map.json}, {@code generation_config.json}, {@code config.json} and the chat
+     * template.
      *
      * @throws FormatException if the first is missing or one of them is damaged
      */

@@ -1,5 +1,7 @@
 package org.qlora4j.plan;
 
+import static org.qlora4j.error.Require.require;
+
 import java.util.List;
 import org.qlora4j.config.RunConfig;
 import org.qlora4j.data.DataConfig;
@@ -50,6 +52,17 @@ public record RunInputs(
         }
     }
 
+    /** Refuses new tokens where adapters do not bring the tables under the model's names. */
+    private static void requireNewRows(ModelShape shape, List<String> newTokens) {
+        boolean known =
+                shape.others().stream().anyMatch(w -> w.name().endsWith("embed_tokens.weight"));
+        require(
+                newTokens.isEmpty() || known,
+                "model.new_tokens must be empty for a model of type %s, whose adapters hold no table of tokens: leave them"
+                        + " out, or choose a model of another family",
+                shape.facts().type());
+    }
+
     private static RunInputs passed(RunInputs inputs, DataConfig config) {
         try {
             DataGate.pass(inputs.data.set().stats(), config);
@@ -62,6 +75,7 @@ public record RunInputs(
 
     private static RunInputs read(ModelPlace place, List<String> newTokens, DataConfig config) {
         ModelShape shape = place.shape();
+        requireNewRows(shape, newTokens);
         Tokenizer tokenizer = Tokenizer.load(place.folder(), newTokens);
         try {
             int rows =

@@ -6,6 +6,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Set;
+import java.util.regex.Pattern;
 import java.util.stream.Stream;
 import org.qlora4j.error.FormatException;
 
@@ -32,6 +33,15 @@ public interface Checkpoint extends AutoCloseable {
 
     /** The weights of an adapter's folder of older versions of PEFT. */
     String TORCH_ADAPTER = "adapter_model.bin";
+
+    /** Buffers that older versions of transformers saved beside the weights. */
+    Pattern BUFFER =
+            Pattern.compile(".*\\.(rotary_emb\\.inv_freq|(attn|attention)\\.(masked_)?bias)");
+
+    /** Whether a tensor of this name follows from the config, so that no model needs it. */
+    static boolean isBuffer(String name) {
+        return BUFFER.matcher(name).matches();
+    }
 
     /** Whether a folder holds the weights of a model, in another form than GGUF. */
     static boolean isIn(Path folder) {

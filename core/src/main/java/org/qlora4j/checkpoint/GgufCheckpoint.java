@@ -2,6 +2,8 @@ package org.qlora4j.checkpoint;
 
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.nio.ByteOrder;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.Collections;
@@ -9,9 +11,6 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
-import java.util.regex.Matcher;
-import java.util.regex.Pattern;
-import org.jspecify.annotations.Nullable;
 import org.qlora4j.error.FormatException;
 
 /**
@@ -20,8 +19,8 @@ import org.qlora4j.error.FormatException;
  * GgufRow}).
  */
 final class GgufCheckpoint implements Checkpoint {
-    private static final Pattern LAYER =
-            Pattern.compile("blk\\.(0|[1-9][0-9]{0,5})\\.([a-z_]+)\\.(weight|bias)");
+    private static final ValueLayout.OfFloat FLOAT =
+            ValueLayout.JAVA_FLOAT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
 
     /** Longest row that is decoded at once. */
     private static final long MAX_ROW = 1 << 28;
@@ -80,10 +79,10 @@ final class GgufCheckpoint implements Checkpoint {
     }
 
     private void add(GgufFile.Tensor tensor) {
-        if (tensor.name().equals(GgufNames.ROPE_FREQUENCIES)) {
+        if (GgufNames.ROPE.contains(tensor.name())) {
             return;
         }
-        String name = huggingFaceName(tensor.name());
+        String name = family.toHuggingFace(tensor.name());
         if (name == null) {
             throw FormatException.of(
                     "%s: tensor %s has no place in a model of its architecture; mixtures of experts and other variants are not read"
@@ -96,39 +95,43 @@ final class GgufCheckpoint implements Checkpoint {
                     file.path(), tensor.name(), tensor.type(), GgufType.DECODED);
         }
         long[] dims = tensor.dims();
-        long permutedHeads = permutedHeads(name);
-        boolean splits = permutedHeads == 0 || dims[dims.length - 1] % (2 * permutedHeads) == 0;
-        if (dims.length > 2 || dims[0] > MAX_ROW || !splits) {
+        GgufOrder order = order(name);
+        if (dims.length > 2 || dims[0] > MAX_ROW || !order.splits(dims[dims.length - 1])) {
             throw FormatException.of(
                     "%s: tensor %s has the dimensions %s, which do not fit a model of %d and %d heads;"
                             + " the file is damaged",
                     file.path(), tensor.name(), Arrays.toString(dims), heads, keyValueHeads);
         }
+        if (order instanceof GgufOrder.PlusOne && tensor.type() != GgufType.F32) {
+            throw FormatException.of(
+                    "%s: tensor %s has the type %s; norms are read as F32, convert the model again",
+                    file.path(), tensor.name(), tensor.type());
+        }
         tensors.put(name, tensor);
     }
 
-    /**
-     * E.g. {@code model.layers.0.mlp.up_proj.weight} for {@code blk.0.ffn_up.weight}; null if there
-     * is none.
-     */
-    private @Nullable String huggingFaceName(String name) {
-        Matcher layer = LAYER.matcher(name);
-        if (!layer.matches()) {
-            return GgufNames.topName(name);
-        }
-        String part = family.layerNames().get(layer.group(2));
-        return part == null
-                ? null
-                : "model.layers." + layer.group(1) + "." + part + "." + layer.group(3);
-    }
-
-    private long permutedHeads(String name) {
-        return family.interleavedHeads(name, heads, keyValueHeads);
+    private GgufOrder order(String name) {
+        return family.order(name, heads, keyValueHeads);
     }
 
     @Override
     public StoredTensor read(String name, Arena arena) {
+        StoredInfo info = info(name);
+        MemorySegment data = decoded(name, arena);
+        if (order(name) instanceof GgufOrder.Transposed) {
+            data = transposed(data, info, arena);
+        } else if (order(name) instanceof GgufOrder.PlusOne) {
+            for (long at = 0; at < data.byteSize(); at += Float.BYTES) {
+                data.set(FLOAT, at, data.get(FLOAT, at) - 1);
+            }
+        }
+        return new StoredTensor(name, info.type(), info.shape(), data, file.path());
+    }
+
+    /** The values of a tensor, row after row in Hugging Face's order. */
+    private MemorySegment decoded(String name, Arena arena) {
         GgufFile.Tensor tensor = tensor(name);
+        GgufOrder order = order(name);
         StoredInfo info = info(name);
         MemorySegment source = file.data(tensor);
         MemorySegment target = arena.allocate(info.bytes(), 64);
@@ -141,9 +144,7 @@ final class GgufCheckpoint implements Checkpoint {
             GgufRow.decode(tensor.type(), source, decoded);
         }
         for (long i = 0; i < rows; i++) {
-            MemorySegment at =
-                    target.asSlice(
-                            GgufNames.huggingFaceRow(i, rows, permutedHeads(name)) * width, width);
+            MemorySegment at = target.asSlice(order.huggingFaceRow(i, rows) * width, width);
             if (flat) {
                 at.copyFrom(decoded.asSlice(i * width, width));
             } else {
@@ -151,16 +152,36 @@ final class GgufCheckpoint implements Checkpoint {
                 GgufRow.decode(tensor.type(), source.asSlice(i * bytes, bytes), at);
             }
         }
-        return new StoredTensor(name, info.type(), info.shape(), target, file.path());
+        return target;
+    }
+
+    /** The matrix [in, out] of one [out, in]. */
+    private static MemorySegment transposed(MemorySegment data, StoredInfo info, Arena arena) {
+        MemorySegment out = arena.allocate(data.byteSize(), 64);
+        long ins = info.shape()[0];
+        long outs = info.shape()[1];
+        long size = data.byteSize() / (ins * outs);
+        for (long row = 0; row < ins; row++) {
+            for (long column = 0; column < outs; column++) {
+                MemorySegment.copy(
+                        data,
+                        (column * ins + row) * size,
+                        out,
+                        (row * outs + column) * size,
+                        size);
+            }
+        }
+        return out;
     }
 
     @Override
     public StoredInfo info(String name) {
         long[] dims = tensor(name).dims();
-        return new StoredInfo(
-                name,
-                GgufRow.decodedType(tensor(name).type()),
-                dims.length == 1 ? dims : new long[] {dims[1], dims[0]});
+        long[] shape = dims;
+        if (dims.length > 1 && !(order(name) instanceof GgufOrder.Transposed)) {
+            shape = new long[] {dims[1], dims[0]};
+        }
+        return new StoredInfo(name, GgufRow.decodedType(tensor(name).type()), shape);
     }
 
     private GgufFile.Tensor tensor(String name) {

@@ -38,6 +38,9 @@ public final class GgufFile implements AutoCloseable {
     @SuppressWarnings("ArrayRecordComponent") // never compared
     record Tensor(String name, GgufType type, long[] dims, long begin, long bytes) {}
 
+    /** The type of a bool. */
+    private static final int BOOL = 7;
+
     private final Path path;
     private final Arena arena;
     private final MemorySegment bytes;
@@ -307,6 +310,23 @@ public final class GgufFile implements AutoCloseable {
             return new int[0];
         }
         return bytes.asSlice(place.at, 4 * place.count).toArray(INT);
+    }
+
+    /** The truths under a key, as bools or as 0 and 1; empty if it is absent or a single value. */
+    public List<Boolean> flags(String key) {
+        List<Boolean> out = new ArrayList<>();
+        if (metadata.get(key) instanceof ArrayPlace place) {
+            if (place.type == BOOL) {
+                for (long i = 0; i < place.count; i++) {
+                    out.add(bytes.get(ValueLayout.JAVA_BYTE, place.at + i) != 0);
+                }
+            } else {
+                for (int value : integers(key)) {
+                    out.add(value != 0);
+                }
+            }
+        }
+        return out;
     }
 
     /** The numbers of type f32 under a key; empty if it is absent. */

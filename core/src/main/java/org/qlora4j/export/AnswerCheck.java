@@ -3,15 +3,13 @@ package org.qlora4j.export;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.OptionalInt;
 import java.util.Set;
 import org.jspecify.annotations.Nullable;
-import org.qlora4j.autograd.Tape;
-import org.qlora4j.model.BatchContext;
+import org.qlora4j.generate.InferenceHead;
+import org.qlora4j.generate.KeyValueCache;
+import org.qlora4j.generate.NextLogits;
 import org.qlora4j.model.CausalModel;
-import org.qlora4j.tensor.DType;
-import org.qlora4j.tensor.Tensor;
-import org.qlora4j.tensor.TensorScope;
-import org.qlora4j.tensor.Tensors;
 import org.qlora4j.tokenize.Tokenizer;
 
 /**
@@ -42,45 +40,49 @@ final class AnswerCheck {
     static List<Answer> answers(CausalModel model, List<int[]> prompts, Set<Integer> stops) {
         List<Answer> out = new ArrayList<>();
         for (int[] prompt : prompts) {
-            int[] text = prompt.clone();
-            List<float[]> all = new ArrayList<>();
-            while (text.length < prompt.length + TOKENS
-                    && text.length < model.maxPositions()
-                    && !(text.length > prompt.length && stops.contains(text[text.length - 1]))) {
-                float[] logits = logits(model, text, text.length - 1)[0];
-                all.add(logits);
-                text = Arrays.copyOf(text, text.length + 1);
-                text[text.length - 1] = best(logits);
-            }
+            int most = Math.min(TOKENS, model.maxPositions() - prompt.length);
+            int[] tokens = new int[TOKENS];
+            List<float[]> logits =
+                    along(
+                            model,
+                            prompt,
+                            (count, last) -> {
+                                tokens[count - 1] = best(last);
+                                return count == most || stops.contains(tokens[count - 1])
+                                        ? OptionalInt.empty()
+                                        : OptionalInt.of(tokens[count - 1]);
+                            });
             out.add(
                     new Answer(
                             prompt,
-                            Arrays.copyOfRange(text, prompt.length, text.length),
-                            all.toArray(float[][]::new)));
+                            Arrays.copyOf(tokens, logits.size()),
+                            logits.toArray(float[][]::new)));
         }
         return out;
     }
 
-    /** Logits behind each place from one on. */
-    private static float[][] logits(CausalModel model, int[] ids, int from) {
-        int time = ids.length;
-        try (TensorScope scope = TensorScope.open();
-                Tape tape = Tape.inference();
-                BatchContext seen = BatchContext.of(1, time)) {
-            Tensor input = Tensors.of(Arrays.stream(ids).asLongStream().toArray(), 1, time);
-            Tensor hidden =
-                    model.hidden(tape, input, seen, false)
-                            .value()
-                            .view(time, model.shape().hiddenSize())
-                            .narrow(0, from, time - from)
-                            .contiguous();
-            Tensor logits = model.logits(hidden).to(DType.F32);
-            float[][] out = new float[time - from][];
-            for (int row = 0; row < out.length; row++) {
-                out[row] = logits.select(0, row).contiguous().toFloats();
-            }
+    /** Says what follows, given how many logits there are and the last of them; nothing ends. */
+    private interface Next {
+        OptionalInt token(int count, float[] last);
+    }
+
+    /** Logits behind a prompt, and behind each token that follows it. */
+    private static List<float[]> along(CausalModel model, int[] prompt, Next next) {
+        List<float[]> out = new ArrayList<>();
+        if (prompt.length == 0 || prompt.length >= model.maxPositions()) {
             return out;
         }
+        try (KeyValueCache cache = new KeyValueCache(model, 1);
+                NextLogits steps = new NextLogits(model, InferenceHead.exact(model))) {
+            cache.reserve(prompt.length + TOKENS);
+            out.add(steps.prefill(prompt, cache));
+            OptionalInt token = next.token(1, out.getLast());
+            while (token.isPresent()) {
+                out.add(steps.next(token.getAsInt(), cache));
+                token = next.token(out.size(), out.getLast());
+            }
+        }
+        return out;
     }
 
     private static int best(float[] logits) {
@@ -106,15 +108,18 @@ final class AnswerCheck {
             if (answer.tokens.length == 0) {
                 continue;
             }
-            int[] text =
-                    Arrays.copyOf(answer.prompt, answer.prompt.length + answer.tokens.length - 1);
-            System.arraycopy(
-                    answer.tokens, 0, text, answer.prompt.length, answer.tokens.length - 1);
-            float[][] logits = logits(exported, text, answer.prompt.length - 1);
-            for (int i = 0; i < logits.length; i++) {
-                divergence += divergence(answer.logits[i], logits[i]);
+            List<float[]> logits =
+                    along(
+                            exported,
+                            answer.prompt,
+                            (count, _) ->
+                                    count < answer.tokens.length
+                                            ? OptionalInt.of(answer.tokens[count - 1])
+                                            : OptionalInt.empty());
+            for (int i = 0; i < logits.size(); i++) {
+                divergence += divergence(answer.logits[i], logits.get(i));
                 tokens++;
-                int said = best(logits[i]);
+                int said = best(logits.get(i));
                 boolean tie = answer.logits[i][answer.tokens[i]] - answer.logits[i][said] < TIE;
                 if (floats && said != answer.tokens[i] && !tie) {
                     return parted(answer, i, said, tokenizer);

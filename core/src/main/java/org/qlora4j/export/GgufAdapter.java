@@ -6,7 +6,6 @@ import java.nio.file.Path;
 import java.util.Objects;
 import java.util.Set;
 import org.qlora4j.checkpoint.Checkpoint;
-import org.qlora4j.checkpoint.GgufNames;
 import org.qlora4j.checkpoint.GgufType;
 import org.qlora4j.checkpoint.GgufWriter;
 import org.qlora4j.checkpoint.TensorWriter;
@@ -14,7 +13,6 @@ import org.qlora4j.error.ConfigException;
 import org.qlora4j.error.FormatException;
 import org.qlora4j.family.ModelPlace;
 import org.qlora4j.lora.StoredAdapter;
-import org.qlora4j.model.ModelFacts;
 import org.qlora4j.model.ModelShape;
 import org.qlora4j.tensor.Engine;
 import org.qlora4j.tensor.Tensor;
@@ -61,15 +59,15 @@ public final class GgufAdapter {
         }
         MergedCheckpoint base = new MergedCheckpoint(checkpoint, null, null, Set.of());
         adapter.requireFits(base.names(), null);
-        GgufNames names = GgufNames.ofModelType(shape.facts().type());
+        GgufLayout layout = GgufLayout.of(shape);
         GgufWriter writer = new GgufWriter();
-        writer.put("general.architecture", names.architecture());
+        writer.put("general.architecture", layout.names().architecture());
         writer.put("general.type", "adapter");
         writer.put("adapter.type", "lora");
         writer.put("adapter.lora.alpha", (float) adapter.config().loraAlpha());
         for (String name : base.names()) {
             if (adapter.hasFactorsOf(name)) {
-                add(writer, names, shape.facts(), name, base.info(name).shape(), adapter, arena);
+                add(writer, layout, name, base.info(name).shape(), adapter, arena);
             }
         }
         writer.write(out);
@@ -78,20 +76,17 @@ public final class GgufAdapter {
 
     private static void add(
             GgufWriter writer,
-            GgufNames names,
-            ModelFacts facts,
+            GgufLayout layout,
             String name,
             long[] shape,
             StoredAdapter adapter,
             Arena arena) {
-        String gguf = Objects.requireNonNull(names.toGguf(name), "the model has this name in GGUF");
+        String gguf = Objects.requireNonNull(layout.name(name), "the model has this name in GGUF");
         try (TensorScope scope = TensorScope.open()) {
-            Tensor a = adapter.factorA(name, shape);
-            Tensor b = adapter.factorB(name, shape).times(adapter.correction(name));
-            long heads = names.interleavedHeads(name, facts.heads(), facts.kvHeads());
-            if (heads > 0) {
-                b = b.indexSelect(0, GgufExport.order(shape[0], heads));
-            }
+            long[] size = layout.size(name, shape); // [out, in]
+            Tensor a = adapter.factorA(name, size);
+            Tensor b = adapter.factorB(name, size).times(adapter.correction(name));
+            b = layout.factorToFile(name, b);
             writer.add(gguf + ".lora_a", GgufType.F32, a.shape(), bytes(a, arena));
             writer.add(gguf + ".lora_b", GgufType.F32, b.shape(), bytes(b, arena));
         }

@@ -26,6 +26,12 @@ public enum GgufFormat {
     Q4_0(2, GgufType.Q4_0),
     IQ4_NL(25, GgufType.IQ4_NL);
 
+    /** GGUF's names of the embeddings, of a head of its own, and of learned positions. */
+    static final String TABLE = "token_embd.weight";
+
+    static final String HEAD = "output.weight";
+    private static final String POSITIONS = "position_embd.weight";
+
     private final int fileType;
     private final GgufType most;
 
@@ -73,7 +79,7 @@ public enum GgufFormat {
      * @param isHead whether the head multiplies by it
      */
     GgufType typeOf(String name, long[] shape, int layer, int layers, boolean isHead) {
-        if (shape.length == 1) {
+        if (shape.length == 1 || name.equals(POSITIONS)) {
             return GgufType.F32;
         }
         GgufType wanted = most;
@@ -89,7 +95,9 @@ public enum GgufFormat {
     }
 
     private static boolean isSensitive(String name) {
-        return name.contains("attn_v.") || name.contains("ffn_down.");
+        return name.contains("attn_v.")
+                || name.contains("attn_qkv.")
+                || name.contains("ffn_down.");
     }
 
     /** The first and last eighth of the layers, and each third between. */

@@ -37,6 +37,9 @@ public record Gemma2Config(
         boolean attentionBias,
         boolean tieEmbeddings)
         implements Architecture {
+    /** Layers of the model with 27 billion weights. */
+    public static final int LARGEST = 46;
+
     /** From {@code config.json} in the spelling of transformers 4 or 5. */
     static Gemma2Config read(ConfigFile config) {
         config.requireActivation("hidden_activation", "gelu_pytorch_tanh");
@@ -49,10 +52,15 @@ public record Gemma2Config(
                 config.number("rms_norm_eps", 1e-6),
                 Rope.of(config, facts),
                 new AttentionShape(scale, config.numberOrNull("attn_logit_softcapping", 50), 0),
-                LayerWindows.of(config, facts, window, layer -> layer % 2 == 0),
+                LayerWindows.of(config, facts, window, Gemma2Config::slides),
                 config.numberOrNull("final_logit_softcapping", 30),
                 config.flag("attention_bias"),
                 config.flag("tie_word_embeddings", true));
+    }
+
+    /** Whether a layer has a window where the file has no {@code layer_types}. */
+    public static boolean slides(int layer) {
+        return layer % 2 == 0;
     }
 
     @Override

@@ -51,6 +51,11 @@ public record Gemma3Config(
         boolean tieEmbeddings,
         String prefix)
         implements Architecture {
+    /** Layers of the model with 27 billion weights. */
+    public static final int LARGEST = 62;
+
+    private static final int PATTERN = 6;
+
     private static final Logger LOG = LoggerFactory.getLogger(Gemma3Config.class);
 
     /** What files of models that read pictures leave out of {@code text_config}. */
@@ -95,7 +100,7 @@ public record Gemma3Config(
         int window = config.positiveOrNull("sliding_window", 4096);
         int pattern =
                 config.positive(
-                        "sliding_window_pattern", config.positive("_sliding_window_pattern", 6));
+                        "sliding_window_pattern", config.positive("_sliding_window_pattern", PATTERN));
         return new Gemma3Config(
                 facts,
                 config.number("rms_norm_eps", 1e-6),
@@ -129,6 +134,11 @@ public record Gemma3Config(
                         ? new ConfigFile(config.file(), JsonNodeFactory.instance.objectNode())
                         : new ConfigFile(config.file(), own);
         return Rope.ofParameters(parameters, facts, config.number(thetaKey, theta));
+    }
+
+    /** Whether a layer has a window where the file names no pattern. */
+    public static boolean slides(int layer) {
+        return (layer + 1) % PATTERN != 0;
     }
 
     @Override

@@ -14,11 +14,9 @@ import java.util.TreeSet;
 import org.qlora4j.checkpoint.AtomicFiles;
 import org.qlora4j.checkpoint.AtomicFolder;
 import org.qlora4j.checkpoint.GgufFile;
-import org.qlora4j.checkpoint.GgufNames;
 import org.qlora4j.error.DeviceException;
 import org.qlora4j.error.FormatException;
 import org.qlora4j.model.EmbeddedModel;
-import org.qlora4j.model.RopeScaling;
 import org.qlora4j.tokenize.GgufVocabulary;
 import tools.jackson.databind.SerializationFeature;
 import tools.jackson.databind.json.JsonMapper;
@@ -120,7 +118,12 @@ public final class GgufFolder {
     private void write(Path folder) {
         List<String> tokens = file.strings("tokenizer.ggml.tokens");
         List<Integer> stops = stops(tokens);
-        write(folder, "config.json", config(tokens.size(), stops));
+        ObjectNode config = new GgufConfig(file, architecture).json(tokens.size());
+        if (id("bos") >= 0) {
+            config.put("bos_token_id", id("bos"));
+        }
+        putIds(config, stops);
+        write(folder, "config.json", config);
         ObjectNode generation = JSON.createObjectNode();
         putIds(generation, stops);
         write(folder, "generation_config.json", generation);
@@ -135,10 +138,6 @@ public final class GgufFolder {
 
     private static void write(Path folder, String name, ObjectNode json) {
         AtomicFiles.writeText(folder.resolve(name), JSON.writeValueAsString(json) + "\n");
-    }
-
-    private int key(String name, long absent) {
-        return Math.toIntExact(file.integer(architecture + "." + name, absent));
     }
 
     private int id(String name) {
@@ -171,91 +170,6 @@ public final class GgufFolder {
         }
     }
 
-    private ObjectNode config(int tokens, List<Integer> stops) {
-        int hidden = key("embedding_length", 0);
-        int heads = key("attention.head_count", 0);
-        ObjectNode json = JSON.createObjectNode();
-        String type = GgufNames.modelTypeOf(architecture);
-        json.putArray("architectures")
-                .add(Character.toUpperCase(type.charAt(0)) + type.substring(1) + "ForCausalLM");
-        json.put("model_type", type);
-        json.put("vocab_size", key("vocab_size", tokens));
-        json.put("hidden_size", hidden);
-        json.put("intermediate_size", key("feed_forward_length", 0));
-        json.put("num_hidden_layers", key("block_count", 0));
-        json.put("num_attention_heads", heads);
-        json.put("num_key_value_heads", key("attention.head_count_kv", heads));
-        json.put("head_dim", key("attention.key_length", heads == 0 ? 0 : hidden / heads));
-        json.put("max_position_embeddings", key("context_length", 2048));
-        json.put(
-                "rms_norm_eps",
-                file.number(architecture + ".attention.layer_norm_rms_epsilon", 1e-6));
-        json.put("hidden_act", "silu");
-        json.put("tie_word_embeddings", !file.hasTensor("output.weight"));
-        json.put("attention_bias", file.hasTensor("blk.0.attn_output.bias"));
-        json.put("mlp_bias", file.hasTensor("blk.0.ffn_up.bias"));
-        if (id("bos") >= 0) {
-            json.put("bos_token_id", id("bos"));
-        }
-        putIds(json, stops);
-        rope(json.putObject("rope_parameters"), json);
-        return json;
-    }
-
-    private void rope(ObjectNode rope, ObjectNode config) {
-        double theta = file.number(architecture + ".rope.freq_base", 10000);
-        rope.put("rope_theta", theta);
-        String type = file.string(architecture + ".rope.scaling.type");
-        double factor = file.number(architecture + ".rope.scaling.factor", 1);
-        if (file.hasTensor(GgufNames.ROPE_FREQUENCIES)) {
-            llama3(rope, config, theta);
-        } else if (type == null || type.equals("none") || factor == 1) {
-            rope.put("rope_type", "default");
-        } else if (type.equals("linear") || type.equals("yarn")) {
-            rope.put("rope_type", type);
-            rope.put("factor", factor);
-            if (type.equals("yarn")) {
-                rope.put(
-                        "original_max_position_embeddings",
-                        key("rope.scaling.original_context_length", 0));
-            }
-        } else {
-            throw FormatException.of(
-                    "%s: rope.scaling.type %s is not read; fetch the model's safetensors form",
-                    file.path(), type);
-        }
-    }
-
-    /**
-     * The file has the divisors themselves, not what they follow from: the values of all published
-     * LLaMA 3 models are tried, and must give them.
-     */
-    private void llama3(ObjectNode rope, ObjectNode config, double theta) {
-        float[] stored = file.floatTensor(GgufNames.ROPE_FREQUENCIES);
-        int headDim = config.get("head_dim").asInt();
-        float largest = 1;
-        for (float divisor : stored) {
-            largest = Math.max(largest, divisor);
-        }
-        var tried = new RopeScaling.Llama3(largest, 1, 4, 8192);
-        float[] plain = new RopeScaling.Default().frequencies(headDim, theta, 0, 0);
-        float[] scaled = tried.frequencies(headDim, theta, 0, 0);
-        for (int i = 0; i < plain.length; i++) {
-            if (i >= stored.length
-                    || Math.abs(plain[i] / scaled[i] - stored[i]) > 1e-3 * stored[i]) {
-                throw FormatException.of(
-                        "%s: %s holds divisors that no published LLaMA 3 has; keep the model's config.json beside the"
-                                + " file",
-                        file.path(), GgufNames.ROPE_FREQUENCIES);
-            }
-        }
-        rope.put("rope_type", "llama3");
-        rope.put("factor", largest);
-        rope.put("low_freq_factor", 1.0);
-        rope.put("high_freq_factor", 4.0);
-        rope.put("original_max_position_embeddings", 8192);
-    }
-
     private void writeTokenizer(Path folder, List<String> tokens) {
         String model = file.string("tokenizer.ggml.model");
         String pre = file.string("tokenizer.ggml.pre");
@@ -268,7 +182,8 @@ public final class GgufFolder {
                         file.integers("tokenizer.ggml.token_type"),
                         file.floats("tokenizer.ggml.scores"),
                         file.strings("tokenizer.ggml.merges"),
-                        file.flag("tokenizer.ggml.add_space_prefix", pieces));
+                        file.flag("tokenizer.ggml.add_space_prefix", pieces),
+                        GgufVocabulary.eatsBlanks(file.string("general.name")));
         List<Integer> before = new ArrayList<>();
         List<Integer> after = new ArrayList<>();
         // llama.cpp's defaults where the file does not say

@@ -6,7 +6,6 @@ import java.util.Arrays;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Set;
-import java.util.regex.Pattern;
 import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 import org.qlora4j.checkpoint.Bnb4bit;
@@ -24,10 +23,6 @@ import org.qlora4j.tensor.Tensor;
  * serves as embeddings and as head it may store either.
  */
 final class StoredWeights implements WeightSource {
-    /** Buffers that older versions of transformers saved, and no model needs. */
-    private static final Pattern BUFFER =
-            Pattern.compile(".*\\.(rotary_emb\\.inv_freq|(attn|attention)\\.(masked_)?bias)");
-
     /** Names in a message. */
     private static final int SHOWN = 3;
 
@@ -135,7 +130,7 @@ final class StoredWeights implements WeightSource {
         List<String> names = new ArrayList<>(in4bits.plain());
         names.addAll(in4bits.weights());
         names.removeAll(used);
-        names.removeIf(name -> BUFFER.matcher(name).matches());
+        names.removeIf(Checkpoint::isBuffer);
         if (!shape.hasOwnHead()) { // the same table once more
             names.remove("lm_head.weight");
         }

@@ -5,7 +5,9 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Comparator;
 import java.util.HashMap;
+import java.util.HashSet;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Set;
 import java.util.TreeMap;
@@ -26,6 +28,7 @@ import tools.jackson.databind.node.ObjectNode;
  * @param scores by id; empty for {@code gpt2}
  * @param merges two tokens with a blank between; empty for {@code llama}
  * @param spacePrefix whether a blank is put before text, with {@code llama}
+ * @param eatsBlanks whether special tokens take the blanks behind them, as Phi-3's do
  */
 @SuppressWarnings("ArrayRecordComponent") // never compared
 public record GgufVocabulary(
@@ -35,7 +38,8 @@ public record GgufVocabulary(
         int[] types,
         float[] scores,
         List<String> merges,
-        boolean spacePrefix) {
+        boolean spacePrefix,
+        boolean eatsBlanks) {
     private static final JsonMapper JSON = new JsonMapper();
     private static final int NORMAL = 1;
     private static final int UNKNOWN = 2;
@@ -43,6 +47,9 @@ public record GgufVocabulary(
     private static final int USER_DEFINED = 4;
     private static final int UNUSED = 5;
     private static final int BYTE = 6;
+
+    /** Special tokens that do not, in a model of such a name (llama-vocab.cpp). */
+    private static final Set<String> EAT_NONE = Set.of("<unk>", "<s>", "<|endoftext|>");
 
     /** Score of a token that no merge makes; below all that are made. */
     private static final float UNMADE = -1e6f;
@@ -92,7 +99,7 @@ public record GgufVocabulary(
         List<String> merges = merges(model.path("merges"));
         if (!bytes) {
             return new GgufVocabulary(
-                    "gpt2", pre, List.of(tokens), types, new float[0], merges, false);
+                    "gpt2", pre, List.of(tokens), types, new float[0], merges, false, false);
         }
         String unknown = model.path("unk_token").asString("");
         for (int id = 0; id < rows; id++) {
@@ -109,7 +116,39 @@ public record GgufVocabulary(
                                 .asString("never")
                                 .equals("never");
         return new GgufVocabulary(
-                "llama", "", List.of(tokens), types, scores(tokens, merges), List.of(), prefix);
+                "llama",
+                "",
+                List.of(tokens),
+                types,
+                scores(tokens, merges),
+                List.of(),
+                prefix,
+                eatsBlanks(json.path("added_tokens"), tokens));
+    }
+
+    /** Whether tokens eat blanks, in a vocabulary for which llama.cpp knows that by a name. */
+    private static boolean eatsBlanks(JsonNode added, String[] tokens) {
+        Set<String> all = new HashSet<>(Arrays.asList(tokens));
+        return all.containsAll(EAT_NONE)
+                && all.contains("</s>")
+                && added.valueStream().anyMatch(t -> t.path("rstrip").asBoolean(false));
+    }
+
+    /** Whether llama.cpp lets special tokens eat blanks in a model of this name. */
+    public static boolean eatsBlanks(@Nullable String modelName) {
+        String lower = modelName == null ? "" : modelName.toLowerCase(Locale.ROOT);
+        return lower.contains("phi-3") || lower.contains("phi3");
+    }
+
+    /**
+     * The name that a file gives a model. llama.cpp knows by it what tokens eat; with a tokenizer
+     * without Phi-3's tokens it does not open a file of such a name.
+     */
+    public String modelName(String name) {
+        if (eatsBlanks) {
+            return eatsBlanks(name) ? name : "Phi-3 " + name;
+        }
+        return name.replaceAll("(?i)phi-?3", "Phi 3");
     }
 
     private static void put(String[] tokens, int id, String token, Path file) {
@@ -219,7 +258,7 @@ public record GgufVocabulary(
         token.put("content", tokens.get(id));
         token.put("single_word", false);
         token.put("lstrip", false);
-        token.put("rstrip", false);
+        token.put("rstrip", eatsBlanks && !EAT_NONE.contains(tokens.get(id)));
         token.put("normalized", false);
         token.put("special", special);
     }

@@ -164,11 +164,7 @@ final class GgufCheckpoint implements Checkpoint {
         for (long row = 0; row < ins; row++) {
             for (long column = 0; column < outs; column++) {
                 MemorySegment.copy(
-                        data,
-                        (column * ins + row) * size,
-                        out,
-                        (row * outs + column) * size,
-                        size);
+                        data, (column * ins + row) * size, out, (row * outs + column) * size, size);
             }
         }
         return out;

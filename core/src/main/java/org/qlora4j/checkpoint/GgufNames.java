@@ -203,7 +203,9 @@ public record GgufNames(
         Matcher layer = LAYER.matcher(name);
         if (layer.matches() && layer.group(1).equals(layers)) {
             String part = keyOf(layerNames, layer.group(3));
-            return part == null ? null : "blk.%s.%s.%s".formatted(layer.group(2), part, layer.group(4));
+            return part == null
+                    ? null
+                    : "blk.%s.%s.%s".formatted(layer.group(2), part, layer.group(4));
         }
         return keyOf(topNames, name);
     }
@@ -243,9 +245,7 @@ public record GgufNames(
                                     ? new GgufOrder.Halves(kvHeads)
                                     : new GgufOrder.Same();
             case NORMS_PLUS_ONE ->
-                    name.endsWith("norm.weight")
-                            ? new GgufOrder.PlusOne()
-                            : new GgufOrder.Same();
+                    name.endsWith("norm.weight") ? new GgufOrder.PlusOne() : new GgufOrder.Same();
             case TRANSPOSED ->
                     name.matches(".*\\.c_[a-z]+\\.weight")
                             ? new GgufOrder.Transposed()

@@ -65,7 +65,8 @@ record GgufExport(Checkpoint weights, ModelShape shape, Path folder, String name
             }
         }
         if (pictures) {
-            notices.add("the file has the text model alone, without the weights that read pictures");
+            notices.add(
+                    "the file has the text model alone, without the weights that read pictures");
         }
         writer.write(file);
         return notices;
@@ -84,8 +85,7 @@ record GgufExport(Checkpoint weights, ModelShape shape, Path folder, String name
         return Math.toIntExact(weights.info(table).shape()[0]);
     }
 
-    private void putTokenizer(
-            GgufWriter writer, GgufVocabulary vocabulary, List<String> notices) {
+    private void putTokenizer(GgufWriter writer, GgufVocabulary vocabulary, List<String> notices) {
         String key = "tokenizer.ggml.";
         writer.put(key + "model", vocabulary.model());
         writer.put(key + "pre", vocabulary.pre().isEmpty() ? "default" : vocabulary.pre());

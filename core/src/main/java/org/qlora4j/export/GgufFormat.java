@@ -95,9 +95,7 @@ public enum GgufFormat {
     }
 
     private static boolean isSensitive(String name) {
-        return name.contains("attn_v.")
-                || name.contains("attn_qkv.")
-                || name.contains("ffn_down.");
+        return name.contains("attn_v.") || name.contains("attn_qkv.") || name.contains("ffn_down.");
     }
 
     /** The first and last eighth of the layers, and each third between. */

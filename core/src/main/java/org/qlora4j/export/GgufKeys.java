@@ -53,8 +53,7 @@ record GgufKeys(GgufWriter writer, String arch, ModelShape shape, List<String> n
         put("attention.value_length", facts.headDim());
         switch (shape.architecture()) {
             case LlamaConfig model -> llamaLike(model.normEps(), model.rope(), LayerWindows.NONE);
-            case MistralConfig model ->
-                    llamaLike(model.normEps(), model.rope(), model.windows());
+            case MistralConfig model -> llamaLike(model.normEps(), model.rope(), model.windows());
             case Qwen2Config model -> llamaLike(model.normEps(), model.rope(), model.windows());
             case Qwen3Config model -> {
                 requireNone(model.attentionBias(), "attention_bias true");
@@ -97,7 +96,7 @@ record GgufKeys(GgufWriter writer, String arch, ModelShape shape, List<String> n
         if (windows.positions() > 0) {
             notices.add(
                     "llama.cpp computes %s without the window of %d positions that config.json names; texts beyond it"
-                            .formatted(arch, windows.positions())
+                                    .formatted(arch, windows.positions())
                             + " differ");
         }
     }

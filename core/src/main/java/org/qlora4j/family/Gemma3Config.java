@@ -100,7 +100,8 @@ public record Gemma3Config(
         int window = config.positiveOrNull("sliding_window", 4096);
         int pattern =
                 config.positive(
-                        "sliding_window_pattern", config.positive("_sliding_window_pattern", PATTERN));
+                        "sliding_window_pattern",
+                        config.positive("_sliding_window_pattern", PATTERN));
         return new Gemma3Config(
                 facts,
                 config.number("rms_norm_eps", 1e-6),

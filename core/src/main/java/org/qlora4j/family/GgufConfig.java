@@ -145,16 +145,15 @@ record GgufConfig(GgufFile file, String architecture) {
 
     private void windows(ArrayNode types, int layers, int window, boolean second) {
         List<Boolean> named = file.flags(architecture + ".attention.sliding_window_pattern");
-        boolean single = named.isEmpty() && file.has(architecture + ".attention.sliding_window_pattern");
+        boolean single =
+                named.isEmpty() && file.has(architecture + ".attention.sliding_window_pattern");
         int period = single ? key("attention.sliding_window_pattern", 1) : 0;
         IntPredicate usual = second ? Gemma2Config::slides : Gemma3Config::slides;
         for (int i = 0; i < layers; i++) {
             boolean slides =
                     i < named.size()
                             ? named.get(i)
-                            : single
-                                    ? period == 0 || i % period < period - 1
-                                    : usual.test(i);
+                            : single ? period == 0 || i % period < period - 1 : usual.test(i);
             types.add(slides && window > 0 ? "sliding_attention" : "full_attention");
         }
     }

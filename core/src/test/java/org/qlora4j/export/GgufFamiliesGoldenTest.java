@@ -112,8 +112,7 @@ class GgufFamiliesGoldenTest {
             }
             try (BatchContext seen = BatchContext.padded(batch, time, attends)) {
                 Tensor hidden = exported.hidden(tape, ids, seen, false).value();
-                Tensor real =
-                        golden.tensor("attention_mask").view(batch, time, 1).to(DType.F32);
+                Tensor real = golden.tensor("attention_mask").view(batch, time, 1).to(DType.F32);
                 Close.assertClose(
                         "logits",
                         exported.logits(hidden)

@@ -19,6 +19,7 @@ import org.qlora4j.checkpoint.GgufFile;
 import org.qlora4j.error.FormatException;
 import org.qlora4j.family.Families;
 import org.qlora4j.family.GgufFolder;
+import org.qlora4j.family.ModelPlace;
 import org.qlora4j.model.BatchContext;
 import org.qlora4j.model.CausalModel;
 import org.qlora4j.model.LoadedModel;
@@ -61,7 +62,7 @@ class GgufFamiliesGoldenTest {
     }
 
     private static ModelExport export(Path model) {
-        AdapterMerge source = new AdapterMerge(model, null, null, PLAIN, null);
+        AdapterMerge source = new AdapterMerge(ModelPlace.of(model), null, null, PLAIN, null);
         return new ModelExport(source, MergeTarget.ORIGINAL, List.of(), List.of());
     }
 

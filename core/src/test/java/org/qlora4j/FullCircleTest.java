@@ -12,6 +12,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.qlora4j.config.RunConfig;
 import org.qlora4j.export.AdapterMerge;
+import org.qlora4j.export.AdapterMix;
 import org.qlora4j.export.GgufFormat;
 import org.qlora4j.export.MergeTarget;
 import org.qlora4j.export.ModelExport;
@@ -45,7 +46,7 @@ class FullCircleTest {
         AdapterMerge source =
                 new AdapterMerge(
                         ModelPlace.of(Path.of(EmbeddedModel.NAME)),
-                        adapter.files(),
+                        AdapterMix.of(adapter.files()),
                         adapter.chatTemplateText(),
                         config.quantization(),
                         null);

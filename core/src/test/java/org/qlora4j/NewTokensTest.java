@@ -19,6 +19,7 @@ import org.qlora4j.autograd.Var;
 import org.qlora4j.error.ConfigException;
 import org.qlora4j.error.FormatException;
 import org.qlora4j.export.AdapterMerge;
+import org.qlora4j.export.AdapterMix;
 import org.qlora4j.export.MergeTarget;
 import org.qlora4j.family.ModelPlace;
 import org.qlora4j.family.Models;
@@ -90,7 +91,12 @@ class NewTokensTest {
     @Test
     void mergedModel_computesAsPeftAndBringsTheTokenizer() {
         Path out = folder.resolve("merged");
-        new AdapterMerge(ModelPlace.of(TinyLlama.folder()), adapter, null, NOT_QUANTIZED, null)
+        new AdapterMerge(
+                        ModelPlace.of(TinyLlama.folder()),
+                        AdapterMix.of(adapter),
+                        null,
+                        NOT_QUANTIZED,
+                        null)
                 .write(MergeTarget.ORIGINAL, out);
         try (TensorScope scope = TensorScope.open();
                 CausalModel model = Models.load(out, NOT_QUANTIZED, DType.F32);

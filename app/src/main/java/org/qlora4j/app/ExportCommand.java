@@ -11,6 +11,7 @@ import org.qlora4j.config.Overrides;
 import org.qlora4j.config.RunConfig;
 import org.qlora4j.config.RunConfigReader;
 import org.qlora4j.error.ConfigException;
+import org.qlora4j.export.AdapterCopy;
 import org.qlora4j.export.AdapterMerge;
 import org.qlora4j.export.GgufAdapter;
 import org.qlora4j.export.GgufFormat;
@@ -43,18 +44,14 @@ final class ExportCommand implements Callable<Integer> {
 
     @Mixin ModelOption model = new ModelOption();
 
-    @Option(
-            names = "--adapter",
-            paramLabel = "DIR",
-            description = "A PEFT adapter, or a run, whose newest checkpoint is taken.")
-    @Nullable Path adapter;
+    @Mixin AdapterOptions adapters = new AdapterOptions();
 
     @Option(
             names = "--format",
             required = true,
-            paramLabel = "gguf|gguf-lora|ollama|hf",
+            paramLabel = "gguf|gguf-lora|ollama|hf|peft",
             description =
-                    "gguf for llama.cpp; gguf-lora, the adapter alone for llama.cpp; ollama, a folder with GGUF and Modelfile; hf for transformers and vLLM.")
+                    "gguf for llama.cpp; gguf-lora, the adapter alone for llama.cpp; ollama, a folder with GGUF and Modelfile; hf for transformers and vLLM; peft, the adapter alone with its model card.")
     String format = "";
 
     @Option(
@@ -106,20 +103,21 @@ final class ExportCommand implements Callable<Integer> {
                         result.type(),
                         ByteSize.text(result.bytes()));
             }
+            case "peft" -> {
+                Path adapter = adapters.only("--format peft");
+                List<String> files = AdapterCopy.write(ModelPlace.of(model.path), adapter, out);
+                lines.println(out + ": " + String.join(", ", files));
+            }
             default ->
                     throw ConfigException.of(
-                            "--format must be gguf, gguf-lora, ollama or hf, got %s", format);
+                            "--format must be gguf, gguf-lora, ollama, hf or peft, got %s", format);
         }
         return ExitCode.OK;
     }
 
     private void writeAdapter(PrintWriter lines) {
-        if (adapter == null) {
-            throw ConfigException.of("--format gguf-lora needs an adapter; name one as --adapter");
-        }
-        int changed =
-                GgufAdapter.write(
-                        ModelPlace.of(model.path), AdapterFolder.of(adapter).files(), out);
+        Path adapter = adapters.only("--format gguf-lora");
+        int changed = GgufAdapter.write(ModelPlace.of(model.path), adapter, out);
         lines.println(out + ": an adapter of " + changed + " weights, for llama.cpp's --lora");
     }
 
@@ -129,7 +127,8 @@ final class ExportCommand implements Callable<Integer> {
 
     /** The first examples that the run was trained on, as it read them. */
     private List<String> texts() {
-        AdapterFolder files = adapter == null ? null : AdapterFolder.of(adapter);
+        AdapterFolder files =
+                adapters.paths.isEmpty() ? null : AdapterFolder.of(adapters.paths.getFirst());
         if (files == null || files.settings() == null) {
             return List.of();
         }
@@ -147,15 +146,15 @@ final class ExportCommand implements Callable<Integer> {
     }
 
     private AdapterMerge source() {
-        if (adapter == null) {
+        if (adapters.paths.isEmpty()) {
             return new AdapterMerge(
                     ModelPlace.of(model.path), null, null, QuantConfig.DEFAULT, null);
         }
-        AdapterFolder files = AdapterFolder.of(adapter);
+        AdapterFolder files = AdapterFolder.of(adapters.paths.getFirst());
         RunConfig run = files.settings();
         return new AdapterMerge(
                 ModelPlace.of(model.path),
-                files.files(),
+                adapters.mix(),
                 files.chatTemplateText(),
                 run == null ? QuantConfig.DEFAULT : run.quantization(),
                 null);

@@ -3,7 +3,6 @@ package org.qlora4j.app;
 import java.io.PrintWriter;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
@@ -16,6 +15,7 @@ import org.qlora4j.data.TrainingSet;
 import org.qlora4j.error.ConfigException;
 import org.qlora4j.eval.MergeComparison;
 import org.qlora4j.export.AdapterMerge;
+import org.qlora4j.export.AdapterMix;
 import org.qlora4j.export.MergeTarget;
 import org.qlora4j.export.ModelCard;
 import org.qlora4j.export.RoundingLoss;
@@ -27,6 +27,7 @@ import org.qlora4j.plan.RunInputs;
 import org.qlora4j.quant.QuantConfig;
 import org.qlora4j.run.AdapterFolder;
 import org.qlora4j.run.RunCheckpoint;
+import org.qlora4j.run.RunFacts;
 import org.qlora4j.tensor.Engine;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -49,12 +50,7 @@ import picocli.CommandLine.Spec;
 final class MergeCommand implements Callable<Integer> {
     @Mixin ModelOption model = new ModelOption();
 
-    @Option(
-            names = "--adapter",
-            required = true,
-            paramLabel = "DIR",
-            description = "A PEFT adapter, or a run, whose newest checkpoint is taken.")
-    Path adapter = Path.of("");
+    @Mixin AdapterOptions adapters = new AdapterOptions();
 
     @Option(
             names = "--out",
@@ -83,21 +79,23 @@ final class MergeCommand implements Callable<Integer> {
     @Override
     public Integer call() {
         MergeTarget target = MergeTarget.of(into);
+        adapters.require("merge");
         if (text != null && !Files.exists(text)) {
             throw ConfigException.of("%s does not exist; name a file as --text", text);
         }
         DeviceChoice place = device.choice();
         Engine.run(() -> Kernels.select(place));
-        AdapterFolder files = AdapterFolder.of(adapter);
+        AdapterFolder files = AdapterFolder.of(adapters.paths.getFirst());
+        AdapterMix mix = adapters.mix();
         RunConfig run = files.settings();
         ModelPlace base = ModelPlace.of(model.path);
         AdapterMerge merge =
                 new AdapterMerge(
                         base,
-                        files.files(),
+                        mix,
                         files.chatTemplateText(),
                         run == null ? QuantConfig.DEFAULT : run.quantization(),
-                        ModelCard.text(base, files.files(), target, facts(files)));
+                        ModelCard.text(base, mix, target, facts(files, base)));
         PrintWriter lines = Objects.requireNonNull(spec, "picocli sets it").commandLine().getOut();
         AdapterMerge.Result result = merge.write(target, out);
         lines.printf(
@@ -111,6 +109,10 @@ final class MergeCommand implements Callable<Integer> {
                 result.files(),
                 result.files() == 1 ? "" : "s");
         printLoss(lines, result);
+        if (!mix.isSingle()) {
+            lines.println("not measured: there is no one adapter to compare with");
+            return ExitCode.OK;
+        }
         List<MergeComparison.Piece> pieces = pieces(files);
         if (pieces.isEmpty()) {
             lines.println("not measured: the run held no examples out; give texts as --text FILE");
@@ -121,19 +123,14 @@ final class MergeCommand implements Callable<Integer> {
     }
 
     /** What the run says of itself; nothing of an adapter of no run. */
-    private static Map<String, String> facts(AdapterFolder files) {
-        Map<String, String> facts = new LinkedHashMap<>();
+    private static Map<String, String> facts(AdapterFolder files, ModelPlace base) {
         RunConfig run = files.settings();
-        if (run != null) {
-            QuantConfig held = run.quantization();
-            facts.put("base held in", held.load4bit() ? held.type().key() : "its own type");
-            RunCheckpoint.ifWhole(files.files())
-                    .ifPresent(checkpoint -> {
-                        facts.put("steps", String.valueOf(checkpoint.state().step()));
-                        facts.put("data (SHA-256)", checkpoint.state().origin().data());
-                    });
-        }
-        return facts;
+        return run == null
+                ? Map.of()
+                : RunCheckpoint.ifWhole(files.files())
+                        .map(checkpoint ->
+                                RunFacts.of(run, checkpoint.state(), base.shape().parameterCount()))
+                        .orElse(Map.of());
     }
 
     private static void printLoss(PrintWriter lines, AdapterMerge.Result result) {

@@ -8,10 +8,7 @@ public sealed interface GgufOrder {
     /** Both alike. */
     record Same() implements GgufOrder {}
 
-    /**
-     * In each head row i of the first half and row i of the second stand together, as pairs that
-     * the rotary embedding turns.
-     */
+    /** Rows i of both halves of a head stand together, as pairs that the rotary embedding turns. */
     record Halves(long heads) implements GgufOrder {}
 
     /** All queries, all keys, all values, where Hugging Face has those of a head together. */

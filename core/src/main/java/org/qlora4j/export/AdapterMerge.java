@@ -5,9 +5,7 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.LinkedHashSet;
 import java.util.List;
-import java.util.Set;
 import org.jspecify.annotations.Nullable;
 import org.qlora4j.checkpoint.AtomicFiles;
 import org.qlora4j.checkpoint.AtomicFolder;
@@ -21,7 +19,7 @@ import org.qlora4j.checkpoint.StoredTensor;
 import org.qlora4j.checkpoint.TensorBytes;
 import org.qlora4j.error.ConfigException;
 import org.qlora4j.family.ModelPlace;
-import org.qlora4j.lora.StoredAdapter;
+import org.qlora4j.lora.WeightChanges;
 import org.qlora4j.model.ModelShape;
 import org.qlora4j.quant.QuantConfig;
 import org.qlora4j.quant.QuantizedMatrix;
@@ -37,14 +35,14 @@ import tools.jackson.databind.node.ObjectNode;
  * large the model is.
  *
  * @param model the base model
- * @param adapter folder with PEFT's files; null to write the model as it is
+ * @param adapters what is worked in; null to write the model as it is
  * @param template the chat template that the adapter was trained with; null for the model's own
  * @param trainedWith how training held the weights
  * @param card text of the model card; null for none
  */
 public record AdapterMerge(
         ModelPlace model,
-        @Nullable Path adapter,
+        @Nullable AdapterMix adapters,
         @Nullable String template,
         QuantConfig trainedWith,
         @Nullable String card) {
@@ -72,7 +70,7 @@ public record AdapterMerge(
         }
         return Engine.call(() -> {
             try (Checkpoint checkpoint = model.open();
-                    StoredAdapter stored = open()) {
+                    WeightChanges stored = open()) {
                 ModelShape shape = model.shape();
                 MergedCheckpoint merged = merged(checkpoint, stored, shape, into);
                 try (AtomicFolder building = AtomicFolder.begin(out.toAbsolutePath());
@@ -85,19 +83,22 @@ public record AdapterMerge(
         });
     }
 
-    /** The adapter, null for none; the caller closes it. */
-    @Nullable StoredAdapter open() {
-        return adapter == null ? null : StoredAdapter.open(adapter);
+    /** The folder whose tokenizer and chat template count; null without an adapter. */
+    @Nullable Path adapter() {
+        return adapters == null ? null : adapters.first();
+    }
+
+    /** The adapters as one, null for none; the caller closes it. */
+    @Nullable WeightChanges open() {
+        return adapters == null ? null : adapters.open();
     }
 
     /** The merged weights, made as they are read; opened on the engine's thread. */
     MergedCheckpoint merged(
             Checkpoint checkpoint,
-            @Nullable StoredAdapter stored,
+            @Nullable WeightChanges stored,
             ModelShape shape,
             MergeTarget into) {
-        Set<String> linears = new LinkedHashSet<>();
-        shape.linears().forEach(linear -> linears.add(linear.path() + ".weight"));
         MergedCheckpoint merged =
                 new MergedCheckpoint(
                         checkpoint,
@@ -105,7 +106,7 @@ public record AdapterMerge(
                         into == MergeTarget.ORIGINAL || !trainedWith.load4bit()
                                 ? null
                                 : trainedWith,
-                        linears);
+                        shape);
         boolean ownHead = shape.hasOwnHead() && merged.has(shape.headTable());
         if (stored != null) {
             stored.requireFits(merged.names(), ownHead ? null : "lm_head.weight");
@@ -115,7 +116,7 @@ public record AdapterMerge(
 
     private Result write(
             MergedCheckpoint merged,
-            @Nullable StoredAdapter stored,
+            @Nullable WeightChanges stored,
             ModelShape shape,
             MergeTarget into,
             Path folder,
@@ -208,7 +209,7 @@ public record AdapterMerge(
     /** Writes all files but the weights into an existing folder. */
     void writeCompanions(
             MergedCheckpoint merged,
-            @Nullable StoredAdapter stored,
+            @Nullable WeightChanges stored,
             ModelShape shape,
             MergeTarget into,
             Path folder) {
@@ -232,6 +233,6 @@ public record AdapterMerge(
                     ModelFolder.quantizationConfig(trainedWith, type, List.of()));
         }
         ModelFolder.writeConfig(config, folder);
-        CompanionFiles.write(model.folder(), adapter, template, shape.eosIds(), folder);
+        CompanionFiles.write(model.folder(), adapter(), template, shape.eosIds(), folder);
     }
 }

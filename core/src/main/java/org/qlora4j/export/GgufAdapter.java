@@ -4,7 +4,6 @@ import java.lang.foreign.Arena;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Objects;
-import java.util.Set;
 import org.qlora4j.checkpoint.Checkpoint;
 import org.qlora4j.checkpoint.GgufType;
 import org.qlora4j.checkpoint.GgufWriter;
@@ -57,7 +56,7 @@ public final class GgufAdapter {
                             + " there, merge the adapter with --format gguf",
                     out);
         }
-        MergedCheckpoint base = new MergedCheckpoint(checkpoint, null, null, Set.of());
+        MergedCheckpoint base = new MergedCheckpoint(checkpoint, null, null, shape);
         adapter.requireFits(base.names(), null);
         GgufLayout layout = GgufLayout.of(shape);
         GgufWriter writer = new GgufWriter();

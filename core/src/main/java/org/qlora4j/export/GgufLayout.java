@@ -22,8 +22,8 @@ record GgufLayout(GgufNames names, ModelShape shape) {
     }
 
     /**
-     * GGUF's name of a tensor, also where a checkpoint leaves out the first part of all names, or
-     * puts one before those of the text model; null if it has none.
+     * GGUF's name of a tensor; null if it has none. A checkpoint may leave out the first part of
+     * all names, or put one before those of the text model.
      */
     @Nullable String name(String name) {
         String plain = name.replaceFirst("^(model\\.)?language_model\\.(model\\.)?", "model.");

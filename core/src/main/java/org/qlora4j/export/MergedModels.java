@@ -7,7 +7,7 @@ import org.qlora4j.family.Families;
 import org.qlora4j.family.Models;
 import org.qlora4j.lora.LoraAdapter;
 import org.qlora4j.lora.PeftAdapter;
-import org.qlora4j.lora.StoredAdapter;
+import org.qlora4j.lora.WeightChanges;
 import org.qlora4j.model.CausalModel;
 import org.qlora4j.model.LoadedModel;
 import org.qlora4j.model.ModelShape;
@@ -58,7 +58,7 @@ public final class MergedModels {
     public static CausalModel merged(AdapterMerge merge, MergeTarget target, Path folder) {
         QuantConfig trained = merge.trainedWith();
         try (Checkpoint checkpoint = merge.model().open();
-                StoredAdapter stored = merge.open()) {
+                WeightChanges stored = merge.open()) {
             ModelShape shape = merge.model().shape();
             return LoadedModel.read(
                     Families.shape(folder),

@@ -11,46 +11,78 @@ import org.qlora4j.family.ModelPlace;
 import org.qlora4j.lora.LoraConfig;
 import org.qlora4j.lora.StoredAdapter;
 
-/** The README.md of a merged model, with the header that the Hugging Face hub reads. */
+/**
+ * The README.md of a merged model or an adapter, with the header that the Hugging Face hub reads.
+ */
 public final class ModelCard {
     private static final Pattern LICENCE = Pattern.compile("(?m)^license:\\s*(\\S.*)$");
 
     private ModelCard() {}
 
     /**
-     * The card's text.
+     * The card of a merged model.
      *
      * @param base the base model as it was named
-     * @param adapter folder with PEFT's files
-     * @param into what the adapter was added to
+     * @param adapters what was worked in
+     * @param into what it was added to
      * @param facts more lines of the table, such as the data; by name, in order
      */
     public static String text(
-            ModelPlace base, Path adapter, MergeTarget into, Map<String, String> facts) {
-        StringBuilder card = new StringBuilder("---\nlibrary_name: transformers\n");
-        card.append("base_model: ").append(name(base.name())).append('\n');
-        licence(base.folder()).ifPresent(l -> card.append("license: ").append(l).append('\n'));
-        card.append("tags: [qlora4j, lora]\n---\n# ")
-                .append(name(base.name()))
-                .append(", finetuned\n");
+            ModelPlace base, AdapterMix adapters, MergeTarget into, Map<String, String> facts) {
+        StringBuilder card = header(base, "library_name: transformers\n");
+        card.append("# ").append(name(base.name())).append(", finetuned\n");
         card.append("An adapter worked into its base model, without the adapter from now on.\n\n");
-        card.append("| | |\n|---|---|\n");
-        row(card, "base model", name(base.name()));
-        try (StoredAdapter stored = StoredAdapter.open(adapter)) {
-            LoraConfig lora = stored.config();
-            row(
-                    card,
-                    "adapter",
-                    "%s, rank %d, alpha %s, on %s"
-                            .formatted(
-                                    lora.useDora() ? "DoRA" : lora.useRslora() ? "rsLoRA" : "LoRA",
-                                    lora.r(),
-                                    lora.loraAlpha(),
-                                    lora.targetModules().json()));
+        table(card, base);
+        for (int i = 0; i < adapters.folders().size(); i++) {
+            try (StoredAdapter stored = StoredAdapter.open(adapters.folders().get(i))) {
+                String share = adapters.isSingle() ? "" : ", times " + adapters.weights().get(i);
+                row(card, "adapter", described(stored.config()) + share);
+            }
+        }
+        if (adapters.folders().size() > 1) {
+            row(card, "adapters combined by", adapters.how().key());
         }
         row(card, "added to", into.what());
         facts.forEach((name, value) -> row(card, name, value));
         return card.toString();
+    }
+
+    /**
+     * The card of an adapter.
+     *
+     * @param base the base model as it was named
+     * @param facts more lines of the table, such as data and evaluation; by name, in order
+     */
+    public static String ofAdapter(ModelPlace base, LoraConfig lora, Map<String, String> facts) {
+        StringBuilder card = header(base, "library_name: peft\n");
+        card.append("# ").append(name(base.name())).append(", an adapter\n");
+        card.append("Loads with PEFT, or `qlora generate --model BASE --adapter THIS`.\n\n");
+        table(card, base);
+        row(card, "adapter", described(lora));
+        facts.forEach((name, value) -> row(card, name, value));
+        return card.toString();
+    }
+
+    private static StringBuilder header(ModelPlace base, String library) {
+        StringBuilder card = new StringBuilder("---\n").append(library);
+        card.append("base_model: ").append(name(base.name())).append('\n');
+        licence(base.folder()).ifPresent(l -> card.append("license: ").append(l).append('\n'));
+        return card.append("tags: [qlora4j, lora]\n---\n");
+    }
+
+    private static void table(StringBuilder card, ModelPlace base) {
+        card.append("| | |\n|---|---|\n");
+        row(card, "base model", name(base.name()));
+        row(card, "licence of the base", licence(base.folder()).orElse("not named in its files"));
+    }
+
+    private static String described(LoraConfig lora) {
+        return "%s, rank %d, alpha %s, on %s"
+                .formatted(
+                        lora.useDora() ? "DoRA" : lora.useRslora() ? "rsLoRA" : "LoRA",
+                        lora.r(),
+                        lora.loraAlpha(),
+                        lora.targetModules().json());
     }
 
     private static void row(StringBuilder card, String name, String value) {

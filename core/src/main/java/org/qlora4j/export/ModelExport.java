@@ -22,7 +22,7 @@ import org.qlora4j.error.DeviceException;
 import org.qlora4j.error.FormatException;
 import org.qlora4j.family.Families;
 import org.qlora4j.family.GgufFolder;
-import org.qlora4j.lora.StoredAdapter;
+import org.qlora4j.lora.WeightChanges;
 import org.qlora4j.model.CausalModel;
 import org.qlora4j.model.LoadedModel;
 import org.qlora4j.model.ModelShape;
@@ -77,7 +77,7 @@ public record ModelExport(
         return Engine.call(() -> {
             Path building = begin(out);
             try (Checkpoint checkpoint = source.model().open();
-                    StoredAdapter stored = source.open()) {
+                    WeightChanges stored = source.open()) {
                 ModelShape base = source.model().shape();
                 MergedCheckpoint weights = source.merged(checkpoint, stored, base, into);
                 Path folder = Files.createDirectory(building.resolve("model"));

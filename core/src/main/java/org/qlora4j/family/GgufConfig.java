@@ -13,8 +13,8 @@ import tools.jackson.databind.node.JsonNodeFactory;
 import tools.jackson.databind.node.ObjectNode;
 
 /**
- * The {@code config.json} of the model in a GGUF file, from its keys and with llama.cpp's values
- * where a key is absent.
+ * The {@code config.json} of the model in a GGUF file, from its keys. Where one is absent,
+ * llama.cpp's own value counts.
  *
  * @param architecture prefix of the keys
  */

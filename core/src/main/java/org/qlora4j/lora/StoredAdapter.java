@@ -19,7 +19,7 @@ import org.qlora4j.tensor.TensorScope;
  * A PEFT adapter in its files, worked into weights that are read one at a time: nothing of a model
  * need be in memory but the weight at hand. {@link PeftAdapter} loads one to compute with instead.
  */
-public final class StoredAdapter implements AutoCloseable {
+public final class StoredAdapter implements WeightChanges {
     private static final String ROWS = ".token_adapter.trainable_tokens_delta";
 
     private final Path configFile;
@@ -50,7 +50,12 @@ public final class StoredAdapter implements AutoCloseable {
         return config;
     }
 
-    /** Whether the adapter changes or replaces the weight or bias of this name. */
+    /** The file of its tensors, for messages. */
+    Path origin() {
+        return stored.files().getFirst();
+    }
+
+    @Override
     public boolean changes(String name) {
         String path = path(name);
         return keys.containsKey(name)
@@ -103,23 +108,24 @@ public final class StoredAdapter implements AutoCloseable {
         return name.substring(0, Math.max(0, name.lastIndexOf('.')));
     }
 
-    /**
-     * Shape of a weight after merging: its own, or that of a table with more rows for new tokens.
-     *
-     * @param base its shape in the base model
-     */
+    /** Rank of a weight's factors. */
+    int rankOf(String weight) {
+        return config.rankOf(path(weight));
+    }
+
+    /** What a weight's factors are multiplied by. */
+    double scalingOf(String weight) {
+        return config.scalingOf(path(weight));
+    }
+
+    @Override
     public long[] shape(String name, long[] base) {
         String key = keys.get(name);
         return key == null ? base : stored.info(key).shape();
     }
 
-    /**
-     * A weight or bias as base and adapter together have it, F32 in the innermost scope.
-     *
-     * @param base F32, unchanged
-     * @throws FormatException if the adapter's tensors do not fit it
-     */
-    public Tensor merged(String name, Tensor base) {
+    @Override
+    public Tensor merged(String name, Tensor base, boolean transposed) {
         String path = path(name);
         String whole = keys.get(name);
         Tensor table = base;
@@ -130,9 +136,12 @@ public final class StoredAdapter implements AutoCloseable {
                             && shape.length == 2
                             && shape[0] >= base.size(0)
                             && shape[1] == base.size(1);
-            table = PeftAdapter.read(stored, whole, rowsAdded ? shape : base.shape());
+            table =
+                    transposed
+                            ? PeftAdapter.read(stored, whole, base.size(1), base.size(0)).t()
+                            : PeftAdapter.read(stored, whole, rowsAdded ? shape : base.shape());
         }
-        Tensor merged = table.copy();
+        Tensor merged = table.contiguous().copy();
         if (!name.endsWith(".weight")) {
             mergeBias(path, merged);
             return merged;
@@ -223,13 +232,7 @@ public final class StoredAdapter implements AutoCloseable {
         return PeftAdapter.read(stored, key, shape);
     }
 
-    /**
-     * Refuses an adapter with tensors that belong to no weight of the model: a part of what was
-     * learnt would be lost.
-     *
-     * @param names of the base model's weights
-     * @param tiedHead name of the head's weight where that is the embedding table, else null
-     */
+    @Override
     public void requireFits(Collection<String> names, @Nullable String tiedHead) {
         if (tiedHead != null) {
             takeTiedHead(names, tiedHead);
@@ -288,7 +291,7 @@ public final class StoredAdapter implements AutoCloseable {
         }
     }
 
-    /** Rows of the tables with an adapter's new tokens, or those of the base where it has none. */
+    @Override
     public int rows(int base) {
         int rows = base;
         for (Map.Entry<String, String> entry : keys.entrySet()) {

@@ -32,12 +32,13 @@ record ListedWeights(String prefix, Lists lists) implements Weights {
 
     @Override
     public LinearLayer linear(String name, int out, int in, boolean bias) {
-        return listed(name, out, in, bias, true);
+        return listed(name, out, in, bias, true, false);
     }
 
-    private LinearLayer listed(String name, int out, int in, boolean bias, boolean quantizable) {
+    private LinearLayer listed(
+            String name, int out, int in, boolean bias, boolean quantizable, boolean transposed) {
         String path = prefix + name;
-        lists.linears.add(new ModelShape.LinearShape(path, out, in, bias, quantizable));
+        lists.linears.add(new ModelShape.LinearShape(path, out, in, bias, quantizable, transposed));
         return new LinearLayer(
                 path,
                 new Weight.Dense(Parameter.listed(path + ".weight", out, in)),
@@ -46,12 +47,12 @@ record ListedWeights(String prefix, Lists lists) implements Weights {
 
     @Override
     public LinearLayer conv1d(String name, int out, int in) {
-        return linear(name, out, in, true);
+        return listed(name, out, in, true, true, true);
     }
 
     @Override
     public LinearLayer unquantized(String name, int out, int in) {
-        return listed(name, out, in, false, false);
+        return listed(name, out, in, false, false, false);
     }
 
     @Override

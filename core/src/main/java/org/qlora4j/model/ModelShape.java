@@ -29,8 +29,10 @@ public record ModelShape(
      *
      * @param path module path in the checkpoint, e.g. {@code model.layers.0.mlp.up_proj}
      * @param quantizable whether it is held in 4 bits where linears are
+     * @param transposed whether checkpoints have its weight as [in, out]
      */
-    public record LinearShape(String path, long out, long in, boolean bias, boolean quantizable) {
+    public record LinearShape(
+            String path, long out, long in, boolean bias, boolean quantizable, boolean transposed) {
         /** Its last part, e.g. {@code up_proj}. */
         public String name() {
             return path.substring(path.lastIndexOf('.') + 1);

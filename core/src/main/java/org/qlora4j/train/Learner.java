@@ -2,10 +2,13 @@ package org.qlora4j.train;
 
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Map;
 import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
 import org.qlora4j.autograd.Parameter;
+import org.qlora4j.checkpoint.AtomicFiles;
 import org.qlora4j.config.RunConfig;
+import org.qlora4j.export.ModelCard;
 import org.qlora4j.export.ModelFolder;
 import org.qlora4j.family.ModelPlace;
 import org.qlora4j.lora.LoraAdapter;
@@ -13,6 +16,8 @@ import org.qlora4j.lora.LoraInit;
 import org.qlora4j.lora.PeftAdapter;
 import org.qlora4j.model.CausalModel;
 import org.qlora4j.run.RunCheckpoint;
+import org.qlora4j.run.RunFacts;
+import org.qlora4j.run.TrainerState;
 import org.qlora4j.tokenize.NewTokens;
 
 /**
@@ -29,7 +34,7 @@ public sealed interface Learner extends AutoCloseable permits Learner.Adapter, L
     }
 
     /** Writes the files of a checkpoint into an existing folder. */
-    void save(Path folder);
+    void save(Path folder, TrainerState state);
 
     /** Takes the weights back to those of a checkpoint of this run. */
     void restore(Path folder);
@@ -103,9 +108,13 @@ public sealed interface Learner extends AutoCloseable permits Learner.Adapter, L
         }
 
         @Override
-        public void save(Path folder) {
+        public void save(Path folder, TrainerState state) {
             String base = config.model().modelNameOrPath();
             PeftAdapter.save(adapter, folder, base);
+            Map<String, String> facts = RunFacts.of(config, state, model.shape().parameterCount());
+            AtomicFiles.writeText(
+                    folder.resolve("README.md"),
+                    ModelCard.ofAdapter(place, adapter.config(), facts));
             List<String> newTokens = config.model().newTokens();
             if (!newTokens.isEmpty()) {
                 boolean ownTemplate = config.data().chatTemplate() == null;
@@ -164,7 +173,7 @@ public sealed interface Learner extends AutoCloseable permits Learner.Adapter, L
         }
 
         @Override
-        public void save(Path folder) {
+        public void save(Path folder, TrainerState state) {
             ModelFolder.write(model, place.folder(), folder);
         }
 

@@ -256,7 +256,7 @@ final class TrainingLoop {
                 target,
                 state,
                 building -> {
-                    learner.save(building);
+                    learner.save(building, state);
                     if (data.promptTemplate() != null) {
                         AtomicFiles.writeText(
                                 building.resolve("chat_template.jinja"), data.promptTemplate());

@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.List;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -16,6 +17,7 @@ import org.qlora4j.error.ConfigException;
 import org.qlora4j.error.FormatException;
 import org.qlora4j.family.ModelPlace;
 import org.qlora4j.family.Models;
+import org.qlora4j.lora.Combination;
 import org.qlora4j.model.BatchContext;
 import org.qlora4j.model.CausalModel;
 import org.qlora4j.quant.ComputeDtype;
@@ -25,6 +27,7 @@ import org.qlora4j.tensor.DType;
 import org.qlora4j.tensor.NativeMemory;
 import org.qlora4j.tensor.Tensor;
 import org.qlora4j.tensor.TensorScope;
+import org.qlora4j.tensor.Tensors;
 import org.qlora4j.testing.Close;
 import org.qlora4j.testing.Golden;
 import tools.jackson.databind.JsonNode;
@@ -50,7 +53,7 @@ class AdapterMergeGoldenTest {
     private static AdapterMerge merge(String adapter, QuantConfig trainedWith) {
         return new AdapterMerge(
                 ModelPlace.of(adapters().resolve("base")),
-                adapters().resolve(adapter),
+                AdapterMix.of(adapters().resolve(adapter)),
                 null,
                 trainedWith,
                 null);
@@ -112,7 +115,11 @@ class AdapterMergeGoldenTest {
         Path in4bits = Golden.folder().resolve("bnb/nf4-dq");
         AdapterMerge merge =
                 new AdapterMerge(
-                        ModelPlace.of(in4bits), adapters().resolve("lora"), null, NF4, null);
+                        ModelPlace.of(in4bits),
+                        AdapterMix.of(adapters().resolve("lora")),
+                        null,
+                        NF4,
+                        null);
         merge.write(MergeTarget.ORIGINAL, out);
         assertThat(Golden.json(out.resolve("config.json")).has("quantization_config")).isFalse();
         Golden golden = Golden.open(adapters().resolve("lora/expected.safetensors"));
@@ -146,7 +153,7 @@ class AdapterMergeGoldenTest {
         Path direct = folder.resolve("direct");
         new AdapterMerge(
                         ModelPlace.of(adapters().resolve("base")),
-                        adapters().resolve("lora"),
+                        AdapterMix.of(adapters().resolve("lora")),
                         null,
                         PLAIN,
                         null)
@@ -164,7 +171,7 @@ class AdapterMergeGoldenTest {
         AdapterMerge merge =
                 new AdapterMerge(
                         ModelPlace.of(Golden.folder().resolve("families/llama-tied-mha")),
-                        adapters().resolve("lora"),
+                        AdapterMix.of(adapters().resolve("lora")),
                         null,
                         NF4,
                         null);
@@ -172,6 +179,122 @@ class AdapterMergeGoldenTest {
                 .isInstanceOf(FormatException.class)
                 .hasMessageNotContaining("\n");
         assertThat(folder).isEmptyDirectory();
+    }
+
+    /** PEFT's adapters on all linears of each family, those of GPT-2 stored [in, out]. */
+    @ParameterizedTest
+    @ValueSource(
+            strings = {
+                "gemma",
+                "gemma2",
+                "gemma3",
+                "mistral-sliding",
+                "phi3",
+                "qwen2",
+                "qwen3",
+                "gpt2",
+                "gpt-neox"
+            })
+    void adapterOfEachFamily_givesTheLogitsOfPeft(String family) throws IOException {
+        Path adapter = Path.of("src/test/resources/org/qlora4j/family/adapters").resolve(family);
+        Path base = Golden.folder().resolve("families").resolve(family);
+        Path out = folder.resolve("out");
+        new AdapterMerge(ModelPlace.of(base), AdapterMix.of(adapter), null, PLAIN, null)
+                .write(MergeTarget.ORIGINAL, out);
+        Golden golden = Golden.open(adapter.resolve("expected.safetensors"));
+        try (TensorScope scope = TensorScope.open();
+                CausalModel model = Models.load(out, PLAIN, DType.F32)) {
+            Tensor logits = logits(model, golden.tensor("ids"));
+            Tensor expected = golden.tensor("logits");
+            Close.assertClose("logits", logits.view(expected.shape()), expected, 0, 1e-4);
+        }
+    }
+
+    /** Conv1D's weights are rounded as training has them, [out, in], and stored [in, out]. */
+    @ParameterizedTest
+    @ValueSource(strings = {"gpt2", "phi3"})
+    void mergedIntoDequantized_isWhatTrainingSaw(String family) {
+        Path adapter = Path.of("src/test/resources/org/qlora4j/family/adapters").resolve(family);
+        Path base = Golden.folder().resolve("families").resolve(family);
+        AdapterMerge merge =
+                new AdapterMerge(ModelPlace.of(base), AdapterMix.of(adapter), null, NF4, null);
+        Path out = folder.resolve("out");
+        merge.write(MergeTarget.DEQUANTIZED, out);
+        Golden golden = Golden.open(adapter.resolve("expected.safetensors"));
+        try (TensorScope scope = TensorScope.open();
+                CausalModel model = Models.load(out, PLAIN, DType.F32);
+                MergedModels.Adapted trained = MergedModels.adapted(merge)) {
+            Tensor ids = golden.tensor("ids");
+            Close.assertClose("logits", logits(model, ids), logits(trained.model(), ids), 0, 1e-4);
+        }
+    }
+
+    /** PEFT's add_weighted_adapter (make_combined_adapters.py). */
+    @Test
+    void severalAdapters_giveTheLogitsOfPeft() throws IOException {
+        JsonNode expected =
+                Golden.json(Path.of("src/test/resources/org/qlora4j/export/combined.json"));
+        int number = 0;
+        for (JsonNode one : expected.get("cases")) {
+            AdapterMix mix =
+                    new AdapterMix(
+                            one.get("adapters")
+                                    .valueStream()
+                                    .map(name -> adapters().resolve(name.asString()))
+                                    .toList(),
+                            one.get("weights").valueStream().map(JsonNode::asDouble).toList(),
+                            Combination.of(one.get("combine").asString()),
+                            one.get("density").asDouble(1));
+            Path out = folder.resolve("out" + number++);
+            new AdapterMerge(ModelPlace.of(adapters().resolve("base")), mix, null, PLAIN, null)
+                    .write(MergeTarget.ORIGINAL, out);
+            try (TensorScope scope = TensorScope.open();
+                    CausalModel model = Models.load(out, PLAIN, DType.F32)) {
+                int[] ids = expected.get("ids").valueStream().mapToInt(JsonNode::asInt).toArray();
+                Tensor input = Tensors.of(ids, 1, ids.length).to(DType.I64);
+                Tensor last = logits(model, input).select(1, ids.length - 1L);
+                float[] wanted = new float[model.vocabularySize()];
+                for (int i = 0; i < wanted.length; i++) {
+                    wanted[i] = (float) one.get("logits").get(i).asDouble();
+                }
+                Close.assertClose(
+                        "case " + number, last, Tensors.of(wanted, 1, wanted.length), 0, 1e-4);
+            }
+        }
+        assertThat(number).isEqualTo(7);
+    }
+
+    @Test
+    void combinationWithoutMeaning_isRefused() {
+        Path dora = adapters().resolve("dora");
+        List<Path> both = List.of(dora, adapters().resolve("lora"));
+        AdapterMerge merge =
+                new AdapterMerge(
+                        ModelPlace.of(adapters().resolve("base")),
+                        new AdapterMix(both, List.of(1.0, 1.0), Combination.TIES, 0.5),
+                        null,
+                        PLAIN,
+                        null);
+        assertThatThrownBy(() -> merge.write(MergeTarget.ORIGINAL, folder.resolve("out")))
+                .isInstanceOf(FormatException.class)
+                .hasMessageContaining("combined by --combine cat");
+        assertThatThrownBy(() -> new AdapterMix(both, List.of(1.0), Combination.CAT, 0.5))
+                .isInstanceOf(ConfigException.class)
+                .hasMessageContaining("got 1 numbers for 2 adapters");
+    }
+
+    /** The folder has what PEFT and the hub read, and nothing by which a run goes on. */
+    @Test
+    void adapterCopy_hasFilesAndACard() throws IOException {
+        Path out = folder.resolve("out");
+        assertThat(
+                        AdapterCopy.write(
+                                ModelPlace.of(adapters().resolve("base")),
+                                adapters().resolve("dora"),
+                                out))
+                .containsExactly("adapter_config.json", "adapter_model.safetensors", "README.md");
+        assertThat(out.resolve("adapter_model.safetensors"))
+                .hasSameBinaryContentAs(adapters().resolve("dora/adapter_model.safetensors"));
     }
 
     @Test

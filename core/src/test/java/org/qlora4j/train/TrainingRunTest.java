@@ -79,12 +79,18 @@ class TrainingRunTest {
         Path checkpoint = out.resolve("checkpoint-6");
         assertThat(TinyRun.names(checkpoint))
                 .containsExactly(
+                        "README.md",
                         "adapter_config.json",
                         "adapter_model.safetensors",
                         "chat_template.jinja",
                         "optimizer.safetensors",
                         "qlora4j.json",
                         "trainer_state.json");
+        assertThat(checkpoint.resolve("README.md"))
+                .content()
+                .startsWith("---\nlibrary_name: peft\nbase_model: ")
+                .contains("| steps | 6 |", "| adapter | LoRA, rank ", "| licence of the base |")
+                .containsPattern("\\| data \\(SHA-256\\) \\| [0-9a-f]{64} \\|");
         Golden adapter = Golden.open(checkpoint.resolve("adapter_model.safetensors"));
         Golden optimizer = Golden.open(checkpoint.resolve("optimizer.safetensors"));
         assertThat(adapter.names()).hasSize(2 * 7 * 2); // A and B, seven layers, two blocks
@@ -105,6 +111,7 @@ class TrainingRunTest {
         assertThat(seal.get("format").asInt()).isEqualTo(1);
         assertThat(new TreeSet<>(seal.get("sha256").propertyNames()))
                 .containsExactly(
+                        "README.md",
                         "adapter_config.json",
                         "adapter_model.safetensors",
                         "chat_template.jinja",

@@ -16,8 +16,8 @@ public enum Combination {
     /** Sums of A and of B. */
     LINEAR,
     /**
-     * Of each A and B the largest entries alone, and of these only those with the sign that
-     * prevails; then their means (arXiv 2306.01708).
+     * Means of the largest entries of each A and B (arXiv 2306.01708). Of these only those count
+     * that have the sign that prevails.
      */
     TIES,
     /** Sums of the largest entries of A and of B. */

@@ -4,10 +4,7 @@ import java.util.Collection;
 import org.jspecify.annotations.Nullable;
 import org.qlora4j.tensor.Tensor;
 
-/**
- * What one adapter or several change of a model's weights, worked into them as they are read one at
- * a time.
- */
+/** What adapters change of a model's weights, worked into them as they are read one at a time. */
 public interface WeightChanges extends AutoCloseable {
     /** Whether the weight or bias of this name is changed or replaced. */
     boolean changes(String name);

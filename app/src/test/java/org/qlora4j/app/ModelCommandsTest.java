@@ -3,6 +3,8 @@ package org.qlora4j.app;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.within;
 
+import java.io.IOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
@@ -63,7 +65,7 @@ class ModelCommandsTest {
      * A run's newest checkpoint is merged, measured on the text given, and then needs no adapter.
      */
     @Test
-    void mergedRun_isMeasuredAndAnswersAlone() {
+    void mergedRun_isMeasuredAndAnswersAlone() throws IOException {
         assertThat(bed.train()).as("%s", bed.err()).isEqualTo(ExitCode.OK);
         Path out = folder.resolve("merged");
         ok(
@@ -92,6 +94,72 @@ class ModelCommandsTest {
                 new JsonMapper().readTree(TrainBed.read(out.resolve("generation_config.json")));
         assertThat(generation.get("eos_token_id").toString()).contains("2");
         ok("generate", "--model", out, "--prompt", "hi", "--greedy", "--max-new-tokens", "2");
+
+        Path alone = folder.resolve("alone");
+        String[] adapter = {"--model", bed.model().toString(), "--adapter", bed.run().toString()};
+        ok(
+                "export",
+                adapter[0],
+                adapter[1],
+                adapter[2],
+                adapter[3],
+                "--format",
+                "peft",
+                "--out",
+                alone);
+        assertThat(bed.out())
+                .startsWith(alone + ": adapter_config.json, adapter_model.safetensors");
+        assertThat(alone.resolve("README.md")).content().contains("library_name: peft");
+        assertThat(alone.resolve("optimizer.safetensors")).doesNotExist();
+        Path both = folder.resolve("both");
+        ok(
+                "merge",
+                adapter[0],
+                adapter[1],
+                adapter[2],
+                adapter[3],
+                adapter[2],
+                alone,
+                "--weights",
+                "0.5,0.5",
+                "--out",
+                both);
+        assertThat(bed.out()).contains("not measured: there is no one adapter to compare with");
+        assertThat(both.resolve("model.safetensors"))
+                .hasSize(Files.size(out.resolve("model.safetensors")));
+    }
+
+    @Test
+    void weightsThatAreTooFew_areOneLine() {
+        Path adapter = Path.of("../core/src/test/resources/tiny-llama/adapter").toAbsolutePath();
+        int code =
+                run(
+                        "merge",
+                        "--model",
+                        bed.model(),
+                        "--adapter",
+                        adapter,
+                        "--adapter",
+                        adapter,
+                        "--weights",
+                        "1",
+                        "--out",
+                        folder.resolve("out"));
+        bed.assertOneLine(code, "got 1 numbers for 2 adapters");
+        code =
+                run(
+                        "merge",
+                        "--model",
+                        bed.model(),
+                        "--adapter",
+                        adapter,
+                        "--adapter",
+                        adapter,
+                        "--combine",
+                        "average",
+                        "--out",
+                        folder.resolve("out"));
+        bed.assertOneLine(code, "average", "magnitude_prune");
     }
 
     @Test

@@ -149,7 +149,7 @@ record GgufExport(Checkpoint weights, ModelShape shape, Path folder, String name
                         gguf,
                         size,
                         layer.matches() ? Integer.parseInt(layer.group(1)) : -1,
-                        shape.layers(),
+                        shape.facts(),
                         gguf.equals(shape.hasOwnHead() ? GgufFormat.HEAD : GgufFormat.TABLE));
         writer.add(gguf, type, size, sink -> encode(tensor, layout, type, size, sink));
     }

@@ -6,6 +6,7 @@ import java.util.stream.Collectors;
 import org.qlora4j.checkpoint.GgufTensors;
 import org.qlora4j.checkpoint.GgufType;
 import org.qlora4j.error.ConfigException;
+import org.qlora4j.model.ModelFacts;
 
 /**
  * How a GGUF file holds weights, by the names that llama.cpp gives such files. The mixtures named
@@ -25,6 +26,9 @@ public enum GgufFormat {
     Q4_1(3, GgufType.Q4_1),
     Q4_0(2, GgufType.Q4_0),
     IQ4_NL(25, GgufType.IQ4_NL);
+
+    /** Layers of models with 70 billion weights, whose values are small beside the rest. */
+    private static final int LARGE = 80;
 
     /** GGUF's names of the embeddings, of a head of its own, and of learned positions. */
     static final String TABLE = "token_embd.weight";
@@ -75,14 +79,16 @@ public enum GgufFormat {
      * @param name GGUF's
      * @param shape slowest dimension first
      * @param layer its number; -1 if it is in none
-     * @param layers how many there are
+     * @param facts of the model
      * @param isHead whether the head multiplies by it
      */
-    GgufType typeOf(String name, long[] shape, int layer, int layers, boolean isHead) {
+    GgufType typeOf(String name, long[] shape, int layer, ModelFacts facts, boolean isHead) {
         if (shape.length == 1 || name.equals(POSITIONS)) {
             return GgufType.F32;
         }
         GgufType wanted = most;
+        int layers = facts.layers();
+        int shared = facts.heads() / facts.kvHeads(); // query heads that share keys and values
         boolean mixed = this == Q4_K_M || this == Q5_K_M;
         if (isHead && !isFloat() && this != Q8_0) {
             wanted = GgufType.Q6_K;
@@ -90,12 +96,20 @@ public enum GgufFormat {
             wanted = GgufType.Q6_K;
         } else if (this == IQ4_NL && name.contains("ffn_down") && layer < layers / 8) {
             wanted = GgufType.Q5_K;
+        } else if (this == IQ4_NL && isValue(name) && shared >= 4) {
+            wanted = GgufType.Q5_K;
+        } else if (this == Q4_K_M && isValue(name) && layers == LARGE && shared > 1) {
+            wanted = GgufType.Q5_K;
         }
         return fitting(wanted, shape[shape.length - 1]);
     }
 
     private static boolean isSensitive(String name) {
-        return name.contains("attn_v.") || name.contains("attn_qkv.") || name.contains("ffn_down.");
+        return isValue(name) || name.contains("ffn_down.");
+    }
+
+    private static boolean isValue(String name) {
+        return name.contains("attn_v.") || name.contains("attn_qkv.");
     }
 
     /** The first and last eighth of the layers, and each third between. */

@@ -10,6 +10,7 @@ import java.util.Map;
 import java.util.Objects;
 import java.util.concurrent.Callable;
 import org.jspecify.annotations.Nullable;
+import org.qlora4j.config.Overrides;
 import org.qlora4j.config.RunConfig;
 import org.qlora4j.model.ModelShape;
 import org.qlora4j.plan.MemoryAdvice;
@@ -117,19 +118,18 @@ final class PlanCommand implements Callable<Integer> {
 
     /** Settings as qlora train takes them, but that data and run folder need not be named. */
     private RunConfig config() {
-        List<String> more = new ArrayList<>();
+        List<Overrides.Setting> more = new ArrayList<>();
         if (!settings.nameAFile()) {
-            addUnlessGiven(more, "data.dataset=unused.jsonl");
-            addUnlessGiven(more, "train.output_dir=unused");
+            addUnlessGiven(more, "data.dataset", "unused.jsonl");
+            addUnlessGiven(more, "train.output_dir", "unused");
         }
         var err = Objects.requireNonNull(spec, "picocli sets it").commandLine().getErr();
         return settings.read(more, line -> err.println("qlora: " + line));
     }
 
-    private void addUnlessGiven(List<String> more, String word) {
-        String key = word.substring(0, word.indexOf('=') + 1);
-        if (settings.words.stream().noneMatch(w -> w.startsWith(key))) {
-            more.add(word);
+    private void addUnlessGiven(List<Overrides.Setting> more, String key, String value) {
+        if (settings.words.stream().noneMatch(w -> w.startsWith(key + "="))) {
+            more.add(new Overrides.Setting(key, value, true, key));
         }
     }
 }

@@ -5,11 +5,14 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.function.Consumer;
+import org.jspecify.annotations.Nullable;
 import org.qlora4j.config.Overrides;
+import org.qlora4j.config.Preset;
 import org.qlora4j.config.QloraFlags;
 import org.qlora4j.config.RunConfig;
 import org.qlora4j.config.RunConfigReader;
 import org.qlora4j.error.ConfigException;
+import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
 
 /** Settings of a run on the command line, the same in every command that takes them. */
@@ -19,6 +22,14 @@ final class RunSettings {
             description =
                     "Settings: a file or a run folder first, then words and qlora.py's flags.")
     List<String> words = new ArrayList<>();
+
+    @Option(
+            names = "--preset",
+            paramLabel = "NAME",
+            description =
+                    "Begin from the settings of that name: paper trains 10000 steps where no number is given, as"
+                            + " qlora.py does; its own flags imply it.")
+    @Nullable String preset;
 
     /** Whether the first word names a file: a word of settings holds {@code =}, a flag a dash. */
     boolean nameAFile() {
@@ -30,14 +41,14 @@ final class RunSettings {
     /**
      * The settings of file and words.
      *
-     * @param more words and flags that the command's own options stand for; they win
+     * @param more settings that the command's own options stand for; they win
      * @param notices takes lines about flags that mean something else here, or nothing
      */
-    RunConfig read(List<String> more, Consumer<String> notices) {
+    RunConfig read(List<Overrides.Setting> more, Consumer<String> notices) {
         List<String> rest = new ArrayList<>(words);
         Path file = nameAFile() ? Path.of(rest.removeFirst()) : null;
-        rest.addAll(more);
-        Overrides overrides = QloraFlags.parse(rest);
+        Overrides typed = QloraFlags.parse(rest, more);
+        Overrides overrides = preset == null ? typed : typed.over(Preset.of(preset));
         overrides.notices().forEach(notices);
         return file == null ? RunConfigReader.of(overrides) : readFile(file, overrides);
     }

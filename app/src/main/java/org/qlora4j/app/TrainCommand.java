@@ -10,6 +10,7 @@ import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import org.jspecify.annotations.Nullable;
 import org.qlora4j.Trainer;
+import org.qlora4j.config.Overrides;
 import org.qlora4j.config.RunConfig;
 import org.qlora4j.plan.DryRun;
 import org.qlora4j.run.TrainResult;
@@ -120,13 +121,13 @@ final class TrainCommand implements Callable<Integer> {
     }
 
     private RunConfig config() {
-        List<String> more = new ArrayList<>();
-        add(more, "--model_name_or_path", model);
-        add(more, "--dataset", data);
-        add(more, "--output_dir", out);
-        add(more, "--max_steps", steps);
+        List<Overrides.Setting> more = new ArrayList<>();
+        add(more, "--model", "model.model_name_or_path", model, true);
+        add(more, "--data", "data.dataset", data, true);
+        add(more, "--out", "train.output_dir", out, true);
+        add(more, "--steps", "train.max_steps", steps, false);
         if (device.device != null) {
-            more.add("model.device=" + device.choice().key());
+            add(more, "--device", "model.device", device.choice().key(), true);
         }
         return settings.read(more, this::errorLine);
     }
@@ -138,10 +139,14 @@ final class TrainCommand implements Callable<Integer> {
                 .println("qlora: " + line);
     }
 
-    private static void add(List<String> words, String flag, @Nullable String value) {
+    private static void add(
+            List<Overrides.Setting> settings,
+            String option,
+            String key,
+            @Nullable String value,
+            boolean literal) {
         if (value != null) {
-            words.add(flag);
-            words.add(value);
+            settings.add(new Overrides.Setting(key, value, literal, option + " " + value));
         }
     }
 }

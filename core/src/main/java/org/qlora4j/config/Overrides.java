@@ -2,6 +2,7 @@ package org.qlora4j.config;
 
 import java.util.ArrayList;
 import java.util.List;
+import org.jspecify.annotations.Nullable;
 import org.qlora4j.error.ConfigException;
 
 /**
@@ -10,9 +11,15 @@ import org.qlora4j.error.ConfigException;
  *
  * @param settings in the order given
  * @param notices lines to show to the user: what was understood but has no effect
+ * @param preset what lies beneath the file; null for the defaults alone
  */
-public record Overrides(List<Setting> settings, List<String> notices) {
+public record Overrides(List<Setting> settings, List<String> notices, @Nullable Preset preset) {
     public static final Overrides NONE = new Overrides(List.of(), List.of());
+
+    /** Without a preset. */
+    public Overrides(List<Setting> settings, List<String> notices) {
+        this(settings, notices, null);
+    }
 
     /**
      * One setting.
@@ -52,12 +59,18 @@ public record Overrides(List<Setting> settings, List<String> notices) {
                 word.substring(0, equals).strip(), word.substring(equals + 1), false, word);
     }
 
+    /** These settings over those of a preset. */
+    public Overrides over(Preset beneath) {
+        return new Overrides(settings, notices, beneath);
+    }
+
     /** These, then the others. */
     public Overrides and(Overrides others) {
         List<Setting> allSettings = new ArrayList<>(settings);
         allSettings.addAll(others.settings);
         List<String> allNotices = new ArrayList<>(notices);
         allNotices.addAll(others.notices);
-        return new Overrides(allSettings, allNotices);
+        return new Overrides(
+                allSettings, allNotices, others.preset == null ? preset : others.preset);
     }
 }

@@ -18,9 +18,10 @@ import org.qlora4j.error.Nearest;
  * shortened as far as they stay unmistakable; words such as {@code lora.r=64} may stand among them.
  * What each comes to is in {@link QloraFlagTable}.
  *
- * <p>Two of qlora.py's defaults are not taken over: without {@code --bf16} it computes in float32,
- * here in bfloat16 as all its scripts and the paper do; and models above 13B parameters train at
- * 1e-4 unless {@code --learning_rate} says otherwise, as in the paper.
+ * <p>A command line with one of its flags begins from {@link Preset#PAPER}. Two of qlora.py's
+ * defaults are not taken over: without {@code --bf16} it computes in float32, here in bfloat16 as
+ * all its scripts and the paper do; and models above 13B parameters train at 1e-4 unless {@code
+ * --learning_rate} says otherwise, as in the paper.
  */
 public final class QloraFlags {
     private static final Pattern SETTING =
@@ -38,6 +39,7 @@ public final class QloraFlags {
     private final List<Overrides.Setting> settings = new ArrayList<>();
     private final Set<String> notices = new LinkedHashSet<>();
     private final List<String> problems = new ArrayList<>();
+    private @Nullable Preset preset;
 
     private QloraFlags(List<String> arguments) {
         this.words = new ArrayDeque<>(arguments);
@@ -51,15 +53,25 @@ public final class QloraFlags {
      *     cannot be had
      */
     public static Overrides parse(List<String> arguments) {
+        return parse(arguments, List.of());
+    }
+
+    /**
+     * As {@link #parse(List)}.
+     *
+     * @param further settings that stand behind them: those of a command's own options
+     */
+    public static Overrides parse(List<String> arguments, List<Overrides.Setting> further) {
         var flags = new QloraFlags(arguments);
         while (!flags.words.isEmpty()) {
             flags.readOne(flags.words.removeFirst());
         }
+        flags.settings.addAll(further);
         flags.settleStepsAndEpochs();
         if (!flags.problems.isEmpty()) {
             throw ConfigException.all(flags.problems);
         }
-        return new Overrides(flags.settings, List.copyOf(flags.notices));
+        return new Overrides(flags.settings, List.copyOf(flags.notices), flags.preset);
     }
 
     private void readOne(String word) {
@@ -189,6 +201,7 @@ public final class QloraFlags {
         ConfigKeys.Key key = ConfigKeys.find(sets.key());
         boolean isText = key != null && key.type().equals("text") && translated == null;
         String plain = isTruth(flag) || value == null ? compared : value;
+        preset = Preset.PAPER;
         settings.add(
                 new Overrides.Setting(
                         sets.key(), translated == null ? plain : translated, isText, said));

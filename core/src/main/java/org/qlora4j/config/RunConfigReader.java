@@ -3,6 +3,7 @@ package org.qlora4j.config;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import org.jspecify.annotations.Nullable;
 import org.qlora4j.error.ConfigException;
 import org.qlora4j.error.FormatException;
 import tools.jackson.databind.node.ObjectNode;
@@ -38,6 +39,7 @@ public final class RunConfigReader {
         var reader = new RunConfigReader();
         Path parent = file.toAbsolutePath().getParent();
         Path folder = parent == null ? file.toAbsolutePath() : parent;
+        reader.addPreset(overrides.preset());
         reader.addLayer(SettingsLayer.ofFile(file), folder);
         reader.addLayer(SettingsLayer.of(overrides), Path.of("").toAbsolutePath());
         return reader.finish(file.toString(), folder);
@@ -50,8 +52,17 @@ public final class RunConfigReader {
     public static RunConfig of(Overrides overrides) {
         var reader = new RunConfigReader();
         Path folder = Path.of("").toAbsolutePath();
+        reader.addPreset(overrides.preset());
         reader.addLayer(SettingsLayer.of(overrides), folder);
         return reader.finish("settings", folder);
+    }
+
+    private void addPreset(@Nullable Preset preset) {
+        if (preset != null) {
+            addLayer(
+                    SettingsLayer.of(new Overrides(preset.settings(), List.of())),
+                    Path.of("").toAbsolutePath());
+        }
     }
 
     /** Puts a layer over what is there. */

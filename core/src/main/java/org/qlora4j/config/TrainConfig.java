@@ -20,7 +20,9 @@ import org.qlora4j.optim.OptimType;
  * @param outputDir the run folder
  * @param fullFinetune whether all weights of the model learn, instead of adapters on it
  * @param maxSteps steps to train; null where {@code numTrainEpochs} is given
- * @param numTrainEpochs passes over the data instead, above 0; null where {@code maxSteps} is given
+ * @param numTrainEpochs passes over the data instead, above 0; null where {@code maxSteps} is
+ *     given; where both are null the steps follow from the size of the data, see {@link
+ *     #totalSteps}
  * @param perDeviceTrainBatchSize examples computed at once; at least 1
  * @param gradientAccumulationSteps such batches in one step; at least 1
  * @param learningRate step size, above 0; null chooses by the size of the model, see {@link
@@ -58,7 +60,9 @@ public record TrainConfig(
                 boolean fullFinetune,
         @JsonProperty("max_steps")
                 @JsonPropertyDescription(
-                        "Steps (updates of the weights) to train; null where num_train_epochs is given.")
+                        "Steps (updates of the weights) to train; without it and num_train_epochs the size of the"
+                                + " data decides: 3 passes over it, up to 25 if that makes 100 steps, 10000 steps at"
+                                + " most.")
                 @Nullable Integer maxSteps,
         @JsonProperty("num_train_epochs")
                 @JsonPropertyDescription("Passes over the data, instead of max_steps.")
@@ -149,12 +153,15 @@ public record TrainConfig(
                 @JsonPropertyDescription(
                         "What to write besides metrics.jsonl: report.html, curves as PNG, TensorBoard's event files.")
                 List<ReportKind> reportTo) {
-    /** The defaults of qlora.py; seed 42 is that of the Hugging Face trainer below it. */
+    /**
+     * The defaults of qlora.py but for the number of steps, which {@link Preset#PAPER} sets; seed
+     * 42 is that of the Hugging Face trainer below it.
+     */
     public static final TrainConfig DEFAULT =
             new TrainConfig(
                     "output",
                     false,
-                    10_000,
+                    null,
                     null,
                     1,
                     16,
@@ -188,12 +195,16 @@ public record TrainConfig(
      */
     static final long LARGEST_13B = 15_000_000_000L;
 
+    private static final int USUAL_PASSES = 3; // Stanford Alpaca's; the paper's OASST1 run: 3.3
+    private static final int FEW_STEPS = 100;
+    private static final int MOST_PASSES = 25;
+
     public TrainConfig {
         require(!outputDir.isBlank(), "train.output_dir must name a folder, got an empty text");
         require(isPath(outputDir), "train.output_dir must name a folder, got %s", outputDir);
         require(
                 maxSteps == null || maxSteps >= 1,
-                "train.max_steps must be at least 1, got %s; leave it out to train by num_train_epochs",
+                "train.max_steps must be at least 1, got %s; leave it out to train by num_train_epochs or by the size of the data",
                 String.valueOf(maxSteps));
         require(
                 numTrainEpochs == null || (numTrainEpochs > 0 && Double.isFinite(numTrainEpochs)),
@@ -249,9 +260,6 @@ public record TrainConfig(
                 String.valueOf(numTrainEpochs),
                 String.valueOf(maxSteps));
         require(
-                maxSteps != null || numTrainEpochs != null,
-                "train.max_steps must be given where train.num_train_epochs is not");
-        require(
                 warmupSteps == 0 || lrSchedulerType != LrSchedulerType.CONSTANT,
                 "train.warmup_steps must be 0 with train.lr_scheduler_type constant, got %d; use constant_with_warmup",
                 warmupSteps);
@@ -295,15 +303,26 @@ public record TrainConfig(
         return baseParameters > LARGEST_13B ? 1e-4 : 2e-4;
     }
 
-    /** Steps of a run: those given, or those of the epochs given, rounded up. */
+    /**
+     * Steps of a run: those given, or those of the epochs given, rounded up. Where neither is given
+     * they are {@value #USUAL_PASSES} passes over the data; as many passes as make {@value
+     * #FEW_STEPS} steps, {@value #MOST_PASSES} at most, where those would be fewer; and never more
+     * than {@link Preset#PAPER_STEPS}.
+     */
     public int totalSteps(int stepsPerEpoch) {
         if (maxSteps != null) {
             return maxSteps;
         }
-        if (numTrainEpochs == null) {
-            throw new IllegalStateException("the constructor asks for one of the two");
+        if (numTrainEpochs != null) {
+            return (int) Math.max(1, Math.ceil(numTrainEpochs * stepsPerEpoch));
         }
-        return (int) Math.max(1, Math.ceil(numTrainEpochs * stepsPerEpoch));
+        int passes = Math.clamp(Math.ceilDiv(FEW_STEPS, stepsPerEpoch), USUAL_PASSES, MOST_PASSES);
+        return (int) Math.min(Preset.PAPER_STEPS, (long) passes * stepsPerEpoch);
+    }
+
+    /** Whether neither steps nor epochs are given, so that the data decides. */
+    public boolean stepsFollowData() {
+        return maxSteps == null && numTrainEpochs == null;
     }
 
     /** Whether a checkpoint is due after so many steps. */

@@ -1,37 +1,40 @@
 package org.qlora4j.plan;
 
 import org.jspecify.annotations.Nullable;
+import org.qlora4j.config.Preset;
 import org.qlora4j.config.RunConfig;
 import org.qlora4j.config.TrainConfig;
 
-/** Whether the steps of a run suit its data. */
+/** What is said of the number of steps of a run. */
 public final class RunLength {
     /** Passes over the data beyond which a run learns its examples by heart. */
-    private static final int MANY_PASSES = 20;
-
-    /** Passes over small data that others recommend (Stanford Alpaca). */
-    private static final int USUAL_PASSES = 3;
+    private static final int MANY_PASSES = 30;
 
     private RunLength() {}
 
     /**
-     * A line for users with few examples who left the number of steps to the paper's default. Null
-     * where there is nothing to say.
+     * A line where the steps follow from the size of the data, or where the paper's number of them
+     * means many passes over few examples. Null where there is nothing to say.
      */
     public static @Nullable String notice(RunConfig config, TrainingData data) {
-        Integer steps = config.train().maxSteps();
+        TrainConfig train = config.train();
         int stepsPerEpoch = data.sampler(config).stepsPerEpoch();
-        if (steps == null
-                || !steps.equals(TrainConfig.DEFAULT.maxSteps())
+        int steps = train.totalSteps(stepsPerEpoch);
+        int examples = data.set().lengths().length;
+        if (train.stepsFollowData()) {
+            return "%d steps follow from the size of the data, about %d %s over %d examples; train.max_steps or train.num_train_epochs sets another number, --preset paper %d"
+                    .formatted(
+                            steps,
+                            Math.round((double) steps / stepsPerEpoch),
+                            steps < 1.5 * stepsPerEpoch ? "pass" : "passes",
+                            examples,
+                            Preset.PAPER_STEPS);
+        }
+        if (!Integer.valueOf(Preset.PAPER_STEPS).equals(train.maxSteps())
                 || (long) stepsPerEpoch * MANY_PASSES > steps) {
             return null;
         }
-        return "train.max_steps is %d, the default, which are %d passes over these %d examples; train.num_train_epochs=%d makes %d steps"
-                .formatted(
-                        steps,
-                        steps / stepsPerEpoch,
-                        data.set().examples().size(),
-                        USUAL_PASSES,
-                        USUAL_PASSES * stepsPerEpoch);
+        return "train.max_steps is %d, the paper's, which are %d passes over these %d examples; train.max_steps=null lets their number decide"
+                .formatted(steps, steps / stepsPerEpoch, examples);
     }
 }

@@ -146,6 +146,14 @@ class QloraFlagsTest {
     }
 
     @Test
+    void itsOwnFlags_bringItsNumberOfSteps() {
+        assertThat(read("--lora_r", "8").train().maxSteps()).isEqualTo(10_000);
+        List<String> words = List.of("model.model_name_or_path=m", "data.dataset=d", "lora.r=8");
+        assertThat(RunConfigReader.of(QloraFlags.parse(words)).train().maxSteps()).isNull();
+        assertThat(read("--num_train_epochs", "2").train().maxSteps()).isNull();
+    }
+
+    @Test
     void bits_chooseWhetherWeightsAreQuantized() {
         assertThat(read("--bits", "4").quantization().load4bit()).isTrue();
         assertThat(read("--bits", "16").quantization().load4bit()).isFalse();
@@ -216,7 +224,7 @@ class QloraFlagsTest {
                 .hasMessage(
                         """
                         --lora_rr: unknown flag; did you mean --lora_r?
-                        --max_steps: needs a value, e.g. --max_steps 10000
+                        --max_steps: needs a value, e.g. --max_steps VALUE
                         --fp16: float16 is not offered; use --bf16, or --bf16 False for float32
                         --adam8bit: qlora.py does not use this flag; choose an 8-bit optimizer with --optim
                         stray: expected a flag such as --max_steps 20, or key=value

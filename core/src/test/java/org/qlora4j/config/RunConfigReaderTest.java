@@ -138,7 +138,7 @@ class RunConfigReaderTest {
                         new TrainConfig(
                                 folder.resolve("output").toString(),
                                 false,
-                                10_000,
+                                null,
                                 null,
                                 1,
                                 16,
@@ -202,6 +202,37 @@ class RunConfigReaderTest {
                         "6:9: train.num_train_epochs must not stand beside train.max_steps, got 2.0 and 5; leave one out");
         assertThat(problems(LEAST + "train: {num_train_epochs: 0}\n"))
                 .containsExactly("6:9: train.num_train_epochs must be above 0, got 0.0");
+    }
+
+    /** Three passes; up to 25 where those are fewer than 100 steps; qlora.py's 10,000 at most. */
+    @ParameterizedTest
+    @CsvSource({
+        "1, 25",
+        "2, 50",
+        "4, 100",
+        "5, 100",
+        "9, 108",
+        "33, 132",
+        "34, 102",
+        "3250, 9750",
+        "3334, 10000",
+        "1000000000, 10000"
+    })
+    void stepsLeftOut_followTheSizeOfTheData(int stepsPerEpoch, int expected) throws Exception {
+        assertThat(read(LEAST).train().totalSteps(stepsPerEpoch)).isEqualTo(expected);
+    }
+
+    @Test
+    void preset_liesBeneathTheFile() throws Exception {
+        Files.writeString(file, LEAST);
+        Overrides preset = Overrides.NONE.over(Preset.of("paper"));
+        assertThat(RunConfigReader.read(file, preset).train().maxSteps()).isEqualTo(10_000);
+        Files.writeString(file, LEAST + "train: {num_train_epochs: 2}\n");
+        TrainConfig train = RunConfigReader.read(file, preset).train();
+        assertThat(train.maxSteps()).isNull();
+        assertThat(train.numTrainEpochs()).isEqualTo(2);
+        assertThatThrownBy(() -> Preset.of("papre"))
+                .hasMessage("--preset must be paper, got papre");
     }
 
     @Test
@@ -377,7 +408,7 @@ class RunConfigReaderTest {
                                 LEAST
                                         + "train: {max_steps: -5, warmup_steps: 12000, lr_scheduler_type: linear}\n"))
                 .containsExactly(
-                        "6:9: train.max_steps must be at least 1, got -5; leave it out to train by num_train_epochs");
+                        "6:9: train.max_steps must be at least 1, got -5; leave it out to train by num_train_epochs or by the size of the data");
     }
 
     @Test

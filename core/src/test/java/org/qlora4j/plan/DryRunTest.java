@@ -62,13 +62,23 @@ class DryRunTest {
     }
 
     @Test
-    void defaultOfThePaper_isSaidWhereTheDataIsSmall() {
+    void stepsThatTheDataDecides_areSaid() {
         Path data = TinyRun.data(folder); // 24 examples, in steps of two times two
-        RunConfig unsaid = TinyRun.config(folder.resolve("run"), data, "train.max_steps=10000");
+        RunConfig unsaid = TinyRun.config(folder.resolve("run"), data, "train.max_steps=null");
         assertThat(DryRun.describe(unsaid, false))
                 .contains(
-                        "train.max_steps is 10000, the default, which are 1666 passes over these 24 examples;"
-                                + " train.num_train_epochs=3 makes 18 steps");
+                        "run: 102 steps follow from the size of the data, about 17 passes over 24 examples;")
+                .contains("run: 102 steps, 6 steps an epoch");
+    }
+
+    @Test
+    void stepsOfThePaper_areSaidWhereTheDataIsSmall() {
+        Path data = TinyRun.data(folder);
+        RunConfig paper = TinyRun.config(folder.resolve("run"), data, "train.max_steps=10000");
+        assertThat(DryRun.describe(paper, false))
+                .contains(
+                        "train.max_steps is 10000, the paper's, which are 1666 passes over these 24 examples;"
+                                + " train.max_steps=null lets their number decide");
         RunConfig told = TinyRun.config(folder.resolve("run"), data, "train.max_steps=9999");
         assertThat(DryRun.describe(told, false)).doesNotContain("passes over");
     }

@@ -65,6 +65,16 @@ public record RunConfig(
         return RunConfigReader.of(Overrides.ofWords(List.of(words)));
     }
 
+    /** Settings made by methods, a key each. */
+    public static RunConfigBuilder builder() {
+        return new RunConfigBuilder();
+    }
+
+    /** A builder that begins with these settings. */
+    public RunConfigBuilder toBuilder() {
+        return new RunConfigBuilder(this);
+    }
+
     public RunConfig {
         require(version == VERSION, "version must be %d, got %d", VERSION, version);
         require(

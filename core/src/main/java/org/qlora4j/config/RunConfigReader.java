@@ -57,6 +57,15 @@ public final class RunConfigReader {
         return reader.finish("settings", folder);
     }
 
+    /** Settings of a program, the layers above later ones; errors as in {@link #read(Path)}. */
+    static RunConfig of(@Nullable Preset preset, List<SettingsLayer> layers) {
+        var reader = new RunConfigReader();
+        Path folder = Path.of("").toAbsolutePath();
+        reader.addPreset(preset);
+        layers.forEach(layer -> reader.addLayer(layer, folder));
+        return reader.finish(SectionValues.WHERE, folder);
+    }
+
     private void addPreset(@Nullable Preset preset) {
         if (preset != null) {
             addLayer(

@@ -13,8 +13,8 @@ public final class RunLength {
     private RunLength() {}
 
     /**
-     * A line where the steps follow from the size of the data, or where the paper's number of them
-     * means many passes over few examples. Null where there is nothing to say.
+     * A line about the steps that follow from the size of the data. The paper's number of them has
+     * one too, where it means many passes over few examples. Null where there is nothing to say.
      */
     public static @Nullable String notice(RunConfig config, TrainingData data) {
         TrainConfig train = config.train();

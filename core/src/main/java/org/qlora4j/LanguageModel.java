@@ -58,7 +58,8 @@ import org.qlora4j.tokenize.Tokenizer;
  * }</pre>
  *
  * <p>May be used from any thread. All models of the process compute on one thread, one call at a
- * time; others wait.
+ * time; others wait. A thread that is interrupted while it waits for an answer gets what there is
+ * so far; {@link #start} gives a handle to cancel an answer from elsewhere.
  */
 public final class LanguageModel implements AutoCloseable {
     private final ModelPlace place;
@@ -290,12 +291,9 @@ public final class LanguageModel implements AutoCloseable {
             List<? extends Map<String, ?>> messages,
             GenerationConfig config,
             Consumer<String> onText) {
-        return onEngine(() -> {
-            List<Map<String, Object>> chat = new ArrayList<>();
-            messages.forEach(message -> chat.add(new LinkedHashMap<>(message)));
-            int[] prompt = voice().ids("the prompt", new Prompt.Chat(chat));
-            return generate(prompt, config, onText);
-        });
+        List<Map<String, Object>> chat = new ArrayList<>();
+        messages.forEach(message -> chat.add(new LinkedHashMap<>(message)));
+        return start(new Prompt.Chat(chat), config, onText).await();
     }
 
     /**
@@ -306,8 +304,21 @@ public final class LanguageModel implements AutoCloseable {
      * @throws ConfigException if the prompt is empty or too long for the model
      */
     public Answer generate(String rawPrompt, GenerationConfig config, Consumer<String> onText) {
-        return onEngine(() ->
-                generate(voice().ids("the prompt", new Prompt.Raw(rawPrompt)), config, onText));
+        return start(new Prompt.Raw(rawPrompt), config, onText).await();
+    }
+
+    /**
+     * Begins an answer and does not wait for it.
+     *
+     * @param onText as in {@link #generate(List, GenerationConfig, Consumer)}
+     * @return the way to wait for it and to cancel it; errors come out there
+     */
+    public PendingAnswer start(Prompt prompt, GenerationConfig config, Consumer<String> onText) {
+        return PendingAnswer.begin(cancellable -> {
+            requireOpen();
+            int[] ids = voice().ids("the prompt", prompt);
+            return generate(ids, config, onText, cancellable);
+        });
     }
 
     private Voice voice() {
@@ -331,7 +342,11 @@ public final class LanguageModel implements AutoCloseable {
         });
     }
 
-    private Answer generate(int[] prompt, GenerationConfig config, Consumer<String> onText) {
+    private Answer generate(
+            int[] prompt,
+            GenerationConfig config,
+            Consumer<String> onText,
+            PendingAnswer cancellable) {
         requireNotGenerating("generate");
         generating = true;
         try {
@@ -346,7 +361,7 @@ public final class LanguageModel implements AutoCloseable {
                                         if (!ends(token, config)) {
                                             give(output.push(token), text, onText);
                                         }
-                                        return !output.isStopped();
+                                        return !output.isStopped() && !cancellable.isCancelled();
                                     });
             give(output.finish(), text, onText);
             return new Answer(
@@ -574,11 +589,15 @@ public final class LanguageModel implements AutoCloseable {
 
     private <T> T onEngine(Callable<T> work) {
         return Engine.call(() -> {
-            if (closed) {
-                throw new IllegalStateException("the model " + place.name() + " was closed");
-            }
+            requireOpen();
             return work.call();
         });
+    }
+
+    private void requireOpen() {
+        if (closed) {
+            throw new IllegalStateException("the model " + place.name() + " was closed");
+        }
     }
 
     /** Receivers of text run on the engine thread, so their calls would not wait for the end. */

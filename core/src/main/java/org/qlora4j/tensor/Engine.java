@@ -5,6 +5,7 @@ import java.util.concurrent.ExecutionException;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
+import java.util.concurrent.FutureTask;
 import org.bytedeco.openblas.global.openblas_nolapack;
 import org.bytedeco.pytorch.global.torch;
 import org.jspecify.annotations.Nullable;
@@ -39,14 +40,34 @@ public final class Engine {
             if (Thread.currentThread() == thread) {
                 return work.call();
             }
-            return QUEUE.submit(work).get();
-        } catch (ExecutionException e) {
-            throw rethrow(e.getCause() == null ? e : e.getCause());
+            return result(QUEUE.submit(work));
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
             throw new IllegalStateException("interrupted while waiting for the engine thread", e);
         } catch (Exception e) {
             throw rethrow(e);
+        }
+    }
+
+    /**
+     * Begins the work on the engine thread without waiting for it; at once, if that is this thread.
+     */
+    public static <T> Future<T> submit(Callable<T> work) {
+        if (Thread.currentThread() == thread) {
+            FutureTask<T> task = new FutureTask<>(work);
+            task.run();
+            return task;
+        }
+        return QUEUE.submit(work);
+    }
+
+    /** Waits for what work has come to; what it threw is thrown here. */
+    public static <T extends @Nullable Object> T result(Future<T> work)
+            throws InterruptedException {
+        try {
+            return work.get();
+        } catch (ExecutionException e) {
+            throw rethrow(e.getCause() == null ? e : e.getCause());
         }
     }
 
@@ -60,9 +81,7 @@ public final class Engine {
         }
         Future<T> made = QUEUE.submit(work);
         try {
-            return made.get();
-        } catch (ExecutionException e) {
-            throw rethrow(e.getCause() == null ? e : e.getCause());
+            return result(made);
         } catch (InterruptedException e) {
             QUEUE.execute(() -> { // behind the work, on the same thread
                 if (made.state() == Future.State.SUCCESS) {

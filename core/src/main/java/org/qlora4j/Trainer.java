@@ -15,8 +15,8 @@ import org.qlora4j.train.TrainingRun;
  * TrainResult result = new Trainer(config).run();
  * }</pre>
  *
- * <p>Runs on one thread of the process, as {@link LanguageModel} does; a run that has begun holds
- * up others.
+ * <p>Runs on one thread of the process, as {@link LanguageModel} does. What other threads ask of
+ * models meanwhile is done between two steps; another run waits for the end of this one.
  */
 public final class Trainer {
     private final RunReports reports;

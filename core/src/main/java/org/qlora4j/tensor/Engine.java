@@ -1,11 +1,14 @@
 package org.qlora4j.tensor;
 
+import java.util.List;
+import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.Callable;
 import java.util.concurrent.ExecutionException;
-import java.util.concurrent.ExecutorService;
-import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import java.util.concurrent.FutureTask;
+import java.util.concurrent.LinkedBlockingQueue;
+import java.util.concurrent.ThreadPoolExecutor;
+import java.util.concurrent.TimeUnit;
 import org.bytedeco.openblas.global.openblas_nolapack;
 import org.bytedeco.pytorch.global.torch;
 import org.jspecify.annotations.Nullable;
@@ -17,13 +20,27 @@ import org.jspecify.annotations.Nullable;
  */
 public final class Engine {
     private static volatile @Nullable Thread thread;
-    private static final ExecutorService QUEUE =
-            Executors.newSingleThreadExecutor(work -> {
-                Thread t = new Thread(work, "qlora4j-engine");
-                t.setDaemon(true);
-                thread = t;
-                return t;
-            });
+    private static final BlockingQueue<Runnable> WAITING = new LinkedBlockingQueue<>();
+    private static final ThreadPoolExecutor QUEUE =
+            new ThreadPoolExecutor(
+                    1,
+                    1,
+                    0,
+                    TimeUnit.SECONDS,
+                    WAITING,
+                    work -> {
+                        Thread t = new Thread(work, "qlora4j-engine");
+                        t.setDaemon(true);
+                        thread = t;
+                        return t;
+                    });
+
+    /** Work beside which nothing of its kind may run. */
+    private static final class LongTask<T extends @Nullable Object> extends FutureTask<T> {
+        LongTask(Callable<T> work) {
+            super(work);
+        }
+    }
 
     private Engine() {}
 
@@ -40,12 +57,44 @@ public final class Engine {
             if (Thread.currentThread() == thread) {
                 return work.call();
             }
-            return result(QUEUE.submit(work));
+        } catch (Exception e) {
+            throw rethrow(e);
+        }
+        return await(QUEUE.submit(work));
+    }
+
+    private static <T extends @Nullable Object> T await(Future<T> work) {
+        try {
+            return result(work);
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
             throw new IllegalStateException("interrupted while waiting for the engine thread", e);
-        } catch (Exception e) {
-            throw rethrow(e);
+        }
+    }
+
+    /**
+     * As {@link #call}, for work that takes long and {@linkplain #letOthersIn lets others in}. It
+     * waits for the end of other such work.
+     */
+    public static <T extends @Nullable Object> T callLong(Callable<T> work) {
+        if (Thread.currentThread() == thread) {
+            return call(work);
+        }
+        LongTask<T> task = new LongTask<>(work);
+        QUEUE.execute(task);
+        return await(task);
+    }
+
+    /**
+     * Runs what other threads have asked for so far, but for other long work. Long work calls this
+     * where it can be held up, with nothing half done; no {@link TensorScope} of its own is open
+     * for what runs.
+     */
+    public static void letOthersIn() {
+        for (Runnable work : List.copyOf(WAITING)) {
+            if (!(work instanceof LongTask<?>) && WAITING.remove(work)) {
+                TensorScope.outside(work);
+            }
         }
     }
 

@@ -58,6 +58,17 @@ public final class TensorScope implements AutoCloseable {
         return scope;
     }
 
+    /** Runs work of somebody else, for which no scope of this thread is open. */
+    static void outside(Runnable work) {
+        TensorScope here = CURRENT.get();
+        CURRENT.remove();
+        try {
+            work.run();
+        } finally {
+            CURRENT.set(here);
+        }
+    }
+
     /** Hands a tensor of this scope to the scope around it, which must exist. */
     public Tensor promote(Tensor tensor) {
         if (outer == null) {

@@ -28,6 +28,7 @@ import org.qlora4j.run.TaskMetrics;
 import org.qlora4j.run.TrainResult;
 import org.qlora4j.run.TrainerState;
 import org.qlora4j.task.TaskSuite;
+import org.qlora4j.tensor.Engine;
 import org.qlora4j.tensor.NativeMemory;
 
 /**
@@ -116,6 +117,7 @@ final class TrainingLoop {
         double lastLoss = Double.NaN;
         evaluateIfDue(); // before the first step, or where a run was cancelled while it evaluated
         while (state.step() < total && !stopsEarly() && !cancelled.getAsBoolean()) {
+            Engine.letOthersIn();
             long stepBegan = System.nanoTime();
             StepPlan plan = sampler.stepAt(state.step());
             TrainingStep.Window window = step.accumulate(plan);

@@ -54,7 +54,7 @@ public final class TrainingRun {
 
     /** Trains to the end, or until it is cancelled, on the engine thread. */
     public TrainResult run() {
-        return Engine.call(this::runOnEngine);
+        return Engine.callLong(this::runOnEngine);
     }
 
     private TrainResult runOnEngine() {

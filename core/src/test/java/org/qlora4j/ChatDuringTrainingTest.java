@@ -17,7 +17,9 @@ import org.qlora4j.run.RunListener;
 import org.qlora4j.run.StepMetrics;
 import org.qlora4j.testing.TinyLlama;
 
-/** A question that is asked while a run goes on waits for a step, and changes nothing in the run. */
+/**
+ * A question that is asked while a run goes on waits for a step, and changes nothing in the run.
+ */
 class ChatDuringTrainingTest {
     @TempDir Path folder;
 

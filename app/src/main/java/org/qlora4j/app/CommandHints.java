@@ -38,7 +38,6 @@ final class CommandHints {
                     Map.entry("lora", TRAIN),
                     Map.entry("run", TRAIN + ", or qlora generate"),
                     Map.entry("resume", "use qlora train RUN_FOLDER --resume"),
-                    Map.entry("chat", "there is none yet; meanwhile " + GENERATE),
                     Map.entry("infer", GENERATE),
                     Map.entry("inference", GENERATE),
                     Map.entry("predict", GENERATE),

@@ -28,7 +28,6 @@ class WordsTest {
                     tarin | train
                     genrate | generate
                     resume | --resume
-                    chat | qlora generate
                     infer | qlora generate
                     fuse | qlora merge
                     merge_lora | qlora merge

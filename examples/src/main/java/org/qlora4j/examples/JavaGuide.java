@@ -104,8 +104,7 @@ final class JavaGuide {
                 };
         try (TextService service = model.serve(ServiceConfig.DEFAULT)) {
             service.load("mine", adapter);
-            Prompt prompt =
-                    new Prompt.Chat(List.of(Map.of("role", "user", "content", question)));
+            Prompt prompt = new Prompt.Chat(List.of(Map.of("role", "user", "content", question)));
             service.submit(new TextRequest("mine", prompt, GenerationConfig.DEFAULT), listener);
             return answer.join();
         }

@@ -38,7 +38,11 @@ class JavaGuideTest {
         try (LanguageModel model = LanguageModel.load(TINY)) {
             assertThat(JavaGuide.stream(model, "a b").newTokens()).isBetween(1, 64);
             assertThat(JavaGuide.cancel(model, "a b c", 1).stopReason())
-                    .isIn(StopReason.CANCELLED, StopReason.MAX_NEW_TOKENS, StopReason.CONTEXT_FULL, StopReason.END_OF_TEXT);
+                    .isIn(
+                            StopReason.CANCELLED,
+                            StopReason.MAX_NEW_TOKENS,
+                            StopReason.CONTEXT_FULL,
+                            StopReason.END_OF_TEXT);
             List<Answer> answers = JavaGuide.manyAtOnce(model, List.of("a", "b", "c d"));
             assertThat(answers).hasSize(3).allMatch(answer -> answer.newTokens() > 0);
             assertThat(JavaGuide.serve(model, run, "a b").newTokens()).isPositive();

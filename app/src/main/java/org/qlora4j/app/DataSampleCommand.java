@@ -105,7 +105,7 @@ final class DataSampleCommand implements Callable<Integer> {
         SampleProgress[] last = new SampleProgress[1];
         List<List<Map<String, String>>> written;
         try (LanguageModel loaded = writer.load(quantize);
-                StatusLine status = new StatusLine(commandLine.getErr(), Terminal.current())) {
+                StatusLine status = new StatusLine(commandLine.getErr(), Terminal::current)) {
             written =
                     loaded.sampleConversations(
                             config,

@@ -101,7 +101,7 @@ final class EvalChatCommand implements Callable<Integer> {
             if (estimateOnly) {
                 return ExitCode.OK;
             }
-            try (StatusLine status = new StatusLine(err, Terminal.current())) {
+            try (StatusLine status = new StatusLine(err, Terminal::current)) {
                 run.run(
                         asked,
                         journal,

@@ -170,7 +170,7 @@ final class EvalJudgeCommand implements Callable<Integer> {
 
     private JudgeResult judged(
             JudgeRun run, ChatModel judge, CallJournal journal, PrintWriter err) {
-        try (StatusLine status = new StatusLine(err, Terminal.current())) {
+        try (StatusLine status = new StatusLine(err, Terminal::current)) {
             return run.run(
                     judge,
                     journal,

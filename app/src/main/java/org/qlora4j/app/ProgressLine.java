@@ -5,6 +5,7 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
+import java.util.function.Supplier;
 
 /**
  * The progress of a run: on a terminal one line that is drawn over, elsewhere a plain line now and
@@ -15,17 +16,18 @@ final class ProgressLine implements AutoCloseable {
     private static final int MIN_BAR = 8;
 
     private final PrintWriter out;
-    private final Terminal terminal;
+    private final Supplier<Terminal> terminal;
     private final long firstStep;
     private final int plainEvery;
     private String drawn = "";
 
     /**
+     * @param terminal is asked at every step, for a window may change
      * @param firstStep steps that were done before this process: 0, or the step a run was resumed
      *     from
      * @param plainEvery steps between two lines where stdout is no terminal, at least 1
      */
-    ProgressLine(PrintWriter out, Terminal terminal, long firstStep, int plainEvery) {
+    ProgressLine(PrintWriter out, Supplier<Terminal> terminal, long firstStep, int plainEvery) {
         this.out = out;
         this.terminal = terminal;
         this.firstStep = firstStep;
@@ -34,9 +36,9 @@ final class ProgressLine implements AutoCloseable {
 
     /** Shows where the run stands; call it after every optimizer step. */
     synchronized void update(Progress now) {
-        if (terminal.interactive()) {
+        if (terminal.get().interactive()) {
             // A character in the last column would wrap the line.
-            draw(bar(now, firstStep, terminal.columns() - 1));
+            draw(bar(now, firstStep, terminal.get().columns() - 1));
         } else if (now.step() % plainEvery == 0 || now.step() == now.totalSteps()) {
             out.println(plain(now, firstStep));
             out.flush();
@@ -73,7 +75,8 @@ final class ProgressLine implements AutoCloseable {
     }
 
     private void draw(String line) {
-        int clear = Math.max(0, drawn.length() - line.length());
+        int room = Math.max(line.length(), terminal.get().columns() - 1);
+        int clear = Math.clamp(drawn.length() - line.length(), 0, room - line.length());
         VisibleWriter.own(() -> out.print('\r' + line + " ".repeat(clear)));
         out.flush();
         drawn = line;

@@ -114,7 +114,7 @@ record PromptFile(Path prompts, Path out, int batch) {
             count[0] += known[i] ? 1 : 0;
         }
         long start = System.nanoTime();
-        try (StatusLine status = new StatusLine(err, Terminal.current())) {
+        try (StatusLine status = new StatusLine(err, Terminal::current)) {
             BiConsumer<Integer, Answer> onAnswer =
                     (index, answer) -> {
                         kept.add(index, PartialAnswers.Line.of(answer));

@@ -38,7 +38,8 @@ import picocli.CommandLine.Spec;
             PlanCommand.class,
             PerplexityCommand.class,
             EvalCommand.class,
-            DoctorCommand.class
+            DoctorCommand.class,
+            CompletionCommand.class
         })
 final class QloraCommand implements Runnable {
     @Option(

@@ -1,6 +1,7 @@
 package org.qlora4j.app;
 
 import java.io.PrintWriter;
+import java.util.function.Supplier;
 
 /**
  * How far a command is: on a terminal one line that is drawn over, elsewhere a plain line every few
@@ -11,11 +12,11 @@ final class StatusLine implements AutoCloseable {
     private static final long PLAIN_AFTER = 10_000_000_000L;
 
     private final PrintWriter out;
-    private final Terminal terminal;
+    private final Supplier<Terminal> terminal;
     private long shown = System.nanoTime();
     private int drawn;
 
-    StatusLine(PrintWriter out, Terminal terminal) {
+    StatusLine(PrintWriter out, Supplier<Terminal> terminal) {
         this.out = out;
         this.terminal = terminal;
     }
@@ -23,14 +24,15 @@ final class StatusLine implements AutoCloseable {
     /** Shows the line, unless the last was shown just now. */
     synchronized void update(String line) {
         long now = System.nanoTime();
-        if (now - shown < (terminal.interactive() ? REDRAWN_AFTER : PLAIN_AFTER)) {
+        if (now - shown < (terminal.get().interactive() ? REDRAWN_AFTER : PLAIN_AFTER)) {
             return;
         }
         shown = now;
-        if (terminal.interactive()) {
+        if (terminal.get().interactive()) {
             // A character in the last column would wrap the line.
-            String fits = line.substring(0, Math.min(line.length(), terminal.columns() - 1));
-            int clear = Math.max(0, drawn - fits.length());
+            int room = terminal.get().columns() - 1;
+            String fits = line.substring(0, Math.min(line.length(), room));
+            int clear = Math.clamp(drawn - fits.length(), 0, room - fits.length());
             VisibleWriter.own(() -> out.print('\r' + fits + " ".repeat(clear)));
             drawn = fits.length();
         } else {
@@ -43,7 +45,7 @@ final class StatusLine implements AutoCloseable {
     @Override
     public synchronized void close() {
         if (drawn > 0) {
-            int clear = drawn;
+            int clear = Math.min(drawn, terminal.get().columns() - 1);
             VisibleWriter.own(() -> out.print('\r' + " ".repeat(clear) + '\r'));
             out.flush();
             drawn = 0;

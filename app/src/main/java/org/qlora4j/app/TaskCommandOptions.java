@@ -160,7 +160,7 @@ final class TaskCommandOptions {
             String what,
             PrintWriter err) {
         int all = suite.documents();
-        try (StatusLine status = new StatusLine(err, Terminal.current())) {
+        try (StatusLine status = new StatusLine(err, Terminal::current)) {
             return loaded.evaluate(
                     suite,
                     batchTokens,

@@ -14,8 +14,8 @@ record Terminal(boolean interactive, int columns) {
     private static final int MIN_COLUMNS = 20;
 
     /**
-     * The terminal of this process. The launcher has asked the shell; without it Java knows only
-     * stdin and stdout together.
+     * The terminal of this process as it is now. The launcher has asked the shell; without it Java
+     * knows only stdin and stdout together.
      */
     @SuppressWarnings("SystemConsoleNull") // null again in JDK 25 without a terminal (JDK-8351435)
     static Terminal current() {
@@ -23,7 +23,21 @@ record Terminal(boolean interactive, int columns) {
         String told = System.getProperty("qlora.terminal");
         boolean terminal =
                 told == null ? console != null && console.isTerminal() : Boolean.parseBoolean(told);
-        return of(terminal, System.getenv());
+        Terminal asked = of(terminal, System.getenv());
+        return asked.interactive()
+                ? new Terminal(
+                        true,
+                        Math.max(MIN_COLUMNS, WindowSize.columns().orElse(asked.columns())))
+                : asked;
+    }
+
+    /** Whether bold print is wanted: a person watches, and has not set NO_COLOR (no-color.org). */
+    boolean styled() {
+        return styled(System.getenv());
+    }
+
+    boolean styled(Map<String, String> environment) {
+        return interactive && environment.getOrDefault("NO_COLOR", "").isEmpty();
     }
 
     static Terminal of(boolean terminal, Map<String, String> environment) {

@@ -1,5 +1,6 @@
 package org.qlora4j.app;
 
+import java.io.PrintWriter;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -14,6 +15,7 @@ import org.qlora4j.config.Overrides;
 import org.qlora4j.config.RunConfig;
 import org.qlora4j.plan.DryRun;
 import org.qlora4j.run.TrainResult;
+import picocli.CommandLine.ArgGroup;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
@@ -57,6 +59,19 @@ final class TrainCommand implements Callable<Integer> {
             description = "Print settings, trainable weights and the first example; train nothing.")
     boolean dryRun;
 
+    /** What is printed instead of the report for people. */
+    static final class Output {
+        @Option(
+                names = "--quiet",
+                description = "Print the folder of the trained adapter, and nothing else.")
+        boolean quiet;
+
+        @Option(names = "--json", description = "Print a line of JSON for each event.")
+        boolean json;
+    }
+
+    @ArgGroup @Nullable Output output;
+
     @Option(names = "--keys", description = "Print all keys with their defaults, and end.")
     boolean keys;
 
@@ -74,12 +89,12 @@ final class TrainCommand implements Callable<Integer> {
         }
         RunConfig config = config();
         if (dryRun) {
-            terminalOut.println(DryRun.describe(config, Terminal.current().interactive()));
+            terminalOut.println(DryRun.describe(config, Terminal.current().styled()));
             return ExitCode.OK;
         }
         QloraCommand parent = Objects.requireNonNull(qlora, "picocli sets it");
         Path folder = config.train().outputPath();
-        TrainReport report = new TrainReport(terminalOut, config);
+        RunView report = view(terminalOut, config);
         parent.logging().beforeEachRecord(report::clear);
         Trainer run = new Trainer(config, resume, report);
         CountDownLatch ended = new CountDownLatch(1);
@@ -100,7 +115,7 @@ final class TrainCommand implements Callable<Integer> {
     }
 
     /** Runs while the JVM goes down after Ctrl-C: the run saves at its last finished step. */
-    private static void saveOnInterrupt(Trainer run, TrainReport report, CountDownLatch ended) {
+    private static void saveOnInterrupt(Trainer run, RunView report, CountDownLatch ended) {
         report.interrupted();
         run.cancel();
         try {
@@ -118,6 +133,13 @@ final class TrainCommand implements Callable<Integer> {
         } catch (IllegalStateException goingDown) {
             // the hook is running; it ends because the run has
         }
+    }
+
+    private RunView view(PrintWriter terminalOut, RunConfig config) {
+        if (output == null) {
+            return new TrainReport(terminalOut, config);
+        }
+        return output.json ? new JsonRunView(terminalOut) : new QuietRunView(terminalOut);
     }
 
     private RunConfig config() {

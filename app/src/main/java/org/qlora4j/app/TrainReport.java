@@ -12,7 +12,6 @@ import org.qlora4j.run.BestEval;
 import org.qlora4j.run.EvalMetrics;
 import org.qlora4j.run.ExactMatch;
 import org.qlora4j.run.RunInfo;
-import org.qlora4j.run.RunListener;
 import org.qlora4j.run.SampleAnswer;
 import org.qlora4j.run.StepMetrics;
 import org.qlora4j.run.TaskMetrics;
@@ -24,7 +23,10 @@ import org.qlora4j.tensor.ResidentMemory;
  * Shows a run on the terminal: a head, a progress line, what the model says before and after, where
  * the adapter lies.
  */
-final class TrainReport implements RunListener {
+final class TrainReport implements RunView {
+    /** As it was typed, which the launcher tells. */
+    private static final String COMMAND = System.getProperty("qlora.command", "./qlora");
+
     private final PrintWriter out;
     private final RunConfig config;
     private @Nullable ProgressLine progress;
@@ -66,7 +68,7 @@ final class TrainReport implements RunListener {
                                 heldOut));
         progress =
                 new ProgressLine(
-                        out, Terminal.current(), info.firstStep(), config.train().loggingSteps());
+                        out, Terminal::current, info.firstStep(), config.train().loggingSteps());
     }
 
     /** The dtype between layers; a CPU without bf16 computes in f32 what was set as bfloat16. */
@@ -146,7 +148,8 @@ final class TrainReport implements RunListener {
     }
 
     /** The last lines. */
-    void conclude(TrainResult result) {
+    @Override
+    public void conclude(TrainResult result) {
         if (progress != null) {
             progress.close();
         }
@@ -172,10 +175,10 @@ final class TrainReport implements RunListener {
                         + (isBest ? ", of the best evaluation" : ""));
         println(
                 result.cancelled()
-                        ? "go on:   ./qlora train "
+                        ? "go on:   " + COMMAND + " train "
                                 + shortPath(config.train().outputPath())
                                 + " --resume"
-                        : "next:    ./qlora generate --model "
+                        : "next:    " + COMMAND + " generate --model "
                                 + (whole
                                         ? shortPath(adapter)
                                         : shortPath(Path.of(config.model().modelNameOrPath()))
@@ -224,11 +227,13 @@ final class TrainReport implements RunListener {
                         ByteSize.text(jvm.code()));
     }
 
-    void interrupted() {
+    @Override
+    public void interrupted() {
         println("stopping: saving the last finished step");
     }
 
-    void gaveUp(int seconds) {
+    @Override
+    public void gaveUp(int seconds) {
         println(
                 "the step did not end within "
                         + seconds
@@ -236,7 +241,8 @@ final class TrainReport implements RunListener {
     }
 
     /** Takes the progress line off the screen before something else is printed. */
-    void clear() {
+    @Override
+    public void clear() {
         if (progress != null) {
             progress.clear();
         }

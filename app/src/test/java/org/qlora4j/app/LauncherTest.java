@@ -77,6 +77,7 @@ class LauncherTest {
                         "--enable-native-access=ALL-UNNAMED",
                         "-Xmx1g",
                         "-Dqlora.terminal=false",
+                        "-Dqlora.command=" + archive + "/bin/qlora",
                         archive + "/lib/*",
                         "OMP_WAIT_POLICY=passive",
                         "MALLOC_ARENA_MAX=2")

@@ -24,6 +24,12 @@ class MainTest {
     }
 
     @Test
+    void completion_knowsCommandsAndTheirOptions() {
+        assertThat(run("completion")).isEqualTo(0);
+        assertThat(out.toString()).contains("complete -F", " qlora", "train", "--dry-run");
+    }
+
+    @Test
     void noSubcommand_isOneLineAndTheHelp() {
         assertThat(run()).isEqualTo(2);
         assertThat(err.toString().lines())

@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import java.io.PrintWriter;
 import java.io.StringWriter;
 import java.time.Duration;
+import java.util.concurrent.atomic.AtomicReference;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
@@ -72,7 +73,7 @@ class ProgressLineTest {
 
     @Test
     void noTerminal_printsALineAtEachIntervalAndTheLast() {
-        try (var line = new ProgressLine(new PrintWriter(text), new Terminal(false, 80), 0, 10)) {
+        try (var line = new ProgressLine(new PrintWriter(text), () -> new Terminal(false, 80), 0, 10)) {
             for (long step = 1; step <= 25; step++) {
                 line.update(at(step, 25));
             }
@@ -86,7 +87,7 @@ class ProgressLineTest {
     @Test
     void terminal_drawsOverTheLongerLineBefore() {
         var terminal = new Terminal(true, 30);
-        try (var line = new ProgressLine(new PrintWriter(text), terminal, 0, 10)) {
+        try (var line = new ProgressLine(new PrintWriter(text), () -> terminal, 0, 10)) {
             line.update(at(25, 100));
             String first = text.toString();
             assertThat(first).isEqualTo("\r25/100  loss 1.2346");
@@ -97,6 +98,20 @@ class ProgressLineTest {
             line.update(at(27, 100));
         }
         assertThat(screen(text.toString())).isEqualTo("saved\n27/100  loss 1.2346\n");
+    }
+
+    @Test
+    void narrowerWindow_isNeverWrittenBeyond() {
+        var terminal = new AtomicReference<>(new Terminal(true, 80));
+        try (var line = new ProgressLine(new PrintWriter(text), terminal::get, 0, 10)) {
+            line.update(at(25, 100));
+            int before = text.toString().length();
+            terminal.set(new Terminal(true, 40));
+            line.update(at(26, 100));
+            line.clear();
+            assertThat(text.toString().substring(before).split("\r"))
+                    .allSatisfy(drawn -> assertThat(drawn).hasSizeLessThan(40));
+        }
     }
 
     /**

@@ -16,6 +16,15 @@ class TerminalTest {
     }
 
     @Test
+    void noColor_leavesBoldPrintOut() {
+        Terminal person = new Terminal(true, 80);
+        assertThat(person.styled(Map.of())).isTrue();
+        assertThat(person.styled(Map.of("NO_COLOR", ""))).isTrue(); // as no-color.org says
+        assertThat(person.styled(Map.of("NO_COLOR", "1"))).isFalse();
+        assertThat(new Terminal(false, 80).styled(Map.of())).isFalse();
+    }
+
+    @Test
     void dumbTerminal_isNotDrawnOver() {
         assertThat(Terminal.of(true, Map.of("TERM", "dumb"))).isEqualTo(new Terminal(false, 80));
     }

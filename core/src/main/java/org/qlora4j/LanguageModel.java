@@ -57,31 +57,31 @@ import org.qlora4j.tokenize.Tokenizer;
  * }
  * }</pre>
  *
+ * <p>A model that is lost without being closed is closed when the collector finds it, with a
+ * warning that names it; that may be late.
+ *
  * <p>May be used from any thread. All models of the process compute on one thread, one call at a
  * time; others wait. A thread that is interrupted while it waits for an answer gets what there is
  * so far; {@link #start} gives a handle to cancel an answer from elsewhere.
  */
 public final class LanguageModel implements AutoCloseable {
     private final ModelPlace place;
+    private final HeldModel held;
     private final CausalModel model;
-    private InferenceHead head;
     private final int checkpointRows; // of its tables, before an adapter brings more
     private final Tokenizer baseTokenizer;
-    private Tokenizer tokenizer; // the base model's, or the adapter's
-    private @Nullable LoraAdapter adapter;
     private String template = NamedTemplates.OF_TOKENIZER; // the tokenizer's, by name
     private ChatSettings chats = ChatSettings.DEFAULT;
     // changed and read on the engine thread alone
     private boolean generating;
-    private boolean closed;
 
     private LanguageModel(ModelPlace place, CausalModel model, Tokenizer tokenizer) {
         this.place = place;
         this.model = model;
-        this.head = new InferenceHead(model);
+        this.held = new HeldModel(model, tokenizer);
         this.checkpointRows = model.vocabularySize();
         this.baseTokenizer = tokenizer;
-        this.tokenizer = tokenizer;
+        held.watch(this, place.name().toString());
     }
 
     /**
@@ -155,7 +155,7 @@ public final class LanguageModel implements AutoCloseable {
             ChatSettings itsChats = files.chats();
             Tokenizer own = files.tokenizer();
             Tokenizer itsTokenizer = own == null ? baseTokenizer : own;
-            LoraAdapter before = adapter;
+            LoraAdapter before = held.adapter;
             int rowsBefore = model.vocabularySize();
             if (before != null) {
                 before.detach();
@@ -165,7 +165,7 @@ public final class LanguageModel implements AutoCloseable {
                 // new tokens come with tables of more rows
                 int rows = PeftAdapter.tableRows(files.files()).orElse(checkpointRows);
                 model.resizeVocabulary(Math.max(rows, checkpointRows));
-                adapter =
+                held.adapter =
                         PeftAdapter.read(
                                 files.files(),
                                 model.linears(),
@@ -176,11 +176,11 @@ public final class LanguageModel implements AutoCloseable {
                 if (before != null) {
                     before.attach();
                 }
-                closeUnlessBase(itsTokenizer);
-                tokenizer.useChatTemplate(template);
+                held.closeUnlessBase(itsTokenizer);
+                held.tokenizer.useChatTemplate(template);
                 throw e;
             }
-            adapter.attach();
+            held.adapter.attach();
             if (before != null) {
                 before.close();
             }
@@ -197,9 +197,9 @@ public final class LanguageModel implements AutoCloseable {
     public LanguageModel withoutAdapter() {
         return onEngine(() -> {
             requireNotGenerating("change the adapter");
-            if (adapter != null) {
-                adapter.close();
-                adapter = null;
+            if (held.adapter != null) {
+                held.adapter.close();
+                held.adapter = null;
                 model.resizeVocabulary(checkpointRows);
                 baseTokenizer.useChatTemplate(NamedTemplates.OF_TOKENIZER);
                 speakAs(baseTokenizer, NamedTemplates.OF_TOKENIZER, ChatSettings.DEFAULT);
@@ -209,18 +209,12 @@ public final class LanguageModel implements AutoCloseable {
     }
 
     private void speakAs(Tokenizer newTokenizer, String newTemplate, ChatSettings newChats) {
-        if (tokenizer != newTokenizer) {
-            closeUnlessBase(tokenizer);
+        if (held.tokenizer != newTokenizer) {
+            held.closeUnlessBase(held.tokenizer);
         }
-        tokenizer = newTokenizer;
+        held.tokenizer = newTokenizer;
         template = newTemplate;
         chats = newChats;
-    }
-
-    private void closeUnlessBase(Tokenizer other) {
-        if (other != baseTokenizer) {
-            other.close();
-        }
     }
 
     /**
@@ -231,8 +225,8 @@ public final class LanguageModel implements AutoCloseable {
      */
     public LanguageModel withExactHead() {
         return onEngine(() -> {
-            head.close();
-            head = InferenceHead.exact(model);
+            held.head.close();
+            held.head = InferenceHead.exact(model);
             return this;
         });
     }
@@ -264,7 +258,7 @@ public final class LanguageModel implements AutoCloseable {
 
     /** Whether the checkpoint says how a chat becomes a prompt. */
     public boolean hasChatTemplate() {
-        return tokenizer.chatTemplate().isPresent();
+        return held.tokenizer.chatTemplate().isPresent();
     }
 
     /**
@@ -323,7 +317,7 @@ public final class LanguageModel implements AutoCloseable {
 
     private Voice voice() {
         return new Voice(
-                place.name().toString(), tokenizer, tokenizer.chatTemplate().orElse(null), chats);
+                place.name().toString(), held.tokenizer, held.tokenizer.chatTemplate().orElse(null), chats);
     }
 
     /**
@@ -335,10 +329,10 @@ public final class LanguageModel implements AutoCloseable {
     public TextService serve(ServiceConfig config) {
         return onEngine(() -> {
             requireNotGenerating("be served");
-            if (adapter != null) {
+            if (held.adapter != null) {
                 throw new IllegalStateException("take the adapter off; a service loads its own");
             }
-            return new TextService(model, head.another(), voice(), config);
+            return new TextService(this, model, held.head.another(), voice(), config);
         });
     }
 
@@ -350,10 +344,10 @@ public final class LanguageModel implements AutoCloseable {
         requireNotGenerating("generate");
         generating = true;
         try {
-            TextOutput output = new TextOutput(tokenizer.stream(true), config.stopStrings());
+            TextOutput output = new TextOutput(held.tokenizer.stream(true), config.stopStrings());
             StringBuilder text = new StringBuilder();
             Generation generation =
-                    new Generator(model, head)
+                    new Generator(model, held.head)
                             .generate(
                                     prompt,
                                     config,
@@ -416,7 +410,7 @@ public final class LanguageModel implements AutoCloseable {
             try {
                 return BatchAnswers.of(
                         model,
-                        head,
+                        held.head,
                         voice(),
                         prompts,
                         index -> config.withSeed(config.seed() + index),
@@ -441,7 +435,7 @@ public final class LanguageModel implements AutoCloseable {
             try {
                 return BatchAnswers.of(
                         model,
-                        head,
+                        held.head,
                         voice(),
                         prompts,
                         configs::get,
@@ -495,7 +489,7 @@ public final class LanguageModel implements AutoCloseable {
     public List<Answer> generateBeams(Prompt prompt, GenerationConfig config, BeamConfig beams) {
         return onEngine(() -> {
             requireNotGenerating("generate");
-            return BeamAnswers.of(model, head, voice(), prompt, config, beams);
+            return BeamAnswers.of(model, held.head, voice(), prompt, config, beams);
         });
     }
 
@@ -520,7 +514,7 @@ public final class LanguageModel implements AutoCloseable {
     public List<TokenProbabilities> logProbabilities(List<String> texts) {
         return onEngine(() -> {
             requireNotGenerating("score texts");
-            return TokenProbabilities.of(model, tokenizer, texts);
+            return TokenProbabilities.of(model, held.tokenizer, texts);
         });
     }
 
@@ -545,7 +539,7 @@ public final class LanguageModel implements AutoCloseable {
             generating = true;
             try {
                 LocalTaskModel asked =
-                        new LocalTaskModel(model, tokenizer, tokensAtOnce, textsAtOnce);
+                        new LocalTaskModel(model, held.tokenizer, tokensAtOnce, textsAtOnce);
                 return TaskRun.run(suite, asked, log, progress);
             } finally {
                 generating = false;
@@ -569,7 +563,7 @@ public final class LanguageModel implements AutoCloseable {
             requireNotGenerating("sample");
             generating = true;
             try {
-                return ConversationSampler.sample(model, head, tokenizer, config, listener);
+                return ConversationSampler.sample(model, held.head, held.tokenizer, config, listener);
             } finally {
                 generating = false;
             }
@@ -595,7 +589,7 @@ public final class LanguageModel implements AutoCloseable {
     }
 
     private void requireOpen() {
-        if (closed) {
+        if (held.isClosed()) {
             throw new IllegalStateException("the model " + place.name() + " was closed");
         }
     }
@@ -617,18 +611,10 @@ public final class LanguageModel implements AutoCloseable {
     @Override
     public void close() {
         Engine.run(() -> {
-            if (closed) {
-                return;
+            if (!held.isClosed()) {
+                requireNotGenerating("be closed");
+                held.close();
             }
-            requireNotGenerating("be closed");
-            closed = true;
-            if (adapter != null) {
-                adapter.close();
-            }
-            head.close();
-            model.close();
-            closeUnlessBase(tokenizer);
-            baseTokenizer.close();
         });
     }
 }

@@ -1,5 +1,6 @@
 package org.qlora4j;
 
+import java.lang.ref.Reference;
 import java.nio.file.Path;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
@@ -37,6 +38,7 @@ import org.slf4j.LoggerFactory;
 public final class TextService implements AutoCloseable {
     private static final Logger LOG = LoggerFactory.getLogger(TextService.class);
 
+    private final LanguageModel owner; // which must not be collected meanwhile
     private final CausalModel model;
     private final InferenceHead head;
     private final Voice base;
@@ -83,7 +85,13 @@ public final class TextService implements AutoCloseable {
         }
     }
 
-    TextService(CausalModel model, InferenceHead head, Voice base, ServiceConfig config) {
+    TextService(
+            LanguageModel owner,
+            CausalModel model,
+            InferenceHead head,
+            Voice base,
+            ServiceConfig config) {
+        this.owner = owner;
         this.model = model;
         this.head = head;
         this.base = base;
@@ -408,5 +416,6 @@ public final class TextService implements AutoCloseable {
             return;
         }
         adapters().forEach(this::drop);
+        Reference.reachabilityFence(owner);
     }
 }

@@ -2,7 +2,10 @@ package org.qlora4j.examples;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import java.io.ByteArrayOutputStream;
 import java.io.IOException;
+import java.io.PrintStream;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
@@ -31,6 +34,19 @@ class JavaGuideTest {
                 """;
         Files.writeString(data, line.repeat(10));
         Path run = folder.resolve("run");
+        PrintStream console = System.out;
+        ByteArrayOutputStream printed = new ByteArrayOutputStream();
+        System.setOut(new PrintStream(printed, true, StandardCharsets.UTF_8));
+        try {
+            runAll(data, run);
+        } finally {
+            System.setOut(console);
+        }
+        assertThat(printed.toString(StandardCharsets.UTF_8))
+                .contains("step 3: loss ", "before: ", "after:  ", "again:  ");
+    }
+
+    private static void runAll(Path data, Path run) throws InterruptedException {
         TrainResult result = JavaGuide.finetune(TINY.toString(), data, run);
         assertThat(result.steps()).isEqualTo(3); // nine examples, a step of 16 each epoch
         assertThat(result.evaluation()).isNotNull();

@@ -317,7 +317,10 @@ public final class LanguageModel implements AutoCloseable {
 
     private Voice voice() {
         return new Voice(
-                place.name().toString(), held.tokenizer, held.tokenizer.chatTemplate().orElse(null), chats);
+                place.name().toString(),
+                held.tokenizer,
+                held.tokenizer.chatTemplate().orElse(null),
+                chats);
     }
 
     /**
@@ -563,7 +566,8 @@ public final class LanguageModel implements AutoCloseable {
             requireNotGenerating("sample");
             generating = true;
             try {
-                return ConversationSampler.sample(model, held.head, held.tokenizer, config, listener);
+                return ConversationSampler.sample(
+                        model, held.head, held.tokenizer, config, listener);
             } finally {
                 generating = false;
             }

@@ -26,8 +26,7 @@ record Terminal(boolean interactive, int columns) {
         Terminal asked = of(terminal, System.getenv());
         return asked.interactive()
                 ? new Terminal(
-                        true,
-                        Math.max(MIN_COLUMNS, WindowSize.columns().orElse(asked.columns())))
+                        true, Math.max(MIN_COLUMNS, WindowSize.columns().orElse(asked.columns())))
                 : asked;
     }
 

@@ -175,10 +175,14 @@ final class TrainReport implements RunView {
                         + (isBest ? ", of the best evaluation" : ""));
         println(
                 result.cancelled()
-                        ? "go on:   " + COMMAND + " train "
+                        ? "go on:   "
+                                + COMMAND
+                                + " train "
                                 + shortPath(config.train().outputPath())
                                 + " --resume"
-                        : "next:    " + COMMAND + " generate --model "
+                        : "next:    "
+                                + COMMAND
+                                + " generate --model "
                                 + (whole
                                         ? shortPath(adapter)
                                         : shortPath(Path.of(config.model().modelNameOrPath()))

@@ -73,7 +73,8 @@ class ProgressLineTest {
 
     @Test
     void noTerminal_printsALineAtEachIntervalAndTheLast() {
-        try (var line = new ProgressLine(new PrintWriter(text), () -> new Terminal(false, 80), 0, 10)) {
+        try (var line =
+                new ProgressLine(new PrintWriter(text), () -> new Terminal(false, 80), 0, 10)) {
             for (long step = 1; step <= 25; step++) {
                 line.update(at(step, 25));
             }

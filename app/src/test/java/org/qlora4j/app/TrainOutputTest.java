@@ -37,8 +37,7 @@ class TrainOutputTest {
     void quiet_isTheFolderAlone() {
         TrainBed bed = new TrainBed(folder);
         assertThat(bed.train("--quiet")).isEqualTo(ExitCode.OK);
-        assertThat(bed.out().lines())
-                .containsExactly(bed.run().resolve("checkpoint-2").toString());
+        assertThat(bed.out().lines()).containsExactly(bed.run().resolve("checkpoint-2").toString());
         assertThat(bed.train("--quiet", "--json")).isEqualTo(ExitCode.USER_ERROR);
         assertThat(bed.err().getFirst()).contains("--quiet", "--json");
     }

@@ -54,7 +54,11 @@ final class AnswerUnderWay implements Receiver, TextService.Ticket {
             text =
                     decoding.begin(
                             new Decoding.Request(
-                                    request.prompt(), request.config(), request.adapter(), this));
+                                    request.prompt(),
+                                    request.config(),
+                                    request.adapter(),
+                                    request.mask(),
+                                    this));
             return true;
         } catch (RuntimeException e) {
             failed(e);

@@ -11,6 +11,7 @@ import java.util.Map;
 import java.util.OptionalInt;
 import java.util.Set;
 import java.util.TreeSet;
+import java.util.WeakHashMap;
 import java.util.concurrent.atomic.LongAdder;
 import org.jspecify.annotations.Nullable;
 import org.qlora4j.data.ChatSettings;
@@ -18,7 +19,11 @@ import org.qlora4j.error.ConfigException;
 import org.qlora4j.error.Nearest;
 import org.qlora4j.generate.Decoding;
 import org.qlora4j.generate.InferenceHead;
+import org.qlora4j.generate.MeanHidden;
 import org.qlora4j.generate.StopReason;
+import org.qlora4j.grammar.JsonGrammar;
+import org.qlora4j.grammar.TokenMask;
+import org.qlora4j.grammar.TokenVocabulary;
 import org.qlora4j.lora.LoraAdapter;
 import org.qlora4j.lora.PeftAdapter;
 import org.qlora4j.model.CausalModel;
@@ -26,6 +31,7 @@ import org.qlora4j.run.AdapterFolder;
 import org.qlora4j.template.ChatTemplate;
 import org.qlora4j.template.NamedTemplates;
 import org.qlora4j.tensor.Engine;
+import org.qlora4j.tokenize.TokenBytes;
 import org.qlora4j.tokenize.Tokenizer;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -47,6 +53,7 @@ public final class TextService implements AutoCloseable {
 
     // guarded by this
     private final Map<String, ServedAdapter> adapters = new LinkedHashMap<>();
+    private final Map<Tokenizer, TokenVocabulary> vocabularies = new WeakHashMap<>(); // by itself
     private final ArrayDeque<AnswerUnderWay> queue = new ArrayDeque<>();
     private boolean closing;
 
@@ -134,6 +141,7 @@ public final class TextService implements AutoCloseable {
                             ids,
                             request.config(),
                             served == null ? null : served.weights,
+                            mask(voice, request.grammar()),
                             token -> null);
             Decoding.check(model, prompt);
             AnswerUnderWay answer =
@@ -161,6 +169,64 @@ public final class TextService implements AutoCloseable {
         } catch (RuntimeException | Error e) {
             release(served);
             throw e;
+        }
+    }
+
+    private @Nullable TokenMask mask(Voice voice, @Nullable JsonGrammar grammar) {
+        if (grammar == null) {
+            return null;
+        }
+        TokenVocabulary vocabulary;
+        synchronized (vocabularies) {
+            vocabulary =
+                    vocabularies.computeIfAbsent(
+                            voice.tokenizer(),
+                            tokenizer -> new TokenVocabulary(TokenBytes.of(tokenizer)));
+        }
+        return vocabulary.mask(grammar);
+    }
+
+    /**
+     * The mean of a text's last hidden states, which are those that the head reads.
+     *
+     * @param adapter name of the adapter that reads it; null for the base model
+     * @param prompt read as it stands: none is the beginning of an answer
+     * @return a number for each place of the hidden state
+     * @throws ConfigException if there is no adapter of that name, or the text is empty or too long
+     * @throws org.qlora4j.error.FormatException if an id is none of the model's
+     */
+    public Embedded embed(@Nullable String adapter, Prompt prompt) {
+        ServedAdapter served = adapter == null ? null : acquire(adapter);
+        try {
+            Voice voice = served == null ? base : served.voice;
+            int[] ids = voice.ids("the text", prompt);
+            LoraAdapter weights = served == null ? null : served.weights;
+            requireOpen();
+            MeanHidden mean = Engine.open(() -> new MeanHidden(model, ids, weights));
+            try {
+                while (!mean.isDone()) { // others compute between pieces
+                    Engine.run(() -> mean.read(config.promptPositions()));
+                }
+                return new Embedded(mean.mean(), ids.length);
+            } finally {
+                Engine.run(mean::close);
+            }
+        } finally {
+            release(served);
+        }
+    }
+
+    /**
+     * A text as numbers.
+     *
+     * @param tokens of the text
+     */
+    @SuppressWarnings("ArrayRecordComponent") // never compared
+    public record Embedded(float[] vector, int tokens) {}
+
+    private synchronized void requireOpen() {
+        if (closing) {
+            throw new BusyException("the service is about to end");
         }
     }
 
@@ -311,6 +377,22 @@ public final class TextService implements AutoCloseable {
     /** Positions that prompt and answer may fill. */
     public int contextLength() {
         return model.maxPositions();
+    }
+
+    /**
+     * The text of the chat template; empty where there is none.
+     *
+     * @param adapter whose; null for the base model's
+     * @throws ConfigException if there is no adapter of that name
+     */
+    public String chatTemplate(@Nullable String adapter) {
+        ServedAdapter served = adapter == null ? null : acquire(adapter);
+        try {
+            ChatTemplate template = (served == null ? base : served.voice).template();
+            return template == null ? "" : template.text();
+        } finally {
+            release(served);
+        }
     }
 
     /** Tokens of a text as it stands. */

@@ -46,6 +46,7 @@ class PackageOrderTest {
                     "model",
                     "optim",
                     "family",
+                    "grammar",
                     "generate",
                     "export",
                     "task",

@@ -9,6 +9,7 @@ import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
 import org.qlora4j.error.ConfigException;
 import org.qlora4j.error.FormatException;
+import org.qlora4j.grammar.TokenMask;
 import org.qlora4j.lora.AdapterRows;
 import org.qlora4j.lora.LoraAdapter;
 import org.qlora4j.model.CausalModel;
@@ -35,6 +36,7 @@ public final class Decoding implements AutoCloseable {
      *
      * @param prompt ids, at least one, and fewer than the model's context holds
      * @param adapter that computes for this text alone; null for the model as it is
+     * @param mask what the text may be, of this text alone; null for anything
      * @param receiver takes the tokens
      */
     @SuppressWarnings("ArrayRecordComponent") // never compared
@@ -42,7 +44,17 @@ public final class Decoding implements AutoCloseable {
             int[] prompt,
             GenerationConfig config,
             @Nullable LoraAdapter adapter,
-            Receiver receiver) {}
+            @Nullable TokenMask mask,
+            Receiver receiver) {
+        /** A text that may be anything. */
+        public Request(
+                int[] prompt,
+                GenerationConfig config,
+                @Nullable LoraAdapter adapter,
+                Receiver receiver) {
+            this(prompt, config, adapter, null, receiver);
+        }
+    }
 
     /**
      * How the texts of a batch share the machine.

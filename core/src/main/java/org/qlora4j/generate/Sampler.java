@@ -6,6 +6,7 @@ import java.util.random.RandomGenerator;
 import java.util.random.RandomGeneratorFactory;
 import org.jspecify.annotations.Nullable;
 import org.qlora4j.error.ConfigException;
+import org.qlora4j.grammar.TokenMask;
 
 /** Chooses the tokens of one text: changes the logits by the settings, then takes or draws one. */
 final class Sampler {
@@ -14,13 +15,23 @@ final class Sampler {
 
     private final GenerationConfig config;
     private final LogitRules rules;
+    private final Set<Integer> ends;
+    private final @Nullable TokenMask mask;
     private final @Nullable RandomGenerator random;
+
+    /** A sampler of a text that may be anything. */
+    Sampler(GenerationConfig config, int[] prompt, Set<Integer> ends) {
+        this(config, prompt, ends, null);
+    }
 
     /**
      * @param ends ids that end the text
+     * @param mask what the text may be; null for anything
      */
-    Sampler(GenerationConfig config, int[] prompt, Set<Integer> ends) {
+    Sampler(GenerationConfig config, int[] prompt, Set<Integer> ends, @Nullable TokenMask mask) {
         this.config = config;
+        this.ends = ends;
+        this.mask = mask;
         this.rules = new LogitRules(config, prompt, ends);
         this.random =
                 config.doSample()
@@ -37,13 +48,19 @@ final class Sampler {
     Token next(float[] logits, List<Integer> tokens) {
         Logprobs alone = config.logprobs() < 0 ? null : new Logprobs(logits.clone());
         rules.apply(logits, tokens);
+        if (mask != null) {
+            mask.apply(logits, ends);
+        }
         int likeliest = likeliest(logits);
         if (logits[likeliest] == Float.NEGATIVE_INFINITY) {
             throw new ConfigException(
                     "the settings of generation rule out every token; relax bad_words_ids,"
-                            + " logit_bias or no_repeat_ngram_size");
+                            + " logit_bias, no_repeat_ngram_size or response_format");
         }
         int id = random == null ? likeliest : Candidates.of(logits, config).draw(random);
+        if (mask != null && !ends.contains(id)) {
+            mask.take(id);
+        }
         return alone == null
                 ? new Token(id, Double.NaN, List.of())
                 : alone.token(id, config.logprobs());

@@ -33,7 +33,7 @@ public final class Text {
         this.last = last;
         this.ends = new HashSet<>(eosIds);
         ends.addAll(request.config().stopTokenIds());
-        this.sampler = new Sampler(request.config(), request.prompt(), ends);
+        this.sampler = new Sampler(request.config(), request.prompt(), ends, request.mask());
     }
 
     /** Asks for its end, from any thread; the next step finds it. */

@@ -19,6 +19,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Set;
 import java.util.concurrent.ThreadLocalRandom;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.jspecify.annotations.Nullable;
@@ -38,6 +39,8 @@ public final class ApiServer implements AutoCloseable {
     private final TextService service;
     private final ApiConfig config;
     private final ApiKeys keys;
+    private final OpenApi openApi = OpenApi.load();
+    private final List<String> routeNames = new ArrayList<>();
     private final Metrics metrics = new Metrics();
     private final AtomicInteger underWay = new AtomicInteger();
     private final long started = System.currentTimeMillis() / 1000;
@@ -83,28 +86,20 @@ public final class ApiServer implements AutoCloseable {
         ChatCompletions chat = new ChatCompletions(service, config);
         Completions completions = new Completions(service, config);
         HttpRouting.Builder routes = HttpRouting.builder();
-        post(
-                routes,
-                "/v1/chat/completions",
-                (q, s) -> {
-                    Fields fields = body(q);
-                    chat.answer(fields, adapter(fields), s);
-                });
-        post(
-                routes,
-                "/v1/completions",
-                (q, s) -> {
-                    Fields fields = body(q);
-                    completions.answer(fields, adapter(fields), s);
-                });
-        routes.get("/v1/models", (q, s) -> guarded("/v1/models", q, s, this::models));
-        routes.get("/v1/models/{name}", (q, s) -> guarded("/v1/models", q, s, this::model));
-        routes.get("/v1/adapters", (q, s) -> guarded("/v1/adapters", q, s, this::adapters));
+        Embeddings embeddings = new Embeddings(service, config);
+        ask(routes, "/v1/chat/completions", chat::answer);
+        ask(routes, "/v1/completions", completions::answer);
+        ask(routes, "/v1/embeddings", embeddings::answer);
+        get(routes, "/v1/models", this::models);
+        get(routes, "/v1/models/{name}", this::model);
+        get(routes, "/v1/adapters", this::adapters);
         post(routes, "/v1/adapters", this::loadAdapter);
+        routeNames.add("DELETE /v1/adapters/{name}");
         routes.delete(
                 "/v1/adapters/{name}", (q, s) -> guarded("/v1/adapters", q, s, this::dropAdapter));
-        routes.get("/health", (q, s) -> run("/health", q, s, this::health));
-        routes.get("/metrics", (q, s) -> guarded("/metrics", q, s, this::metrics));
+        get(routes, "/metrics", this::metrics);
+        open(routes, "/openapi.json", this::openApi);
+        open(routes, "/health", this::health);
         routes.any((q, s) ->
                 guarded(
                         "other",
@@ -116,7 +111,47 @@ public final class ApiServer implements AutoCloseable {
         return routes;
     }
 
+    /** A route that computes. */
+    private interface Asked {
+        void answer(Fields fields, @Nullable String adapter, ServerResponse response);
+    }
+
+    private void ask(HttpRouting.Builder routes, String path, Asked asked) {
+        Set<String> known = openApi.fields(path);
+        post(
+                routes,
+                path,
+                (q, s) -> {
+                    Fields fields = body(q);
+                    fields.requireOnly(known);
+                    asked.answer(fields, adapter(fields), s);
+                });
+    }
+
+    private void openApi(ServerRequest request, ServerResponse response) {
+        response.header(HeaderNames.CONTENT_TYPE, "application/json");
+        response.send(openApi.text());
+    }
+
+    private void get(HttpRouting.Builder routes, String path, Work work) {
+        routeNames.add("GET " + path);
+        String route = path.replace("/{name}", "");
+        routes.get(path, (q, s) -> guarded(route, q, s, work));
+    }
+
+    /** A route that needs no key. */
+    private void open(HttpRouting.Builder routes, String path, Work work) {
+        routeNames.add("GET " + path);
+        routes.get(path, (q, s) -> run(path, q, s, work));
+    }
+
+    /** Methods and paths that are there. */
+    List<String> routeNames() {
+        return List.copyOf(routeNames);
+    }
+
     private void post(HttpRouting.Builder routes, String path, Work work) {
+        routeNames.add("POST " + path);
         routes.post(path, (q, s) -> guarded(path, q, s, work));
     }
 

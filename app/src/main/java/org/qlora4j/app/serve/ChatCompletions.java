@@ -6,9 +6,9 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import org.jspecify.annotations.Nullable;
 import org.qlora4j.Answer;
-import org.qlora4j.Prompt;
 import org.qlora4j.TextRequest;
 import org.qlora4j.TextService;
 import org.qlora4j.generate.GenerationConfig;
@@ -26,9 +26,11 @@ final class ChatCompletions {
     }
 
     void answer(Fields fields, @Nullable String adapter, ServerResponse response) {
-        fields.refuse("tools", "functions", "audio", "modalities");
-        requireText(fields);
-        Prompt prompt = new Prompt.Chat(messages(fields));
+        if (!fields.flag("parallel_tool_calls", true)) {
+            throw ApiError.field(
+                    "parallel_tool_calls", "parallel_tool_calls false is not supported here");
+        }
+        ChatRequest request = ChatRequest.of(fields, service, adapter);
         int most = service.contextLength();
         int maxTokens =
                 fields.integer(
@@ -47,9 +49,12 @@ final class ChatCompletions {
         try (Choices choices = new Choices(config.timeout())) {
             for (int i = 0; i < n; i++) {
                 GenerationConfig own = generation.withSeed(generation.seed() + i);
-                choices.begin(service, new TextRequest(adapter, prompt, own));
+                choices.begin(
+                        service,
+                        new TextRequest(adapter, request.prompt(), own, request.grammar()));
             }
-            Shape shape = new Shape(adapter == null ? config.modelName() : adapter, logprobs);
+            Shape shape =
+                    new Shape(adapter == null ? config.modelName() : adapter, logprobs, request);
             if (fields.flag("stream")) {
                 stream(choices, shape, response, includesUsage(fields));
             } else {
@@ -58,54 +63,9 @@ final class ChatCompletions {
         }
     }
 
-    private static void requireText(Fields fields) {
-        JsonNode format = fields.get("response_format");
-        if (format != null && !"text".equals(format.path("type").asString(""))) {
-            throw ApiError.field(
-                    "response_format", "this server writes response_format {\"type\": \"text\"}");
-        }
-    }
-
     static boolean includesUsage(Fields fields) {
         JsonNode options = fields.get("stream_options");
         return options != null && options.path("include_usage").asBoolean(false);
-    }
-
-    /** Messages as templates take them: contents are texts. */
-    private static List<Map<String, Object>> messages(Fields fields) {
-        JsonNode all = fields.get("messages");
-        if (all == null || !all.isArray() || all.isEmpty()) {
-            throw ApiError.field("messages", "messages must be a list of at least one message");
-        }
-        List<Map<String, Object>> out = new ArrayList<>();
-        for (JsonNode each : all) {
-            JsonNode role = each.path("role");
-            if (!role.isString()) {
-                throw ApiError.field("messages", "each of messages must have a role");
-            }
-            Map<String, Object> message = new LinkedHashMap<>();
-            message.put("role", role.asString().equals("developer") ? "system" : role.asString());
-            message.put("content", content(each.get("content")));
-            out.add(message);
-        }
-        return out;
-    }
-
-    private static String content(@Nullable JsonNode content) {
-        if (content == null || content.isNull()) {
-            return "";
-        }
-        if (content.isString()) {
-            return content.asString();
-        }
-        StringBuilder text = new StringBuilder();
-        for (JsonNode part : content) {
-            if (!part.path("text").isString()) {
-                throw ApiError.field("messages", "content must be text, or parts that are text");
-            }
-            text.append(part.get("text").asString());
-        }
-        return text.toString();
     }
 
     /** What all parts of an answer have in common. */
@@ -115,9 +75,14 @@ final class ChatCompletions {
         private final String model;
         private final boolean logprobs;
 
-        Shape(String model, boolean logprobs) {
+        private final @Nullable ToolForm toolForm;
+        private final Set<String> tools;
+
+        Shape(String model, boolean logprobs, ChatRequest request) {
             this.model = model;
             this.logprobs = logprobs;
+            this.toolForm = request.toolForm();
+            this.tools = request.tools();
         }
 
         Map<String, @Nullable Object> object(String kind, List<?> choices) {
@@ -127,6 +92,41 @@ final class ChatCompletions {
             out.put("created", created);
             out.put("model", model);
             out.put("choices", choices);
+            return out;
+        }
+
+        /**
+         * What an answer says and calls.
+         *
+         * @param tokens of it, special ones too
+         */
+        ToolForm.Answered answered(List<Token> tokens, Answer answer) {
+            if (toolForm == null) {
+                return new ToolForm.Answered(answer.text(), List.of());
+            }
+            String whole = service.textOf(tokens.stream().map(Token::id).toList());
+            ToolForm.Answered parsed = toolForm.parse(whole, tools);
+            return parsed.calls().isEmpty()
+                    ? new ToolForm.Answered(answer.text(), List.of())
+                    : parsed;
+        }
+
+        /** Calls as OpenAI writes them, and with their places, as a stream does. */
+        List<Object> calls(List<ToolForm.Call> calls, boolean streamed) {
+            List<Object> out = new ArrayList<>();
+            for (ToolForm.Call call : calls) {
+                Map<String, Object> function = new LinkedHashMap<>();
+                function.put("name", call.name());
+                function.put("arguments", call.arguments());
+                Map<String, Object> one = new LinkedHashMap<>();
+                if (streamed) {
+                    one.put("index", out.size());
+                }
+                one.put("id", ApiServer.newId("").substring(0, 9)); // as long as Mistral asks for
+                one.put("type", "function");
+                one.put("function", function);
+                out.add(one);
+            }
             return out;
         }
 
@@ -197,9 +197,19 @@ final class ChatCompletions {
             usage.add(answers[i], i == 0);
             Map<String, @Nullable Object> choice = new LinkedHashMap<>();
             choice.put("index", i);
-            choice.put("message", Map.of("role", "assistant", "content", answers[i].text()));
+            ToolForm.Answered answered = shape.answered(tokens.get(i), answers[i]);
+            boolean calls = !answered.calls().isEmpty();
+            Map<String, @Nullable Object> message = new LinkedHashMap<>();
+            message.put("role", "assistant");
+            message.put(
+                    "content", calls && answered.content().isEmpty() ? null : answered.content());
+            if (calls) {
+                message.put("tool_calls", shape.calls(answered.calls(), false));
+            }
+            choice.put("message", message);
             choice.put("logprobs", shape.logprobs(tokens.get(i)));
-            choice.put("finish_reason", Usage.finishReason(answers[i].stopReason()));
+            String reason = Usage.finishReason(answers[i].stopReason());
+            choice.put("finish_reason", calls ? "tool_calls" : reason);
             out.add(choice);
         }
         Map<String, @Nullable Object> body = shape.object("chat.completion", out);
@@ -217,6 +227,12 @@ final class ChatCompletions {
                 events.send(shape.chunk(i, role, List.of(), null));
             }
             Usage usage = new Usage();
+            List<List<Token>> tokens = new ArrayList<>();
+            List<ToolStream> held = new ArrayList<>();
+            for (int i = 0; i < choices.size() && shape.toolForm != null; i++) {
+                tokens.add(new ArrayList<>());
+                held.add(new ToolStream(shape.toolForm));
+            }
             for (int left = choices.size(); left > 0; ) {
                 Choices.Event event = ApiServer.nextOrTell(choices, events);
                 switch (event) {
@@ -224,16 +240,33 @@ final class ChatCompletions {
                         return;
                     }
                     case Choices.Event.Piece(int index, Token token, String text) -> {
-                        if (!text.isEmpty() || shape.logprobs) {
+                        String sure = text;
+                        if (!held.isEmpty()) {
+                            tokens.get(index).add(token);
+                            sure = held.get(index).push(service.textOf(token.id()), text);
+                        }
+                        if (!sure.isEmpty() || shape.logprobs) {
                             events.send(
                                     shape.chunk(
-                                            index, Map.of("content", text), List.of(token), null));
+                                            index, Map.of("content", sure), List.of(token), null));
                         }
                     }
                     case Choices.Event.End(int index, String rest, Answer answer) -> {
-                        Map<String, Object> delta =
-                                rest.isEmpty() ? Map.of() : Map.of("content", rest);
+                        Map<String, Object> delta = new LinkedHashMap<>();
                         String reason = Usage.finishReason(answer.stopReason());
+                        String last = rest;
+                        if (!held.isEmpty()) {
+                            var calls = shape.answered(tokens.get(index), answer).calls();
+                            last = held.get(index).finish() + rest;
+                            if (!calls.isEmpty()) {
+                                delta.put("tool_calls", shape.calls(calls, true));
+                                reason = "tool_calls";
+                                last = "";
+                            }
+                        }
+                        if (!last.isEmpty()) {
+                            delta.put("content", last);
+                        }
                         events.send(shape.chunk(index, delta, List.of(), reason));
                         usage.add(answer, index == 0);
                         left--;

@@ -12,15 +12,12 @@ import org.qlora4j.TextRequest;
 import org.qlora4j.TextService;
 import org.qlora4j.generate.GenerationConfig;
 import org.qlora4j.generate.Token;
-import tools.jackson.databind.JsonNode;
 
 /**
  * {@code POST /v1/completions}: texts or lists of ids that are continued as they stand, with {@code
  * echo} and log-probabilities of the prompt, as lm-evaluation-harness asks for them.
  */
 final class Completions {
-    private static final int MOST_PROMPTS = 256;
-
     private final TextService service;
     private final ApiConfig config;
 
@@ -30,8 +27,7 @@ final class Completions {
     }
 
     void answer(Fields fields, @Nullable String adapter, ServerResponse response) {
-        fields.refuse("suffix");
-        List<List<Integer>> prompts = prompts(fields);
+        List<List<Integer>> prompts = new PromptIds(service).of(fields, "prompt");
         int maxTokens = fields.integer("max_tokens", 16, 0, Integer.MAX_VALUE);
         boolean echo = fields.flag("echo");
         if (maxTokens == 0 && !echo) {
@@ -63,34 +59,6 @@ final class Completions {
                 Reply.json(response, 200, whole(choices, model, n, echoed, top, maxTokens == 0));
             }
         }
-    }
-
-    private List<List<Integer>> prompts(Fields fields) {
-        JsonNode prompt = fields.get("prompt");
-        if (prompt == null) {
-            throw ApiError.field("prompt", "prompt is missing");
-        }
-        List<List<Integer>> out = new ArrayList<>();
-        if (prompt.isArray() && !prompt.isEmpty() && !prompt.get(0).isIntegralNumber()) {
-            prompt.forEach(each -> out.add(ids(each)));
-        } else {
-            out.add(ids(prompt));
-        }
-        if (out.size() > MOST_PROMPTS) {
-            throw ApiError.field("prompt", "prompt may hold %d texts".formatted(MOST_PROMPTS));
-        }
-        return out;
-    }
-
-    private List<Integer> ids(JsonNode prompt) {
-        if (prompt.isString()) {
-            return service.encode(prompt.asString());
-        }
-        if (!prompt.isArray() || prompt.valueStream().anyMatch(id -> !id.canConvertToInt())) {
-            throw ApiError.field(
-                    "prompt", "prompt must be a text, a list of token ids, or a list of these");
-        }
-        return prompt.valueStream().map(JsonNode::asInt).toList();
     }
 
     /** Tokens of an answer with their log-probabilities, in the layout of this call. */

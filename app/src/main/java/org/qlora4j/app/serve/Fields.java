@@ -2,7 +2,9 @@ package org.qlora4j.app.serve;
 
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Set;
 import org.jspecify.annotations.Nullable;
+import org.qlora4j.error.Nearest;
 import tools.jackson.core.JacksonException;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
@@ -50,11 +52,15 @@ record Fields(JsonNode json) {
     }
 
     boolean flag(String name) {
+        return flag(name, false);
+    }
+
+    boolean flag(String name, boolean missing) {
         JsonNode value = get(name);
         if (value != null && !value.isBoolean()) {
             throw ApiError.field(name, name + " must be true or false");
         }
-        return value != null && value.asBoolean();
+        return value == null ? missing : value.asBoolean();
     }
 
     int integer(String name, int missing, int least, int most) {
@@ -105,12 +111,19 @@ record Fields(JsonNode json) {
         return out;
     }
 
-    /** Refuses fields whose meaning would be lost in silence. */
-    void refuse(String... names) {
-        for (String name : names) {
-            JsonNode value = get(name);
-            if (value != null && !(value.isArray() && value.isEmpty())) {
-                throw ApiError.field(name, name + " is not supported by this server");
+    /** Refuses fields that are not known: their meaning would be lost in silence. */
+    void requireOnly(Set<String> known) {
+        for (String name : json.propertyNames()) {
+            if (!known.contains(name) && get(name) != null) {
+                String nearest = Nearest.of(name, known);
+                throw ApiError.field(
+                        name,
+                        "the field %s is not known to this server%s"
+                                .formatted(
+                                        name.length() > 64 ? name.substring(0, 64) : name,
+                                        nearest == null
+                                                ? ""
+                                                : "; did you mean %s?".formatted(nearest)));
             }
         }
     }

@@ -1,0 +1,300 @@
+package org.qlora4j.grammar;
+
+import static org.qlora4j.grammar.JsonGrammar.literal;
+
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import org.jspecify.annotations.Nullable;
+import org.qlora4j.error.ConfigException;
+import org.qlora4j.grammar.Goal.Rule;
+import tools.jackson.core.JacksonException;
+import tools.jackson.databind.JsonNode;
+import tools.jackson.databind.json.JsonMapper;
+
+/**
+ * JSON Schema to rules. Kept: {@code type, properties, required, additionalProperties, items,
+ * minItems, maxItems, minLength, maxLength, enum, const, anyOf, $ref} within the document, {@code
+ * allOf} of one, and {@code oneOf} as if it were anyOf. Notes such as {@code title} and {@code
+ * format} bind nothing. A schema with another keyword is refused, since its rule would be broken.
+ */
+final class SchemaReader {
+    private static final Set<String> KEPT =
+            Set.of(
+                    "type",
+                    "properties",
+                    "required",
+                    "additionalProperties",
+                    "items",
+                    "minItems",
+                    "maxItems",
+                    "minLength",
+                    "maxLength",
+                    "enum",
+                    "const",
+                    "anyOf",
+                    "oneOf",
+                    "allOf",
+                    "$ref");
+    private static final Set<String> NOTES =
+            Set.of(
+                    "$schema",
+                    "$id",
+                    "$comment",
+                    "$defs",
+                    "definitions",
+                    "title",
+                    "description",
+                    "default",
+                    "examples",
+                    "format",
+                    "deprecated",
+                    "readOnly",
+                    "writeOnly",
+                    "discriminator");
+    private static final int MOST_ITEMS = 1000;
+    private static final int MOST_PROPERTIES = 200;
+
+    private final JsonNode document;
+    private final FreeJson free;
+    private final Map<String, Rule> references = new HashMap<>();
+
+    /**
+     * @param blanks as in {@link FreeJson}
+     */
+    SchemaReader(JsonNode document, int blanks) {
+        this.document = document;
+        this.free = new FreeJson(blanks);
+    }
+
+    /**
+     * The rule of the whole document.
+     *
+     * @throws ConfigException if a keyword could not be kept
+     */
+    Goal root() {
+        Rule root = reference("#");
+        references.forEach((name, rule) -> requireProgress(name, rule, new HashSet<>()));
+        return root;
+    }
+
+    private Rule reference(String pointer) {
+        Rule known = references.get(pointer);
+        if (known != null) {
+            return known;
+        }
+        if (!pointer.startsWith("#")) {
+            throw refused("$ref " + pointer + " leads out of the schema");
+        }
+        JsonNode target;
+        try {
+            target = document.at(pointer.substring(1));
+        } catch (JacksonException | IllegalArgumentException e) {
+            throw refused("$ref " + pointer + " is no pointer");
+        }
+        if (target.isMissingNode()) {
+            throw refused("$ref " + pointer + " leads nowhere");
+        }
+        Rule rule = new Rule();
+        references.put(pointer, rule);
+        rule.or(schema(target));
+        return rule;
+    }
+
+    /** Refuses rules that hold themselves before anything is written. */
+    private static void requireProgress(String name, Rule rule, Set<Rule> within) {
+        if (!within.add(rule)) {
+            throw refused("$ref " + name + " refers to itself and nothing else");
+        }
+        for (List<Goal> sequence : rule.alternatives) {
+            if (sequence.getFirst() instanceof Rule first) {
+                requireProgress(name, first, within);
+            }
+        }
+        within.remove(rule);
+    }
+
+    private Goal schema(JsonNode schema) {
+        if (schema.isBoolean() && schema.asBoolean()) {
+            return free.value;
+        }
+        if (!schema.isObject()) {
+            throw refused("each schema must be an object");
+        }
+        for (String keyword : schema.propertyNames()) {
+            if (!KEPT.contains(keyword) && !NOTES.contains(keyword)) {
+                throw refused(
+                        "the keyword %s is not supported; leave it out and check the answer"
+                                .formatted(keyword));
+            }
+        }
+        if (schema.has("$ref")) {
+            return reference(schema.get("$ref").asString(""));
+        }
+        if (schema.has("const")) {
+            return literal(text(schema.get("const")));
+        }
+        if (schema.has("enum")) {
+            return any(schema.get("enum"), value -> literal(text(value)));
+        }
+        for (String choice : List.of("anyOf", "oneOf", "allOf")) {
+            if (schema.has(choice)) {
+                JsonNode of = schema.get(choice);
+                if (choice.equals("allOf") && of.size() != 1) {
+                    throw refused("allOf is supported with one schema");
+                }
+                return any(of, this::schema);
+            }
+        }
+        JsonNode type = schema.get("type");
+        if (type != null && type.isArray()) {
+            return any(type, each -> typed(each.asString(""), schema));
+        }
+        return typed(type == null ? guess(schema) : type.asString(""), schema);
+    }
+
+    private interface Reader {
+        Goal read(JsonNode part);
+    }
+
+    private static Goal any(JsonNode choices, Reader reader) {
+        if (!choices.isArray() || choices.isEmpty()) {
+            throw refused("enum, anyOf and lists of types must hold at least one");
+        }
+        Rule rule = new Rule();
+        choices.forEach(each -> rule.or(reader.read(each)));
+        return rule;
+    }
+
+    private static String guess(JsonNode schema) {
+        return schema.has("properties") || schema.has("additionalProperties")
+                ? "object"
+                : schema.has("items") ? "array" : "";
+    }
+
+    private Goal typed(String type, JsonNode schema) {
+        return switch (type) {
+            case "" -> free.value;
+            case "object" -> object(schema);
+            case "array" -> array(schema);
+            case "string" -> {
+                int least = number(schema, "minLength", 0);
+                int most = number(schema, "maxLength", Goal.Inside.ENDLESS);
+                require(least <= most, "minLength is above maxLength");
+                yield new Rule().or(literal("\""), FreeJson.string(least, most));
+            }
+            case "number" -> FreeJson.number(false);
+            case "integer" -> FreeJson.number(true);
+            case "boolean" -> new Rule().or(literal("true")).or(literal("false"));
+            case "null" -> literal("null");
+            default -> throw refused("there is no type " + type);
+        };
+    }
+
+    private Goal array(JsonNode schema) {
+        Goal item = schema.has("items") ? schema(schema.get("items")) : free.value;
+        int least = number(schema, "minItems", 0);
+        int most = number(schema, "maxItems", Integer.MAX_VALUE);
+        require(least <= most, "minItems is above maxItems");
+        require(
+                least <= MOST_ITEMS && (most <= MOST_ITEMS || most == Integer.MAX_VALUE),
+                "minItems and maxItems may be at most " + MOST_ITEMS);
+        return most == 0
+                ? new Rule().or(literal("["), free.between, literal("]"))
+                : free.arrayOf(item, least, most);
+    }
+
+    private static int number(JsonNode schema, String name, int missing) {
+        JsonNode value = schema.get(name);
+        if (value == null) {
+            return missing;
+        }
+        require(
+                value.isIntegralNumber() && value.canConvertToInt() && value.asInt() >= 0,
+                name + " must be an integer of at least 0");
+        return value.asInt();
+    }
+
+    /** A property of an object. */
+    private record Property(String name, Goal value, boolean required) {}
+
+    private Goal object(JsonNode schema) {
+        JsonNode named = schema.path("properties");
+        Set<String> required = new HashSet<>();
+        schema.path("required").forEach(each -> required.add(each.asString("")));
+        List<Property> properties = new ArrayList<>();
+        for (Map.Entry<String, JsonNode> each : named.properties()) {
+            boolean must = required.remove(each.getKey());
+            properties.add(new Property(each.getKey(), schema(each.getValue()), must));
+        }
+        require(
+                required.isEmpty(),
+                "required names " + required + ", which properties does not describe");
+        require(
+                properties.size() <= MOST_PROPERTIES,
+                "an object may have " + MOST_PROPERTIES + " properties");
+        JsonNode further = schema.get("additionalProperties");
+        if (properties.isEmpty()) {
+            return further != null && further.isBoolean() && !further.asBoolean()
+                    ? new Rule().or(literal("{"), free.between, literal("}"))
+                    : further != null && further.isObject()
+                            ? free.objectOf(schema(further))
+                            : free.object;
+        }
+        return new Rule()
+                .or(literal("{"), free.between, from(properties, 0, true, new HashMap<>()));
+    }
+
+    /** What an object may go on with: the properties from one on, of which some may be left out. */
+    private Rule from(List<Property> all, int from, boolean first, Map<String, Rule> made) {
+        String key = from + " " + first;
+        Rule known = made.get(key);
+        if (known != null) {
+            return known;
+        }
+        Rule rule = new Rule();
+        made.put(key, rule);
+        for (int i = from; i <= all.size(); i++) {
+            if (i == all.size()) {
+                rule.or(literal("}"));
+                break;
+            }
+            Property property = all.get(i);
+            String name = JsonMapper.shared().writeValueAsString(property.name()) + ":";
+            Rule rest = from(all, i + 1, false, made);
+            if (first) {
+                rule.or(literal(name), free.between, property.value(), free.between, rest);
+            } else {
+                rule.or(
+                        literal(","),
+                        free.between,
+                        literal(name),
+                        free.between,
+                        property.value(),
+                        free.between,
+                        rest);
+            }
+            if (property.required()) {
+                break;
+            }
+        }
+        return rule;
+    }
+
+    private static String text(@Nullable JsonNode value) {
+        return JsonMapper.shared().writeValueAsString(value);
+    }
+
+    private static void require(boolean holds, String rule) {
+        if (!holds) {
+            throw refused(rule);
+        }
+    }
+
+    private static ConfigException refused(String reason) {
+        return ConfigException.of("json schema: %s", reason);
+    }
+}

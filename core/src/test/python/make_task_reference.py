@@ -95,6 +95,8 @@ BUILT_IN["agieval_sat_math"] = ("agieval/sat-math.yaml", [
     {"query": "Q: 1 + 1? Answer Choices: (A)1 (B)2 A: Among A through B, the answer is", "choices": ["(A)1", "(B)2 and more"], "gold": [1]},
     {"query": "Q: x?", "choices": ["(A)x", "(B)it's x"], "gold": [0, 1]}])
 BUILT_IN["agieval_gaokao_physics"] = ("agieval/gaokao-physics.yaml", [{"query": "\u95ee\u9898\uff1ax", "choices": ["(A)x", "(B)y", "(C)z"], "gold": [0, 2]}])
+BUILT_IN["crows_pairs_english"] = ("crows_pairs/crows_pairs_english.yaml", [
+    {"sent_more": "It's \"Ann\".", "sent_less": "It's 'Bo'.", "bias_type": "gender"}, {"sent_more": "a", "sent_less": "a", "bias_type": "age"}])
 BUILT_IN["agieval_math"] = ("agieval/math.yaml", [
     {"query": "Q: Half? A: The answer is", "answer": "\\frac12"}, {"query": "Q: x? A:", "answer": "$x=\\sqrt3\\text{ cm}$"}, {"query": "Q: z? A:", "answer": "none"}])
 TEXTS["agieval_math"] = [
@@ -143,7 +145,7 @@ def built_in():
         config["custom_dataset"] = lambda **_: datasets.DatasetDict({split: data for split in splits})
         task = ConfigurableTask(config=config)
         # the whole pool has the document itself, so that fewer examples are there to draw
-        shots = 1 if len(documents) > 1 and not name.startswith("agieval") else 0
+        shots = 1 if len(documents) > 1 and not name.startswith(("agieval", "crows")) else 0
         if task.config.num_fewshot != 0:
             task.set_config("num_fewshot", shots)
         task.set_fewshot_seed(1234)

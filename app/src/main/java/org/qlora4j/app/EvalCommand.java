@@ -18,6 +18,7 @@ import picocli.CommandLine.Spec;
             EvalChatCommand.class,
             EvalJudgeCommand.class,
             EvalRateCommand.class,
+            EvalContaminationCommand.class,
             EvalEloCommand.class,
             EvalRelativeCommand.class,
             EvalAgreeCommand.class,

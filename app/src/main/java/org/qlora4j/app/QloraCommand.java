@@ -38,6 +38,7 @@ import picocli.CommandLine.Spec;
             PlanCommand.class,
             PerplexityCommand.class,
             EvalCommand.class,
+            StudyCommand.class,
             DoctorCommand.class,
             CompletionCommand.class
         })

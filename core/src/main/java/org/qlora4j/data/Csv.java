@@ -14,6 +14,7 @@ import java.nio.charset.CharacterCodingException;
 import java.nio.charset.Charset;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -27,7 +28,7 @@ import org.qlora4j.error.FormatException;
  * is separated by tabs; {@code .csv} by that of comma, semicolon and tab which stands most often in
  * the first line, for spreadsheets of many countries write semicolons. Quoted values may hold
  * separators, doubled quotes and line ends. Empty lines are skipped; a line with too many or too
- * few values is refused. A first line {@code sep=;}, which Excel writes and hides, names the
+ * few values is refused; a first column alone may have no name. A first line {@code sep=;}, which Excel writes and hides, names the
  * separator. Text is UTF-8, or UTF-16 where the file begins with the mark of that.
  *
  * @param tabs whether only a tab separates
@@ -37,6 +38,9 @@ public record Csv(Path file, boolean tabs) implements Source {
     private static final int MAX_VALUE_CHARS = 64 << 20;
 
     private static final int FIRST_LINE_CHARS = 1 << 16;
+
+    /** What pandas calls the column of row numbers, which it writes first and without a name. */
+    private static final String INDEX = "Unnamed: 0";
 
     @Override
     public Rows open() {
@@ -163,10 +167,13 @@ public record Csv(Path file, boolean tabs) implements Source {
         }
 
         private List<String> names(CsvRecord header) {
-            List<String> names =
-                    header.getFields().stream()
-                            .map(name -> name.replace("\uFEFF", "").strip())
-                            .toList();
+            List<String> names = new ArrayList<>();
+            for (String name : header.getFields()) {
+                names.add(name.replace("\uFEFF", "").strip());
+            }
+            if (names.size() > 1 && names.getFirst().isEmpty()) {
+                names.set(0, INDEX);
+            }
             TreeSet<String> seen = new TreeSet<>();
             for (String name : names) {
                 if (name.isEmpty()) {
@@ -180,7 +187,7 @@ public record Csv(Path file, boolean tabs) implements Source {
                                     .formatted(file, line, name));
                 }
             }
-            return names;
+            return List.copyOf(names);
         }
 
         @Override

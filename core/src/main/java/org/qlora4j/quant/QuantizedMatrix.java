@@ -91,7 +91,8 @@ public final class QuantizedMatrix implements AutoCloseable {
         }
     }
 
-    private static BlockScales nested(Tensor absmax) {
+    /** Scales in 8 bits with scales of their own. */
+    static BlockScales nested(Tensor absmax) {
         AbsmaxCodec.Encoded encoded = AbsmaxCodec.encode(absmax.toFloats());
         return new BlockScales(
                 Tensors.of(encoded.codes(), encoded.codes().length),

@@ -42,6 +42,13 @@ enum Aggregation {
             return Math.exp(-weightedMean(values));
         }
     },
+    /** Nats for each weight, which is a token; no task file names it. */
+    NATS_PER_WEIGHT {
+        @Override
+        double of(List<double[]> values) {
+            return -weightedMean(values);
+        }
+    },
     BITS_PER_BYTE {
         @Override
         double of(List<double[]> values) {

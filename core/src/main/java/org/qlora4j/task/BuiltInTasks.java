@@ -37,6 +37,7 @@ final class BuiltInTasks {
                     "bbh_cot_zeroshot",
                     "agieval",
                     "ifeval_rules",
+                    "crows_pairs_english",
                     "lambada_openai",
                     "wikitext");
 

@@ -26,6 +26,8 @@ enum MetricKind {
     BYTE_PERPLEXITY(Aggregation.WEIGHTED_PERPLEXITY, false, LOGLIKELIHOOD_ROLLING),
     BITS_PER_BYTE(Aggregation.BITS_PER_BYTE, false, LOGLIKELIHOOD_ROLLING),
     // those that only a ResultRule counts
+    LIKELIHOOD_DIFF(Aggregation.MEAN, false),
+    PCT_STEREOTYPE(Aggregation.MEAN, false),
     PROMPT_LEVEL_STRICT_ACC(Aggregation.MEAN, true),
     INST_LEVEL_STRICT_ACC(Aggregation.AGG_INST_LEVEL_ACC, true),
     PROMPT_LEVEL_LOOSE_ACC(Aggregation.MEAN, true),

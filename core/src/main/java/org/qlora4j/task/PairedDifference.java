@@ -90,6 +90,16 @@ public record PairedDifference(
                 rightOrWrong ? needed(learnt, forgotten, before.size()) : OptionalDouble.empty());
     }
 
+    /**
+     * Compares what texts cost: nats a token.
+     *
+     * @param before log-probability and tokens of each text by the first model
+     * @param after by the second, in the same order
+     */
+    public static PairedDifference ofNats(List<double[]> before, List<double[]> after) {
+        return of(Aggregation.NATS_PER_WEIGHT, before, after);
+    }
+
     private static boolean isBinary(List<double[]> values) {
         return values.stream().allMatch(v -> v.length == 1 && (v[0] == 0 || v[0] == 1));
     }

@@ -11,6 +11,8 @@ enum ResultRule {
     TRUTHFULQA_MC2,
     /** Words and bytes of the field {@code page}, before it is made plain. */
     WIKITEXT,
+    /** Which of two sentences is likelier, of CrowS-Pairs. */
+    CROWS_PAIRS("likelihood_diff", "pct_stereotype"),
     /** Whether a generated text ends in the answer to a problem of mathematics. */
     MATH_ANSWER("acc"),
     /** Whether a generated text follows IFEval's instructions. */

@@ -10,6 +10,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.TreeMap;
+import java.util.function.BiFunction;
 import org.jspecify.annotations.Nullable;
 import org.qlora4j.error.ConfigException;
 import org.qlora4j.error.FormatException;
@@ -34,8 +35,9 @@ public final class TaskSuite {
     /**
      * Reads task files and their data.
      *
-     * @param names task files ({@code .yaml}), files of MMLU as qlora.py has it ({@code .json}), or
-     *     names of tasks and groups that come with the library
+     * @param names task files ({@code .yaml}), files of MMLU as qlora.py has it ({@code .json}),
+     *     tables of CrowS-Pairs ({@code .csv}), or names of tasks and groups that come with the
+     *     library
      * @throws FormatException naming file and key for what is wrong or cannot be done
      * @throws ConfigException for a name that nothing has
      */
@@ -48,7 +50,9 @@ public final class TaskSuite {
         }
         for (String name : names) {
             if (QloraMmlu.isFile(name)) {
-                suite.addQloraMmlu(Path.of(name));
+                suite.addParts(name, QloraMmlu::tasks, QloraMmlu::group);
+            } else if (CrowsPairs.isFile(name)) {
+                suite.addParts(name, CrowsPairs::tasks, CrowsPairs::group);
             } else {
                 suite.add(file(name, null), name, Map.of());
             }
@@ -153,15 +157,20 @@ public final class TaskSuite {
         return List.of(addTask(all, file));
     }
 
-    private void addQloraMmlu(Path file) {
-        String name = String.valueOf(file.getFileName()).replaceFirst("\\.jsonl?$", "");
-        List<Task> subjects = QloraMmlu.tasks(file, name);
-        for (Task task : subjects) {
+    /** A file of data whose form says what is asked: its parts are tasks, the whole a group. */
+    private void addParts(
+            String path,
+            BiFunction<Path, String, List<Task>> read,
+            BiFunction<String, List<Task>, TaskGroup> together) {
+        Path file = Path.of(path);
+        String name = String.valueOf(file.getFileName()).replaceFirst("\\.[a-z]+$", "");
+        List<Task> parts = read.apply(file, name);
+        for (Task task : parts) {
             if (tasks.putIfAbsent(task.config().name(), task) != null) {
                 throw ConfigException.of("%s is named twice", file);
             }
         }
-        groups.put(name, QloraMmlu.group(name, subjects));
+        groups.put(name, together.apply(name, parts));
     }
 
     private String addTask(Map<String, Object> keys, TaskFile file) {

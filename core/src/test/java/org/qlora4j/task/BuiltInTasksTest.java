@@ -174,7 +174,7 @@ class BuiltInTasksTest {
 
     @Test
     void everyName_isATaskOrGroup() {
-        assertThat(BuiltInTasks.names()).hasSize(16);
+        assertThat(BuiltInTasks.names()).hasSize(17);
         for (String name : BuiltInTasks.names()) {
             Map<String, Object> keys = TaskYaml.read(TaskFile.builtIn(name));
             assertThat(keys.get(keys.containsKey("group") ? "group" : "task")).isEqualTo(name);
@@ -209,6 +209,47 @@ class BuiltInTasksTest {
             TaskFile file = TaskFile.builtIn(String.valueOf(task));
             assertThat(TaskConfigReader.read(TaskYaml.read(file), file).name()).isEqualTo(task);
         }
+    }
+
+    /** The table as its authors released it, whose first column has no name. */
+    @Test
+    void tableOfCrowsPairs_isATaskForEachKindOfBias(@TempDir Path folder) throws IOException {
+        Path file = folder.resolve("crows.csv");
+        Files.writeString(
+                file,
+                """
+                ,sent_more,sent_less,stereo_antistereo,bias_type
+                0,"Ann, said so.",Bo said so.,stereo,gender
+                1,He is old.,He is new.,antistereo,age
+                2,One.,Two.,stereo,gender
+                """);
+        TaskSuite suite = TaskSuite.load(List.of(file.toString()), TaskOptions.DEFAULT);
+        assertThat(suite.names()).containsExactly("crows_gender", "crows_age");
+        // the first of each pair is likelier but in the third
+        TaskModel model =
+                new TaskModel() {
+                    @Override
+                    public void answer(
+                            List<TaskRequest> requests, BiConsumer<Integer, TaskResponse> done) {
+                        double[] logs = {-1, -2, -4, -3.5, -5, -6};
+                        assertThat(arguments(requests.getFirst()))
+                                .containsExactly("", "Ann, said so.");
+                        for (int i = 0; i < requests.size(); i++) {
+                            done.accept(i, new TaskResponse.Likelihood(logs[i], false));
+                        }
+                    }
+
+                    @Override
+                    public String chat(List<Map<String, String>> messages, boolean open) {
+                        throw new AssertionError();
+                    }
+                };
+        TaskResults results = TaskRun.run(suite, model, null, done -> {});
+        Map<String, Object> all = requireNonNull(results.results().get("crows"));
+        assertThat((double) requireNonNull(all.get("pct_stereotype,none")))
+                .isCloseTo(2 / 3.0, within(1e-12));
+        assertThat((double) requireNonNull(all.get("likelihood_diff,none")))
+                .isCloseTo(2.5 / 3, within(1e-12));
     }
 
     /** A language has no plain rule; with nothing else left there is nothing to count. */

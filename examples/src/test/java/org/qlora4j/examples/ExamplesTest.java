@@ -13,6 +13,7 @@ import org.junit.jupiter.params.provider.MethodSource;
 import org.qlora4j.config.RunConfig;
 import org.qlora4j.config.RunConfigReader;
 import org.qlora4j.data.Source;
+import org.qlora4j.study.StudyConfig;
 
 /** Settings of the examples are whole and name data that is there; no model is needed. */
 class ExamplesTest {
@@ -20,6 +21,14 @@ class ExamplesTest {
     private static final Path EXAMPLES = Path.of("").toAbsolutePath();
 
     static List<Path> configs() throws IOException {
+        return files().stream().filter(file -> !file.startsWith("studies")).toList();
+    }
+
+    static List<Path> studies() throws IOException {
+        return files().stream().filter(file -> file.startsWith("studies")).toList();
+    }
+
+    private static List<Path> files() throws IOException {
         try (Stream<Path> files = Files.walk(EXAMPLES)) {
             return files.filter(file -> file.toString().endsWith(".yaml"))
                     .map(EXAMPLES::relativize)
@@ -43,6 +52,25 @@ class ExamplesTest {
                         "guanaco/65b.yaml",
                         "guanaco/7b.yaml",
                         "own-data/train.yaml");
+        assertThat(studies())
+                .map(Path::toString)
+                .containsExactly(
+                        "studies/adapters.yaml", "studies/datatypes.yaml", "studies/precision.yaml");
+    }
+
+    /** Settings that a run can be made of, and the command in the first lines. */
+    @ParameterizedTest
+    @MethodSource("studies")
+    void study_isRead(Path file) throws IOException {
+        Path path = EXAMPLES.resolve(file);
+        String name = file.getFileName().toString().replace(".yaml", "");
+        assertThat(Files.readAllLines(path).getFirst())
+                .isEqualTo("#   ./qlora study %s examples/%s --out runs/%s", name, file, name);
+        RunConfig config =
+                RunConfig.of(StudyConfig.read(path).settings().toArray(String[]::new));
+        assertThat(config.model().modelNameOrPath()).isEqualTo("embedded");
+        Path data = EXAMPLES.relativize(Path.of(config.data().dataset().toString()));
+        assertThat(EXAMPLES.resolveSibling(data)).exists(); // from the checkout's folder
     }
 
     @ParameterizedTest

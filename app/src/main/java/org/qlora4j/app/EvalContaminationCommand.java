@@ -52,8 +52,7 @@ final class EvalContaminationCommand implements Callable<Integer> {
 
     @Override
     public Integer call() {
-        PrintWriter out =
-                Objects.requireNonNull(spec, "picocli sets it").commandLine().getOut();
+        PrintWriter out = Objects.requireNonNull(spec, "picocli sets it").commandLine().getOut();
         TaskSuite suite = TaskSuite.load(tasks, TaskOptions.DEFAULT);
         Contamination.Result result = Contamination.of(suite, data, words);
         if (json) {

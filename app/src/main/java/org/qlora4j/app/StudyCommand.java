@@ -54,7 +54,8 @@ final class StudyCommand implements Callable<Integer> {
     @Option(
             names = "--processes",
             paramLabel = "N",
-            description = "Cells measured at once, each in a process of its own (${DEFAULT-VALUE}).")
+            description =
+                    "Cells measured at once, each in a process of its own (${DEFAULT-VALUE}).")
     int processes = 1;
 
     @Option(names = "--json", description = "Print one JSON object, by row of the table.")

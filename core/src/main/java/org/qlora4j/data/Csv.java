@@ -28,8 +28,9 @@ import org.qlora4j.error.FormatException;
  * is separated by tabs; {@code .csv} by that of comma, semicolon and tab which stands most often in
  * the first line, for spreadsheets of many countries write semicolons. Quoted values may hold
  * separators, doubled quotes and line ends. Empty lines are skipped; a line with too many or too
- * few values is refused; a first column alone may have no name. A first line {@code sep=;}, which Excel writes and hides, names the
- * separator. Text is UTF-8, or UTF-16 where the file begins with the mark of that.
+ * few values is refused; a first column alone may have no name. A first line {@code sep=;}, which
+ * Excel writes and hides, names the separator. Text is UTF-8, or UTF-16 where the file begins with
+ * the mark of that.
  *
  * @param tabs whether only a tab separates
  */

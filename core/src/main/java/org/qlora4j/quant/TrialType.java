@@ -75,8 +75,7 @@ public enum TrialType {
         if (!hasBlocks()) {
             return bits + 32.0 / in;
         }
-        double scale =
-                doubleQuant ? 8 + 32.0 / BlockScales.NESTED_BLOCK : 32;
+        double scale = doubleQuant ? 8 + 32.0 / BlockScales.NESTED_BLOCK : 32;
         return bits + scale / blockSize;
     }
 

@@ -39,8 +39,7 @@ final class FinetuneStudy implements Study {
     private final List<StudyCell> cells;
     private final Map<StudyCell, List<String>> words;
 
-    private FinetuneStudy(
-            String title, List<String> settings, Map<StudyCell, List<String>> words) {
+    private FinetuneStudy(String title, List<String> settings, Map<StudyCell, List<String>> words) {
         this.title = title;
         this.settings = settings;
         this.words = words;
@@ -57,22 +56,25 @@ final class FinetuneStudy implements Study {
     /** Where adapters sit, and of what rank. */
     static FinetuneStudy adapters(StudyConfig config, List<String> settings) {
         Map<StudyCell, List<String>> words = new LinkedHashMap<>();
-        config.targets().forEach((name, linears) -> {
-            for (int rank : config.ranks()) {
-                for (int seed : config.seeds()) {
-                    Map<String, Object> facts = new LinkedHashMap<>();
-                    facts.put("targets", name);
-                    facts.put("rank", rank);
-                    facts.put("seed", seed);
-                    String group = name + "-r" + rank;
-                    List<String> own = seeded(seed);
-                    Object targets = linears.equals(ALL) ? ALL.getFirst() : linears;
-                    own.add("lora.target_modules=" + new JsonMapper().writeValueAsString(targets));
-                    own.add("lora.r=" + rank);
-                    words.put(new StudyCell(group + "-s" + seed, group, facts), own);
-                }
-            }
-        });
+        config.targets()
+                .forEach((name, linears) -> {
+                    for (int rank : config.ranks()) {
+                        for (int seed : config.seeds()) {
+                            Map<String, Object> facts = new LinkedHashMap<>();
+                            facts.put("targets", name);
+                            facts.put("rank", rank);
+                            facts.put("seed", seed);
+                            String group = name + "-r" + rank;
+                            List<String> own = seeded(seed);
+                            Object targets = linears.equals(ALL) ? ALL.getFirst() : linears;
+                            own.add(
+                                    "lora.target_modules="
+                                            + new JsonMapper().writeValueAsString(targets));
+                            own.add("lora.r=" + rank);
+                            words.put(new StudyCell(group + "-s" + seed, group, facts), own);
+                        }
+                    }
+                });
         return new FinetuneStudy("Where adapters sit, and their rank", settings, words);
     }
 
@@ -89,9 +91,7 @@ final class FinetuneStudy implements Study {
                 own.add("quantization.load_in_4bit=" + fourBits);
                 if (fourBits) {
                     own.add("quantization.bnb_4bit_quant_type=" + precision.substring(0, 3));
-                    own.add(
-                            "quantization.bnb_4bit_use_double_quant="
-                                    + precision.endsWith("-dq"));
+                    own.add("quantization.bnb_4bit_use_double_quant=" + precision.endsWith("-dq"));
                 }
                 words.put(new StudyCell(precision + "-s" + seed, precision, facts), own);
             }
@@ -166,7 +166,8 @@ final class FinetuneStudy implements Study {
                 }
                 double bits =
                         "int8".equals(cell.facts().get("precision"))
-                                ? TrialType.INT8.bits(64, false, model.linears().getFirst().weight().in())
+                                ? TrialType.INT8.bits(
+                                        64, false, model.linears().getFirst().weight().in())
                                 : 8 * bytes / count;
                 return new StudyCell.Result(
                         bits,
@@ -189,7 +190,11 @@ final class FinetuneStudy implements Study {
             Path unfinished = folder.resolveSibling(folder.getFileName() + ".unfinished");
             try (CausalModel model =
                     Models.load(
-                            place, run.quantization().withLoad4bit(false), DType.F32, false, null)) {
+                            place,
+                            run.quantization().withLoad4bit(false),
+                            DType.F32,
+                            false,
+                            null)) {
                 RoundedWeights.round(model, TrialType.INT8, 64, false);
                 Files.createDirectories(unfinished);
                 ModelFolder.write(model, place.folder(), unfinished);

@@ -20,7 +20,8 @@ sealed interface Study permits DatatypeStudy, FinetuneStudy {
         List<String> words = new ArrayList<>(config.settings());
         words.addAll(settings);
         return switch (name) {
-            case "datatypes" -> new DatatypeStudy(config, RunConfig.of(words.toArray(String[]::new)));
+            case "datatypes" ->
+                    new DatatypeStudy(config, RunConfig.of(words.toArray(String[]::new)));
             case "adapters" -> FinetuneStudy.adapters(config, words);
             case "precision" -> FinetuneStudy.precision(config, words);
             default ->

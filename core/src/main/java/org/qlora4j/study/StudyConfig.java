@@ -164,7 +164,10 @@ public record StudyConfig(
         if (value == null) {
             return DEFAULT.targets;
         }
-        require(value instanceof Map<?, ?>, "targets must map names to lists of linears, got %s", value);
+        require(
+                value instanceof Map<?, ?>,
+                "targets must map names to lists of linears, got %s",
+                value);
         Map<String, List<String>> out = new LinkedHashMap<>();
         if (value instanceof Map<?, ?> map) {
             map.forEach((name, linears) ->
@@ -189,7 +192,10 @@ public record StudyConfig(
                 if (keys instanceof Map<?, ?> map) {
                     map.forEach((key, one) ->
                             out.add(
-                                    section + "." + key + "="
+                                    section
+                                            + "."
+                                            + key
+                                            + "="
                                             + new JsonMapper().writeValueAsString(one)));
                 }
             });

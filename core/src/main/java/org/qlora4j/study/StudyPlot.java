@@ -101,10 +101,7 @@ final class StudyPlot {
     }
 
     private static String label(double tick) {
-        return new BigDecimal(tick)
-                .round(new MathContext(4))
-                .stripTrailingZeros()
-                .toPlainString();
+        return new BigDecimal(tick).round(new MathContext(4)).stripTrailingZeros().toPlainString();
     }
 
     private static String line(double x1, double y1, double x2, double y2, String colour) {

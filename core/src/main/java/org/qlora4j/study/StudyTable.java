@@ -107,7 +107,8 @@ public final class StudyTable {
     /** Lines of Markdown. */
     public String markdown() {
         StringBuilder out = new StringBuilder();
-        out.append("| | bits a weight | weight error | perplexity | change, nats a token | 95% |\n");
+        out.append(
+                "| | bits a weight | weight error | perplexity | change, nats a token | 95% |\n");
         out.append("|---|---|---|---|---|---|\n");
         for (Row row : rows) {
             boolean base = row == rows.getFirst();

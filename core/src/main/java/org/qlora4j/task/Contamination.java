@@ -91,14 +91,15 @@ public final class Contamination {
         }
         Contamination all = new Contamination(words);
         Map<String, Integer> tooShort = new LinkedHashMap<>();
-        suite.tasks().forEach((name, task) -> {
-            int few = 0;
-            int count = suite.options().documents(task.evaluated().size());
-            for (int i = 0; i < count; i++) {
-                few += all.add(new Document(name, i), task.evaluated().get(i)) ? 0 : 1;
-            }
-            tooShort.put(name, few);
-        });
+        suite.tasks()
+                .forEach((name, task) -> {
+                    int few = 0;
+                    int count = suite.options().documents(task.evaluated().size());
+                    for (int i = 0; i < count; i++) {
+                        few += all.add(new Document(name, i), task.evaluated().get(i)) ? 0 : 1;
+                    }
+                    tooShort.put(name, few);
+                });
         int number = 0;
         for (Map<String, Object> record : DatasetRecords.read(data, "", "train")) {
             all.look(record, ++number);

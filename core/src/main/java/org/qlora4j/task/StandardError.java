@@ -31,7 +31,11 @@ final class StandardError {
                                     / Math.sqrt(values.size()));
             case MEDIAN, NANMEAN, PERPLEXITY, F1, MATTHEWS_CORRCOEF ->
                     OptionalDouble.of(bootstrap(aggregation, values, iterations));
-            case WEIGHTED_PERPLEXITY, NATS_PER_WEIGHT, BITS_PER_BYTE, BRIER_SCORE, AGG_INST_LEVEL_ACC ->
+            case WEIGHTED_PERPLEXITY,
+                    NATS_PER_WEIGHT,
+                    BITS_PER_BYTE,
+                    BRIER_SCORE,
+                    AGG_INST_LEVEL_ACC ->
                     OptionalDouble.empty();
         };
     }

@@ -30,8 +30,7 @@ class TrialTypeTest {
         float[] values = normal(33 * 50);
         try (TensorScope scope = TensorScope.open()) {
             Tensor weight = Tensors.of(values, 33, 50);
-            QuantConfig config =
-                    new QuantConfig(true, QuantType.valueOf(type), nested, blockSize);
+            QuantConfig config = new QuantConfig(true, QuantType.valueOf(type), nested, blockSize);
             try (QuantizedMatrix matrix = QuantizedMatrix.quantize(weight, config)) {
                 assertThat(TrialType.valueOf(type).roundTrip(weight, blockSize, nested).toFloats())
                         .isEqualTo(matrix.dequantize(DType.F32).toFloats());

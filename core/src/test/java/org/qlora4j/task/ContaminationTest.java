@@ -48,8 +48,8 @@ class ContaminationTest {
     }
 
     /**
-     * By hand: of the first question's 17 words 14 stand in the second record, so 2 of its 5 runs of
-     * 13; the third, of six words, stands there whole, in other case and with other signs.
+     * By hand: of the first question's 17 words 14 stand in the second record, so 2 of its 5 runs
+     * of 13; the third, of six words, stands there whole, in other case and with other signs.
      */
     @Test
     void sharedRuns_areFoundInNestedTextsWhateverTheirSigns() throws IOException {

@@ -55,7 +55,9 @@ class ExamplesTest {
         assertThat(studies())
                 .map(Path::toString)
                 .containsExactly(
-                        "studies/adapters.yaml", "studies/datatypes.yaml", "studies/precision.yaml");
+                        "studies/adapters.yaml",
+                        "studies/datatypes.yaml",
+                        "studies/precision.yaml");
     }
 
     /** Settings that a run can be made of, and the command in the first lines. */
@@ -66,8 +68,7 @@ class ExamplesTest {
         String name = file.getFileName().toString().replace(".yaml", "");
         assertThat(Files.readAllLines(path).getFirst())
                 .isEqualTo("#   ./qlora study %s examples/%s --out runs/%s", name, file, name);
-        RunConfig config =
-                RunConfig.of(StudyConfig.read(path).settings().toArray(String[]::new));
+        RunConfig config = RunConfig.of(StudyConfig.read(path).settings().toArray(String[]::new));
         assertThat(config.model().modelNameOrPath()).isEqualTo("embedded");
         Path data = EXAMPLES.relativize(Path.of(config.data().dataset().toString()));
         assertThat(EXAMPLES.resolveSibling(data)).exists(); // from the checkout's folder

@@ -2,7 +2,7 @@
 answer greedily as the F16 file does (floats alone), and have a perplexity within 1% of what its own quantizer makes of the F16 file.
 
 Versions: llama-cpp-python 0.3.36, tokenizers 0.21.4, numpy 2. Not part of any build.
-  python check_gguf_export.py MODEL_FOLDER TEXT_FILE FOLDER_WITH/NAME-TYPE.gguf
+  python check_gguf_export.py MODEL_FOLDER TEXT_FILE FOLDER_WITH/NAME [TYPE ...]     of NAME-TYPE.gguf; NAME-F16.gguf must be there
 """
 import ctypes, glob, math, os, sys
 import numpy as np
@@ -19,11 +19,11 @@ TEXTS = [
 
 
 def opened(path):
-    return Llama(path, n_ctx=1024, n_threads=2, logits_all=True, verbose=False)
+    return Llama(path, n_ctx=512, n_threads=1, logits_all=True, verbose=False)
 
 
 def perplexity(model, text):
-    ids = model.tokenize(text.encode(), add_bos=False, special=True)[:700]
+    ids = model.tokenize(text.encode(), add_bos=False, special=True)[:400]
     model.reset()
     model.eval(ids)
     scores = np.array(model.scores[: len(ids) - 1], dtype=np.float64)
@@ -41,7 +41,7 @@ def quantized(f16, kind):
     out = f16.replace("-F16.gguf", "-peer-%s.gguf" % kind)
     params = llama_cpp.llama_model_quantize_default_params()
     params.ftype = FTYPES[kind]
-    params.nthread = 2
+    params.nthread = 1
     assert llama_cpp.llama_model_quantize(f16.encode(), out.encode(), ctypes.byref(params)) == 0
     return out
 
@@ -49,12 +49,15 @@ def quantized(f16, kind):
 folder, text, prefix = sys.argv[1], open(sys.argv[2]).read(), sys.argv[3]
 reference = Tokenizer.from_file(os.path.join(folder, "tokenizer.json"))
 f16 = prefix + "-F16.gguf"
+wanted = sys.argv[4:]
 said = None
 failed = False
 for path in sorted(glob.glob(prefix + "-*.gguf"), key=lambda p: "F16" not in p):
     if "-peer-" in path:
         continue
     kind = path[len(prefix) + 1 : -5]
+    if wanted and kind not in wanted:
+        continue
     model = opened(path)
     same = all(model.tokenize(t.encode(), add_bos=False, special=True) == reference.encode(t, add_special_tokens=False).ids for t in TEXTS)
     answer, ours = greedy(model), perplexity(model, text)

@@ -33,7 +33,7 @@ import tools.jackson.databind.node.StringNode;
  * A checkpoint of a run: PEFT's files of the adapter or those of the whole model, {@code
  * optimizer.safetensors}, {@code trainer_state.json} with the keys of the Hugging Face trainer, and
  * {@code qlora4j.json} with a checksum of each of them and of itself. It is written under another
- * name and renamed when all of it is on disk.
+ * name and renamed when all of it is on disk. An adapter's also has a model card.
  *
  * @param folder it lies in
  * @param state how far the run had come
@@ -44,6 +44,9 @@ public record RunCheckpoint(Path folder, TrainerState state) {
 
     public static final String OPTIMIZER_FILE = "optimizer.safetensors";
     private static final String STATE_FILE = "trainer_state.json";
+
+    /** For people, who may write in it: it has no checksum. */
+    public static final String CARD = "README.md";
 
     private static final String CHECKSUM = "checksum";
     private static final int FORMAT = 1;
@@ -100,7 +103,7 @@ public record RunCheckpoint(Path folder, TrainerState state) {
     private static Map<String, String> checksums(Path folder) {
         Map<String, String> out = new TreeMap<>();
         try (Stream<Path> files = Files.list(folder)) {
-            for (Path file : files.toList()) {
+            for (Path file : files.filter(f -> !f.endsWith(CARD)).toList()) {
                 out.put(file.getFileName().toString(), sha256(file));
             }
         } catch (IOException e) {

@@ -113,7 +113,7 @@ public sealed interface Learner extends AutoCloseable permits Learner.Adapter, L
             PeftAdapter.save(adapter, folder, base);
             Map<String, String> facts = RunFacts.of(config, state, model.shape().parameterCount());
             AtomicFiles.writeText(
-                    folder.resolve("README.md"),
+                    folder.resolve(RunCheckpoint.CARD),
                     ModelCard.ofAdapter(place, adapter.config(), facts));
             List<String> newTokens = config.model().newTokens();
             if (!newTokens.isEmpty()) {

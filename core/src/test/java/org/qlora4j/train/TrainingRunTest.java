@@ -110,8 +110,8 @@ class TrainingRunTest {
         JsonNode seal = JSON.readTree(checkpoint.resolve("qlora4j.json"));
         assertThat(seal.get("format").asInt()).isEqualTo(1);
         assertThat(new TreeSet<>(seal.get("sha256").propertyNames()))
+                .as("the card is for people to write in")
                 .containsExactly(
-                        "README.md",
                         "adapter_config.json",
                         "adapter_model.safetensors",
                         "chat_template.jinja",

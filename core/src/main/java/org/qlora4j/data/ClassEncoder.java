@@ -1,14 +1,12 @@
 package org.qlora4j.data;
 
-import java.util.ArrayList;
 import java.util.BitSet;
 import java.util.List;
-import java.util.OptionalInt;
+import org.jspecify.annotations.Nullable;
 import org.qlora4j.tokenize.Tokenizer;
 
 /**
- * A text, or two, and behind them the number of their class as the one label. Special tokens stand
- * as RoBERTa has them: {@code <s> a </s>} or {@code <s> a </s></s> b </s>}.
+ * A text, or two ({@link ClassInput}), and behind them their one label ({@link Layout.Classes}).
  */
 final class ClassEncoder implements ExampleEncoder {
     static final String LABEL = "label";
@@ -25,53 +23,45 @@ final class ClassEncoder implements ExampleEncoder {
                     List.of("text"));
 
     private final DataConfig config;
-    private final ControlTokens control;
-    private final OptionalInt bos;
-    private final int eos;
+    private final ClassInput input;
+    private final Layout.Classes classes;
+    private final int limit;
 
-    ClassEncoder(DataConfig config, Tokenizer tokenizer, SpecialIds special) {
+    ClassEncoder(
+            DataConfig config, Tokenizer tokenizer, SpecialIds special, Layout.Classes classes) {
         this.config = config;
-        this.control = new ControlTokens(tokenizer);
-        this.bos = tokenizer.bosId();
-        this.eos = special.eos();
+        this.input = new ClassInput(tokenizer, special.eos(), config.sanitizeControlTokens());
+        this.classes = classes;
+        this.limit = Math.min(config.sourceMaxLen(), classes.longest());
     }
 
     @Override
     public List<Encoded> encode(Row row) {
-        List<int[]> texts = new ArrayList<>();
-        for (String field : fields(row)) {
-            String text = row.text(field);
-            texts.add(
-                    control.encode(config.sanitizeControlTokens() ? control.guarded(text) : text));
+        List<String> fields = fields(row);
+        String text = row.text(fields.getFirst());
+        String pair = fields.size() == 1 ? null : row.text(fields.getLast());
+        int label = label(row);
+        int[] whole = input.ids(text, pair);
+        int[] read = whole;
+        if (whole.length > limit) {
+            if (config.truncation() != Truncation.CUT) {
+                String rule = limit < config.sourceMaxLen() ? "the model" : "data.source_max_len";
+                return List.of(
+                        ExampleEncoder.tooLong(row, whole, limit, rule, config.truncation()));
+            }
+            read = input.ids(text, pair, limit);
         }
-        int special = bos.isPresent() ? 1 : 0;
-        special += texts.size() == 1 ? 1 : 3;
-        int full = special + 1;
-        for (int[] text : texts) {
-            full += text.length;
-        }
-        int over = full - 1 - config.sourceMaxLen();
-        if (over > 0 && config.truncation() == Truncation.REFUSE) {
-            throw row.error(
-                    "%d tokens, but data.source_max_len allows %d; raise it, shorten the record, or set data.truncation",
-                    full - 1, config.sourceMaxLen());
-        }
-        for (; over > 0; over--) { // the longer one gives way, as in transformers
-            boolean second = texts.size() > 1 && texts.get(1).length > texts.get(0).length;
-            int[] longer = texts.get(second ? 1 : 0);
-            texts.set(second ? 1 : 0, ExampleEncoder.cut(longer, Math.max(0, longer.length - 1)));
-        }
-        int[] ids = bos.isPresent() ? new int[] {bos.getAsInt()} : new int[0];
-        for (int i = 0; i < texts.size(); i++) {
-            ids = i == 0 ? ids : Affix.concat(ids, new int[] {eos});
-            ids = Affix.concat(Affix.concat(ids, texts.get(i)), new int[] {eos});
-        }
-        BitSet labelled = new BitSet(ids.length + 1);
-        labelled.set(ids.length);
-        ids = Affix.concat(ids, new int[] {label(row)});
-        return List.of(
-                new Encoded(
-                        new Example(ids, labelled, row.file(), row.line(), full, false), "", 0));
+        BitSet labelled = new BitSet(read.length + 1);
+        labelled.set(read.length);
+        Example example =
+                new Example(
+                        Affix.concat(read, new int[] {label}),
+                        labelled,
+                        row.file(),
+                        row.line(),
+                        whole.length + 1,
+                        false);
+        return List.of(new Encoded(example, "", 0));
     }
 
     private static List<String> fields(Row row) {
@@ -81,18 +71,59 @@ final class ClassEncoder implements ExampleEncoder {
             }
         }
         throw row.error(
-                "format classification needs a text beside its label: one of %s; the record has %s",
+                "a model that classifies needs a text beside its label: one of %s; the record has %s, of which data.columns can name"
+                        + " one, e.g. {text: review}",
                 TEXTS, row.fields().keySet());
     }
 
-    private static int label(Row row) {
+    private int label(Row row) {
         Object label = row.fields().get(LABEL);
-        double number = label instanceof Number n ? n.doubleValue() : Double.NaN;
-        if (number < 0 || number != Math.rint(number) || number > Integer.MAX_VALUE) {
+        int named = label instanceof String text ? classes.names().indexOf(text.strip()) : -1;
+        if (named >= 0) {
+            return named;
+        }
+        double number = number(label);
+        if (classes.count() == 1) {
+            if (!Float.isFinite((float) number)) {
+                throw row.error("field label must be a number, got %s", shown(row));
+            }
+            return Float.floatToIntBits((float) number);
+        }
+        if (number == -1) {
             throw row.error(
-                    "field label must be the number of a class from 0, got %s%s",
-                    label, number == -1 ? ", as test sets without answers have it" : "");
+                    "field label is -1, as in test sets without answers; use the part that has them");
+        }
+        if (!(number >= 0 && number < classes.count()) || number != Math.rint(number)) {
+            throw row.error(
+                    "field label must be a class from 0 to %d%s, got %s; model.num_labels says how many there are, model.label_names"
+                            + " what they are called",
+                    classes.count() - 1,
+                    classes.names().isEmpty()
+                            ? ""
+                            : " or one of " + String.join(", ", classes.names()),
+                    shown(row));
         }
         return (int) number;
+    }
+
+    /** A number, which a table may hold as a text; NaN for anything else. */
+    private static double number(@Nullable Object label) {
+        if (label instanceof Number n) {
+            return n.doubleValue();
+        }
+        if (label instanceof Boolean b) {
+            return b ? 1 : 0;
+        }
+        try {
+            return label instanceof String text ? Double.parseDouble(text.strip()) : Double.NaN;
+        } catch (NumberFormatException e) {
+            return Double.NaN;
+        }
+    }
+
+    private static String shown(Row row) {
+        return row.fields().containsKey(LABEL)
+                ? String.valueOf(row.fields().get(LABEL))
+                : "none; the record has " + row.fields().keySet();
     }
 }

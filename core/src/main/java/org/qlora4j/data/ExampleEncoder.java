@@ -9,7 +9,7 @@ import java.util.List;
  * for text and class.
  */
 sealed interface ExampleEncoder
-        permits SourceTargetEncoder, ChatEncoder, TextEncoder, ClassEncoder {
+        permits SourceTargetEncoder, ChatEncoder, AnswerPairs, TextEncoder, ClassEncoder {
     /**
      * An example and what it should say.
      *

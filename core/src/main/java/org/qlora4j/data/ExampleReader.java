@@ -17,6 +17,7 @@ final class ExampleReader {
     private final DataConfig config;
     private final Tokenizer tokenizer;
     private final SpecialIds special;
+    private final Layout layout;
     private final @Nullable ChatRenderer template;
     private final ExampleStore store;
     private final DataStats.Counter counter = new DataStats.Counter();
@@ -28,11 +29,13 @@ final class ExampleReader {
             DataConfig config,
             Tokenizer tokenizer,
             SpecialIds special,
+            Layout layout,
             @Nullable ChatRenderer template,
             ExampleStore store) {
         this.config = config;
         this.tokenizer = tokenizer;
         this.special = special;
+        this.layout = layout;
         this.template = template;
         this.store = store;
     }
@@ -81,7 +84,8 @@ final class ExampleReader {
             Map<String, String> given =
                     part.columns().isEmpty() ? config.columns() : part.columns();
             DatasetFormat ofPart = part.datasetFormat();
-            DatasetFormat format = ofPart == null ? config.datasetFormat() : ofPart;
+            DatasetFormat format =
+                    RecordEncoder.format(ofPart == null ? config.datasetFormat() : ofPart, layout);
             while (config.onBadData() == BadData.SKIP
                     && given.isEmpty()
                     && format == DatasetFormat.AUTO
@@ -102,6 +106,7 @@ final class ExampleReader {
                             config,
                             tokenizer,
                             special,
+                            layout,
                             template,
                             counter);
             forms.add(encoder.form());

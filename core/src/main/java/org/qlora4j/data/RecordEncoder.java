@@ -5,6 +5,7 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
+import org.qlora4j.error.ConfigException;
 import org.qlora4j.error.DeviceException;
 import org.qlora4j.error.FormatException;
 import org.qlora4j.tokenize.Tokenizer;
@@ -32,6 +33,7 @@ final class RecordEncoder {
      *
      * @param forced the format, {@link DatasetFormat#AUTO} to tell it from the record
      * @param special tokens put around text
+     * @param layout how the model takes an example
      * @param template the chat template, null if there is none
      * @param counter takes what becomes of records
      */
@@ -41,6 +43,7 @@ final class RecordEncoder {
             DataConfig config,
             Tokenizer tokenizer,
             SpecialIds special,
+            Layout layout,
             @Nullable ChatRenderer template,
             DataStats.Counter counter) {
         boolean isTold = forced != DatasetFormat.AUTO;
@@ -68,14 +71,53 @@ final class RecordEncoder {
                     "records are chats, but the model has no chat template; name one with data.chat_template (such as chatml),"
                             + " or put chat_template.jinja beside its tokenizer.json");
         }
-        this.encoder =
-                chat && template != null
-                        ? new ChatEncoder(format, config, tokenizer, special, template)
-                        : switch (format) {
-                            case TEXT -> new TextEncoder(config, tokenizer, special);
-                            case CLASSIFICATION -> new ClassEncoder(config, tokenizer, special);
-                            default -> new SourceTargetEncoder(format, config, tokenizer, special);
-                        };
+        boolean pairs = layout instanceof Layout.SourceAndTarget;
+        if (pairs && !chat && !hasPrompt(format)) {
+            throw first.error(
+                    "records of format %s have no prompt, but the model answers a source; data.chat_template (such as guanaco) makes"
+                            + " turns of the dialogues of oasst1 and hh-rlhf",
+                    format.key());
+        }
+        if (chat && template != null) {
+            ExampleEncoder chats = new ChatEncoder(format, config, tokenizer, special, template);
+            this.encoder = pairs ? new AnswerPairs(chats, special.eos()) : chats;
+        } else {
+            this.encoder =
+                    layout instanceof Layout.Classes classes
+                            ? new ClassEncoder(config, tokenizer, special, classes)
+                            : format == DatasetFormat.TEXT
+                                    ? new TextEncoder(config, tokenizer, special)
+                                    : new SourceTargetEncoder(
+                                            format, config, tokenizer, special, pairs);
+        }
+    }
+
+    /**
+     * The format that a model takes: one that classifies takes records of classes alone, and it
+     * alone takes them.
+     *
+     * @throws ConfigException if the settings name another
+     */
+    static DatasetFormat format(DatasetFormat set, Layout layout) {
+        boolean classes = layout instanceof Layout.Classes;
+        if (classes && set == DatasetFormat.AUTO) {
+            return DatasetFormat.CLASSIFICATION;
+        }
+        if (classes != (set == DatasetFormat.CLASSIFICATION)) {
+            throw ConfigException.of(
+                    classes
+                            ? "data.dataset_format must be classification or auto for a model that classifies texts, got %s"
+                            : "data.dataset_format must not be %s for a model that writes texts; RoBERTa classifies",
+                    set.key());
+        }
+        return set;
+    }
+
+    private static boolean hasPrompt(DatasetFormat format) {
+        return switch (format) {
+            case TEXT, HH_RLHF, OASST1 -> false;
+            default -> true;
+        };
     }
 
     /** What stands around prompts. */

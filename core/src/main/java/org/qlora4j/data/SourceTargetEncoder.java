@@ -17,9 +17,18 @@ final class SourceTargetEncoder implements ExampleEncoder {
     private final ControlTokens control;
     private final Affix first;
     private final Affix last;
+    private final int[] sourceEnd;
 
+    /**
+     * @param pairs whether source and target are two texts, so that each gets its end
+     */
     SourceTargetEncoder(
-            DatasetFormat format, DataConfig config, Tokenizer tokenizer, SpecialIds special) {
+            DatasetFormat format,
+            DataConfig config,
+            Tokenizer tokenizer,
+            SpecialIds special,
+            boolean pairs) {
+        this.sourceEnd = pairs ? new int[] {special.eos()} : new int[0];
         this.format = format;
         this.config = config;
         this.control = new ControlTokens(tokenizer);
@@ -61,8 +70,9 @@ final class SourceTargetEncoder implements ExampleEncoder {
         String before = bos.text() + texts.source();
         String after = texts.target() + eos.text();
         int[] source = Affix.concat(bos.ids(), ids(bos.text(), texts.source(), ""));
+        int sourceLimit = config.sourceMaxLen() - sourceEnd.length;
         int[] target = Affix.concat(ids("", texts.target(), eos.text()), eos.ids());
-        int fullLength = source.length + target.length;
+        int fullLength = source.length + sourceEnd.length + target.length;
         boolean endCut = target.length > config.targetMaxLen();
         boolean cutsSource =
                 config.truncation() == Truncation.CUT
@@ -72,21 +82,32 @@ final class SourceTargetEncoder implements ExampleEncoder {
             return ExampleEncoder.tooLong(
                     row, target, limit, "data.target_max_len", config.truncation());
         }
-        if (source.length > config.sourceMaxLen() && !cutsSource) {
+        boolean sourceCut = source.length > sourceLimit;
+        if (sourceCut && !cutsSource) {
             int limit = config.sourceMaxLen();
             return ExampleEncoder.tooLong(
                     row, source, limit, "data.source_max_len", config.truncation());
         }
-        boolean sourceCut = source.length > config.sourceMaxLen();
         source =
                 config.truncation() == Truncation.DROP_FIRST_TURNS
-                        ? keepEnd(source)
-                        : ExampleEncoder.cut(source, config.sourceMaxLen());
+                        ? keepEnd(source, sourceLimit)
+                        : ExampleEncoder.cut(source, sourceLimit);
+        source = ended(source);
         int[] ids = Affix.concat(source, ExampleEncoder.cut(target, config.targetMaxLen()));
         BitSet labelled = new BitSet(ids.length);
         labelled.set(config.trainOnSource() ? 0 : source.length, ids.length);
         Example example = new Example(ids, labelled, row.file(), row.line(), fullLength, endCut);
-        return new Encoded(example, sourceCut ? "" : before + after, source.length);
+        // ids of two texts do not decode to one
+        boolean asks = !sourceCut && sourceEnd.length == 0;
+        return new Encoded(example, asks ? before + after : "", asks ? source.length : 0);
+    }
+
+    /** A source that is a text of its own, with its end unless it has it. */
+    private int[] ended(int[] source) {
+        boolean has =
+                sourceEnd.length == 0
+                        || (source.length > 0 && source[source.length - 1] == sourceEnd[0]);
+        return has ? source : Affix.concat(source, sourceEnd);
     }
 
     /** Ids of a text of the record between special tokens. */
@@ -96,14 +117,14 @@ final class SourceTargetEncoder implements ExampleEncoder {
     }
 
     /** The last ids of a source, behind its BOS if it has one. */
-    private int[] keepEnd(int[] source) {
-        int over = source.length - config.sourceMaxLen();
+    private int[] keepEnd(int[] source, int limit) {
+        int over = source.length - limit;
         if (over <= 0) {
             return source;
         }
         int head = first.text().isEmpty() && first.ids().length == 0 ? 0 : 1;
-        if (config.sourceMaxLen() <= head) {
-            return ExampleEncoder.cut(source, config.sourceMaxLen());
+        if (limit <= head) {
+            return ExampleEncoder.cut(source, Math.max(0, limit));
         }
         return Affix.concat(
                 ExampleEncoder.cut(source, head),

@@ -51,7 +51,8 @@ public record TrainingSet(
             Tokenizer tokenizer,
             SpecialIds special,
             @Nullable ChatRenderer template) {
-        return TrainingSplits.load(config, tokenizer, special, template).train();
+        return TrainingSplits.load(config, tokenizer, special, new Layout.OneText(), template)
+                .train();
     }
 
     /** This set with more to tell people. */

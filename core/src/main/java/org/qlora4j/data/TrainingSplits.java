@@ -22,19 +22,21 @@ public record TrainingSplits(TrainingSet train, @Nullable TrainingSet eval) {
      * Reads, mixes and splits what the settings name. Parameters and errors as those of {@link
      * TrainingSet#load}.
      *
-     * <p>The examples held out are those of {@code datasets.train_test_split} with this seed, as in
-     * qlora.py; the others keep its random order too.
+     * @param layout how the model takes an example
+     *     <p>The examples held out are those of {@code datasets.train_test_split} with this seed,
+     *     as in qlora.py; the others keep its random order too.
      */
     public static TrainingSplits load(
             DataConfig config,
             Tokenizer tokenizer,
             SpecialIds special,
+            Layout layout,
             @Nullable ChatRenderer template) {
         if (config.dataset().isEmpty()) {
             throw new ConfigException(
                     "data.dataset is not set; name a file, e.g. data.jsonl, or org/name");
         }
-        var sets = new Loader(config, tokenizer, special, template);
+        var sets = new Loader(config, tokenizer, special, layout, template);
         Datasets evalDataset = config.evalDataset();
         boolean splits = evalDataset == null && config.evalDatasetSize() > 0;
         Loaded all = sets.load(config.dataset(), "train", splits ? 0 : config.maxTrainSamples());
@@ -93,10 +95,12 @@ public record TrainingSplits(TrainingSet train, @Nullable TrainingSet eval) {
             DataConfig config,
             Tokenizer tokenizer,
             SpecialIds special,
+            Layout layout,
             @Nullable ChatRenderer template) {
         Loaded load(Datasets datasets, String split, int maxRecords) {
             ExampleStore store = new ExampleStore(ExampleStore.MEMORY_BYTES);
-            ExampleReader reader = new ExampleReader(config, tokenizer, special, template, store);
+            ExampleReader reader =
+                    new ExampleReader(config, tokenizer, special, layout, template, store);
             List<DatasetPart> parts = datasets.parts();
             int[] sizes = new int[parts.size()];
             int left = maxRecords == 0 || datasets.isMixed() ? Integer.MAX_VALUE : maxRecords;

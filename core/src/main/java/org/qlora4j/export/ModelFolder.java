@@ -26,6 +26,7 @@ import org.qlora4j.family.ModelPlace;
 import org.qlora4j.family.Models;
 import org.qlora4j.lora.LinearLayer;
 import org.qlora4j.model.CausalModel;
+import org.qlora4j.model.Task;
 import org.qlora4j.quant.QuantConfig;
 import org.qlora4j.quant.QuantizedMatrix;
 import org.qlora4j.tensor.DType;
@@ -94,6 +95,9 @@ public final class ModelFolder {
         config.remove(List.of("torch_dtype", "quantization_config"));
         config.put("tie_word_embeddings", tied);
         config.put("dtype", name(dtype));
+        if (model.shape().architecture().task() instanceof Task.Classify classify) {
+            describe(classify, config);
+        }
         try (Arena arena = Arena.ofConfined()) {
             QuantizedMatrix last = null;
             List<String> plain = new ArrayList<>();
@@ -107,6 +111,10 @@ public final class ModelFolder {
                 }
             }
             if (last != null) {
+                String head = model.shape().architecture().newHead();
+                if (!head.isEmpty()) {
+                    plain.add(head.substring(0, head.length() - 1));
+                }
                 QuantConfig held =
                         new QuantConfig(
                                 true,
@@ -119,6 +127,22 @@ public final class ModelFolder {
         }
         writeConfig(config, folder);
         copyCompanions(source, folder, COMPANIONS);
+    }
+
+    /** Says of a model what it classifies, as transformers does. */
+    private static void describe(Task.Classify classify, ObjectNode config) {
+        config.putArray("architectures").add("RobertaForSequenceClassification");
+        config.remove("problem_type");
+        if (classify.isRegression()) {
+            config.put("problem_type", "regression");
+        }
+        ObjectNode names = config.putObject("id2label");
+        ObjectNode numbers = config.putObject("label2id");
+        for (int i = 0; i < classify.classes(); i++) {
+            String name = classify.names().isEmpty() ? "LABEL_" + i : classify.names().get(i);
+            names.put(String.valueOf(i), name);
+            numbers.put(name, i);
+        }
     }
 
     /**

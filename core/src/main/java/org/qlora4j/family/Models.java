@@ -9,6 +9,7 @@ import org.qlora4j.error.Notice;
 import org.qlora4j.lora.PrincipalParts;
 import org.qlora4j.model.CausalModel;
 import org.qlora4j.model.ConfigFile;
+import org.qlora4j.model.Labels;
 import org.qlora4j.model.LoadedModel;
 import org.qlora4j.model.ModelShape;
 import org.qlora4j.quant.QuantConfig;
@@ -52,6 +53,23 @@ public final class Models {
             DType compute,
             boolean trainable,
             @Nullable PrincipalParts principals) {
+        return load(place, quantization, compute, trainable, principals, Labels.OF_CONFIG, 0);
+    }
+
+    /**
+     * As {@link #load(ModelPlace, QuantConfig, DType, boolean, PrincipalParts)}, with other
+     * classes.
+     *
+     * @param seed of the weights of a head that the checkpoint does not have
+     */
+    public static CausalModel load(
+            ModelPlace place,
+            QuantConfig quantization,
+            DType compute,
+            boolean trainable,
+            @Nullable PrincipalParts principals,
+            Labels labels,
+            long seed) {
         try (Checkpoint checkpoint = place.open()) {
             Tying tying =
                     Tying.of(ConfigFile.of(place.folder().resolve("config.json")), checkpoint);
@@ -59,8 +77,10 @@ public final class Models {
                 Notice.say(tying.notice());
             }
             return LoadedModel.read(
-                    Families.shape(tying.config()),
+                    labels.of(Families.shape(tying.config())),
                     checkpoint,
+                    seed,
+                    std(tying.config()),
                     quantization,
                     compute,
                     trainable,
@@ -100,10 +120,33 @@ public final class Models {
             boolean trainable,
             long seed,
             @Nullable PrincipalParts principals) {
-        double std =
-                ConfigFile.of(folder.resolve("config.json")).number("initializer_range", INIT_STD);
+        return random(folder, quantization, compute, trainable, seed, principals, Labels.OF_CONFIG);
+    }
+
+    /**
+     * As {@link #random(Path, QuantConfig, DType, boolean, long, PrincipalParts)}, with other
+     * classes.
+     */
+    public static CausalModel random(
+            Path folder,
+            QuantConfig quantization,
+            DType compute,
+            boolean trainable,
+            long seed,
+            @Nullable PrincipalParts principals,
+            Labels labels) {
         return LoadedModel.random(
-                Families.shape(folder), seed, std, quantization, compute, trainable, principals);
+                labels.of(Families.shape(folder)),
+                seed,
+                std(ConfigFile.of(folder.resolve("config.json"))),
+                quantization,
+                compute,
+                trainable,
+                principals);
+    }
+
+    private static double std(ConfigFile config) {
+        return config.number("initializer_range", INIT_STD);
     }
 
     /**

@@ -1,5 +1,6 @@
 package org.qlora4j.family;
 
+import java.util.ArrayList;
 import java.util.List;
 import org.qlora4j.autograd.Add;
 import org.qlora4j.autograd.AttentionShape;
@@ -19,6 +20,7 @@ import org.qlora4j.model.ConfigFile;
 import org.qlora4j.model.Context;
 import org.qlora4j.model.Decoder;
 import org.qlora4j.model.DecoderLayer;
+import org.qlora4j.model.Labels;
 import org.qlora4j.model.LearnedPositions;
 import org.qlora4j.model.Mlp;
 import org.qlora4j.model.ModelFacts;
@@ -43,6 +45,7 @@ import tools.jackson.databind.JsonNode;
  * @param typeRows rows of the table of token types, of which the first serves all tokens
  * @param padId id of padding; places are counted from the row behind it
  * @param classes outputs of the head
+ * @param labels names of the classes; empty if they have none
  */
 public record RobertaConfig(
         ModelFacts facts,
@@ -50,7 +53,8 @@ public record RobertaConfig(
         Activation activation,
         int typeRows,
         int padId,
-        int classes)
+        int classes,
+        List<String> labels)
         implements Architecture {
     /** From {@code config.json}. */
     static RobertaConfig read(ConfigFile config) {
@@ -63,19 +67,48 @@ public record RobertaConfig(
                             + " classifier needs places and is no decoder",
                     config.file(), facts.maxPositions(), padId, places, config.flag("is_decoder"));
         }
+        if (config.text("problem_type", "").equals("multi_label_classification")) {
+            throw FormatException.of(
+                    "%s: problem_type multi_label_classification, several classes for one text, is not supported",
+                    config.file());
+        }
         JsonNode labels = config.object("id2label");
+        int classes = labels == null ? 2 : labels.size();
         return new RobertaConfig(
                 facts.withMaxPositions(places),
                 config.number("layer_norm_eps", 1e-12),
                 config.activation("hidden_act", Activation.GELU),
                 config.positive("type_vocab_size", 2),
                 padId,
-                labels == null ? 2 : labels.size());
+                classes,
+                labels == null ? List.of() : names(labels));
+    }
+
+    /** Names of classes by their numbers; none where they are the LABEL_0 that stands for none. */
+    private static List<String> names(JsonNode labels) {
+        List<String> names = new ArrayList<>();
+        for (int i = 0; i < labels.size(); i++) {
+            names.add(labels.path(String.valueOf(i)).asString(""));
+        }
+        boolean named =
+                names.stream().noneMatch(name -> name.isEmpty() || name.startsWith("LABEL_"));
+        return named ? List.copyOf(names) : List.of();
+    }
+
+    @Override
+    public Architecture withLabels(Labels given) {
+        return new RobertaConfig(
+                facts, normEps, activation, typeRows, padId, given.count(), given.names());
+    }
+
+    @Override
+    public String newHead() {
+        return "classifier.";
     }
 
     @Override
     public Task task() {
-        return new Task.Classify(classes);
+        return new Task.Classify(classes, labels);
     }
 
     @Override

@@ -19,7 +19,6 @@ import org.qlora4j.model.Architecture;
 import org.qlora4j.model.ConfigFile;
 import org.qlora4j.model.Context;
 import org.qlora4j.model.CrossAttention;
-import org.qlora4j.model.CrossContext;
 import org.qlora4j.model.Decoder;
 import org.qlora4j.model.DecoderLayer;
 import org.qlora4j.model.EncoderDecoder;
@@ -28,6 +27,7 @@ import org.qlora4j.model.ModelFacts;
 import org.qlora4j.model.Norm;
 import org.qlora4j.model.PreNormDecoder;
 import org.qlora4j.model.SelfAttention;
+import org.qlora4j.model.SourceContext;
 import org.qlora4j.model.Task;
 import org.qlora4j.model.Weights;
 import org.qlora4j.tensor.Tensor;
@@ -207,7 +207,7 @@ public record T5Config(
         public Var forward(Tape tape, Var x, Context seen, Rotary.@Nullable Table rope) {
             var own = attention.forward(tape, attentionNorm.forward(tape, x), seen, rope);
             Var h = Add.apply(tape, x, own);
-            if (cross != null && crossNorm != null && seen instanceof CrossContext both) {
+            if (cross != null && crossNorm != null && seen instanceof SourceContext both) {
                 h = Add.apply(tape, h, cross.forward(tape, crossNorm.forward(tape, h), both));
             }
             return Add.apply(tape, h, mlp.forward(tape, mlpNorm.forward(tape, h)));
@@ -234,10 +234,9 @@ public record T5Config(
 
         @Override
         public Var hidden(Tape tape, Tensor ids, Context seen, boolean checkpoint) {
-            if (!(seen instanceof CrossContext)) {
+            if (!(seen instanceof SourceContext)) {
                 throw new ConfigException(
-                        "t5 models answer a source that is read before, which this command cannot give them; train them"
-                                + " or evaluate them on pairs");
+                        "t5 models answer a source, and do not go on with a text: they give no probabilities of texts");
             }
             return decoder.forward(tape, ids, seen, checkpoint);
         }

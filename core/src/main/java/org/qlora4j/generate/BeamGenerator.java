@@ -38,13 +38,18 @@ public final class BeamGenerator {
             int[] prompt, GenerationConfig config, BeamConfig beams) {
         BeamConfig.requireLimitsAlone(config);
         Decoding.Request request = new Decoding.Request(prompt, config, null, token -> null);
-        int most = Decoding.lastPosition(model, request) - prompt.length;
+        Decoding.check(model, request);
+        int[] read = ReadSource.decoderPrompt(model, prompt);
+        int most = Decoding.lastPosition(model, request) - read.length;
         Set<Integer> ends = new TreeSet<>(model.eosIds());
         ends.addAll(config.stopTokenIds());
         BeamSearch search = new BeamSearch(beams, ends, config.minNewTokens(), most);
         try (NextLogits next = new NextLogits(model, head);
                 KeyValueCache cache = new KeyValueCache(model, beams.numBeams())) {
-            return search.run(new CachedTexts(next, cache, prompt));
+            if (ReadSource.isFor(model)) {
+                cache.readSource(model, 0, prompt);
+            }
+            return search.run(new CachedTexts(next, cache, read));
         }
     }
 

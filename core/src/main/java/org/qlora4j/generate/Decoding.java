@@ -34,7 +34,8 @@ public final class Decoding implements AutoCloseable {
     /**
      * A text to continue.
      *
-     * @param prompt ids, at least one, and fewer than the model's context holds
+     * @param prompt ids, at least one, and fewer than the model's context holds; what an encoder
+     *     reads if there is one
      * @param adapter that computes for this text alone; null for the model as it is
      * @param mask what the text may be, of this text alone; null for anything
      * @param receiver takes the tokens
@@ -121,7 +122,7 @@ public final class Decoding implements AutoCloseable {
      */
     public Text begin(Request request) {
         check(model, request);
-        Text text = new Text(request, lastPosition(model, request), model.eosIds());
+        Text text = text(request);
         int row = 0;
         while (texts[row] != null) {
             row++;
@@ -135,6 +136,18 @@ public final class Decoding implements AutoCloseable {
             cache.reserve(text.last);
         }
         return text;
+    }
+
+    /** A text, whose decoder reads the prompt, or a start behind which it answers the prompt. */
+    private Text text(Request request) {
+        int last = lastPosition(model, request);
+        if (!ReadSource.isFor(model)) {
+            return new Text(request, null, last, model.eosIds());
+        }
+        int[] start = ReadSource.decoderPrompt(model, request.prompt());
+        Request answer =
+                new Request(start, request.config(), request.adapter(), request.receiver());
+        return new Text(answer, request.prompt(), last, model.eosIds());
     }
 
     /**
@@ -154,6 +167,11 @@ public final class Decoding implements AutoCloseable {
                             + " %d; shorten it",
                     prompt.length, model.maxPositions());
         }
+        if (ReadSource.isFor(model) && request.config().promptLogprobs() >= 0) {
+            throw ConfigException.of(
+                    "models of type %s read prompts whole and give no probabilities of their tokens",
+                    model.shape().facts().type());
+        }
         for (int id : prompt) {
             if (id < 0 || id >= model.vocabularySize()) {
                 throw FormatException.of(
@@ -169,7 +187,8 @@ public final class Decoding implements AutoCloseable {
         return (int)
                 Math.min(
                         model.maxPositions(),
-                        (long) request.prompt().length + request.config().maxNewTokens());
+                        (long) ReadSource.decoderPrompt(model, request.prompt()).length
+                                + request.config().maxNewTokens());
     }
 
     /**
@@ -228,6 +247,9 @@ public final class Decoding implements AutoCloseable {
         float[] logits;
         List<@Nullable LoraAdapter> own = Collections.singletonList(text.request.adapter());
         try (AdapterRows rows = AdapterRows.attach(model.linears(), own)) {
+            if (from == 0 && text.source != null) {
+                cache.readSource(model, row, text.source);
+            }
             int top = text.request.config().promptLogprobs();
             NextLogits.Scores scores =
                     top < 0 ? null : new NextLogits.Scores(top, text.promptTokens);
@@ -248,6 +270,7 @@ public final class Decoding implements AutoCloseable {
                     && other != row
                     && !known.isReading()
                     && known.request.adapter() == text.request.adapter()
+                    && Arrays.equals(known.source, text.source)
                     && Arrays.equals(known.request.prompt(), text.request.prompt())) {
                 cache.copy(other, row, text.request.prompt().length);
                 text.wasRead(known.firstLogits);

@@ -1,7 +1,9 @@
 package org.qlora4j.generate;
 
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.function.Function;
 import java.util.function.LongFunction;
 import org.jspecify.annotations.Nullable;
 import org.qlora4j.autograd.Attention;
@@ -16,6 +18,7 @@ import org.qlora4j.model.CausalModel;
 import org.qlora4j.model.Context;
 import org.qlora4j.model.ModelFacts;
 import org.qlora4j.model.Positions;
+import org.qlora4j.model.SourceContext;
 import org.qlora4j.model.Task;
 import org.qlora4j.tensor.DType;
 import org.qlora4j.tensor.Tensor;
@@ -28,7 +31,7 @@ import org.qlora4j.tensor.Tensors;
  * context it takes one position for every row, and what it computes for a free row means nothing.
  * It grows as texts do. The owner closes it.
  */
-public final class KeyValueCache implements Context, AutoCloseable {
+public final class KeyValueCache implements SourceContext, AutoCloseable {
     private static final int NO_TEXT = -1;
 
     private final int[] lengths;
@@ -37,6 +40,7 @@ public final class KeyValueCache implements Context, AutoCloseable {
     private final DType dtype;
     private final Tensor[] keys; // by layer, as StreamAttention lays them out
     private final Tensor[] values;
+    private final @Nullable ReadSource[] sources; // by row; texts of one source share it
     private int capacity;
 
     /**
@@ -65,6 +69,7 @@ public final class KeyValueCache implements Context, AutoCloseable {
         this.dtype = dtype;
         this.keys = new Tensor[layers];
         this.values = new Tensor[layers];
+        this.sources = new @Nullable ReadSource[rows];
         Arrays.fill(lengths, NO_TEXT);
         try (TensorScope scope = TensorScope.open()) {
             for (int i = 0; i < layers; i++) {
@@ -123,6 +128,20 @@ public final class KeyValueCache implements Context, AutoCloseable {
         }
     }
 
+    /** Has a free row's text answer a source, which the model's encoder reads here. */
+    void readSource(CausalModel model, int row, int[] ids) {
+        setSource(row, ReadSource.of(model, ids));
+    }
+
+    /** Gives a row a source, and frees the one it had unless another row has it too. */
+    private void setSource(int row, @Nullable ReadSource source) {
+        ReadSource before = sources[row];
+        sources[row] = source;
+        if (before != null && Arrays.stream(sources).noneMatch(s -> s == before)) {
+            before.close();
+        }
+    }
+
     /**
      * A context that writes a text's first positions into a free row, or further ones behind them:
      * the model is then given the text alone, as a batch of one. The caller closes it.
@@ -141,6 +160,7 @@ public final class KeyValueCache implements Context, AutoCloseable {
             copy(values[i], from, to, positions);
         }
         lengths[to] = positions;
+        setSource(to, sources[from]);
     }
 
     private static void copy(Tensor store, int from, int to, int count) {
@@ -174,6 +194,7 @@ public final class KeyValueCache implements Context, AutoCloseable {
     /** Forgets a row's text. */
     public void clear(int row) {
         lengths[row] = NO_TEXT;
+        setSource(row, null);
     }
 
     @Override
@@ -183,7 +204,79 @@ public final class KeyValueCache implements Context, AutoCloseable {
 
     @Override
     public Var attend(Tape tape, int layer, AttentionShape shape, Var q, Var k, Var v) {
-        return CachedAttention.apply(tape, q, k, v, keys[layer], values[layer], lengths, shape);
+        return shape.bias() == null
+                ? CachedAttention.apply(tape, q, k, v, keys[layer], values[layer], lengths, shape)
+                : attendOneByOne(tape, layer, shape, q, k, v, lengths);
+    }
+
+    /** One position of each row, whose scores have a bias by distance: row after row. */
+    private Var attendOneByOne(
+            Tape tape, int layer, AttentionShape shape, Var q, Var k, Var v, int[] held) {
+        List<Tensor> parts = new ArrayList<>();
+        for (int row = 0; row < held.length; row++) {
+            Var query = row(tape, q, row);
+            int past = held[row];
+            if (past < 0) { // means nothing
+                parts.add(tape.keep(Tensors.zeros(dtype, 1, 1, (long) kvHeads * headDim)));
+                continue;
+            }
+            Tensor newKeys = row(tape, k, row).value();
+            Tensor newValues = row(tape, v, row).value();
+            Tensor all = tape.keep(withKeys(layer, row, past, newKeys));
+            Tensor seen = tape.keep(withValues(layer, row, past, newValues));
+            write(layer, row, all, seen, past, past + 1);
+            try (AttentionMask mask = new AttentionMask(1, 1, past + 1, null)) {
+                Var out =
+                        Attention.apply(
+                                tape, query, tape.constant(all), tape.constant(seen), mask, shape);
+                parts.add(out.value());
+            }
+        }
+        return tape.constant(
+                parts.size() == 1 ? parts.getFirst() : tape.keep(Tensors.cat(parts, 0)));
+    }
+
+    private static Var row(Tape tape, Var x, int row) {
+        return tape.constant(tape.keep(x.value().narrow(0, row, 1)));
+    }
+
+    @Override
+    public Var attendToSource(
+            Tape tape, int layer, AttentionShape shape, Var q, Function<Var, Projected> make) {
+        return attendToSources(tape, layer, shape, q, make, sources);
+    }
+
+    /** Rows of one source together, the others one after another; free rows get zeros. */
+    private static Var attendToSources(
+            Tape tape,
+            int layer,
+            AttentionShape shape,
+            Var q,
+            Function<Var, Projected> make,
+            @Nullable ReadSource[] byRow) {
+        Tensor all = q.value(); // [rows, time, heads, headDim]
+        List<Tensor> parts = new ArrayList<>();
+        int rows = (int) all.size(0);
+        for (int from = 0; from < rows; ) {
+            ReadSource source = byRow[from];
+            int to = from + 1;
+            while (to < rows && byRow[to] == source) {
+                to++;
+            }
+            Tensor part = tape.keep(all.narrow(0, from, to - from));
+            parts.add(
+                    source == null
+                            ? tape.keep(
+                                    Tensors.zeros(
+                                            all.dtype(),
+                                            to - from,
+                                            all.size(1),
+                                            all.size(2) * all.size(3)))
+                            : source.attend(tape, layer, shape, part, make));
+            from = to;
+        }
+        return tape.constant(
+                parts.size() == 1 ? parts.getFirst() : tape.keep(Tensors.cat(parts, 0)));
     }
 
     @Override
@@ -195,6 +288,9 @@ public final class KeyValueCache implements Context, AutoCloseable {
 
     @Override
     public void close() {
+        for (int row = 0; row < sources.length; row++) {
+            setSource(row, null);
+        }
         for (int i = 0; i < keys.length; i++) {
             keys[i].close();
             values[i].close();
@@ -202,7 +298,7 @@ public final class KeyValueCache implements Context, AutoCloseable {
     }
 
     /** See {@link #step}. */
-    private static final class Step implements Context {
+    private static final class Step implements SourceContext {
         private final KeyValueCache cache;
         private final int[] lengths; // negative for a row that does not go on
 
@@ -221,9 +317,18 @@ public final class KeyValueCache implements Context, AutoCloseable {
 
         @Override
         public Var attend(Tape tape, int layer, AttentionShape shape, Var q, Var k, Var v) {
+            if (shape.bias() != null) {
+                return cache.attendOneByOne(tape, layer, shape, q, k, v, lengths);
+            }
             Tensor keys = first(tape, cache.keys[layer]);
             Tensor values = first(tape, cache.values[layer]);
             return CachedAttention.apply(tape, q, k, v, keys, values, lengths, shape);
+        }
+
+        @Override
+        public Var attendToSource(
+                Tape tape, int layer, AttentionShape shape, Var q, Function<Var, Projected> make) {
+            return attendToSources(tape, layer, shape, q, make, cache.sources);
         }
 
         private Tensor first(Tape tape, Tensor store) {
@@ -241,7 +346,7 @@ public final class KeyValueCache implements Context, AutoCloseable {
     }
 
     /** See {@link #fill}. */
-    public static final class Piece implements Context, AutoCloseable {
+    public static final class Piece implements SourceContext, AutoCloseable {
         private final KeyValueCache cache;
         private final int row;
         private final int positions;
@@ -271,6 +376,13 @@ public final class KeyValueCache implements Context, AutoCloseable {
             cache.write(layer, row, keys, values, past, past + positions);
             return Attention.apply(
                     tape, q, tape.constant(keys), tape.constant(values), seen, shape);
+        }
+
+        @Override
+        public Var attendToSource(
+                Tape tape, int layer, AttentionShape shape, Var q, Function<Var, Projected> make) {
+            @Nullable ReadSource[] own = {cache.sources[row]};
+            return attendToSources(tape, layer, shape, q, make, own);
         }
 
         private AttentionMask mask(int past, int time) {

@@ -10,6 +10,7 @@ import org.jspecify.annotations.Nullable;
 /** A text that a {@link Decoding} continues: it reads its prompt, then takes token after token. */
 public final class Text {
     final Decoding.Request request;
+    final int @Nullable [] source; // what the text answers, if an encoder reads that
     final int last; // positions that prompt and continuation fill at most
     final List<Integer> tokens = new ArrayList<>();
     final List<Token> promptTokens = new ArrayList<>(); // if their log-probabilities are wanted
@@ -26,10 +27,13 @@ public final class Text {
     private volatile boolean cancelled;
 
     /**
+     * @param request its prompt is what the decoder reads
+     * @param source what the encoder reads; null where there is none
      * @param eosIds the model's
      */
-    Text(Decoding.Request request, int last, Set<Integer> eosIds) {
+    Text(Decoding.Request request, int @Nullable [] source, int last, Set<Integer> eosIds) {
         this.request = request;
+        this.source = source;
         this.last = last;
         this.ends = new HashSet<>(eosIds);
         ends.addAll(request.config().stopTokenIds());
@@ -106,7 +110,7 @@ public final class Text {
                 new Generation(
                         tokens,
                         reason,
-                        request.prompt().length,
+                        (source == null ? request.prompt() : source).length,
                         (whenRead - start) / 1e9,
                         (now - whenRead) / 1e9);
         request.receiver().ended(generation);

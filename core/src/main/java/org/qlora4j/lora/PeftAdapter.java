@@ -52,6 +52,16 @@ public final class PeftAdapter {
      * -B₀].
      */
     public static void save(LoraAdapter adapter, Path folder, @Nullable String baseModel) {
+        save(adapter, folder, baseModel, "CAUSAL_LM");
+    }
+
+    /**
+     * As {@link #save(LoraAdapter, Path, String)}.
+     *
+     * @param taskType PEFT's name of what the model does
+     */
+    public static void save(
+            LoraAdapter adapter, Path folder, @Nullable String baseModel, String taskType) {
         boolean inPlaceOfParts = false;
         try (Arena arena = Arena.ofConfined();
                 TensorScope scope = TensorScope.open()) {
@@ -89,7 +99,12 @@ public final class PeftAdapter {
         AtomicFiles.writeText(
                 folder.resolve(PeftConfigFile.NAME),
                 PeftConfigFile.text(
-                        config, paths, baseModel, adapter.sharedTable() != null, transposed));
+                        config,
+                        paths,
+                        baseModel,
+                        taskType,
+                        adapter.sharedTable() != null,
+                        transposed));
     }
 
     /** A factor with that of the principal part, which is to be subtracted, in PEFT's order. */
@@ -273,6 +288,18 @@ public final class PeftAdapter {
                 long[] shape = stored.info(key.getValue()).shape();
                 if (SavedModule.isTable(key.getKey()) && shape.length == 2) {
                     return OptionalInt.of(Math.toIntExact(shape[0]));
+                }
+            }
+            return OptionalInt.empty();
+        }
+    }
+
+    /** Outputs of the classifier's head that an adapter brings; empty if it brings none. */
+    public static OptionalInt labels(Path folder) {
+        try (Checkpoint stored = Checkpoint.open(file(folder))) {
+            for (Map.Entry<String, String> key : keysByPath(stored).entrySet()) {
+                if (key.getKey().equals("classifier.out_proj.weight")) {
+                    return OptionalInt.of(Math.toIntExact(stored.info(key.getValue()).shape()[0]));
                 }
             }
             return OptionalInt.empty();

@@ -110,12 +110,14 @@ final class PeftConfigFile {
      * The file's text, with indent 2 and sorted keys.
      *
      * @param keepsHeadTied whether the adapter brings one table for embedding and head
+     * @param taskType PEFT's name of what the model does
      * @param fanInFanOut whether the base has its weights as [in, out]
      */
     static String text(
             LoraConfig config,
             List<String> paths,
             @Nullable String baseModel,
+            String taskType,
             boolean keepsHeadTied,
             boolean fanInFanOut) {
         Map<String, @Nullable Object> keys = new TreeMap<>(UNUSED);
@@ -136,7 +138,8 @@ final class PeftConfigFile {
                 config.excludeModules() == null ? null : config.excludeModules().json());
         keys.put("use_rslora", config.useRslora());
         keys.put("use_dora", config.useDora());
-        keys.put("modules_to_save", config.modulesToSave());
+        keys.put("task_type", taskType);
+        keys.put("modules_to_save", modulesToSave(config, taskType));
         keys.put(TYING, keepsHeadTied);
         keys.put("rank_pattern", config.rankPattern());
         Map<String, Object> alphas = new LinkedHashMap<>();
@@ -154,6 +157,17 @@ final class PeftConfigFile {
                         .withObjectIndenter(indent)
                         .withArrayIndenter(indent);
         return JSON.writer().with(printer).writeValueAsString(keys) + "\n";
+    }
+
+    /** As PEFT writes them: with both names that a classifier's head may have. */
+    private static @Nullable List<String> modulesToSave(LoraConfig config, String taskType) {
+        List<String> named = config.modulesToSave();
+        if (!taskType.equals("SEQ_CLS")) {
+            return named;
+        }
+        List<String> all = new ArrayList<>(named == null ? List.of() : named);
+        SavedModule.CLASSIFIERS.stream().filter(name -> !all.contains(name)).forEach(all::add);
+        return all;
     }
 
     /** A whole number as one: PEFT writes 16, not 16.0. */

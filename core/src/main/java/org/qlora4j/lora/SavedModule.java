@@ -23,6 +23,9 @@ record SavedModule(Parameter base, Parameter copy) {
     /** Modules with a row for each token. */
     static final List<String> TABLES = List.of(EMBEDDING, HEAD);
 
+    /** Heads of classifiers, which are always brought whole, as PEFT does for SEQ_CLS. */
+    static final List<String> CLASSIFIERS = List.of("classifier", "score");
+
     /** Whether a weight of this name has a row for each token. */
     static boolean isTable(String name) {
         return TABLES.stream().anyMatch(table -> name.endsWith(table + ".weight"));
@@ -34,11 +37,18 @@ record SavedModule(Parameter base, Parameter copy) {
     }
 
     /**
-     * Whether a module with this path is to be brought whole: its path ends in one of the names.
+     * Whether a module with this path is to be brought whole: its path ends in one of the names, or
+     * it is a classifier's head.
      */
     static boolean chooses(LoraConfig config, String path) {
         List<String> names = config.modulesToSave();
-        return names != null && names.stream().anyMatch(path::endsWith);
+        return isClassifier(path) || (names != null && names.stream().anyMatch(path::endsWith));
+    }
+
+    /** Whether a path is that of a classifier's head, or of a part of it. */
+    static boolean isClassifier(String path) {
+        return CLASSIFIERS.stream()
+                .anyMatch(head -> path.equals(head) || path.startsWith(head + "."));
     }
 
     /**
@@ -62,10 +72,7 @@ record SavedModule(Parameter base, Parameter copy) {
      */
     static List<Parameter> chosen(
             LoraConfig config, List<LinearLayer> linears, List<Parameter> parameters) {
-        List<String> names = config.modulesToSave();
-        if (names == null) {
-            return List.of();
-        }
+        List<String> names = config.modulesToSave() == null ? List.of() : config.modulesToSave();
         for (LinearLayer linear : linears) {
             if (chooses(config, linear.path()) && linear.weight() instanceof Weight.Quantized) {
                 throw ConfigException.of(
@@ -77,6 +84,7 @@ record SavedModule(Parameter base, Parameter copy) {
         boolean ownHead = hasOwnHead(parameters);
         List<Parameter> out = new ArrayList<>();
         List<String> unknown = new ArrayList<>(names);
+        unknown.removeAll(CLASSIFIERS); // PEFT writes both, whatever the model's is called
         for (Parameter parameter : parameters) {
             String path = module(parameter);
             boolean sharedHead =

@@ -1,5 +1,7 @@
 package org.qlora4j.model;
 
+import org.qlora4j.error.ConfigException;
+
 /** The config of a model of some family, from which its weights are named and its layers built. */
 public interface Architecture {
     /** Sizes that do not depend on the family. */
@@ -13,6 +15,22 @@ public interface Architecture {
     /** What it is asked for. */
     default Task task() {
         return new Task.NextToken();
+    }
+
+    /** What the names of weights begin with that a checkpoint may lack; empty for none. */
+    default String newHead() {
+        return "";
+    }
+
+    /**
+     * The same with other classes.
+     *
+     * @throws ConfigException if it has none
+     */
+    default Architecture withLabels(Labels labels) {
+        throw ConfigException.of(
+                "model.num_labels and model.label_names must be left out for models of type %s, which classify no texts",
+                facts().type());
     }
 
     /** Asks for all weights, in an order that never changes, and puts them together. */

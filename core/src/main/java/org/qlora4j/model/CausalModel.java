@@ -26,7 +26,7 @@ public interface CausalModel extends AutoCloseable {
     Var hidden(Tape tape, Tensor ids, Context seen, boolean checkpoint);
 
     /**
-     * What an encoder makes of sources, for a {@link CrossContext}; see {@link EncoderDecoder}.
+     * What an encoder makes of sources, for a {@link SourceContext}; see {@link EncoderDecoder}.
      *
      * @throws IllegalStateException if the model has no encoder
      */
@@ -56,6 +56,12 @@ public interface CausalModel extends AutoCloseable {
      * @param rows at least as many as the checkpoint has
      */
     void resizeVocabulary(int rows);
+
+    /**
+     * Gives a classifier's head so many outputs, all 0, unless it has them: for an adapter that
+     * brings the head. Does nothing where a model classifies no texts.
+     */
+    default void resizeLabels(int count) {}
 
     /** The trained context length. */
     default int maxPositions() {

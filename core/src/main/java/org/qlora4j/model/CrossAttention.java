@@ -20,16 +20,18 @@ public record CrossAttention(
         LinearLayer v,
         LinearLayer o) {
     /** x [batch, time, hidden], normed, to [batch, time, hidden]. */
-    public Var forward(Tape tape, Var x, CrossContext seen) {
+    public Var forward(Tape tape, Var x, SourceContext seen) {
         Var queries = Heads.split(tape, q.forward(tape, x), heads);
-        CrossContext.Projected to =
-                seen.projected(
+        Var attended =
+                seen.attendToSource(
                         tape,
                         layer,
+                        shape,
+                        queries,
                         source ->
-                                new CrossContext.Projected(
+                                new SourceContext.Projected(
                                         Heads.split(tape, k.forward(tape, source), heads),
                                         v.forward(tape, source)));
-        return o.forward(tape, seen.attendToSource(tape, shape, queries, to));
+        return o.forward(tape, attended);
     }
 }

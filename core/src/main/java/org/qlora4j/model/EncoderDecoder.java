@@ -6,7 +6,7 @@ import org.qlora4j.tensor.Tensor;
 
 /**
  * A decoder that also looks at a source, which an encoder reads first. Its {@link #hidden} takes a
- * {@link CrossContext}.
+ * {@link SourceContext}.
  */
 public interface EncoderDecoder extends Decoder {
     /**

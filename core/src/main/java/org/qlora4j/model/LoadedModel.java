@@ -1,5 +1,6 @@
 package org.qlora4j.model;
 
+import java.util.Arrays;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 import org.qlora4j.autograd.Head;
@@ -20,19 +21,14 @@ import org.qlora4j.tensor.Tensors;
 
 /** A {@link CausalModel} of any family: its {@link Decoder} and the weights it was built from. */
 public final class LoadedModel implements CausalModel {
-    private final ModelShape shape;
+    private ModelShape shape;
     private final Decoder decoder;
     private final WeightLoader loader;
     private int vocabularySize;
 
     /**
-     * Reads the weights of a checkpoint, tensor by tensor, quantizing linears as they come. The
-     * caller closes the model.
-     *
-     * @param quantization how linear weights are held
-     * @param compute dtype of values between layers: BF16, F32 or F64
-     * @param trainable whether all weights learn; they are then not quantized
-     * @param principals what takes weights of linears apart; null to leave them whole
+     * Reads a model whose checkpoint has all weights; arguments as for {@link #read(ModelShape,
+     * Checkpoint, long, double, QuantConfig, DType, boolean, PrincipalParts)}.
      */
     public static CausalModel read(
             ModelShape shape,
@@ -41,14 +37,39 @@ public final class LoadedModel implements CausalModel {
             DType compute,
             boolean trainable,
             @Nullable PrincipalParts principals) {
-        StoredWeights source = new StoredWeights(checkpoint, shape);
+        return read(shape, checkpoint, 0, 0.02, quantization, compute, trainable, principals);
+    }
+
+    /**
+     * Reads the weights of a checkpoint, tensor by tensor, quantizing linears as they come. The
+     * caller closes the model.
+     *
+     * @param seed of the weights of a head that the checkpoint does not have
+     * @param std standard deviation of these
+     * @param quantization how linear weights are held
+     * @param compute dtype of values between layers: BF16, F32 or F64
+     * @param trainable whether all weights learn; they are then not quantized
+     * @param principals what takes weights of linears apart; null to leave them whole
+     */
+    public static CausalModel read(
+            ModelShape shape,
+            Checkpoint checkpoint,
+            long seed,
+            double std,
+            QuantConfig quantization,
+            DType compute,
+            boolean trainable,
+            @Nullable PrincipalParts principals) {
+        StoredWeights source =
+                new StoredWeights(checkpoint, shape, new WeightSource.Random(seed, std, 1));
         CausalModel model =
                 build(
                         shape,
                         new WeightLoader(source, quantization, compute, trainable, principals));
-        String unused = source.unused();
-        if (unused != null) {
-            Notice.say(unused);
+        for (@Nullable String line : Arrays.asList(source.unused(), source.drawn())) {
+            if (line != null) {
+                Notice.say(line);
+            }
         }
         return model;
     }
@@ -156,6 +177,24 @@ public final class LoadedModel implements CausalModel {
         }
         decoder.tables().forEach(table -> resize(table, rows));
         vocabularySize = rows;
+    }
+
+    @Override
+    public void resizeLabels(int count) {
+        Task task = shape.architecture().task();
+        if (!(task instanceof Task.Classify classify) || classify.classes() == count) {
+            return;
+        }
+        Head head = decoder.head();
+        if (!(head.weight() instanceof Weight.Dense(Parameter weight)) || head.bias() == null) {
+            throw new IllegalStateException("a classifier's head has a weight and a bias");
+        }
+        try (TensorScope scope = TensorScope.open()) {
+            long width = weight.value().size(1);
+            weight.replaceValue(Tensors.zeros(compute(), count, width));
+            head.bias().replaceValue(Tensors.zeros(compute(), count));
+        }
+        shape = new Labels(count, List.of()).of(shape);
     }
 
     private void resize(Parameter table, int rows) {

@@ -6,6 +6,7 @@ import com.fasterxml.jackson.annotation.JsonProperty;
 import com.fasterxml.jackson.annotation.JsonPropertyDescription;
 import java.util.HashSet;
 import java.util.List;
+import org.jspecify.annotations.Nullable;
 import org.qlora4j.kernel.DeviceChoice;
 
 /**
@@ -15,6 +16,8 @@ import org.qlora4j.kernel.DeviceChoice;
  *     EmbeddedModel#NAME}; empty as long as it was not given
  * @param init where its weights come from
  * @param device where it runs
+ * @param numLabels classes of a model that classifies; null as config.json says
+ * @param labelNames what they are called
  * @param newTokens tokens that are added to its tokenizer and to its tables
  */
 public record ModelConfig(
@@ -33,6 +36,15 @@ public record ModelConfig(
                 @JsonPropertyDescription(
                         "Where the model runs; auto takes the fastest device found.")
                 DeviceChoice device,
+        @JsonProperty("num_labels")
+                @JsonPropertyDescription(
+                        "Classes of a model that classifies (RoBERTa), 1 for a number (STS-B); null takes those of config.json,"
+                                + " or as many as label_names.")
+                @Nullable Integer numLabels,
+        @JsonProperty("label_names")
+                @JsonPropertyDescription(
+                        "What the classes are called, in their order, such as [negative, positive]; data may call them so.")
+                List<String> labelNames,
         @JsonProperty("new_tokens")
                 @JsonPropertyDescription(
                         "Tokens to add to the tokenizer, such as [<call>, </call>]. Embeddings and head get a row for"
@@ -41,7 +53,8 @@ public record ModelConfig(
                 List<String> newTokens) {
     /** No model yet: the one thing besides the data that must be given. */
     public static final ModelConfig DEFAULT =
-            new ModelConfig("", ModelInit.CHECKPOINT, DeviceChoice.AUTO, List.of());
+            new ModelConfig(
+                    "", ModelInit.CHECKPOINT, DeviceChoice.AUTO, null, List.of(), List.of());
 
     public ModelConfig {
         require(
@@ -56,7 +69,22 @@ public record ModelConfig(
                 newTokens.size() == new HashSet<>(newTokens).size(),
                 "model.new_tokens names a token twice: %s",
                 newTokens);
+        require(
+                numLabels == null || numLabels >= 1,
+                "model.num_labels must be at least 1, got %s",
+                String.valueOf(numLabels));
+        labelNames = List.copyOf(labelNames);
         newTokens = List.copyOf(newTokens);
         modelNameOrPath = NamedModels.resolve(modelNameOrPath);
+        labels(numLabels, labelNames); // they must fit
+    }
+
+    /** The classes that are given here. */
+    public Labels labels() {
+        return labels(numLabels, labelNames);
+    }
+
+    private static Labels labels(@Nullable Integer count, List<String> names) {
+        return new Labels(count == null ? names.size() : count, names);
     }
 }

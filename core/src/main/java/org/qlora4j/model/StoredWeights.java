@@ -30,11 +30,15 @@ final class StoredWeights implements WeightSource {
     private final Bnb4bit in4bits;
     private final ModelShape shape;
     private final Set<String> used = new HashSet<>();
+    private final Random newWeights;
+    private final List<String> drawn = new ArrayList<>();
 
     /**
      * @param shape of the model that asks
+     * @param newWeights gives those of a head that the checkpoint does not have
      */
-    StoredWeights(Checkpoint checkpoint, ModelShape shape) {
+    StoredWeights(Checkpoint checkpoint, ModelShape shape, Random newWeights) {
+        this.newWeights = newWeights;
         this.checkpoint = checkpoint;
         this.in4bits = Bnb4bit.of(checkpoint);
         this.shape = shape;
@@ -74,6 +78,11 @@ final class StoredWeights implements WeightSource {
     @Override
     public Tensor read(String name, long... expected) {
         String key = key(name);
+        if (mayBeNew(name) && !(checkpoint.has(key) && has(key, expected))) {
+            used.add(key);
+            drawn.add(name);
+            return newWeights.read(name, expected);
+        }
         if (!checkpoint.has(key)) {
             throw FormatException.of(
                     "%s has no tensor %s, which config.json calls for; is this the checkpoint the config belongs to?",
@@ -95,6 +104,27 @@ final class StoredWeights implements WeightSource {
             }
             return tensor;
         }
+    }
+
+    private boolean mayBeNew(String name) {
+        String head = shape.architecture().newHead();
+        return !head.isEmpty() && name.startsWith(head);
+    }
+
+    private boolean has(String key, long... expected) {
+        return Arrays.equals(checkpoint.info(key).shape(), expected);
+    }
+
+    /** A line on the weights that the checkpoint does not have as they are called for; or null. */
+    @Nullable String drawn() {
+        return drawn.isEmpty()
+                ? null
+                : "%s has no %s as this model needs them; they are drawn anew (normal, standard deviation %s, biases 0, as transformers"
+                                .formatted(
+                                        checkpoint.folder(),
+                                        String.join(", ", drawn),
+                                        newWeights.std())
+                        + " does) and know nothing until they are trained or an adapter brings them";
     }
 
     @Override

@@ -1,16 +1,33 @@
 package org.qlora4j.model;
 
+import java.util.List;
+
 /** What a model is asked for, which decides what a batch looks like and what its loss is. */
 public sealed interface Task {
+    /** The name by which PEFT calls it, {@code task_type}. */
+    default String peftName() {
+        return switch (this) {
+            case NextToken next -> "CAUSAL_LM";
+            case Classify classify -> "SEQ_CLS";
+            case SequenceToSequence pairs -> "SEQ_2_SEQ_LM";
+        };
+    }
+
     /** Each token of a text by those before it. */
     record NextToken() implements Task {}
 
     /**
-     * One class of a whole text.
+     * One class of a whole text, or a number.
      *
-     * @param classes how many there are
+     * @param classes how many there are; 1 for a number
+     * @param names of the classes, in their order; empty where they have none
      */
-    record Classify(int classes) implements Task {}
+    record Classify(int classes, List<String> names) implements Task {
+        /** Whether it is a number that is asked for. */
+        public boolean isRegression() {
+            return classes == 1;
+        }
+    }
 
     /**
      * Each token of a target by those before it and a whole source.

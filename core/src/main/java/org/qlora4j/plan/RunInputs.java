@@ -8,6 +8,7 @@ import org.qlora4j.data.DataConfig;
 import org.qlora4j.data.DataGate;
 import org.qlora4j.family.ModelPlace;
 import org.qlora4j.family.Models;
+import org.qlora4j.model.Labels;
 import org.qlora4j.model.ModelInit;
 import org.qlora4j.model.ModelShape;
 import org.qlora4j.tokenize.Tokenizer;
@@ -35,14 +36,19 @@ public record RunInputs(
 
     /** As {@link #load(RunConfig)}, of a model as it is. */
     public static RunInputs load(ModelPlace place, DataConfig data) {
-        return passed(read(place, List.of(), data), data);
+        return load(place, Labels.OF_CONFIG, data);
+    }
+
+    /** As {@link #load(ModelPlace, DataConfig)}, of a model with other classes. */
+    public static RunInputs load(ModelPlace place, Labels labels, DataConfig data) {
+        return passed(read(place, List.of(), labels, data), data);
     }
 
     /** Reads all of it and checks that the model can take the data. */
     public static RunInputs read(RunConfig config) {
         ModelPlace place = ModelPlace.of(config.model());
         requireTrainable(place, config);
-        return read(place, config.model().newTokens(), config.data());
+        return read(place, config.model().newTokens(), config.model().labels(), config.data());
     }
 
     /** Refuses to train all weights of a checkpoint in 4 bits, as loading it would. */
@@ -73,8 +79,9 @@ public record RunInputs(
         }
     }
 
-    private static RunInputs read(ModelPlace place, List<String> newTokens, DataConfig config) {
-        ModelShape shape = place.shape();
+    private static RunInputs read(
+            ModelPlace place, List<String> newTokens, Labels labels, DataConfig config) {
+        ModelShape shape = labels.of(place.shape());
         requireNewRows(shape, newTokens);
         Tokenizer tokenizer = Tokenizer.load(place.folder(), newTokens);
         try {
@@ -82,9 +89,7 @@ public record RunInputs(
                     newTokens.isEmpty()
                             ? shape.vocabularySize()
                             : Math.max(shape.vocabularySize(), tokenizer.idLimit());
-            TrainingData data =
-                    TrainingData.read(
-                            config, tokenizer, shape.eosIds(), rows, shape.maxPositions());
+            TrainingData data = TrainingData.read(config, tokenizer, shape, rows);
             return new RunInputs(place, shape, rows, tokenizer, data);
         } catch (RuntimeException e) {
             tokenizer.close();

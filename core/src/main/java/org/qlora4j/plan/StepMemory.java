@@ -184,7 +184,7 @@ record StepMemory(long activations, long loss, long working, long workspace) {
                 return seen;
             }
             Var encoded = model.encode(tape, ids, read, checkpointing);
-            CrossContext made = new CrossContext(seen, encoded, visible, false);
+            CrossContext made = new CrossContext(seen, encoded, visible);
             cross = made;
             return made;
         }

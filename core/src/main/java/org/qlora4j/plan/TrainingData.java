@@ -10,13 +10,15 @@ import org.qlora4j.data.Batch;
 import org.qlora4j.data.BatchSampler;
 import org.qlora4j.data.ChatRenderer;
 import org.qlora4j.data.DataConfig;
-import org.qlora4j.data.DatasetFormat;
 import org.qlora4j.data.Example;
+import org.qlora4j.data.Layout;
 import org.qlora4j.data.SpecialIds;
 import org.qlora4j.data.TrainingSet;
 import org.qlora4j.data.TrainingSplits;
 import org.qlora4j.data.UnstoppedEnds;
 import org.qlora4j.error.FormatException;
+import org.qlora4j.model.ModelShape;
+import org.qlora4j.model.Task;
 import org.qlora4j.template.ChatTemplate;
 import org.qlora4j.tokenize.Tokenizer;
 
@@ -62,17 +64,14 @@ public record TrainingData(
      * Reads the data and checks that the model can take it.
      *
      * @param tokenizer gets the chat template that the settings name
-     * @param eos ids that end a text, from the model's config
+     * @param shape of the model
      * @param vocabularySize rows of the model's tables: larger ids mean that tokenizer and model do
      *     not belong together
-     * @param maxPositions the longest example the model can take
      */
     static TrainingData read(
-            DataConfig config,
-            Tokenizer tokenizer,
-            Iterable<Integer> eos,
-            int vocabularySize,
-            int maxPositions) {
+            DataConfig config, Tokenizer tokenizer, ModelShape shape, int vocabularySize) {
+        Iterable<Integer> eos = shape.eosIds();
+        Layout layout = layout(shape);
         String chatTemplate = config.chatTemplate();
         if (chatTemplate != null) {
             tokenizer.useChatTemplate(chatTemplate);
@@ -80,13 +79,15 @@ public record TrainingData(
         SpecialIds ids = specialIds(tokenizer, eos);
         ChatTemplate template = tokenizer.chatTemplate().orElse(null);
         @Nullable ChatRenderer renderer = template == null ? null : ChatRenderer.of(template);
-        TrainingSplits splits = TrainingSplits.load(config, tokenizer, ids, renderer);
-        requireFit(splits.train(), vocabularySize, maxPositions);
-        if (splits.eval() != null) {
-            requireFit(splits.eval(), vocabularySize, maxPositions);
+        TrainingSplits splits = TrainingSplits.load(config, tokenizer, ids, layout, renderer);
+        if (!(layout instanceof Layout.Classes)) { // which are cut to what the model takes
+            requireFit(splits.train(), vocabularySize, shape.maxPositions());
+            if (splits.eval() != null) {
+                requireFit(splits.eval(), vocabularySize, shape.maxPositions());
+            }
         }
         List<String> told = new ArrayList<>();
-        if (config.datasetFormat() != DatasetFormat.CLASSIFICATION) { // a class ends nothing
+        if (!(layout instanceof Layout.Classes)) { // a class ends nothing
             told.addAll(UnstoppedEnds.in(splits.train(), tokenizer, eos));
         }
         String form = promptTemplate(splits.train(), tokenizer);
@@ -104,6 +105,16 @@ public record TrainingData(
                 ids.pad(),
                 Math.max(1, config.padToMultipleOf()),
                 form);
+    }
+
+    /** How the model takes an example. */
+    private static Layout layout(ModelShape shape) {
+        return switch (shape.architecture().task()) {
+            case Task.NextToken next -> new Layout.OneText();
+            case Task.SequenceToSequence pairs -> new Layout.SourceAndTarget();
+            case Task.Classify(int count, List<String> names) ->
+                    new Layout.Classes(count, names, shape.maxPositions());
+        };
     }
 
     /** The one form of all prompts that is not the chat template's; null if there is none. */

@@ -110,7 +110,8 @@ public sealed interface Learner extends AutoCloseable permits Learner.Adapter, L
         @Override
         public void save(Path folder, TrainerState state) {
             String base = config.model().modelNameOrPath();
-            PeftAdapter.save(adapter, folder, base);
+            String task = model.shape().architecture().task().peftName();
+            PeftAdapter.save(adapter, folder, base, task);
             Map<String, String> facts = RunFacts.of(config, state, model.shape().parameterCount());
             AtomicFiles.writeText(
                     folder.resolve(RunCheckpoint.CARD),

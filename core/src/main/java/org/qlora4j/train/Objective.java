@@ -8,6 +8,7 @@ import java.util.List;
 import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
 import org.qlora4j.autograd.CrossEntropy;
+import org.qlora4j.autograd.SquaredError;
 import org.qlora4j.autograd.Tape;
 import org.qlora4j.autograd.Var;
 import org.qlora4j.config.RunConfig;
@@ -26,9 +27,6 @@ import org.qlora4j.tensor.Tensors;
  * -log p over what it is told. Of one batch; closed after the backward pass.
  */
 sealed interface Objective extends AutoCloseable {
-    /** Where sources get no token at their end. */
-    int NO_END = -1;
-
     /** The summed loss, as {@code kind} counts it. */
     Var sum(Tape tape, CausalModel model, boolean checkpointing, MicroBatch.Loss kind);
 
@@ -38,11 +36,9 @@ sealed interface Objective extends AutoCloseable {
     static Objective of(CausalModel model, Batch batch) {
         return switch (model.shape().architecture().task()) {
             case Task.NextToken next -> new NextToken(batch);
-            case Task.Classify(int classes) -> new Classify(Halves.of(batch, NO_END), classes);
+            case Task.Classify classify -> new Classify(Halves.of(batch), classify);
             case Task.SequenceToSequence(int startId) ->
-                    new SequenceToSequence(
-                            Halves.of(batch, model.eosIds().stream().findFirst().orElse(NO_END)),
-                            startId);
+                    new SequenceToSequence(Halves.of(batch), startId);
         };
     }
 
@@ -61,9 +57,17 @@ sealed interface Objective extends AutoCloseable {
                 "data.packing must be false for models of type %s, which read a whole text in each row",
                 type);
         require(
-                config.train().samplePrompt().isEmpty() && !config.eval().predictWithGenerate(),
-                "train.sample_prompt must be empty and eval.predict_with_generate false for models of type %s, from"
-                        + " which nothing is generated while they train",
+                !config.data().trainOnSource(),
+                "data.train_on_source must be false for models of type %s, which read the source whole and cannot learn to"
+                        + " write it",
+                type);
+        boolean classifies = shape.architecture().task() instanceof Task.Classify;
+        require(
+                !classifies
+                        || (config.train().samplePrompt().isEmpty()
+                                && !config.eval().predictWithGenerate()),
+                "train.sample_prompt must be empty and eval.predict_with_generate false for models of type %s, which"
+                        + " classify texts and write none",
                 type);
         require(
                 config.distill().teacher() == null,
@@ -115,31 +119,49 @@ sealed interface Objective extends AutoCloseable {
         }
     }
 
-    /** The class that stands behind a text, as the one label of its row. */
+    /** The class or the number that stands behind a text, as the one label of its row. */
     final class Classify implements Objective {
         private final Halves halves;
+        private final Task.Classify task;
         private final BatchContext seen;
 
-        Classify(Halves halves, int classes) {
-            for (int row = 0; row < halves.target.rows; row++) {
-                long label = halves.target.ids[row * halves.target.time];
-                if (halves.target.time != 1 || label >= classes) {
-                    throw ConfigException.of(
-                            "a record is labelled %d, but the model has the classes 0 to %d (id2label in config.json); name"
-                                    + " records of classes by data.dataset_format=classification",
-                            label, classes - 1);
-                }
+        Classify(Halves halves, Task.Classify task) {
+            if (halves.target.time != 1) {
+                throw new IllegalArgumentException("a text has one label");
             }
             this.halves = halves;
+            this.task = task;
             this.seen = halves.source.whole();
         }
 
         @Override
         public Var sum(Tape tape, CausalModel model, boolean checkpointing, MicroBatch.Loss kind) {
-            Var hidden = model.hidden(tape, halves.source.tensor(tape), seen, checkpointing);
-            int[] classes = new int[halves.source.rows];
-            Arrays.setAll(classes, row -> (int) halves.target.ids[row * halves.target.time]);
-            return kind.of(tape, hidden, model.head(), classes);
+            Var hidden = hidden(tape, model, checkpointing);
+            return task.isRegression()
+                    ? SquaredError.sum(tape, hidden, model.head(), numbers())
+                    : kind.of(tape, hidden, model.head(), labels());
+        }
+
+        /** What the head reads of each row [rows, 1, hidden]. */
+        Var hidden(Tape tape, CausalModel model, boolean checkpointing) {
+            return model.hidden(tape, halves.source.tensor(tape), seen, checkpointing);
+        }
+
+        /** The class of each row; of a regression the bits of its number. */
+        int[] labels() {
+            int[] labels = new int[halves.source.rows];
+            Arrays.setAll(labels, row -> (int) halves.target.ids[row * halves.target.time]);
+            return labels;
+        }
+
+        /** The number of each row. */
+        float[] numbers() {
+            int[] bits = labels();
+            float[] numbers = new float[bits.length];
+            for (int row = 0; row < bits.length; row++) {
+                numbers[row] = Float.intBitsToFloat(bits[row]);
+            }
+            return numbers;
         }
 
         @Override
@@ -173,7 +195,7 @@ sealed interface Objective extends AutoCloseable {
                 before[i] = i % told.time == 0 ? startId : told.ids[i - 1];
                 labels[i] = told.visible[i] == 0 ? CrossEntropy.IGNORE : (int) told.ids[i];
             }
-            CrossContext both = new CrossContext(target, read, halves.source.visible, false);
+            CrossContext both = new CrossContext(target, read, halves.source.visible);
             seen = both;
             Tensor ids = tape.keep(Tensors.of(before, told.rows, told.time));
             Var hidden = model.hidden(tape, ids, both, checkpointing);
@@ -209,23 +231,19 @@ sealed interface Objective extends AutoCloseable {
      * @param target the labels
      */
     record Halves(Side source, Side target) {
-        /**
-         * @param end token that a source gets at its end, unless it has it; negative for none
-         */
-        static Halves of(Batch batch, int end) {
-            for (int start : batch.starts()) {
-                if (start != 0) {
-                    throw new ConfigException(
-                            "data.packing must be false for a model that reads whole texts: each row is one");
+        static Halves of(Batch batch) {
+            for (int i = 0; i < batch.starts().length; i++) {
+                if (batch.attentionMask()[i] && batch.starts()[i] != 0) {
+                    throw new IllegalArgumentException("rows of several texts");
                 }
             }
-            return new Halves(side(batch, false, end), side(batch, true, NO_END));
+            return new Halves(side(batch, false), side(batch, true));
         }
 
-        private static Side side(Batch batch, boolean labelled, int end) {
+        private static Side side(Batch batch, boolean labelled) {
             List<int[]> rows = new ArrayList<>();
             for (int row = 0; row < batch.batch(); row++) {
-                rows.add(ids(batch, row, labelled, end));
+                rows.add(ids(batch, row, labelled));
             }
             int time = Math.max(1, rows.stream().mapToInt(ids -> ids.length).max().orElse(1));
             long[] ids = new long[rows.size() * time];
@@ -239,17 +257,14 @@ sealed interface Objective extends AutoCloseable {
             return new Side(rows.size(), time, ids, visible);
         }
 
-        private static int[] ids(Batch batch, int row, boolean labelled, int end) {
+        private static int[] ids(Batch batch, int row, boolean labelled) {
             int from = row * batch.time();
-            int[] ids =
-                    IntStream.range(from, from + batch.time())
-                            .filter(i ->
-                                    batch.attentionMask()[i]
-                                            && (batch.labels()[i] != Batch.IGNORED) == labelled)
-                            .map(i -> batch.inputIds()[i])
-                            .toArray();
-            boolean open = end >= 0 && (ids.length == 0 || ids[ids.length - 1] != end);
-            return open ? IntStream.concat(IntStream.of(ids), IntStream.of(end)).toArray() : ids;
+            return IntStream.range(from, from + batch.time())
+                    .filter(i ->
+                            batch.attentionMask()[i]
+                                    && (batch.labels()[i] != Batch.IGNORED) == labelled)
+                    .map(i -> batch.inputIds()[i])
+                    .toArray();
         }
     }
 

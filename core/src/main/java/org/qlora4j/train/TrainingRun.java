@@ -258,7 +258,14 @@ public final class TrainingRun {
         DType compute = config.quantization().computeDtype().onThisMachine();
         return switch (config.model().init()) {
             case CHECKPOINT ->
-                    Models.load(place, config.quantization(), compute, trainable, principals);
+                    Models.load(
+                            place,
+                            config.quantization(),
+                            compute,
+                            trainable,
+                            principals,
+                            config.model().labels(),
+                            config.train().seed());
             case RANDOM ->
                     Models.random(
                             place.folder(),
@@ -266,7 +273,8 @@ public final class TrainingRun {
                             compute,
                             trainable,
                             config.train().seed(),
-                            principals);
+                            principals,
+                            config.model().labels());
         };
     }
 }

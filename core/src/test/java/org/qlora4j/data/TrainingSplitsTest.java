@@ -33,6 +33,7 @@ class TrainingSplitsTest {
                 References.settings(keysAndValues),
                 tokenizer,
                 References.CHATML,
+                new Layout.OneText(),
                 References.CHATML_TEMPLATE);
     }
 

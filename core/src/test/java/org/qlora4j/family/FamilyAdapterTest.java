@@ -96,7 +96,7 @@ class FamilyAdapterTest {
                     BatchContext read = BatchContext.whole(1, time, visible);
                     BatchContext target = BatchContext.of(1, time)) {
                 Var states = model.encode(tape, ids, read, false);
-                try (CrossContext seen = new CrossContext(target, states, visible, false)) {
+                try (CrossContext seen = new CrossContext(target, states, visible)) {
                     Tensor input = Tensors.of(before, 1, time);
                     Tensor hidden = model.hidden(tape, input, seen, false).value();
                     Tensor expected = golden.tensor("logits");

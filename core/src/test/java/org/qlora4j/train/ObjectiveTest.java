@@ -94,37 +94,24 @@ class ObjectiveTest {
         }
     }
 
-    @Test
-    void classThatTheModelDoesNotHave_isNamed() {
-        try (CausalModel model = load("roberta-classifier")) {
-            int[] ids = {5, 6, 7};
-            int[] labels = {Batch.IGNORED, Batch.IGNORED, 7};
-            Batch batch = new Batch(1, 3, ids, labels, new boolean[] {true, true, true});
-            assertThatThrownBy(() -> MicroBatch.evaluate(model, batch))
-                    .isInstanceOf(ConfigException.class)
-                    .hasMessage(
-                            "a record is labelled 7, but the model has the classes 0 to 2 (id2label in config.json); name"
-                                    + " records of classes by data.dataset_format=classification");
-        }
-    }
-
-    /** A source gets the end that T5's tokenizer puts behind it; a target begins with the start. */
+    /** A target begins with the start. */
     @Test
     void sourceAndTarget_areTheHalvesOfARow() {
         try (TensorScope scope = TensorScope.open();
                 CausalModel model = load("t5")) {
-            int[] ids = {9, 8, 7, 20, 21, 1};
-            int[] labels = {Batch.IGNORED, Batch.IGNORED, Batch.IGNORED, 20, 21, 1};
-            boolean[] real = new boolean[6];
+            int[] ids = {9, 8, 7, 1, 20, 21, 1};
+            int none = Batch.IGNORED;
+            int[] labels = {none, none, none, none, 20, 21, 1};
+            boolean[] real = new boolean[7];
             Arrays.fill(real, true);
-            double sum = MicroBatch.evaluate(model, new Batch(1, 6, ids, labels, real));
+            double sum = MicroBatch.evaluate(model, new Batch(1, 7, ids, labels, real));
             byte[] visible = {1, 1, 1, 1};
             try (Tape tape = Tape.inference();
                     BatchContext source = BatchContext.whole(1, 4, visible);
                     BatchContext target = BatchContext.of(1, 3)) {
                 Tensor read = Tensors.of(new long[] {9, 8, 7, 1}, 1, 4);
                 Var encoded = model.encode(tape, read, source, false);
-                try (CrossContext seen = new CrossContext(target, encoded, visible, false)) {
+                try (CrossContext seen = new CrossContext(target, encoded, visible)) {
                     Tensor before = Tensors.of(new long[] {0, 20, 21}, 1, 3);
                     Var hidden = model.hidden(tape, before, seen, false);
                     int[] told = {20, 21, 1};
@@ -133,7 +120,7 @@ class ObjectiveTest {
                 }
             }
             long live = NativeMemory.liveBytes();
-            MicroBatch.backward(model, new Batch(1, 6, ids, labels, real), true, 1);
+            MicroBatch.backward(model, new Batch(1, 7, ids, labels, real), true, 1);
             assertThat(NativeMemory.liveBytes()).isEqualTo(live);
         }
     }

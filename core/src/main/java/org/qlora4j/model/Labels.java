@@ -13,7 +13,7 @@ import org.qlora4j.error.ConfigException;
  * @param names what they are called, in their order; empty where they have no names
  */
 public record Labels(int count, List<String> names) {
-    /** Those of config.json. */
+    /** The classes that config.json has. */
     public static final Labels OF_CONFIG = new Labels(0, List.of());
 
     public Labels {

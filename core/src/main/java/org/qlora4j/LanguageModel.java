@@ -1,5 +1,8 @@
 package org.qlora4j;
 
+import static org.qlora4j.error.Require.given;
+import static org.qlora4j.error.Require.require;
+
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
@@ -125,7 +128,9 @@ public final class LanguageModel implements AutoCloseable {
      * @throws DeviceException if the device cannot be used, or the process computes on another
      */
     public static LanguageModel load(Path path, QuantConfig quantization, DeviceChoice device) {
-        ModelPlace place = ModelPlace.of(path); // before the device: a slip is said at once
+        given(quantization, "quantization");
+        given(device, "device");
+        ModelPlace place = ModelPlace.of(given(path, "path")); // before the device: a slip is said at once
         Engine.call(() -> Kernels.select(device));
         DType compute = quantization.computeDtype().onThisMachine();
         // before the weights: its errors come at once
@@ -149,6 +154,7 @@ public final class LanguageModel implements AutoCloseable {
      *     model is then as before
      */
     public LanguageModel withAdapter(Path folder) {
+        given(folder, "folder");
         return onEngine(() -> {
             requireNotGenerating("change the adapter");
             AdapterFolder files = AdapterFolder.of(folder);
@@ -225,8 +231,9 @@ public final class LanguageModel implements AutoCloseable {
      */
     public LanguageModel withExactHead() {
         return onEngine(() -> {
+            InferenceHead exact = InferenceHead.exact(model);
             held.head.close();
-            held.head = InferenceHead.exact(model);
+            held.head = exact;
             return this;
         });
     }
@@ -238,6 +245,7 @@ public final class LanguageModel implements AutoCloseable {
      * @return this model
      */
     public LanguageModel withChatTemplateKwargs(Map<String, ?> variables) {
+        given(variables, "variables");
         return onEngine(() -> {
             chats = chats.with(variables);
             return this;
@@ -267,7 +275,8 @@ public final class LanguageModel implements AutoCloseable {
      * @throws ConfigException if the model has no chat template, or the message is too long for it
      */
     public String chat(String userMessage) {
-        Map<String, Object> message = Map.of("role", "user", "content", userMessage);
+        Map<String, Object> message =
+                Map.of("role", "user", "content", given(userMessage, "userMessage"));
         return generate(List.of(message), GenerationConfig.DEFAULT, text -> {}).text();
     }
 
@@ -286,7 +295,8 @@ public final class LanguageModel implements AutoCloseable {
             GenerationConfig config,
             Consumer<String> onText) {
         List<Map<String, Object>> chat = new ArrayList<>();
-        messages.forEach(message -> chat.add(new LinkedHashMap<>(message)));
+        given(messages, "messages")
+                .forEach(message -> chat.add(new LinkedHashMap<>(given(message, "a message"))));
         return start(new Prompt.Chat(chat), config, onText).await();
     }
 
@@ -298,7 +308,7 @@ public final class LanguageModel implements AutoCloseable {
      * @throws ConfigException if the prompt is empty or too long for the model
      */
     public Answer generate(String rawPrompt, GenerationConfig config, Consumer<String> onText) {
-        return start(new Prompt.Raw(rawPrompt), config, onText).await();
+        return start(new Prompt.Raw(given(rawPrompt, "rawPrompt")), config, onText).await();
     }
 
     /**
@@ -308,6 +318,9 @@ public final class LanguageModel implements AutoCloseable {
      * @return the way to wait for it and to cancel it; errors come out there
      */
     public PendingAnswer start(Prompt prompt, GenerationConfig config, Consumer<String> onText) {
+        given(prompt, "prompt");
+        given(config, "config");
+        given(onText, "onText");
         return PendingAnswer.begin(cancellable -> {
             requireOpen();
             int[] ids = voice().ids("the prompt", prompt);
@@ -330,6 +343,7 @@ public final class LanguageModel implements AutoCloseable {
      * @throws IllegalStateException if an adapter is on it
      */
     public TextService serve(ServiceConfig config) {
+        given(config, "config");
         return onEngine(() -> {
             requireNotGenerating("be served");
             if (held.adapter != null) {
@@ -407,6 +421,11 @@ public final class LanguageModel implements AutoCloseable {
             int batch,
             IntPredicate wanted,
             BiConsumer<Integer, Answer> onAnswer) {
+        given(prompts, "prompts").forEach(prompt -> given(prompt, "a prompt"));
+        given(config, "config");
+        given(wanted, "wanted");
+        given(onAnswer, "onAnswer");
+        require(batch >= 1, "batch must be at least 1, got %d", batch);
         return onEngine(() -> {
             requireNotGenerating("generate");
             generating = true;
@@ -515,6 +534,7 @@ public final class LanguageModel implements AutoCloseable {
      *     holds
      */
     public List<TokenProbabilities> logProbabilities(List<String> texts) {
+        given(texts, "texts").forEach(text -> given(text, "a text"));
         return onEngine(() -> {
             requireNotGenerating("score texts");
             return TokenProbabilities.of(model, held.tokenizer, texts);
@@ -537,6 +557,10 @@ public final class LanguageModel implements AutoCloseable {
             int textsAtOnce,
             @Nullable TaskLog log,
             IntConsumer progress) {
+        given(suite, "suite");
+        given(progress, "progress");
+        require(tokensAtOnce >= 1, "tokensAtOnce must be at least 1, got %d", tokensAtOnce);
+        require(textsAtOnce >= 1, "textsAtOnce must be at least 1, got %d", textsAtOnce);
         return onEngine(() -> {
             requireNotGenerating("be evaluated");
             generating = true;
@@ -562,6 +586,8 @@ public final class LanguageModel implements AutoCloseable {
      */
     public List<List<Map<String, String>>> sampleConversations(
             SampleConfig config, Consumer<SampleProgress> listener) {
+        given(config, "config");
+        given(listener, "listener");
         return onEngine(() -> {
             requireNotGenerating("sample");
             generating = true;

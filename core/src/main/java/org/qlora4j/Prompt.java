@@ -1,5 +1,7 @@
 package org.qlora4j;
 
+import static org.qlora4j.error.Require.given;
+
 import java.util.List;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
@@ -14,6 +16,7 @@ public sealed interface Prompt {
      */
     record Chat(List<Map<String, Object>> messages) implements Prompt {
         public Chat {
+            given(messages, "messages").forEach(message -> given(message, "a message"));
             messages = List.copyOf(messages);
         }
     }
@@ -24,15 +27,24 @@ public sealed interface Prompt {
      *
      * @param system instructions for a chat that has none of its own, null for none
      */
-    record OfRecord(Row row, @Nullable String system) implements Prompt {}
+    record OfRecord(Row row, @Nullable String system) implements Prompt {
+        public OfRecord {
+            given(row, "row");
+        }
+    }
 
     /** Token ids as they are; nothing is put before them. */
     record Ids(List<Integer> ids) implements Prompt {
         public Ids {
+            given(ids, "ids").forEach(id -> given(id, "an id"));
             ids = List.copyOf(ids);
         }
     }
 
     /** A text as it stands; special tokens written in it count as such. */
-    record Raw(String text) implements Prompt {}
+    record Raw(String text) implements Prompt {
+        public Raw {
+            given(text, "text");
+        }
+    }
 }

@@ -1,5 +1,7 @@
 package org.qlora4j;
 
+import static org.qlora4j.error.Require.given;
+
 import org.jspecify.annotations.Nullable;
 import org.qlora4j.generate.GenerationConfig;
 import org.qlora4j.grammar.JsonGrammar;
@@ -15,6 +17,11 @@ public record TextRequest(
         Prompt prompt,
         GenerationConfig config,
         @Nullable JsonGrammar grammar) {
+    public TextRequest {
+        given(prompt, "prompt");
+        given(config, "config");
+    }
+
     /** A request for an answer of any form. */
     public TextRequest(@Nullable String adapter, Prompt prompt, GenerationConfig config) {
         this(adapter, prompt, config, null);

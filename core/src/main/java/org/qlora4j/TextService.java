@@ -1,5 +1,7 @@
 package org.qlora4j;
 
+import static org.qlora4j.error.Require.given;
+
 import java.lang.ref.Reference;
 import java.nio.file.Path;
 import java.util.ArrayDeque;
@@ -71,7 +73,7 @@ public final class TextService implements AutoCloseable {
     public record Counts(long answers, long cancelled, long promptTokens, long newTokens) {}
 
     /** An adapter, the answers that need it, and whether its name was dropped. */
-    private static final class ServedAdapter {
+    private static final class ServedAdapter implements AutoCloseable {
         final LoraAdapter weights;
         final Voice voice;
         final boolean ownTokenizer;
@@ -84,7 +86,8 @@ public final class TextService implements AutoCloseable {
             this.ownTokenizer = ownTokenizer;
         }
 
-        void close() {
+        @Override
+        public void close() {
             Engine.run(weights::close);
             if (ownTokenizer) {
                 voice.tokenizer().close();
@@ -132,6 +135,8 @@ public final class TextService implements AutoCloseable {
      *     of the model's
      */
     public Ticket submit(TextRequest request, TextListener listener) {
+        given(request, "request");
+        given(listener, "listener");
         ServedAdapter served = request.adapter() == null ? null : acquire(request.adapter());
         try {
             Voice voice = served == null ? base : served.voice;
@@ -286,31 +291,11 @@ public final class TextService implements AutoCloseable {
      *     another model
      */
     public void load(String name, Path folder) {
-        if (adapters().contains(name)) {
+        given(folder, "folder");
+        if (adapters().contains(given(name, "name"))) {
             throw ConfigException.of("there is an adapter %s already; drop it first", name);
         }
-        AdapterFolder files = AdapterFolder.of(folder);
-        Tokenizer own = files.tokenizer();
-        ServedAdapter served;
-        try {
-            served =
-                    Engine.call(() -> {
-                        requireSameTables(name, files.files());
-                        Voice voice = voice(name, files, own);
-                        LoraAdapter weights =
-                                PeftAdapter.read(
-                                        files.files(),
-                                        model.linears(),
-                                        model.parameters(),
-                                        model.compute());
-                        return new ServedAdapter(weights, voice, own != null);
-                    });
-        } catch (RuntimeException | Error e) {
-            if (own != null) {
-                own.close();
-            }
-            throw e;
-        }
+        ServedAdapter served = Engine.open(() -> read(name, AdapterFolder.of(folder)));
         boolean taken;
         synchronized (this) {
             taken = closing || adapters.putIfAbsent(name, served) != null;
@@ -318,6 +303,24 @@ public final class TextService implements AutoCloseable {
         if (taken) {
             served.close();
             throw ConfigException.of("there is an adapter %s already; drop it first", name);
+        }
+    }
+
+    /** Reads an adapter, on the engine thread; nothing is left of one that cannot be read. */
+    private ServedAdapter read(String name, AdapterFolder files) {
+        Tokenizer own = files.tokenizer();
+        try {
+            requireSameTables(name, files.files());
+            Voice voice = voice(name, files, own);
+            LoraAdapter weights =
+                    PeftAdapter.read(
+                            files.files(), model.linears(), model.parameters(), model.compute());
+            return new ServedAdapter(weights, voice, own != null);
+        } catch (RuntimeException | Error e) {
+            if (own != null) {
+                own.close();
+            }
+            throw e;
         }
     }
 
@@ -357,7 +360,7 @@ public final class TextService implements AutoCloseable {
      * @throws ConfigException if there is none of that name
      */
     public void drop(String name) {
-        ServedAdapter served = acquire(name);
+        ServedAdapter served = acquire(given(name, "name"));
         synchronized (this) {
             served.dropped = adapters.remove(name) == served || served.dropped;
         }
@@ -397,7 +400,7 @@ public final class TextService implements AutoCloseable {
 
     /** Tokens of a text as it stands. */
     public List<Integer> encode(String text) {
-        int[] ids = base.ids("the text", new Prompt.Raw(text));
+        int[] ids = base.ids("the text", new Prompt.Raw(given(text, "text")));
         List<Integer> out = new ArrayList<>(ids.length);
         for (int id : ids) {
             out.add(id);

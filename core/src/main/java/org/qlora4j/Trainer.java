@@ -1,5 +1,7 @@
 package org.qlora4j;
 
+import static org.qlora4j.error.Require.given;
+
 import org.qlora4j.config.RunConfig;
 import org.qlora4j.report.RunReports;
 import org.qlora4j.run.RunListener;
@@ -34,7 +36,7 @@ public final class Trainer {
      * @param listener is told of every step, on the thread that trains
      */
     public Trainer(RunConfig config, boolean resume, RunListener listener) {
-        reports = new RunReports(config, listener);
+        reports = new RunReports(given(config, "config"), given(listener, "listener"));
         run = new TrainingRun(config, resume, reports);
     }
 

@@ -7,9 +7,12 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Collections;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.atomic.AtomicReference;
+import org.assertj.core.api.ThrowableAssert.ThrowingCallable;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.qlora4j.error.ConfigException;
@@ -290,6 +293,49 @@ class LanguageModelTest {
             for (Path file : files.toList()) {
                 Files.copy(file, to.resolve(String.valueOf(file.getFileName())));
             }
+        }
+    }
+
+    /** What no caller can mean is told by the parameter's name. */
+    @Test
+    @SuppressWarnings("NullAway") // on purpose
+    void absurdArguments_areToldByName() {
+        try (LanguageModel model = LanguageModel.load(TinyLlama.folder(), F32)) {
+            GenerationConfig config = GenerationConfig.builder().maxNewTokens(2).build();
+            Map<String, ThrowingCallable> calls = new LinkedHashMap<>();
+            calls.put("path", () -> LanguageModel.load(null));
+            calls.put("quantization", () -> LanguageModel.load(TinyLlama.folder(), null));
+            calls.put("folder", () -> model.withAdapter(null));
+            calls.put("userMessage", () -> model.chat(null));
+            calls.put("rawPrompt", () -> model.generate((String) null, config, text -> {}));
+            calls.put("config", () -> model.generate("a", null, text -> {}));
+            calls.put("onText", () -> model.generate("a", config, null));
+            calls.put("prompts", () -> model.generateAll(null, config, 1, (i, a) -> {}));
+            calls.put(
+                    "a prompt",
+                    () ->
+                            model.generateAll(
+                                    Collections.singletonList(null), config, 1, (i, a) -> {}));
+            calls.put("ids", () -> new Prompt.Ids(null));
+            calls.put("an id", () -> new Prompt.Ids(Collections.singletonList(null)));
+            calls.put("texts", () -> model.logProbabilities(null));
+            calls.put("suite", () -> model.evaluate(null, 1, 1, null, done -> {}));
+            calls.forEach((name, call) ->
+                    assertThatThrownBy(call)
+                            .isInstanceOf(NullPointerException.class)
+                            .hasMessage(name + " must not be null"));
+            List<Prompt> prompts = List.of(new Prompt.Raw("a"));
+            assertThatThrownBy(() -> model.generateAll(prompts, config, 0, (i, a) -> {}))
+                    .isInstanceOf(ConfigException.class)
+                    .hasMessage("batch must be at least 1, got 0");
+            assertThatThrownBy(() ->
+                            model.generateAll(
+                                    List.of(new Prompt.Ids(List.of(1, 99_999))),
+                                    config,
+                                    1,
+                                    (i, a) -> {}))
+                    .isInstanceOf(FormatException.class)
+                    .hasMessageContaining("token id 99999, the model has ids 0 to 159");
         }
     }
 

@@ -1,6 +1,7 @@
 package org.qlora4j.app;
 
 import java.io.IOException;
+import java.nio.file.InvalidPathException;
 import java.util.List;
 import java.util.Optional;
 import org.jspecify.annotations.Nullable;
@@ -44,6 +45,7 @@ record Failure(List<String> lines) {
         String line =
                 switch (cause) {
                     case UserException _ -> message;
+                    case InvalidPathException path -> "no path: " + oneLine(path.getMessage());
                     case OutOfMemoryError _ -> outOfMemory(message);
                     case IOException _ when isDiskFull(message) ->
                             "the disk is full (%s); free some space or write to another folder"

@@ -260,6 +260,17 @@ public final class GgufFile implements AutoCloseable {
         };
     }
 
+    /** The integer of 32 bits under a key, such as a size or an id, or a value for its absence. */
+    public int count(String key, long absent) {
+        long number = integer(key, absent);
+        if (number != (int) number) {
+            throw FormatException.of(
+                    "%s: key %s is %d, more than any model has; the file is damaged",
+                    path, key, number);
+        }
+        return (int) number;
+    }
+
     /** The number under a key, or a value for its absence. */
     public double number(String key, double absent) {
         return switch (metadata.get(key)) {

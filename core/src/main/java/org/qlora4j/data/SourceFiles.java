@@ -53,12 +53,20 @@ final class SourceFiles {
         Optional<HubRepo> repo =
                 Source.isKnown(part.path()) ? Optional.empty() : HubDatasets.repo(name);
         if (repo.isEmpty()) {
-            return List.of(Path.of(part.path()));
+            return List.of(path(part.path()));
         }
         Hub hub = Hub.ofEnvironment();
         return named != null && !named.file().isEmpty()
                 ? HubDatasets.file(hub, repo.get(), named.file())
                 : HubDatasets.files(hub, repo.get(), part, split);
+    }
+
+    private static Path path(String name) {
+        Path path = local(name);
+        if (path == null) {
+            throw FormatException.of("data.dataset: %s is no path", name);
+        }
+        return path;
     }
 
     private static @Nullable Path local(String name) {
@@ -81,7 +89,7 @@ final class SourceFiles {
             wildcard++;
         }
         int cut = slashed.lastIndexOf('/', wildcard);
-        Path root = Path.of(cut < 0 ? "" : slashed.substring(0, cut + 1));
+        Path root = path(cut < 0 ? "" : slashed.substring(0, cut + 1));
         PathMatcher matcher;
         try {
             matcher = FileSystems.getDefault().getPathMatcher("glob:" + slashed);

@@ -12,8 +12,8 @@ public final class ConfigException extends UserException {
     }
 
     public ConfigException(String message, @Nullable Throwable cause) {
-        super(message, cause);
-        this.problems = List.of(message);
+        super(oneLine(message), cause);
+        this.problems = List.of(oneLine(message));
     }
 
     private ConfigException(List<String> problems) {

@@ -9,7 +9,7 @@ public final class FormatException extends UserException {
     }
 
     public FormatException(String message, @Nullable Throwable cause) {
-        super(message, cause);
+        super(oneLine(message), cause);
     }
 
     /** With a message made as {@link String#format} does. */

@@ -13,4 +13,17 @@ public final class Require {
             throw ConfigException.of(format, args);
         }
     }
+
+    /**
+     * An argument of a public method, which must be there.
+     *
+     * @param name of the parameter
+     * @throws NullPointerException that names it, if it is null
+     */
+    public static <T> T given(@Nullable T argument, String name) {
+        if (argument == null) {
+            throw new NullPointerException(name + " must not be null");
+        }
+        return argument;
+    }
 }

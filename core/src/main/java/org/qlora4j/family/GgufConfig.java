@@ -95,7 +95,7 @@ record GgufConfig(GgufFile file, String architecture) {
     }
 
     private int key(String name, long absent) {
-        return Math.toIntExact(file.integer(architecture + "." + name, absent));
+        return file.count(architecture + "." + name, absent);
     }
 
     private double number(String name, double absent) {

@@ -48,6 +48,8 @@ public final class GgufFolder {
                     "<eos>",
                     "<end_of_utterance>");
 
+    private static final long NO_ID = 0xFFFF_FFFFL;
+
     private final GgufFile file;
     private final String architecture;
 
@@ -140,8 +142,10 @@ public final class GgufFolder {
         AtomicFiles.writeText(folder.resolve(name), JSON.writeValueAsString(json) + "\n");
     }
 
+    /** The id under a key; -1 if there is none, which some writers say by the largest number. */
     private int id(String name) {
-        return Math.toIntExact(file.integer("tokenizer.ggml." + name + "_token_id", -1));
+        String key = "tokenizer.ggml." + name + "_token_id";
+        return file.integer(key, -1) == NO_ID ? -1 : file.count(key, -1);
     }
 
     /** The ids at which llama.cpp ends a text: those of the keys, and tokens that it knows. */

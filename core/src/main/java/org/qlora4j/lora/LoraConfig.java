@@ -14,6 +14,7 @@ import java.util.regex.PatternSyntaxException;
 import org.jspecify.annotations.Nullable;
 import org.qlora4j.error.ConfigException;
 import org.qlora4j.template.PythonPattern;
+import org.qlora4j.template.PythonRegex;
 
 /**
  * Size, strength and place of the low-rank update added to frozen linear layers (arXiv 2106.09685,
@@ -248,7 +249,7 @@ public record LoraConfig(
 
     private static <V> V firstMatch(Map<String, V> patterns, String modulePath, V otherwise) {
         for (Entry<String, V> entry : patterns.entrySet()) {
-            if (BoundedMatch.matches(atTheEnd(entry.getKey()), modulePath)) {
+            if (PythonRegex.matches(atTheEnd(entry.getKey()), modulePath)) {
                 return entry.getValue();
             }
         }

@@ -8,6 +8,7 @@ import java.util.List;
 import java.util.regex.PatternSyntaxException;
 import org.qlora4j.error.ConfigException;
 import org.qlora4j.template.PythonPattern;
+import org.qlora4j.template.PythonRegex;
 
 /**
  * A choice of layers by their module path in the checkpoint, e.g. {@code
@@ -85,7 +86,7 @@ public sealed interface TargetModules {
 
         @Override
         public boolean matches(String modulePath) {
-            return BoundedMatch.matches(regex, modulePath);
+            return PythonRegex.matches(regex, modulePath);
         }
 
         @Override

@@ -5,6 +5,7 @@ import java.io.InputStream;
 import java.io.OutputStream;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
+import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
 import java.security.DigestInputStream;
 import java.security.MessageDigest;
@@ -157,7 +158,7 @@ public record RunCheckpoint(Path folder, TrainerState state) {
                                     json.path("held_out_fingerprint").asString(""),
                                     json.path("base_fingerprint").asString("")));
             return Optional.of(new RunCheckpoint(folder, state));
-        } catch (IOException | JacksonException e) {
+        } catch (IOException | JacksonException | InvalidPathException e) {
             return Optional.empty();
         }
     }

@@ -34,9 +34,9 @@ final class FewshotSampler {
             require(count, others.size());
             return others.subList(0, count);
         }
-        int drawn = document == null ? count : count + 1;
-        require(drawn, pool.size());
-        List<Map<String, Object>> sample = random.sample(pool, drawn);
+        require(document == null ? count : count + 1L, pool.size());
+        List<Map<String, Object>> sample =
+                random.sample(pool, document == null ? count : count + 1);
         if (document == null) {
             return sample;
         }
@@ -54,7 +54,7 @@ final class FewshotSampler {
         return from.stream().filter(other -> !other.equals(document)).toList();
     }
 
-    private void require(int wanted, int there) {
+    private void require(long wanted, int there) {
         if (wanted > there) {
             throw ConfigException.of(
                     "%s: %d few-shot examples are asked for, but there are only %d to choose from; lower num_fewshot",

@@ -170,13 +170,18 @@ final class PythonLiteral {
         if (at + digits > text.length()) {
             throw wrong();
         }
-        try {
-            int code = Integer.parseInt(text.substring(at, at + digits), 16);
-            at += digits;
-            return code;
-        } catch (NumberFormatException e) {
+        int code = 0;
+        for (int end = at + digits; at < end; at++) {
+            int digit = Character.digit(text.charAt(at), 16);
+            if (digit < 0 || code > Character.MAX_CODE_POINT >> 4) {
+                throw wrong();
+            }
+            code = code << 4 | digit;
+        }
+        if (!Character.isValidCodePoint(code)) {
             throw wrong();
         }
+        return code;
     }
 
     private @Nullable Object word() {

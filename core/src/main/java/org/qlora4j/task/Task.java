@@ -214,8 +214,7 @@ final class Task {
         String answerText =
                 choices != null && answer instanceof Long
                         ? choice(choices, answer)
-                        : PythonValue.text(
-                                answer instanceof List<?> list ? list.getFirst() : answer);
+                        : PythonValue.text(answer instanceof List<?> list ? first(list) : answer);
         String genPrefix = fewshotPrompt.resolve("gen_prefix", written.genPrefix(), example);
         List<PromptMessage> messages = new ArrayList<>();
         String text = requireText(question);
@@ -233,13 +232,20 @@ final class Task {
         return messages;
     }
 
-    private static String choice(List<String> choices, Object number) {
-        long index = number instanceof Long n ? n : -1;
-        int at = (int) (index < 0 ? index + choices.size() : index);
+    /** The choice of a number, which counts from the end if it is negative. */
+    static String choice(List<String> choices, Object number) {
+        long at = number instanceof Long n ? n < 0 ? n + choices.size() : n : -1;
         if (at < 0 || at >= choices.size()) {
             throw FormatException.of("the answer %s is none of %d choices", number, choices.size());
         }
-        return choices.get(at);
+        return choices.get((int) at);
+    }
+
+    private static @Nullable Object first(List<?> answers) {
+        if (answers.isEmpty()) {
+            throw new FormatException("doc_to_target gives an empty list for an example");
+        }
+        return answers.getFirst();
     }
 
     private static String requireText(Object question) {

@@ -55,6 +55,8 @@ final class TaskConfigReader {
     private static final List<String> MOST_TOKENS =
             List.of("max_gen_toks", "max_new_tokens", "max_tokens", "max_completion_tokens");
 
+    private static final int MOST_REPEATS = 10_000;
+
     private final TaskKeys keys;
     private final TaskFile file;
 
@@ -107,9 +109,11 @@ final class TaskConfigReader {
                 data(),
                 prompt,
                 fewshot(prompt),
-                keys.whole("num_fewshot"),
+                keys.get("num_fewshot") == null
+                        ? null
+                        : keys.whole("num_fewshot", 0, 0, Integer.MAX_VALUE),
                 generation(prompt),
-                keys.whole("repeats", 1),
+                keys.whole("repeats", 1, 1, MOST_REPEATS),
                 filters(),
                 metrics(output, rule),
                 rule,
@@ -236,7 +240,7 @@ final class TaskConfigReader {
         own.requireKnown(known);
         int most = GenerationSettings.MAX_TOKENS;
         for (String key : MOST_TOKENS.reversed()) {
-            most = own.whole(key, most);
+            most = own.whole(key, most, 1, Integer.MAX_VALUE);
         }
         double temperature = own.number("temperature", 0);
         boolean sample = own.flag("do_sample", temperature > 0);
@@ -277,7 +281,8 @@ final class TaskConfigReader {
         String function = keys.text("function", "");
         return switch (function) {
             case "take_first" -> new ResponseFilter.TakeFirst();
-            case "take_first_k" -> new ResponseFilter.TakeFirstK(keys.whole("k", 1));
+            case "take_first_k" ->
+                    new ResponseFilter.TakeFirstK(keys.whole("k", 1, 1, MOST_REPEATS));
             case "majority_vote" -> new ResponseFilter.MajorityVote();
             case "lowercase" -> ResponseFilter.Change.LOWER;
             case "uppercase" -> ResponseFilter.Change.UPPER;

@@ -127,14 +127,15 @@ final class TaskCounts {
         for (Object one : gold instanceof List<?> list ? list : List.of(gold)) {
             int at =
                     switch (one) {
-                        case Long number when number < choices.size() -> number.intValue();
+                        case Long number when number >= 0 && number < choices.size() ->
+                                number.intValue();
                         case String text -> choices.indexOf(text);
-                        default -> -1;
+                        case null, default -> -1;
                     };
             // Python counts negative numbers from the end, but here they equal no prediction
             out.add(at < 0 ? -100 : at);
         }
-        return out;
+        return out.isEmpty() ? List.of(-100) : out;
     }
 
     private static double[] right(double[] scores, List<Integer> gold) {
@@ -207,7 +208,7 @@ final class TaskCounts {
         }
         Object target = task.prompt().target(document);
         if (task.config().prompt().choice() != null && target instanceof Long number) {
-            target = task.prompt().choices(document).get(Math.toIntExact(number));
+            target = Task.choice(task.prompt().choices(document), number);
         }
         if (task.config().processResults() == ResultRule.MATH_ANSWER) {
             boolean equal = answer != null && MathAnswer.equal(answer, PythonValue.text(target));

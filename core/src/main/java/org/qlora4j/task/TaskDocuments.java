@@ -1,6 +1,7 @@
 package org.qlora4j.task;
 
 import java.nio.file.Files;
+import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
@@ -40,6 +41,10 @@ record TaskDocuments(
             } else {
                 fewshot = split.equals(evaluated) ? documents : split(config, split);
             }
+        }
+        if (documents.isEmpty()) {
+            throw new TaskKeys(config.file().toString(), Map.of())
+                    .wrong("the split %s has no documents", evaluated);
         }
         return new TaskDocuments(documents, fewshot, documents.getFirst().keySet());
     }
@@ -88,8 +93,12 @@ record TaskDocuments(
         if (path == null || file.indexOf('*') >= 0) {
             return file;
         }
-        Path beside = path.resolveSibling(file);
-        return Files.exists(beside) ? beside.toString() : file;
+        try {
+            Path beside = path.resolveSibling(file);
+            return Files.exists(beside) ? beside.toString() : file;
+        } catch (InvalidPathException e) { // told where it is read
+            return file;
+        }
     }
 
     /** As a table has them: a field that a record lacks is null in it. */

@@ -2,6 +2,7 @@ package org.qlora4j.task;
 
 import java.io.IOException;
 import java.nio.file.Files;
+import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
 import org.jspecify.annotations.Nullable;
 import org.qlora4j.error.FormatException;
@@ -14,6 +15,7 @@ import org.qlora4j.error.FormatException;
  */
 record TaskFile(@Nullable Path path, String name) {
     private static final String ENDING = ".yaml";
+    private static final long MOST_BYTES = 3 << 20; // the YAML library's own bound
 
     static TaskFile of(Path path) {
         return new TaskFile(path, "");
@@ -37,6 +39,11 @@ record TaskFile(@Nullable Path path, String name) {
             return text;
         }
         try {
+            if (Files.size(path) > MOST_BYTES) {
+                throw FormatException.of(
+                        "%s has %d bytes; a task file has at most %d",
+                        path, Files.size(path), MOST_BYTES);
+            }
             return Files.readString(path);
         } catch (IOException e) {
             throw new FormatException(path + " cannot be read as UTF-8 text: " + e.getMessage(), e);
@@ -46,11 +53,19 @@ record TaskFile(@Nullable Path path, String name) {
     /** The file that this one names as beside it. */
     TaskFile sibling(String other) {
         return path != null
-                ? of(path.resolveSibling(other))
+                ? of(beside(path, other))
                 : builtIn(
                         other.endsWith(ENDING)
                                 ? other.substring(0, other.length() - ENDING.length())
                                 : other);
+    }
+
+    private static Path beside(Path path, String other) {
+        try {
+            return path.resolveSibling(other);
+        } catch (InvalidPathException e) {
+            throw new FormatException("%s: %s is no path".formatted(path, other), e);
+        }
     }
 
     /** As messages name it. */

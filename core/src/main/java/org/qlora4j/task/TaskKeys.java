@@ -1,6 +1,7 @@
 package org.qlora4j.task;
 
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -82,6 +83,15 @@ record TaskKeys(String where, Map<String, Object> values) {
         return number == null ? fallback : number;
     }
 
+    /** {@link #whole(String, int)} within bounds. */
+    int whole(String key, int fallback, int least, int most) {
+        int number = whole(key, fallback);
+        if (number < least || number > most) {
+            throw wrong("%s must be from %d to %d, got %d", key, least, most, number);
+        }
+        return number;
+    }
+
     double number(String key, double fallback) {
         Object value = get(key);
         if (value == null) {
@@ -154,7 +164,7 @@ record TaskKeys(String where, Map<String, Object> values) {
             case String text -> text;
             case Long number -> number;
             case List<?> list -> list;
-            case Map<?, ?> map -> List.copyOf(map.values());
+            case Map<?, ?> map -> Collections.unmodifiableList(new ArrayList<>(map.values()));
             default -> throw wrong("%s must be a template, a number or a list, got %s", key, value);
         };
     }

@@ -1,10 +1,14 @@
 package org.qlora4j.task;
 
 import java.io.IOException;
-import java.io.UncheckedIOException;
+import java.nio.file.FileVisitResult;
+import java.nio.file.FileVisitor;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.SimpleFileVisitor;
+import java.nio.file.attribute.BasicFileAttributes;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -12,6 +16,7 @@ import java.util.Set;
 import java.util.TreeMap;
 import java.util.function.BiFunction;
 import org.jspecify.annotations.Nullable;
+import org.qlora4j.checkpoint.AtomicFiles;
 import org.qlora4j.error.ConfigException;
 import org.qlora4j.error.FormatException;
 import org.qlora4j.error.Nearest;
@@ -24,9 +29,19 @@ public final class TaskSuite {
     private static final Set<String> GROUP_KEYS =
             Set.of("group", "group_alias", "task", "aggregate_metric_list", "metadata", "tag");
 
+    /** Folders inside one another that are searched for a task that a file names. */
+    private static final int MOST_LEVELS = 6;
+
+    /** Files that are looked into for it. */
+    private static final int MOST_FILES = 5000;
+
+    /** Groups inside one another. */
+    private static final int MOST_GROUPS = 50;
+
     private final TaskOptions options;
     private final Map<String, Task> tasks = new LinkedHashMap<>();
     private final Map<String, TaskGroup> groups = new LinkedHashMap<>();
+    private int open; // groups that are being read
 
     private TaskSuite(TaskOptions options) {
         this.options = options;
@@ -111,7 +126,7 @@ public final class TaskSuite {
 
     /** The file in the same folder, or below it, that defines a task or group. */
     private static @Nullable TaskFile neighbour(String name, Path file) {
-        TaskFile likely = TaskFile.of(file.resolveSibling(name + ".yaml"));
+        TaskFile likely = TaskFile.of(file).sibling(name + ".yaml");
         if (likely.exists() && defines(likely, name)) {
             return likely;
         }
@@ -119,16 +134,40 @@ public final class TaskSuite {
         if (folder == null) {
             return null;
         }
-        try (var files = Files.walk(folder)) {
-            return files.filter(path -> path.toString().endsWith(".yaml"))
-                    .sorted()
-                    .map(TaskFile::of)
-                    .filter(other -> defines(other, name))
-                    .findFirst()
-                    .orElse(null);
+        return yamlFiles(folder).stream()
+                .map(TaskFile::of)
+                .filter(other -> defines(other, name))
+                .findFirst()
+                .orElse(null);
+    }
+
+    /** The YAML files of a folder and those below it; what cannot be read has none. */
+    private static List<Path> yamlFiles(Path folder) {
+        List<Path> files = new ArrayList<>();
+        FileVisitor<Path> visitor =
+                new SimpleFileVisitor<>() {
+                    @Override
+                    public FileVisitResult visitFile(Path file, BasicFileAttributes attributes) {
+                        if (file.toString().endsWith(".yaml")) {
+                            files.add(file);
+                        }
+                        return files.size() < MOST_FILES
+                                ? FileVisitResult.CONTINUE
+                                : FileVisitResult.TERMINATE;
+                    }
+
+                    @Override
+                    public FileVisitResult visitFileFailed(Path file, IOException e) {
+                        return FileVisitResult.CONTINUE;
+                    }
+                };
+        try {
+            Files.walkFileTree(folder, Set.of(), MOST_LEVELS, visitor);
         } catch (IOException e) {
-            throw new UncheckedIOException(e);
+            throw new FormatException(folder + " cannot be read: " + AtomicFiles.reason(e), e);
         }
+        Collections.sort(files);
+        return files;
     }
 
     private static boolean defines(TaskFile file, String name) {
@@ -189,6 +228,11 @@ public final class TaskSuite {
             Map<String, Object> values, TaskFile file, Map<String, Object> overrides) {
         TaskKeys keys = new TaskKeys(file.toString(), values);
         String name = String.valueOf(keys.text("group"));
+        if (++open > MOST_GROUPS) {
+            throw keys.wrong(
+                    "group: more than %d groups in one another; does %s hold itself?",
+                    MOST_GROUPS, name);
+        }
         Map<String, Object> forTasks = new LinkedHashMap<>();
         values.forEach((key, value) -> {
             if (!GROUP_KEYS.contains(key)) {
@@ -214,6 +258,7 @@ public final class TaskSuite {
                             filters.isEmpty() ? null : filters,
                             own.flag("weight_by_size", true)));
         }
+        open--;
         groups.put(name, new TaskGroup(name, keys.text("group_alias", name), members, aggregates));
         return members;
     }

@@ -10,7 +10,9 @@ import org.jspecify.annotations.Nullable;
 import org.qlora4j.error.FormatException;
 import org.snakeyaml.engine.v2.api.LoadSettings;
 import org.snakeyaml.engine.v2.api.lowlevel.Compose;
+import org.snakeyaml.engine.v2.api.lowlevel.Parse;
 import org.snakeyaml.engine.v2.common.ScalarStyle;
+import org.snakeyaml.engine.v2.events.Event;
 import org.snakeyaml.engine.v2.exceptions.Mark;
 import org.snakeyaml.engine.v2.exceptions.MarkedYamlEngineException;
 import org.snakeyaml.engine.v2.exceptions.YamlEngineException;
@@ -36,6 +38,15 @@ final class TaskYaml {
                     "[-+]?(?:[0-9][0-9_]*\\.[0-9_]*(?:[eE][-+][0-9]+)?|\\.[0-9][0-9_]*(?:[eE][-+][0-9]+)?|\\.(?:inf|Inf|INF))|\\.(?:nan|NaN|NAN)");
     private static final int MOST_INCLUDES = 20;
 
+    /** Files that one may include, each counted as often as it is read. */
+    private static final int MOST_FILES = 200;
+
+    /** Values of a file, those of an alias counted at each place where it stands. */
+    private static final int MOST_VALUES = 200_000;
+
+    /** Lists and mappings inside one another. */
+    private static final int MOST_NESTING = 100;
+
     private TaskYaml() {}
 
     /**
@@ -53,14 +64,17 @@ final class TaskYaml {
      * @throws FormatException with file, line and column if it is not YAML, or no mapping
      */
     static Map<String, Object> read(TaskFile file) {
-        return read(file, 0);
+        return read(file, 0, new int[1]);
     }
 
-    private static Map<String, Object> read(TaskFile file, int depth) {
-        if (depth > MOST_INCLUDES) {
+    /**
+     * @param files how many were read so far
+     */
+    private static Map<String, Object> read(TaskFile file, int depth, int[] files) {
+        if (depth > MOST_INCLUDES || ++files[0] > MOST_FILES) {
             throw FormatException.of(
-                    "%s: include: more than %d files in one another; do they include themselves?",
-                    file, MOST_INCLUDES);
+                    "%s: include: more than %d files in one another, or %d in all; do they include themselves?",
+                    file, MOST_INCLUDES, MOST_FILES);
         }
         if (!file.exists()) {
             throw FormatException.of("%s does not exist; name a task file (.yaml)", file);
@@ -72,7 +86,8 @@ final class TaskYaml {
         }
         Map<String, Object> merged = new LinkedHashMap<>();
         for (Object name : include instanceof List<?> list ? list : List.of(include)) {
-            Map<String, Object> included = read(file.sibling(String.valueOf(name)), depth + 1);
+            Map<String, Object> included =
+                    read(file.sibling(String.valueOf(name)), depth + 1, files);
             included.remove("task_list");
             merged.putAll(included);
         }
@@ -83,16 +98,37 @@ final class TaskYaml {
     private static Map<String, Object> parse(TaskFile file) {
         LoadSettings settings = LoadSettings.builder().setLabel(file.toString()).build();
         try {
-            Optional<Node> root = new Compose(settings).composeString(file.text());
+            String text = file.text();
+            requireShallow(file, text, settings);
+            Optional<Node> root = new Compose(settings).composeString(text);
             if (root.isPresent() && root.get() instanceof MappingNode mapping) {
-                return new Reader(file).mapping(mapping);
+                return new Reader(file, new int[1]).mapping(mapping);
             }
             throw FormatException.of("%s: a task file is a mapping of keys to values", file);
         } catch (MarkedYamlEngineException e) {
             String place = e.getProblemMark().map(TaskYaml::place).orElse("");
             throw FormatException.of("%s%s: not valid YAML: %s", file, place, e.getProblem());
         } catch (YamlEngineException e) {
-            throw FormatException.of("%s: not valid YAML: %s", file, e.getMessage());
+            String problem = String.valueOf(e.getMessage()).replaceAll("\\s*\\R\\s*", " ");
+            throw FormatException.of("%s: not valid YAML: %s", file, problem);
+        }
+    }
+
+    /** Refuses nesting before anything goes down into it. */
+    private static void requireShallow(TaskFile file, String text, LoadSettings settings) {
+        int depth = 0;
+        for (Event event : new Parse(settings).parseString(text)) {
+            depth +=
+                    switch (event.getEventId()) {
+                        case MappingStart, SequenceStart -> 1;
+                        case MappingEnd, SequenceEnd -> -1;
+                        default -> 0;
+                    };
+            if (depth > MOST_NESTING) {
+                throw FormatException.of(
+                        "%s%s: lists and mappings stand more than %d deep in one another",
+                        file, event.getStartMark().map(TaskYaml::place).orElse(""), MOST_NESTING);
+            }
         }
     }
 
@@ -100,7 +136,13 @@ final class TaskYaml {
         return ":" + (mark.getLine() + 1) + ":" + (mark.getColumn() + 1);
     }
 
-    private record Reader(TaskFile file) {
+    /**
+     * One walk over the nodes of a file.
+     *
+     * @param values how many there were so far
+     */
+    @SuppressWarnings("ArrayRecordComponent") // a counter
+    private record Reader(TaskFile file, int[] values) {
         Map<String, Object> mapping(MappingNode node) {
             Map<String, Object> own = new LinkedHashMap<>();
             Map<String, Object> merged = new LinkedHashMap<>();
@@ -120,6 +162,9 @@ final class TaskYaml {
         }
 
         private void merge(Node node, Map<String, Object> into) {
+            if (node.isRecursive()) {
+                throw wrong(node, "an alias stands inside of what it means");
+            }
             switch (node) {
                 case MappingNode mapping -> mapping(mapping).forEach(into::putIfAbsent);
                 case SequenceNode list -> list.getValue().forEach(item -> merge(item, into));
@@ -133,6 +178,14 @@ final class TaskYaml {
         }
 
         private @Nullable Object value(Node node) {
+            if (node.isRecursive()) {
+                throw wrong(node, "an alias stands inside of what it means");
+            }
+            if (++values[0] > MOST_VALUES) {
+                throw wrong(
+                        node,
+                        "there are more than " + MOST_VALUES + " values, aliases written out");
+            }
             String tag = node.getTag().getValue();
             if (tag.equals("!function")) {
                 String name = node instanceof ScalarNode scalar ? scalar.getValue() : "";

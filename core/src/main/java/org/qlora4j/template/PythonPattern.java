@@ -22,6 +22,8 @@ import org.jspecify.annotations.Nullable;
  * @param names of groups, with their numbers
  */
 public record PythonPattern(Pattern java, int groups, Map<String, Integer> names) {
+    private static final int MAX_LENGTH = 20_000;
+
     /**
      * Compiles an expression.
      *
@@ -29,6 +31,10 @@ public record PythonPattern(Pattern java, int groups, Map<String, Integer> names
      * @throws PatternSyntaxException if it is none
      */
     public static PythonPattern compile(String python, int flags) {
+        if (python.length() > MAX_LENGTH) {
+            throw new PatternSyntaxException(
+                    "it is longer than " + MAX_LENGTH + " characters", python, MAX_LENGTH);
+        }
         Translation translation = new Translation(python);
         String java = translation.translate();
         try {

@@ -3,22 +3,39 @@ package org.qlora4j.template;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
+import java.util.function.Function;
+import java.util.function.LongConsumer;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.regex.PatternSyntaxException;
 import org.qlora4j.error.FormatException;
 
 /**
- * A regular expression and what Python's {@code re} does with it. A line ends in {@code \n} alone,
- * and classes such as {@code \d} are Unicode's.
+ * A stranger's regular expression and what Python's {@code re} does with it, within bounds: a
+ * search that backtracks without end is given up. In searches a line ends in {@code \n} alone, and
+ * classes such as {@code \d} are Unicode's.
  */
 public final class PythonRegex {
     private static final int FLAGS =
             Pattern.UNIX_LINES | Pattern.UNICODE_CHARACTER_CLASS | Pattern.UNICODE_CASE;
 
+    /** Characters that a search may look at beside those of its text: a tenth of a second. */
+    private static final long LOOKS = 20_000_000;
+
+    /** Times that a search may look at each character of its text. */
+    private static final long LOOKS_AT_EACH = 1000;
+
+    /** Characters that a match of a short name, such as a module's path, may look at. */
+    private static final long LOOKS_AT_NAME = 1_000_000;
+
+    /** Characters that a replacement may make. */
+    private static final int MAX_TEXT = Budget.MAX_TEXT;
+
+    private final String source;
     private final PythonPattern pattern;
 
-    private PythonRegex(PythonPattern pattern) {
+    private PythonRegex(String source, PythonPattern pattern) {
+        this.source = source;
         this.pattern = pattern;
     }
 
@@ -27,11 +44,49 @@ public final class PythonRegex {
      */
     public static PythonRegex of(String regex) {
         try {
-            return new PythonRegex(PythonPattern.compile(regex, FLAGS));
+            return new PythonRegex(regex, PythonPattern.compile(regex, FLAGS));
         } catch (PatternSyntaxException e) {
             throw FormatException.of(
-                    "the regular expression %s cannot be read: %s", regex, e.getDescription());
+                    "the regular expression %s cannot be read: %s",
+                    shown(regex), e.getDescription());
         }
+    }
+
+    /**
+     * {@code re.fullmatch}: whether a whole name matches.
+     *
+     * @throws FormatException if that takes too long
+     * @throws PatternSyntaxException if it is no expression
+     */
+    public static boolean matches(String regex, String name) {
+        PythonRegex whole = new PythonRegex(regex, PythonPattern.compile(regex, 0));
+        return whole.search(new CountedText(name, LOOKS_AT_NAME, LOOKS_AT_NAME), Matcher::matches);
+    }
+
+    private <T> T search(String text, LongConsumer looks, Function<Matcher, T> work) {
+        long most = LOOKS + LOOKS_AT_EACH * text.length();
+        CountedText counted = new CountedText(text, most, most);
+        try {
+            return search(counted, work);
+        } finally {
+            looks.accept(counted.looks());
+        }
+    }
+
+    private <T> T search(CountedText text, Function<Matcher, T> work) {
+        try {
+            return work.apply(pattern.java().matcher(text));
+        } catch (CountedText.TooMuch | StackOverflowError e) {
+            throw new FormatException(
+                    "the regular expression %s searches too long in a text of %d characters, %s; write it without repeats inside repeats"
+                            .formatted(shown(source), text.length(), shown(text.toString())),
+                    e);
+        }
+    }
+
+    private static String shown(String text) {
+        String line = text.replaceAll("\\R", " ");
+        return line.length() <= 80 ? line : line.substring(0, 77) + "...";
     }
 
     /**
@@ -41,8 +96,11 @@ public final class PythonRegex {
      *     no part
      */
     public List<List<String>> findAll(String text) {
+        return search(text, looks -> {}, this::findAll);
+    }
+
+    private List<List<String>> findAll(Matcher matcher) {
         List<List<String>> found = new ArrayList<>();
-        Matcher matcher = pattern.java().matcher(text);
         while (matcher.find()) {
             List<String> groups = new ArrayList<>();
             for (int g = pattern.groups() == 0 ? 0 : 1; g <= pattern.groups(); g++) {
@@ -56,8 +114,11 @@ public final class PythonRegex {
 
     /** {@code re.split}: the texts between the matches; the expression has no groups. */
     public List<String> split(String text) {
+        return search(text, looks -> {}, matcher -> split(text, matcher));
+    }
+
+    private static List<String> split(String text, Matcher matcher) {
         List<String> parts = new ArrayList<>();
-        Matcher matcher = pattern.java().matcher(text);
         int from = 0;
         while (matcher.find()) {
             parts.add(text.substring(from, matcher.start()));
@@ -74,8 +135,20 @@ public final class PythonRegex {
      * @param count matches replaced at most, 0 for all
      */
     public String replace(String text, String replacement, int count) {
+        return replace(text, replacement, count, looks -> {});
+    }
+
+    /**
+     * {@link #replace(String, String, int)}.
+     *
+     * @param looks is told how many characters were looked at
+     */
+    String replace(String text, String replacement, int count, LongConsumer looks) {
+        return search(text, looks, matcher -> replace(text, matcher, replacement, count));
+    }
+
+    private String replace(String text, Matcher matcher, String replacement, int count) {
         StringBuilder out = new StringBuilder();
-        Matcher matcher = pattern.java().matcher(text);
         int from = 0;
         for (int i = 0; (count == 0 || i < count) && matcher.find(); i++) {
             out.append(text, from, matcher.start());
@@ -87,6 +160,11 @@ public final class PythonRegex {
 
     private void expand(Matcher matcher, String replacement, StringBuilder out) {
         for (int i = 0; i < replacement.length(); i++) {
+            if (out.length() > MAX_TEXT) {
+                throw FormatException.of(
+                        "replacing the regular expression %s makes a text of more than %d characters",
+                        shown(source), MAX_TEXT);
+            }
             char c = replacement.charAt(i);
             if (c != '\\' || i + 1 == replacement.length()) {
                 out.append(c);

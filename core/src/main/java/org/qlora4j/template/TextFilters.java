@@ -2,6 +2,7 @@ package org.qlora4j.template;
 
 import java.util.List;
 import java.util.Map;
+import org.qlora4j.error.FormatException;
 import org.qlora4j.template.Filters.Filter;
 import org.qlora4j.template.TemplateError.Kind;
 
@@ -48,7 +49,21 @@ final class TextFilters {
         String pattern = StringMethods.string("regex_replace", a[0]);
         String replacement = StringMethods.string("regex_replace", a[1]);
         int count = (int) Math.min(Integer.MAX_VALUE, Numbers.index(a[2]));
-        return PythonRegex.of(pattern).replace(text, replacement, count);
+        runtime.budget().workOn(pattern); // which is read first
+        String out;
+        try {
+            out =
+                    PythonRegex.of(pattern)
+                            .replace(
+                                    text,
+                                    replacement,
+                                    count,
+                                    looks -> runtime.budget().work(looks));
+        } catch (FormatException e) { // so that the template's line is told
+            throw TemplateError.of(TemplateError.Kind.VALUE, "%s", e.getMessage());
+        }
+        runtime.budget().text(out.length());
+        return out;
     }
 
     private static String only(

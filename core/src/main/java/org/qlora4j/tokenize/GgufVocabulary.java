@@ -238,6 +238,11 @@ public record GgufVocabulary(
         ArrayNode all = bpe.putArray("merges");
         for (String merge : pieces ? mergesByScore() : merges) {
             int blank = merge.indexOf(' ', 1);
+            if (blank < 0) {
+                throw FormatException.of(
+                        "%s: tokenizer.ggml.merges holds %s, which is not two tokens; the file is damaged",
+                        origin, merge);
+            }
             all.addArray().add(merge.substring(0, blank)).add(merge.substring(blank + 1));
         }
         return JSON.writeValueAsString(json);

@@ -5,6 +5,7 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.regex.PatternSyntaxException;
 import org.qlora4j.error.FormatException;
+import org.qlora4j.template.CountedText;
 
 /**
  * A regular expression of a {@code tokenizer.json}, judged before Oniguruma runs it. Oniguruma ends

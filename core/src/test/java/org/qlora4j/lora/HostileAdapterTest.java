@@ -11,6 +11,7 @@ import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.qlora4j.error.FormatException;
+import org.qlora4j.template.PythonRegex;
 
 /** An {@code adapter_config.json} of a stranger: wrong types, expressions that never end. */
 class HostileAdapterTest {
@@ -62,13 +63,13 @@ class HostileAdapterTest {
         try {
             given = targets.matches(path);
         } catch (FormatException e) {
-            assertThat(e).hasMessageContaining("searches too long in model.layers.11");
+            assertThat(e).hasMessageContaining("searches too long in a text of");
             given = false;
         }
         assertThat(given).isFalse();
         LoraConfig config = read(", \"rank_pattern\": {\"(x+x+)+y\": 2}");
         assertThat(config.rankOf("x".repeat(10))).isEqualTo(4);
-        assertThatThrownBy(() -> BoundedMatch.matches("(.*)(.*)(.*)(.*)(.*)!", path.repeat(9)))
+        assertThatThrownBy(() -> PythonRegex.matches("(.*)(.*)(.*)(.*)(.*)!", path.repeat(9)))
                 .isInstanceOf(FormatException.class)
                 .hasMessageContaining("searches too long");
     }

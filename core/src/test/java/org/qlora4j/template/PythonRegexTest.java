@@ -6,6 +6,8 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import java.util.List;
 import java.util.Map;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 import org.qlora4j.error.FormatException;
 
 /** Expected: what {@code re} of CPython 3.11 gives, and Jinja2 3.1.6 as the harness sets it. */
@@ -34,6 +36,52 @@ class PythonRegexTest {
                 .isEqualTo("aaks\n bbks\n");
         assertThat(PythonRegex.of("x*").replace("abxd", "-", 0)).isEqualTo("-a-b--d-");
         assertThat(PythonRegex.of("a").replace("aaa", "$1", 2)).isEqualTo("$1$1a");
+    }
+
+    /** CPython searches these for ages too, or fills the memory. */
+    @ParameterizedTest
+    @ValueSource(strings = {"(a+)+$", "(a|aa|.)*$x", "((a|b)*)*c"})
+    void searchWithoutEnd_isGivenUp(String regex) {
+        PythonRegex searched = PythonRegex.of(regex);
+        String text = "a".repeat(5000) + "!";
+        for (Runnable search :
+                List.<Runnable>of(
+                        () -> searched.findAll(text + "?"),
+                        () -> searched.split(text + "?"),
+                        () -> searched.replace(text + "?", "", 0))) {
+            assertThatThrownBy(search::run)
+                    .isInstanceOf(FormatException.class)
+                    .hasMessageContaining("searches too long in a text of 5002 characters");
+        }
+    }
+
+    @Test
+    void soundSearchOfALongText_isDone() {
+        assertThat(PythonRegex.of("\\s+").split("ab ".repeat(300_000))).hasSize(300_001);
+        assertThat(PythonRegex.of("#### (-?[0-9.,]+)").findAll("x ".repeat(100_000) + "#### 42"))
+                .containsExactly(List.of("42"));
+    }
+
+    @Test
+    void replacementWithoutEnd_isGivenUp() {
+        assertThatThrownBy(() -> PythonRegex.of("").replace("a".repeat(99), "b".repeat(1 << 20), 0))
+                .hasMessageContaining("makes a text of more than 16777216 characters");
+        assertThatThrownBy(() ->
+                        PythonRegex.of("(a+)").replace("a".repeat(9999), "\\1".repeat(9999), 0))
+                .hasMessageContaining("makes a text of more than");
+        String loop =
+                "{% for i in range(9999) %}{{ ('ab' * 1500) | regex_replace('[^x]*x', '') | length }}{% endfor %}";
+        assertThatThrownBy(() -> TextTemplate.of(loop, "t").render(Map.of()))
+                .hasMessageContaining("LimitError");
+    }
+
+    @Test
+    void patternNestedTooDeep_isSaid() {
+        assertThatThrownBy(() -> PythonRegex.of("(".repeat(9000) + ")".repeat(9000)))
+                .isInstanceOf(FormatException.class)
+                .hasMessageContaining("cannot be read");
+        assertThatThrownBy(() -> PythonRegex.of("a".repeat(20_001)))
+                .hasMessageContaining("longer than 20000 characters");
     }
 
     @Test

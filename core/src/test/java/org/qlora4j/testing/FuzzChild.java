@@ -7,6 +7,7 @@ import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.SplittableRandom;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
@@ -19,6 +20,8 @@ import org.qlora4j.error.UserException;
  */
 public final class FuzzChild {
     private static final String DONE = "done";
+    private static final String ACCEPTED = "accepted";
+    private static final String REFUSED = "refused";
 
     private FuzzChild() {}
 
@@ -39,8 +42,11 @@ public final class FuzzChild {
         for (long seed = from; seed < from + count; seed++) {
             say("at " + seed);
             try {
-                trial.run(seed);
+                // the first numbers of java.util.Random are alike for neighbouring seeds
+                trial.run(new SplittableRandom(seed).nextLong());
+                say(ACCEPTED);
             } catch (UserException e) {
+                say(REFUSED);
                 String message = String.valueOf(e.getMessage());
                 if (message.lines().count() != 1 || message.contains("tools.jackson")) {
                     say("fault " + seed + " says " + message.replaceAll("\\R", " / "));
@@ -66,12 +72,47 @@ public final class FuzzChild {
     public static List<String> faults(
             Class<?> main, List<String> flags, long from, long count, int stallSeconds)
             throws IOException, InterruptedException {
+        Counts counts = new Counts();
         List<String> faults = new ArrayList<>();
         long next = from;
         while (next < from + count && faults.size() < 200) {
-            next = child(main, flags, next, from + count - next, stallSeconds, faults);
+            next = child(main, flags, next, from + count - next, stallSeconds, counts, faults);
+        }
+        if (System.getProperty("qlora.fuzz") != null) { // a campaign, whose numbers are reported
+            System.out.printf("%s: %s, %d faults%n", main.getSimpleName(), counts, faults.size());
         }
         return faults;
+    }
+
+    /** What became of the inputs so far. */
+    private static final class Counts {
+        private long tried;
+        private long accepted;
+        private long refused;
+        private long slowest;
+        private long slowestSeed;
+        private long begun;
+
+        void begin() {
+            tried++;
+            begun = System.nanoTime();
+        }
+
+        void end(String result, long seed) {
+            accepted += result.equals(ACCEPTED) ? 1 : 0;
+            refused += result.equals(REFUSED) ? 1 : 0;
+            long took = System.nanoTime() - begun;
+            if (took > slowest) {
+                slowest = took;
+                slowestSeed = seed;
+            }
+        }
+
+        @Override
+        public String toString() {
+            return "%d inputs, %d accepted, %d refused, slowest %d ms (seed %d)"
+                    .formatted(tried, accepted, refused, slowest / 1_000_000, slowestSeed);
+        }
     }
 
     private static long child(
@@ -80,6 +121,7 @@ public final class FuzzChild {
             long from,
             long count,
             int stallSeconds,
+            Counts counts,
             List<String> faults)
             throws IOException, InterruptedException {
         Process process =
@@ -102,6 +144,9 @@ public final class FuzzChild {
                 }
                 if (line.startsWith("at ")) {
                     at = Long.parseLong(line.substring(3));
+                    counts.begin();
+                } else if (line.equals(ACCEPTED) || line.equals(REFUSED)) {
+                    counts.end(line, at);
                 } else if (line.startsWith("fault ")) {
                     faults.add(line);
                 } else if (line.equals("end")) {

@@ -199,7 +199,7 @@ public final class ApiServer implements AutoCloseable {
                 | SocketWriterException
                 | CloseConnectionException e) {
             status = 499; // the client has gone
-        } catch (RuntimeException e) {
+        } catch (RuntimeException | StackOverflowError | OutOfMemoryError e) {
             LOG.warn("{} failed: {}", route, where(e));
             status =
                     reply(
@@ -234,7 +234,7 @@ public final class ApiServer implements AutoCloseable {
     }
 
     /** What failed and where, without its message, which may quote a prompt. */
-    private static String where(RuntimeException failure) {
+    private static String where(Throwable failure) {
         StackTraceElement[] trace = failure.getStackTrace();
         return failure.getClass().getName() + (trace.length == 0 ? "" : " at " + trace[0]);
     }

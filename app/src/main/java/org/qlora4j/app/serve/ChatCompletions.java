@@ -46,6 +46,7 @@ final class ChatCompletions {
         GenerationConfig generation =
                 Sampling.config(fields, Math.min(most, maxTokens), logprobs ? top : -1, -1);
         int n = fields.integer("n", 1, 1, Choices.MOST);
+        boolean usage = includesUsage(fields);
         try (Choices choices = new Choices(config.timeout())) {
             for (int i = 0; i < n; i++) {
                 GenerationConfig own = generation.withSeed(generation.seed() + i);
@@ -56,7 +57,7 @@ final class ChatCompletions {
             Shape shape =
                     new Shape(adapter == null ? config.modelName() : adapter, logprobs, request);
             if (fields.flag("stream")) {
-                stream(choices, shape, response, includesUsage(fields));
+                stream(choices, shape, response, usage);
             } else {
                 Reply.json(response, 200, whole(choices, shape));
             }
@@ -65,7 +66,10 @@ final class ChatCompletions {
 
     static boolean includesUsage(Fields fields) {
         JsonNode options = fields.get("stream_options");
-        return options != null && options.path("include_usage").asBoolean(false);
+        if (options != null && !options.isObject()) {
+            throw ApiError.field("stream_options", "stream_options must be an object");
+        }
+        return options != null && new Fields(options).flag("include_usage");
     }
 
     /** What all parts of an answer have in common. */

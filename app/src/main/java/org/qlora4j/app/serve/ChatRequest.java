@@ -35,6 +35,9 @@ record ChatRequest(
         record.put("messages", messages(fields));
         JsonGrammar form = responseFormat(fields);
         JsonNode tools = fields.get("tools");
+        if (tools != null && !tools.isArray()) {
+            throw ApiError.field("tools", "tools must be a list");
+        }
         JsonNode choice = fields.get("tool_choice");
         boolean none = choice != null && "none".equals(choice.asString(""));
         Map<String, JsonNode> parameters = new LinkedHashMap<>();
@@ -139,7 +142,7 @@ record ChatRequest(
             Map<String, Object> message = new LinkedHashMap<>();
             message.put("role", role.asString().equals("developer") ? "system" : role.asString());
             message.put("content", content(each.get("content")));
-            for (String name : List.of("name", "tool_call_id", "tool_calls")) {
+            for (String name : List.of("name", "tool_call_id", "tool_calls", "reasoning_content")) {
                 JsonNode value = each.get(name);
                 if (value != null && !value.isNull()) {
                     message.put(name, plain(value));
@@ -161,9 +164,13 @@ record ChatRequest(
         if (content.isString()) {
             return content.asString();
         }
+        if (!content.isArray()) {
+            throw ApiError.field("messages", "content must be text, or parts that are text");
+        }
         StringBuilder text = new StringBuilder();
         for (JsonNode part : content) {
-            if (!part.path("text").isString()) {
+            boolean isText = part.path("type").asString("text").endsWith("text");
+            if (!isText || !part.path("text").isString()) {
                 throw ApiError.field("messages", "content must be text, or parts that are text");
             }
             text.append(part.get("text").asString());

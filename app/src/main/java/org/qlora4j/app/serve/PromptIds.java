@@ -16,12 +16,12 @@ record PromptIds(TextService service) {
         }
         List<List<Integer>> out = new ArrayList<>();
         if (given.isArray() && !given.get(0).isIntegralNumber()) {
+            if (given.size() > MOST) { // before any is encoded
+                throw ApiError.field(name, "%s may hold %d texts".formatted(name, MOST));
+            }
             given.forEach(each -> out.add(ids(each, name)));
         } else {
             out.add(ids(given, name));
-        }
-        if (out.size() > MOST) {
-            throw ApiError.field(name, "%s may hold %d texts".formatted(name, MOST));
         }
         return out;
     }

@@ -68,6 +68,9 @@ final class Sampling {
         if (bias == null) {
             return out;
         }
+        if (!bias.isObject()) {
+            throw ApiError.field("logit_bias", "logit_bias must be an object");
+        }
         for (Map.Entry<String, JsonNode> e : bias.properties()) {
             double value = e.getValue().isNumber() ? e.getValue().asDouble() : Double.NaN;
             if (!e.getKey().matches("\\d{1,9}") || !(value >= -100 && value <= 100)) {

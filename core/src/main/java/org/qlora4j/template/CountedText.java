@@ -1,4 +1,4 @@
-package org.qlora4j.tokenize;
+package org.qlora4j.template;
 
 /**
  * A text that counts how often a regular expression looks at it. It gives up a search that looks
@@ -30,6 +30,11 @@ public final class CountedText implements CharSequence {
         TooMuch() {
             super(null, null, false, false);
         }
+    }
+
+    /** Characters that were looked at so far. */
+    public long looks() {
+        return inAll;
     }
 
     /** Begins another attempt. */

@@ -1,0 +1,19 @@
+package org.qlora4j.task;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.util.List;
+import org.junit.jupiter.api.Test;
+import org.qlora4j.testing.FuzzChild;
+
+/** Damaged task files are run or refused in a line, in bounded time. */
+class TaskFuzzTest {
+    private static final int INPUTS = Integer.getInteger("qlora.fuzz", 200);
+
+    @Test
+    void mutatedInputs_giveAResultOrOneLine() throws Exception {
+        assertThat(FuzzChild.faults(TaskFuzz.class, List.of("-Xmx256m"), 0, INPUTS, 20))
+                .as("seeds from 0 to " + INPUTS)
+                .isEmpty();
+    }
+}

@@ -130,7 +130,8 @@ public final class LanguageModel implements AutoCloseable {
     public static LanguageModel load(Path path, QuantConfig quantization, DeviceChoice device) {
         given(quantization, "quantization");
         given(device, "device");
-        ModelPlace place = ModelPlace.of(given(path, "path")); // before the device: a slip is said at once
+        ModelPlace place =
+                ModelPlace.of(given(path, "path")); // before the device: a slip is said at once
         Engine.call(() -> Kernels.select(device));
         DType compute = quantization.computeDtype().onThisMachine();
         // before the weights: its errors come at once

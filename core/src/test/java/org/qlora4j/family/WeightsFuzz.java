@@ -106,7 +106,8 @@ final class WeightsFuzz {
         Path exported = folder.resolve("tiny.gguf");
         QuantConfig plain = new QuantConfig(false, QuantType.NF4, false, 64, ComputeDtype.FLOAT32);
         new ModelExport(
-                        new AdapterMerge(ModelPlace.of(TinyLlama.folder()), null, null, plain, null),
+                        new AdapterMerge(
+                                ModelPlace.of(TinyLlama.folder()), null, null, plain, null),
                         MergeTarget.ORIGINAL,
                         List.of(),
                         List.of("the text"))

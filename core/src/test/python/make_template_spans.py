@@ -20,7 +20,7 @@ for folder in sys.argv[2:]:
         for name, chat in CHATS.items():
             case = {"template": str(file), "chat": name, "messages": chat}
             kwargs = {k: v for k, v in VARIABLES.items() if v is not None}
-           = "26 Jul 2024"      # else some print today's date
+            kwargs["date_string"] = "26 Jul 2024"      # else some print today's date
             try:
                 rendered, spans = render_jinja_template([chat], chat_template=text, return_assistant_tokens_mask=True, **kwargs)
                 case["text"] = rendered[0]

@@ -260,7 +260,7 @@ public final class GgufFile implements AutoCloseable {
         };
     }
 
-    /** The integer of 32 bits under a key, such as a size or an id, or a value for its absence. */
+    /** The size or id under a key, which has 32 bits, or a value for its absence. */
     public int count(String key, long absent) {
         long number = integer(key, absent);
         if (number != (int) number) {

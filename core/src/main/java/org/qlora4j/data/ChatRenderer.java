@@ -40,6 +40,11 @@ public interface ChatRenderer {
         return false;
     }
 
+    /** Whether the template does anything with a variable. */
+    default boolean uses(String variable) {
+        return true;
+    }
+
     /** A template of a checkpoint, or of a file. */
     static ChatRenderer of(ChatTemplate template) {
         return new OfTemplate(
@@ -65,6 +70,13 @@ public interface ChatRenderer {
         public ChatTemplate.Rendered render(Chat chat, boolean addGenerationPrompt) {
             return template.renderMarked(
                     chat.messages(), chat.tools(), addGenerationPrompt, chat.variables());
+        }
+
+        @Override
+        public boolean uses(String variable) {
+            return Pattern.compile("\\b" + Pattern.quote(variable) + "\\b")
+                    .matcher(template.text())
+                    .find();
         }
 
         @Override

@@ -4,6 +4,7 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.ConcurrentHashMap;
 import org.jspecify.annotations.Nullable;
 import org.qlora4j.error.UserException;
 import org.qlora4j.template.ChatTemplate;
@@ -23,6 +24,7 @@ public final class ChatWriter {
     private final TemplateProbe probe;
     private final Map<String, Object> variables;
     private final boolean sanitizes;
+    private final Map<String, Boolean> used = new ConcurrentHashMap<>(); // variables
 
     /**
      * @param eosId ends a text
@@ -84,7 +86,40 @@ public final class ChatWriter {
         }
         Map<String, Object> all = new LinkedHashMap<>(variables);
         all.putAll(chat.variables());
-        return new Chat(List.copyOf(messages), chat.tools(), all);
+        List<String> unused = all.keySet().stream().filter(name -> !uses(name)).toList();
+        if (!unused.isEmpty()) {
+            told.add("the chat template does not use " + String.join(", ", unused));
+        }
+        all.replaceAll((name, value) -> inside(value, told));
+        List<?> tools = chat.tools();
+        return new Chat(
+                List.copyOf(messages),
+                tools == null ? null : tools.stream().map(tool -> inside(tool, told)).toList(),
+                all);
+    }
+
+    private boolean uses(String variable) {
+        return used.computeIfAbsent(variable, template::uses);
+    }
+
+    /** A value with the texts in it as {@link #guarded} makes them, however deep. */
+    private Object inside(Object value, List<String> told) {
+        return switch (value) {
+            case String text -> guarded(text, told);
+            case List<?> list -> {
+                List<Object> items = new ArrayList<>(list.size());
+                list.forEach(item -> items.add(item == null ? item : inside(item, told)));
+                yield items;
+            }
+            case Map<?, ?> map -> {
+                Map<Object, Object> fields = new LinkedHashMap<>();
+                map.forEach((name, field) ->
+                        fields.put(
+                                inside(name, told), field == null ? field : inside(field, told)));
+                yield fields;
+            }
+            default -> value;
+        };
     }
 
     private Map<String, Object> prepare(Row row, Chat chat, int index, List<String> told) {
@@ -96,12 +131,14 @@ public final class ChatWriter {
         if (content instanceof String text) {
             content = guarded(withoutEnd(chat.role(index), text, told), told);
         }
-        if (content == message.get("content")) {
-            return message;
-        }
         Map<String, Object> out = new LinkedHashMap<>(message);
+        // calls, thoughts and names are people's words too
+        out.replaceAll((name, value) ->
+                value == null || name.equals("content") || name.equals("role")
+                        ? value
+                        : inside(value, told));
         out.put("content", content);
-        return out;
+        return out.equals(message) ? message : out;
     }
 
     /** Parts as they are where the template goes through them, else their text. */
@@ -128,8 +165,7 @@ public final class ChatWriter {
                                 .formatted(type));
             }
         }
-        boolean allText = texts.size() == parts.size();
-        return takes && !(allText && sanitizes) ? parts : String.join("\n", texts);
+        return takes ? inside(parts, told) : String.join("\n", texts);
     }
 
     private static @Nullable String textOf(@Nullable Object part) {

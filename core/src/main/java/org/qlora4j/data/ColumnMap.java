@@ -83,7 +83,11 @@ record ColumnMap(Map<String, String> columns, String reason) {
                 columns.putIfAbsent(INPUT, column);
             }
         }
-        return new ColumnMap(columns, "found by their names; data.columns sets others");
+        List<String> rest = new ArrayList<>(first.fields().keySet());
+        rest.removeAll(columns.values());
+        rest.removeIf(SideColumns::isKnown);
+        String others = rest.isEmpty() ? "" : "; not used: " + String.join(", ", rest);
+        return new ColumnMap(columns, "found by their names; data.columns sets others" + others);
     }
 
     private static @Nullable String ignoringCase(Row row, String name) {

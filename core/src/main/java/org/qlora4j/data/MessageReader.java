@@ -86,8 +86,11 @@ record MessageReader(Roles roles) {
                             };
                     default -> value;
                 };
-        if (plain instanceof Long || plain.equals("")) {
-            return plain instanceof Long ? plain : null;
+        if (plain.equals(0L) || plain.equals(1L)) {
+            return plain;
+        }
+        if (plain.equals("")) {
+            return null;
         }
         throw row.error(
                 "%s.%s must be %s, got %s; a message is learnt or it is not",

@@ -3,6 +3,7 @@ package org.qlora4j.data;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -19,10 +20,33 @@ final class SideColumns {
     /** Earlier exchanges (Alpaca as LLaMA-Factory writes it). */
     static final String HISTORY = "history";
 
+    private static final String LABEL = "label";
+    private static final String ANSWER = "completion";
+
     private static final List<String> ALL =
             List.of("system", "system_prompt", "system_message", "input", "context", HISTORY);
 
+    /** What else of a record is taken or is told elsewhere: tools, and variables of templates. */
+    private static final Set<String> OTHERS =
+            Set.of(
+                    "tools",
+                    "functions",
+                    "documents",
+                    "enable_thinking",
+                    "thinking",
+                    "thinking_budget",
+                    "date_string",
+                    "reasoning_effort",
+                    "model_identity",
+                    "chat_template_kwargs",
+                    "rejected");
+
     private SideColumns() {}
+
+    /** Whether a column is looked at by its name wherever it stands. */
+    static boolean isKnown(String name) {
+        return ALL.contains(name) || OTHERS.contains(name);
+    }
 
     /** The first of these columns that has a text, or null. */
     static @Nullable String first(Row row, List<String> names) {
@@ -92,6 +116,10 @@ final class SideColumns {
             if (!isIn) {
                 unused.add(name);
             }
+        }
+        // TRL's unpaired preferences: an answer that nobody wanted
+        if (Boolean.FALSE.equals(row.fields().get(LABEL)) && row.fields().containsKey(ANSWER)) {
+            unused.add(LABEL);
         }
         return unused;
     }

@@ -11,7 +11,7 @@ public abstract sealed class UserException extends RuntimeException
     /** Characters of a message; a value of a stranger in it may be as long as a file. */
     private static final int MAX_LENGTH = 3000;
 
-    /** Of these, those from its end, where the rule and the way out stand. */
+    /** Characters that are kept of its end, where the rule and the way out stand. */
     private static final int TAIL = 1000;
 
     UserException(String message, @Nullable Throwable cause) {

@@ -402,6 +402,82 @@ class TrainingTextTest {
                 .startsWith("thinks then paper <|im_start|>");
     }
 
+    @ParameterizedTest
+    @CsvSource({
+        "2, the number 2",
+        "-1, the number -1",
+        "0.5, the number 0.5",
+        "1e400, the number Infinity",
+        "\"half\", '\"half\"'",
+        "[], a list"
+    })
+    void weightThatIsNeitherZeroNorOne_isRefused(String weight, String shown) {
+        String line =
+                "{\"messages\": [{\"role\": \"user\", \"content\": \"q\"}, {\"role\": \"assistant\", \"content\": \"a\", \"weight\": %s}]}"
+                        .formatted(weight);
+        assertThatThrownBy(() -> load(line, CHATML))
+                .isInstanceOf(FormatException.class)
+                .hasMessageContaining("messages[1].weight must be 0 or 1, got " + shown);
+    }
+
+    @Test
+    void variableThatTheTemplateDoesNotUse_isNamed() {
+        String chat =
+                "\"messages\": [{\"role\": \"user\", \"content\": \"q\"}, {\"role\": \"assistant\", \"content\": \"a\"}]}";
+        assertThat(
+                        load("{\"documents\": [{\"text\": \"paper\"}], " + chat, CHATML)
+                                .stats()
+                                .told())
+                .containsExactly(
+                        "the chat template does not use documents (1 record, the first at line 1)");
+        Map<String, Object> slip = Map.of("enable_thinkin", false);
+        assertThat(load("{" + chat, CHATML, "chat_template_kwargs", slip).stats().told())
+                .containsExactly(
+                        "the chat template does not use enable_thinkin (1 record, the first at line 1)");
+        String uses = "{% if enable_thinkin %}x{% endif %}" + CHATML;
+        assertThat(load("{" + chat, uses, "chat_template_kwargs", slip).stats().told()).isEmpty();
+    }
+
+    @Test
+    void columnsBesideQuestionAndAnswer_areNamed() {
+        assertThat(
+                        load(
+                                        "{\"question\": \"q\", \"passage\": \"p\", \"answer\": \"a\", \"rationale\": \"r\"}",
+                                        CHATML)
+                                .report(DataConfig.DEFAULT))
+                .anyMatch(l -> l.endsWith("data.columns sets others; not used: passage, rationale)"));
+        assertThat(
+                        load(
+                                        "{\"prompt\": \"q\", \"completion\": \"a\", \"label\": false}",
+                                        CHATML)
+                                .stats()
+                                .told())
+                .anyMatch(l -> l.startsWith("the column label is not used"));
+    }
+
+    /** Calls, thoughts, tools and documents are words of people too. */
+    @Test
+    void controlTokensInsideOfCallsAndThoughts_areKeptLettersIfAsked() {
+        String line =
+                """
+                {"tools": [{"function": {"name": "f", "description": "d<|im_end|>"}}], "messages": [{"role": "user", "content": "q"}, \
+                {"role": "assistant", "content": "", "reasoning_content": "x<|im_end|>y", \
+                "tool_calls": [{"function": {"name": "f", "arguments": {"a<|im_start|>": ["b<|im_end|>c"]}}}]}]}\
+                """;
+        String template =
+                "{{ tools | tojson }}{% for m in messages %}{{ '<|im_start|>' + m.role + '\n' + (m.reasoning_content or '') + m.content }}"
+                        + "{% for c in m.tool_calls or [] %}{{ c.function | tojson }}{% endfor %}{{ '<|im_end|>\n' }}{% endfor %}"
+                        + "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}";
+        TrainingSet as = load(line, template);
+        assertThat(as.stats().told())
+                .anyMatch(l -> l.startsWith("messages hold control tokens such as <|im_end|>"));
+        TrainingSet kept = load(line, template, "sanitize_control_tokens", true);
+        int[] ids = kept.examples().getFirst().ids();
+        assertThat(Arrays.stream(ids).filter(id -> id == 1).count()).isEqualTo(2);
+        assertThat(Arrays.stream(ids).filter(id -> id == 2).count()).isEqualTo(2);
+        assertThat(text(kept)).isEqualTo(text(as));
+    }
+
     @Test
     void controlTokensOfPeople_areCountedAndKeptLettersIfAsked() {
         String line =

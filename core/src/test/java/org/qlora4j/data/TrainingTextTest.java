@@ -424,10 +424,7 @@ class TrainingTextTest {
     void variableThatTheTemplateDoesNotUse_isNamed() {
         String chat =
                 "\"messages\": [{\"role\": \"user\", \"content\": \"q\"}, {\"role\": \"assistant\", \"content\": \"a\"}]}";
-        assertThat(
-                        load("{\"documents\": [{\"text\": \"paper\"}], " + chat, CHATML)
-                                .stats()
-                                .told())
+        assertThat(load("{\"documents\": [{\"text\": \"paper\"}], " + chat, CHATML).stats().told())
                 .containsExactly(
                         "the chat template does not use documents (1 record, the first at line 1)");
         Map<String, Object> slip = Map.of("enable_thinkin", false);
@@ -445,11 +442,10 @@ class TrainingTextTest {
                                         "{\"question\": \"q\", \"passage\": \"p\", \"answer\": \"a\", \"rationale\": \"r\"}",
                                         CHATML)
                                 .report(DataConfig.DEFAULT))
-                .anyMatch(l -> l.endsWith("data.columns sets others; not used: passage, rationale)"));
+                .anyMatch(
+                        l -> l.endsWith("data.columns sets others; not used: passage, rationale)"));
         assertThat(
-                        load(
-                                        "{\"prompt\": \"q\", \"completion\": \"a\", \"label\": false}",
-                                        CHATML)
+                        load("{\"prompt\": \"q\", \"completion\": \"a\", \"label\": false}", CHATML)
                                 .stats()
                                 .told())
                 .anyMatch(l -> l.startsWith("the column label is not used"));

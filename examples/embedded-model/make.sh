@@ -32,7 +32,7 @@ if [ "${2:-}" = sample ]; then
         awk '{ first = $0; sub(/.*"role":"user","content":"/, "", first); sub(/"\},\{"role":"assistant".*/, "", first) }
              !seen[tolower(first)]++' > "$runs/all.jsonl"
     awk 'NR % 100 == 0' "$runs/all.jsonl" | gzip -9nc > "$here/held-out.jsonl.gz"
-    awk 'NR % 100 != 0' "$runs/all.jsonl" | gzip -9nc > "$here/conversations.jsonl.gz"
+    awk 'NR % 100 != 0' "$runs/all.jsonl" | zstd -q --ultra -22 -c > "$here/conversations.jsonl.zst"
 fi
 
 # 2. A smaller model out of the teacher's tensors, which says what it is by its own system message.

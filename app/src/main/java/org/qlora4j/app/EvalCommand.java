@@ -22,7 +22,8 @@ import picocli.CommandLine.Spec;
             EvalEloCommand.class,
             EvalRelativeCommand.class,
             EvalAgreeCommand.class,
-            EvalReportCommand.class
+            EvalReportCommand.class,
+            EvalRunCommand.class
         })
 final class EvalCommand implements Runnable {
     @Spec @Nullable CommandSpec spec;

@@ -1,5 +1,7 @@
 package org.qlora4j.app;
 
+import java.io.IOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
@@ -7,6 +9,7 @@ import java.util.Objects;
 import java.util.concurrent.Callable;
 import org.jspecify.annotations.Nullable;
 import org.qlora4j.checkpoint.AtomicFiles;
+import org.qlora4j.error.FormatException;
 import org.qlora4j.eval.Elo;
 import org.qlora4j.eval.EvalReport;
 import picocli.CommandLine;
@@ -15,6 +18,8 @@ import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Spec;
+import tools.jackson.core.JacksonException;
+import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
 
 /** {@code qlora eval report --ratings DIR}: all that ratings say, as Markdown or one page. */
@@ -38,6 +43,13 @@ final class EvalReportCommand implements Callable<Integer> {
             paramLabel = "FILE.jsonl|DIR",
             description = "Answers that were judged: adds win rates at equal length.")
     List<Path> answers = new ArrayList<>();
+
+    @Option(
+            names = "--comparison",
+            paramLabel = "FILE.json",
+            description =
+                    "What qlora eval compare --json printed: adds its table; may be given again.")
+    List<Path> comparisons = new ArrayList<>();
 
     @Option(names = "--overwrite", description = "Replace the file if it exists.")
     boolean overwrite;
@@ -67,6 +79,9 @@ final class EvalReportCommand implements Callable<Integer> {
                         orders,
                         seed,
                         lengths == null ? null : lengths::of);
+        for (Path comparison : comparisons) {
+            report = report.with(comparison.getFileName().toString(), json(comparison));
+        }
         if (file == null) {
             line.getOut().print(report.markdown());
             return ExitCode.OK;
@@ -81,5 +96,14 @@ final class EvalReportCommand implements Callable<Integer> {
                                 : report.markdown());
         line.getOut().println(file);
         return ExitCode.OK;
+    }
+
+    private static JsonNode json(Path file) {
+        try {
+            return new JsonMapper().readTree(Files.readString(file));
+        } catch (IOException | JacksonException e) {
+            throw new FormatException(
+                    "--comparison %s cannot be read: %s".formatted(file, e.getMessage()), e);
+        }
     }
 }

@@ -8,6 +8,7 @@ import java.util.Map;
 import java.util.OptionalInt;
 import java.util.function.BiFunction;
 import org.jspecify.annotations.Nullable;
+import tools.jackson.databind.JsonNode;
 
 /**
  * All that ratings say, in tables and one plot.
@@ -141,6 +142,53 @@ public record EvalReport(List<ReportTable> tables, Map<String, BradleyTerry> str
                 "Of the system of the row against that of the column, both orders of showing together.",
                 List.copyOf(header),
                 rows);
+    }
+
+    /**
+     * This with a table of what an adapter changed on tasks.
+     *
+     * @param name of the comparison
+     * @param comparison as {@code qlora eval compare --json} prints it
+     */
+    public EvalReport with(String name, JsonNode comparison) {
+        List<List<String>> rows = new ArrayList<>();
+        for (Map.Entry<String, JsonNode> task : comparison.path("results").properties()) {
+            for (Map.Entry<String, JsonNode> metric : task.getValue().properties()) {
+                rows.add(compared(task.getKey(), metric.getKey(), metric.getValue()));
+            }
+        }
+        List<ReportTable> all = new ArrayList<>(tables);
+        all.add(
+                new ReportTable(
+                        "Tasks before and after (" + name.replaceFirst("\\.json$", "") + ")",
+                        "The same documents without and with the adapter; difference with its 95% interval; p of McNemar's test, else of the bootstrap.",
+                        List.of(
+                                "task",
+                                "metric",
+                                "before",
+                                "after",
+                                "difference",
+                                "95% interval",
+                                "p",
+                                "learnt",
+                                "forgotten"),
+                        rows));
+        return new EvalReport(List.copyOf(all), strengths);
+    }
+
+    private static List<String> compared(String task, String metric, JsonNode d) {
+        JsonNode p = d.has("p_mcnemar") ? d.path("p_mcnemar") : d.path("p_bootstrap");
+        return List.of(
+                task,
+                metric,
+                number("%.4f", d.path("before").asDouble()),
+                number("%.4f", d.path("after").asDouble()),
+                number("%+.4f", d.path("difference").asDouble()),
+                number("%+.4f to ", d.path("ci_low").asDouble())
+                        + number("%+.4f", d.path("ci_high").asDouble()),
+                number("%.4f", p.asDouble()),
+                d.path("learnt").asString("-"),
+                d.path("forgotten").asString("-"));
     }
 
     private static ReportTable lengths(LengthControl control) {

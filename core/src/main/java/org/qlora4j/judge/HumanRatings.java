@@ -93,9 +93,7 @@ public final class HumanRatings implements AutoCloseable {
             List<SystemAnswers> systems,
             List<String> raters,
             long seed) {
-        if (systems.size() < 2) {
-            throw new ConfigException("raters compare two systems or more; name their answers");
-        }
+        SystemAnswers.requireComparable(systems);
         HumanRatings out = new HumanRatings(folder, LineLog.open(folder.resolve(JOURNAL)));
         try {
             for (String rater : raters) {

@@ -70,21 +70,9 @@ public final class JudgeRun {
 
     private static List<List<SystemAnswers>> pairs(
             List<SystemAnswers> systems, @Nullable String reference) {
+        SystemAnswers.requireComparable(systems);
         Map<String, SystemAnswers> byName = new LinkedHashMap<>();
-        for (SystemAnswers system : systems) {
-            if (byName.put(system.system(), system) != null) {
-                throw ConfigException.of(
-                        "two files of answers are named %s; rename one", system.system());
-            }
-            if (system.system().contains("-vs-")) {
-                throw ConfigException.of(
-                        "%s: -vs- stands between two systems in names of ratings; rename the file",
-                        system.system());
-            }
-        }
-        if (byName.size() < 2) {
-            throw new ConfigException("a judge compares two systems or more; name their answers");
-        }
+        systems.forEach(system -> byName.put(system.system(), system));
         SystemAnswers beside = reference == null ? null : byName.get(reference);
         if (reference != null && beside == null) {
             throw ConfigException.of(

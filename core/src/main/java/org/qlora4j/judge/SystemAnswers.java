@@ -2,12 +2,15 @@ package org.qlora4j.judge;
 
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import org.jspecify.annotations.Nullable;
 import org.qlora4j.data.Row;
 import org.qlora4j.data.Source;
+import org.qlora4j.error.ConfigException;
 import org.qlora4j.error.FormatException;
 
 /**
@@ -89,6 +92,29 @@ public record SystemAnswers(String system, Map<String, Given> answers) {
             out.add(head + turn);
         }
         return String.join("\n\n", out);
+    }
+
+    /**
+     * Throws unless there are two systems or more, each with a name of its own that a file of
+     * ratings can bear.
+     */
+    static void requireComparable(List<SystemAnswers> systems) {
+        Set<String> names = new HashSet<>();
+        for (SystemAnswers system : systems) {
+            if (!names.add(system.system())) {
+                throw ConfigException.of(
+                        "two files of answers are named %s; rename one", system.system());
+            }
+            if (system.system().contains("-vs-")) {
+                throw ConfigException.of(
+                        "%s: -vs- stands between two systems in names of ratings; rename the file",
+                        system.system());
+            }
+        }
+        if (names.size() < 2) {
+            throw new ConfigException(
+                    "two systems or more are compared; name the answers of each, a file a system");
+        }
     }
 
     /** The answer to a question. */

@@ -10,6 +10,8 @@ import java.nio.charset.StandardCharsets;
 import java.time.ZoneOffset;
 import java.time.ZonedDateTime;
 import java.time.format.DateTimeFormatter;
+import java.util.ArrayList;
+import java.util.Collections;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
@@ -45,6 +47,7 @@ public final class StubServer implements AutoCloseable {
     private final IntFunction<Fault> faults;
     private final AtomicInteger requests = new AtomicInteger();
     private final Map<String, Integer> delivered = new ConcurrentHashMap<>();
+    private final List<String> keys = Collections.synchronizedList(new ArrayList<>());
 
     /**
      * @param replies text for the body of a request
@@ -79,7 +82,15 @@ public final class StubServer implements AutoCloseable {
         return delivered;
     }
 
+    /** What the requests bear as Idempotency-Key, in the order in which they came. */
+    public List<String> keys() {
+        synchronized (keys) {
+            return List.copyOf(keys);
+        }
+    }
+
     private void answer(HttpExchange exchange) throws IOException {
+        keys.add(exchange.getRequestHeaders().getFirst("Idempotency-Key"));
         byte[] body = exchange.getRequestBody().readAllBytes();
         JsonNode json = JSON.readTree(body);
         Fault fault = faults.apply(requests.getAndIncrement());
@@ -89,7 +100,7 @@ public final class StubServer implements AutoCloseable {
                 delivered.merge(new String(body, StandardCharsets.UTF_8), 1, Integer::sum);
             }
             case LIMIT -> {
-                exchange.getResponseHeaders().set("Retry-After", "1");
+                exchange.getResponseHeaders().set("Retry-After", "0.2");
                 send(exchange, 429, error("slow down", "rate_limit_exceeded"));
             }
             case LIMIT_UNTIL_A_DATE -> {

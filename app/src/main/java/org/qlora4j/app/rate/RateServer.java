@@ -86,7 +86,7 @@ public final class RateServer implements AutoCloseable {
                     secure(s, type);
                     s.header(
                             HeaderNames.create("Content-Security-Policy"),
-                            "default-src 'self'; base-uri 'none'; frame-ancestors 'none'; form-action 'none'");
+                            "default-src 'self'; img-src data:; base-uri 'none'; frame-ancestors 'none'; form-action 'none'");
                     s.send(bytes);
                 });
     }

@@ -55,7 +55,8 @@ function show(state) {
   document.querySelector('.buttons').hidden = !item;
   byId('back').disabled = state.done === 0;
   say(item ? '' : 'All done. Thank you! You may go back and change a rating, or close the page.');
-  byId('comment').disabled = !item;
+  byId('comment').hidden = !item;
+  document.querySelector('label').hidden = !item;
   byId('comment').value = item ? item.comment : '';
   if (!item) {
     return;

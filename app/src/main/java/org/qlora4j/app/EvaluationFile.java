@@ -38,7 +38,7 @@ record EvaluationFile(
         @Nullable String judge,
         @Nullable String tasks) {
     /**
-     * Who answers.
+     * A system that answers.
      *
      * @param model as --model
      * @param adapter as --adapter; null for none

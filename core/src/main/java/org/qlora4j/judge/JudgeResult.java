@@ -91,18 +91,20 @@ public record JudgeResult(
                 "%d judgments in %d files; %d replies could not be read and were asked for again, %d comparisons stay without a verdict"
                         .formatted(judged, files, askedAgain, unread));
         out.add(
-                String.format(
-                        Locale.ROOT,
-                        "position: the answer shown first wins %.1f%%, the second %.1f%%; both orders have one verdict in %.1f%% of %d pairs",
-                        100 * bias.firstWins(),
-                        100 * bias.secondWins(),
-                        100 * bias.consistent(),
-                        bias.bothOrders()));
+                judged == 0
+                        ? "position: no verdict to see it in; with a model of this machine take --verdict labels"
+                        : String.format(
+                                Locale.ROOT,
+                                "position: the answer shown first wins %.1f%%, the second %.1f%%; both orders have one verdict in %.1f%% of %d pairs",
+                                100 * bias.firstWins(),
+                                100 * bias.secondWins(),
+                                100 * bias.consistent(),
+                                bias.bothOrders()));
         out.add(
                 labels
                         ? "noise floor: none; log-probabilities draw nothing, so the judge agrees with itself by construction"
                         : twice == 0
-                                ? "noise floor: not measured; --again judges a share of the answers twice"
+                                ? "noise floor: not measured, no comparison has two verdicts; --again judges a share of them twice"
                                 : String.format(
                                         Locale.ROOT,
                                         "noise floor: of %d comparisons judged twice %.1f%% have the same verdict; the win rate of two systems moves by up to %.1f points",

@@ -95,8 +95,8 @@ public record SystemAnswers(String system, Map<String, Given> answers) {
     }
 
     /**
-     * Throws unless there are two systems or more, each with a name of its own that a file of
-     * ratings can bear.
+     * Throws unless there are two systems or more, each with a name of its own. The names must be
+     * such that a file of ratings can bear them.
      */
     static void requireComparable(List<SystemAnswers> systems) {
         Set<String> names = new HashSet<>();

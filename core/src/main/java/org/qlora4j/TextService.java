@@ -64,13 +64,19 @@ public final class TextService implements AutoCloseable {
     private Decoding decoding;
 
     private volatile int running; // answers in the batch
+    private volatile long reused;
     private final LongAdder answers = new LongAdder();
     private final LongAdder cancelled = new LongAdder();
     private final LongAdder promptTokens = new LongAdder();
     private final LongAdder newTokens = new LongAdder();
 
-    /** Sums over all answers that have ended well. */
-    public record Counts(long answers, long cancelled, long promptTokens, long newTokens) {}
+    /**
+     * Sums over all answers that have ended well.
+     *
+     * @param reusedTokens of prompts that were not computed, since they began as others
+     */
+    public record Counts(
+            long answers, long cancelled, long promptTokens, long reusedTokens, long newTokens) {}
 
     /** An adapter, the answers that need it, and whether its name was dropped. */
     private static final class ServedAdapter implements AutoCloseable {
@@ -248,7 +254,8 @@ public final class TextService implements AutoCloseable {
 
     /** What was done so far. */
     public Counts counts() {
-        return new Counts(answers.sum(), cancelled.sum(), promptTokens.sum(), newTokens.sum());
+        return new Counts(
+                answers.sum(), cancelled.sum(), promptTokens.sum(), reused, newTokens.sum());
     }
 
     private synchronized ServedAdapter acquire(String name) {
@@ -377,6 +384,11 @@ public final class TextService implements AutoCloseable {
         return running;
     }
 
+    /** One more than the largest id of a token. */
+    public int vocabularySize() {
+        return model.vocabularySize();
+    }
+
     /** Positions that prompt and answer may fill. */
     public int contextLength() {
         return model.maxPositions();
@@ -468,6 +480,7 @@ public final class TextService implements AutoCloseable {
         }
         underWay.removeIf(AnswerUnderWay::isDone);
         running = decoding.size();
+        reused = decoding.reused();
     }
 
     private void beginAnew(Throwable failure) {

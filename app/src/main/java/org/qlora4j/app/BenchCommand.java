@@ -31,12 +31,13 @@ import tools.jackson.databind.json.JsonMapper;
 
 /**
  * {@code qlora bench train}: how fast this machine trains, beside what its matrix products would
- * allow; {@code qlora bench decode} is {@link BenchDecodeCommand}.
+ * allow; {@code qlora bench decode} is {@link BenchDecodeCommand}, {@code qlora bench serve} {@link
+ * BenchServeCommand}.
  */
 @Command(
         name = "bench",
         description = "Time training and generating on this machine.",
-        subcommands = {BenchCommand.Train.class, BenchDecodeCommand.class})
+        subcommands = {BenchCommand.Train.class, BenchDecodeCommand.class, BenchServeCommand.class})
 final class BenchCommand implements Runnable {
     @Spec @Nullable CommandSpec spec;
 

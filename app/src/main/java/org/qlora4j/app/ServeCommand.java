@@ -1,6 +1,7 @@
 package org.qlora4j.app;
 
 import java.io.PrintWriter;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.LinkedHashMap;
@@ -87,6 +88,12 @@ final class ServeCommand implements Callable<Integer> {
     int promptPositions = SERVICE.promptPositions();
 
     @Option(
+            names = "--runs",
+            paramLabel = "DIR",
+            description = "Show the runs of this folder on the page at /, as they go on.")
+    @Nullable Path runs;
+
+    @Option(
             names = "--max-body",
             paramLabel = "BYTES",
             description = "Most bytes of a request (${DEFAULT-VALUE}).")
@@ -143,12 +150,16 @@ final class ServeCommand implements Callable<Integer> {
                 name == null
                         ? String.valueOf(model.path.toAbsolutePath().normalize().getFileName())
                         : name;
+        if (runs != null && !Files.isDirectory(runs)) {
+            throw ConfigException.of("--runs %s is no folder", runs);
+        }
         if (adapters.containsKey(ownName)) {
             throw ConfigException.of(
                     "--adapter %s has the name of the model itself; give either another by --name",
                     ownName);
         }
-        return new ApiConfig(host, port, ownName, maxBody, Duration.ofSeconds(timeout));
+        return new ApiConfig(host, port, ownName, maxBody, Duration.ofSeconds(timeout))
+                .showing(runs);
     }
 
     private void serve(TextService texts, ApiConfig api, ApiKeys keys, PrintWriter out)
@@ -167,7 +178,7 @@ final class ServeCommand implements Callable<Integer> {
             String shown = host.contains(":") ? "[" + host + "]" : host;
             out.printf(
                     Locale.ROOT,
-                    "serving %s%s at http://%s:%d/v1; Ctrl-C ends it%n",
+                    "serving %s%s at http://%s:%d/v1, and a page at /; Ctrl-C ends it%n",
                     api.modelName(),
                     adapters.isEmpty() ? "" : " and " + String.join(", ", adapters.keySet()),
                     shown,

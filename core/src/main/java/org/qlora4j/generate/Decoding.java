@@ -16,9 +16,10 @@ import org.qlora4j.model.CausalModel;
 
 /**
  * The loop under all generation: texts join and leave a running batch at every token (continuous
- * batching, Orca, OSDI 2022). {@link #begin} gives a text a row, each {@link #step} reads pieces of
- * prompts and gives every text that has been read one token with one pass over the weights. Runs on
- * the engine thread; model and head stay their owner's.
+ * batching, Orca, OSDI 2022). Prompts that begin as another did are read from there on. {@link
+ * #begin} gives a text a row, each {@link #step} reads pieces of prompts and gives every text that
+ * has been read one token with one pass over the weights. Runs on the engine thread; model and head
+ * stay their owner's.
  */
 public final class Decoding implements AutoCloseable {
     /** Lengths of pieces are multiples, because libtorch prepares a product anew for each. */
@@ -30,6 +31,8 @@ public final class Decoding implements AutoCloseable {
     private final Manner manner;
     private final @Nullable Text[] texts; // by row
     private final List<Text> unread = new ArrayList<>(); // in the order of their beginnings
+    private final PrefixRows prefixes;
+    private long reused;
 
     /**
      * A text to continue.
@@ -96,6 +99,7 @@ public final class Decoding implements AutoCloseable {
         this.next = new NextLogits(model, head);
         this.cache = new KeyValueCache(model, manner.rows());
         this.texts = new @Nullable Text[manner.rows()];
+        this.prefixes = new PrefixRows(manner.rows());
     }
 
     /** Whether a row is free. */
@@ -123,13 +127,10 @@ public final class Decoding implements AutoCloseable {
     public Text begin(Request request) {
         check(model, request);
         Text text = text(request);
-        int row = 0;
-        while (texts[row] != null) {
-            row++;
-            if (row == texts.length) {
-                throw new IllegalStateException("no row is free");
-            }
+        if (!hasRoom()) {
+            throw new IllegalStateException("no row is free");
         }
+        int row = prefixes.choose(request, index -> texts[index] == null);
         texts[row] = text;
         unread.add(text);
         if (texts.length == 1) {
@@ -234,9 +235,16 @@ public final class Decoding implements AutoCloseable {
     private int readPiece(Text text, int row, int most) {
         int[] prompt = text.request.prompt();
         boolean scored = text.request.config().promptLogprobs() >= 0;
-        if (text.read == 0 && !scored && copied(text, row)) {
-            return 0;
+        if (text.read == 0 && !scored) {
+            if (copied(text, row)) {
+                prefixes.forget(row);
+                return 0;
+            }
+            if (!manner.repeatable() && text.source == null) {
+                takePrefix(text, row);
+            }
         }
+        prefixes.forget(row); // it is written over from here on
         int from = text.read;
         int count = Math.min(Math.min(most, NextLogits.CHUNK), prompt.length - from);
         int time = count;
@@ -262,6 +270,39 @@ public final class Decoding implements AutoCloseable {
         return count;
     }
 
+    /**
+     * Gives a text what a row holds of the beginning of its prompt: that of another text, or of one
+     * that has ended. The last token is always read, for what follows it.
+     */
+    private void takePrefix(Text text, int row) {
+        for (int other = 0; other < texts.length; other++) {
+            Text live = texts[other];
+            if (live != null && live != text && cache.length(other) > 0) {
+                prefixes.put(other, live.held(cache.length(other)), live.request.adapter());
+            }
+        }
+        PrefixRows.Found found = prefixes.longest(text.request);
+        for (int other = 0; other < texts.length; other++) {
+            if (texts[other] != null && texts[other] != text) {
+                prefixes.forget(other); // it grows on
+            }
+        }
+        if (found != null) {
+            if (found.row() == row) {
+                cache.restore(row, found.positions());
+            } else {
+                cache.copy(found.row(), row, found.positions());
+            }
+            text.read = found.positions();
+            reused += found.positions();
+        }
+    }
+
+    /** Positions of prompts that were not computed, since a row held them. */
+    public long reused() {
+        return reused;
+    }
+
     /** Gives a text what another that has been read holds of the very same prompt. */
     private boolean copied(Text text, int row) {
         for (int other = 0; other < texts.length; other++) {
@@ -273,6 +314,7 @@ public final class Decoding implements AutoCloseable {
                     && Arrays.equals(known.source, text.source)
                     && Arrays.equals(known.request.prompt(), text.request.prompt())) {
                 cache.copy(other, row, text.request.prompt().length);
+                reused += text.request.prompt().length;
                 text.wasRead(known.firstLogits);
                 return true;
             }
@@ -294,7 +336,10 @@ public final class Decoding implements AutoCloseable {
             if (free < row) {
                 texts[free] = text;
                 texts[row] = null;
-                if (cache.length(row) >= 0) {
+                if (prefixes.holds(free) || prefixes.holds(row)) {
+                    cache.exchange(row, free);
+                    prefixes.exchange(row, free);
+                } else if (cache.length(row) >= 0) {
                     cache.move(row, free);
                 }
             }
@@ -396,7 +441,11 @@ public final class Decoding implements AutoCloseable {
     }
 
     private void free(int row) {
-        unread.remove(texts[row]);
+        Text text = text(row);
+        unread.remove(text);
+        if (!manner.repeatable() && text.source == null && cache.length(row) > 0) {
+            prefixes.put(row, text.held(cache.length(row)), text.request.adapter());
+        }
         texts[row] = null;
         cache.clear(row);
     }

@@ -186,6 +186,33 @@ public final class KeyValueCache implements SourceContext, AutoCloseable {
         clear(from);
     }
 
+    /** Gives a free row a text's first positions again, which nothing has written over since. */
+    void restore(int row, int positions) {
+        lengths[row] = positions;
+    }
+
+    /** Changes the places of two rows, with what free ones still hold. */
+    void exchange(int one, int other) {
+        for (int i = 0; i < keys.length; i++) {
+            exchange(keys[i], one, other);
+            exchange(values[i], one, other);
+        }
+        ReadSource source = sources[one];
+        sources[one] = sources[other];
+        sources[other] = source;
+        int length = lengths[one];
+        lengths[one] = lengths[other];
+        lengths[other] = length;
+    }
+
+    private static void exchange(Tensor store, int one, int other) {
+        try (TensorScope scope = TensorScope.open()) {
+            Tensor kept = store.select(0, one).copy();
+            store.select(0, one).copyFrom(store.select(0, other));
+            store.select(0, other).copyFrom(kept);
+        }
+    }
+
     /** Forgets a row's positions from {@code newLength} on. */
     public void truncate(int row, int newLength) {
         lengths[row] = Math.min(lengths[row], newLength);

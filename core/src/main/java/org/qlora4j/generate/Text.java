@@ -1,6 +1,7 @@
 package org.qlora4j.generate;
 
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Objects;
@@ -61,6 +62,16 @@ public final class Text {
             throw new IllegalStateException("the text has not ended well");
         }
         return whole;
+    }
+
+    /** The ids of its first positions, of prompt and continuation. */
+    int[] held(int positions) {
+        int[] prompt = request.prompt();
+        int[] out = Arrays.copyOf(prompt, positions);
+        for (int i = prompt.length; i < positions; i++) {
+            out[i] = tokens.get(i - prompt.length);
+        }
+        return out;
     }
 
     boolean isReading() {

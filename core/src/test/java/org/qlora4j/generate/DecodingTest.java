@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
@@ -232,6 +233,46 @@ class DecodingTest {
             }
         }
         return adapter;
+    }
+
+    /**
+     * Conversations that begin alike, after each other and together: each continues as alone, and
+     * what they share is read once.
+     */
+    @ParameterizedTest
+    @ValueSource(ints = {1, 3})
+    void commonPrefix_isReadOnce(int atOnce) {
+        int[] system = IntStream.range(0, 37).map(t -> 3 + t * 41 % 150).toArray();
+        List<int[]> prompts = new ArrayList<>();
+        for (int i = 0; i < 7; i++) {
+            int[] prompt = Arrays.copyOf(system, 42 + i);
+            for (int t = i % 3 == 2 ? 0 : system.length; t < prompt.length; t++) {
+                prompt[t] = 3 + (i * 29 + t * 17) % 150;
+            }
+            prompts.add(prompt);
+        }
+        try (Decoding decoding =
+                new Decoding(MODEL, InferenceHead.exact(MODEL), Manner.shared(4, 16))) {
+            List<Text> texts = new ArrayList<>();
+            while (texts.size() < prompts.size() || !decoding.isIdle()) {
+                while (texts.size() < prompts.size() && decoding.size() < atOnce) {
+                    int[] prompt = prompts.get(texts.size());
+                    texts.add(decoding.begin(new Request(prompt, config(1), null, id -> null)));
+                }
+                decoding.step();
+            }
+            for (int i = 0; i < texts.size(); i++) {
+                assertThat(texts.get(i).generation().tokens())
+                        .as("text %d", i)
+                        .isEqualTo(
+                                new Generator(MODEL)
+                                        .generate(prompts.get(i), config(1), id -> true)
+                                        .tokens());
+            }
+            // five begin alike, of which one is read; the others may begin while it is read
+            assertThat(decoding.reused())
+                    .isBetween(3L * system.length - 3 * 21, 4L * system.length);
+        }
     }
 
     @Test

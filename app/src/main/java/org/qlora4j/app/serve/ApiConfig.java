@@ -2,7 +2,9 @@ package org.qlora4j.app.serve;
 
 import static org.qlora4j.error.Require.require;
 
+import java.nio.file.Path;
 import java.time.Duration;
+import org.jspecify.annotations.Nullable;
 
 /**
  * How a model is served.
@@ -12,12 +14,18 @@ import java.time.Duration;
  * @param modelName under which the base model is asked for
  * @param maxBodyBytes of a request
  * @param timeout of a request, from its coming to its last token
+ * @param runs folder of runs that the page shows; null for none
  */
 public record ApiConfig(
-        String host, int port, String modelName, int maxBodyBytes, Duration timeout) {
+        String host,
+        int port,
+        String modelName,
+        int maxBodyBytes,
+        Duration timeout,
+        @Nullable Path runs) {
     /** This machine alone can ask. */
     public static final ApiConfig DEFAULT =
-            new ApiConfig("127.0.0.1", 8080, "model", 4 << 20, Duration.ofMinutes(10));
+            new ApiConfig("127.0.0.1", 8080, "model", 4 << 20, Duration.ofMinutes(10), null);
 
     public ApiConfig {
         require(port >= 0 && port <= 65535, "--port must be from 0 to 65535, got %d", port);
@@ -31,8 +39,18 @@ public record ApiConfig(
                 timeout.toSeconds());
     }
 
+    /** These without a folder of runs. */
+    public ApiConfig(String host, int port, String modelName, int maxBodyBytes, Duration timeout) {
+        this(host, port, modelName, maxBodyBytes, timeout, null);
+    }
+
+    /** With a folder of runs. */
+    public ApiConfig showing(@Nullable Path newRuns) {
+        return new ApiConfig(host, port, modelName, maxBodyBytes, timeout, newRuns);
+    }
+
     /** Another address and name. */
     public ApiConfig at(String newHost, int newPort, String newModelName) {
-        return new ApiConfig(newHost, newPort, newModelName, maxBodyBytes, timeout);
+        return new ApiConfig(newHost, newPort, newModelName, maxBodyBytes, timeout, runs);
     }
 }

@@ -86,6 +86,7 @@ public final class ApiServer implements AutoCloseable {
         ChatCompletions chat = new ChatCompletions(service, config);
         Completions completions = new Completions(service, config);
         HttpRouting.Builder routes = HttpRouting.builder();
+        Runs runs = new Runs(config.runs());
         Embeddings embeddings = new Embeddings(service, config);
         ask(routes, "/v1/chat/completions", chat::answer);
         ask(routes, "/v1/completions", completions::answer);
@@ -98,7 +99,15 @@ public final class ApiServer implements AutoCloseable {
         routes.delete(
                 "/v1/adapters/{name}", (q, s) -> guarded("/v1/adapters", q, s, this::dropAdapter));
         get(routes, "/metrics", this::metrics);
+        get(routes, "/v1/runs", (q, s) -> runs.list(s));
+        get(
+                routes,
+                "/v1/runs/{name}",
+                (q, s) -> runs.one(q.path().pathParameters().get("name"), s));
         open(routes, "/openapi.json", this::openApi);
+        page(routes, "/", Page.of("page.html", "text/html"));
+        page(routes, "/page.css", Page.of("page.css", "text/css"));
+        page(routes, "/page.js", Page.of("page.js", "text/javascript"));
         open(routes, "/health", this::health);
         routes.any((q, s) ->
                 guarded(
@@ -143,6 +152,10 @@ public final class ApiServer implements AutoCloseable {
     private void open(HttpRouting.Builder routes, String path, Work work) {
         routeNames.add("GET " + path);
         routes.get(path, (q, s) -> run(path, q, s, work));
+    }
+
+    private void page(HttpRouting.Builder routes, String path, Page page) {
+        open(routes, path, (q, s) -> page.send(s));
     }
 
     /** Methods and paths that are there. */

@@ -44,6 +44,7 @@ final class Metrics {
         gauge(out, "qlora_requests_running", service.running());
         gauge(out, "qlora_requests_waiting", service.waiting());
         counter(out, "qlora_prompt_tokens_total", counts.promptTokens());
+        counter(out, "qlora_prompt_tokens_reused_total", counts.reusedTokens());
         counter(out, "qlora_generated_tokens_total", counts.newTokens());
         counter(out, "qlora_answers_total", counts.answers());
         counter(out, "qlora_answers_cancelled_total", counts.cancelled());

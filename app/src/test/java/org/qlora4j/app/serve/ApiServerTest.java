@@ -57,7 +57,9 @@ class ApiServerTest {
         service.load("pirate", TINY.resolve("adapter"));
         server =
                 ApiServer.start(
-                        service, ApiConfig.DEFAULT.at("127.0.0.1", 0, "tiny"), ApiKeys.NONE);
+                        service,
+                        ApiConfig.DEFAULT.at("127.0.0.1", 0, "tiny").showing(temporary),
+                        ApiKeys.NONE);
     }
 
     @AfterAll
@@ -379,6 +381,39 @@ class ApiServerTest {
         assertThat(get("/metrics").body())
                 .contains("http_server_requests_total{route=\"/v1/models\",status=\"200\"}")
                 .contains("qlora_generated_tokens_total");
+    }
+
+    /** The browser is told to take nothing from elsewhere, and nothing there is asked for. */
+    @Test
+    void page_needsNothingFromElsewhere() throws Exception {
+        HttpResponse<String> page = get("/");
+        assertThat(page.headers().firstValue("Content-Type").orElse("")).startsWith("text/html");
+        assertThat(page.headers().firstValue("Content-Security-Policy").orElse(""))
+                .startsWith("default-src 'none'; script-src 'self'; style-src 'self'");
+        for (String body : List.of(page.body(), get("/page.css").body(), get("/page.js").body())) {
+            assertThat(body.replace("http://www.w3.org/2000/svg", ""))
+                    .doesNotContain("://", "@import");
+        }
+        assertThat(get("/page.js").headers().firstValue("Content-Type").orElse(""))
+                .startsWith("text/javascript");
+    }
+
+    @Test
+    void runsOfTheFolder_areToldAsFarAsTheyAre() throws Exception {
+        Path run = Files.createDirectories(temporary.resolve("mine"));
+        Files.writeString(
+                run.resolve("metrics.jsonl"),
+                "{\"step\":1,\"loss\":2.5}\n{\"step\":1,\"eval_loss\":3}\n{\"step\":2,\"lo");
+        Files.writeString(run.resolve("samples.jsonl"), "{\"step\":1,\"answer\":\"a\"}\n");
+        JsonNode list = JsonMapper.shared().readTree(get("/v1/runs").body()).get("data");
+        assertThat(list.size()).isEqualTo(1);
+        assertThat(list.get(0).get("name").asString()).isEqualTo("mine");
+        assertThat(list.get(0).get("last").get("loss").asDouble()).isEqualTo(2.5);
+        JsonNode one = JsonMapper.shared().readTree(get("/v1/runs/mine").body());
+        assertThat(one.get("metrics").size()).isEqualTo(2);
+        assertThat(one.get("samples").get(0).get("answer").asString()).isEqualTo("a");
+        assertThat(get("/v1/runs/none").statusCode()).isEqualTo(404);
+        assertThat(get("/v1/runs/..%2F..").statusCode()).isEqualTo(404);
     }
 
     @Test

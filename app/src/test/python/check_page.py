@@ -1,0 +1,116 @@
+#!/usr/bin/env python3
+"""Uses the page of a running `qlora serve` as a person does, by clicks and keys, in Debian's headless Chromium (playwright 1.5x).
+
+    qlora serve --model MODEL --adapter NAME=DIR --runs FOLDER --port 8080
+    python check_page.py http://127.0.0.1:8080/ SCREENSHOTS_FOLDER
+
+Fails if anything is requested from another address, a script fails, text is wider than the page, or contrast is below WCAG AA.
+"""
+import sys
+import time
+from pathlib import Path
+
+from playwright.sync_api import sync_playwright
+
+url, folder = sys.argv[1], Path(sys.argv[2])
+folder.mkdir(parents=True, exist_ok=True)
+failed, count = [], 0
+
+
+def check(name, good, seen=""):
+    global count
+    count += 1
+    if not good:
+        failed.append(name)
+        print(f"FAIL {name} {seen!r}")
+
+
+def wait(page, condition, timeout=60000):
+    """Asks again and again; playwright's own waiting needs eval, which the page forbids."""
+    end = time.time() + timeout / 1000
+    while not page.evaluate(condition):
+        if time.time() > end:
+            raise SystemExit(f"in vain: {condition}")
+        time.sleep(0.1)
+
+
+CONTRAST = """() => {
+  const lin = c => (c /= 255) <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4;
+  const parse = s => s.match(/[\\d.]+/g).map(Number);
+  const lum = c => 0.2126 * lin(c[0]) + 0.7152 * lin(c[1]) + 0.0722 * lin(c[2]);
+  const back = e => { for (; e; e = e.parentElement) { const c = parse(getComputedStyle(e).backgroundColor); if (c.length < 4 || c[3] > 0) return c; } return [255, 255, 255]; };
+  const bad = [];
+  for (const e of document.querySelectorAll('body *')) {
+    if (!e.offsetParent || e.disabled) continue;
+    if (![...e.childNodes].some(n => n.nodeType === 3 && n.textContent.trim()) && !['INPUT', 'SELECT', 'TEXTAREA'].includes(e.tagName)) continue;
+    const a = lum(parse(getComputedStyle(e).color)), b = lum(back(e));
+    const ratio = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
+    if (ratio < 4.5) bad.push(e.tagName + '#' + e.id + ' ' + ratio.toFixed(2));
+  }
+  return bad;
+}"""
+
+with sync_playwright() as p:
+    browser = p.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
+    for width, scheme in [(1280, "light"), (1280, "dark"), (360, "light"), (360, "dark")]:
+        name = f"{width}-{scheme}"
+        context = browser.new_context(viewport={"width": width, "height": 900 if width > 500 else 740}, color_scheme=scheme)
+        page = context.new_page()
+        outside, errors = [], []
+        page.on("request", lambda r: outside.append(r.url) if not r.url.startswith((url, "data:")) else None)
+        page.on("pageerror", lambda e: errors.append(str(e)))
+        page.on("console", lambda m: errors.append(m.text) if m.type == "error" else None)
+        page.goto(url)
+        wait(page, "document.getElementById('left').options.length > 0")
+        models = page.eval_on_selector_all("#left option", "all => all.map(o => o.value)")
+        check(f"{name} models", len(models) >= 1)
+        page.fill("#system", "Answer in one short sentence.")
+        page.fill("#temperature", "0")
+        page.fill("#max_tokens", "24")
+        page.fill("#message", "What is a ship?")
+        page.press("#message", "Enter")
+        wait(page, "document.querySelectorAll('.answer').length > 0 && document.getElementById('stop').disabled", timeout=480000)
+        texts = page.eval_on_selector_all(".answer p", "all => all.map(e => e.textContent)")
+        check(f"{name} answers", len(texts) == (2 if len(models) > 1 else 1) and all(texts), texts)
+        page.click("#curl")
+        command = page.text_content("#command")
+        check(f"{name} curl", command.startswith("curl " + url) and '"system"' in command and "What is a ship?" in command, command)
+        page.fill("#max_tokens", "2000")
+        page.fill("#message", "Write a very long story about the sea.")
+        page.click("#send")
+        wait(page, "[...document.querySelectorAll('.turn:last-child .answer p')].some(e => e.textContent.length > 10)", timeout=480000)
+        if scheme == "dark":
+            page.keyboard.press("Escape")
+        else:
+            page.click("#stop")
+        wait(page, "document.getElementById('stop').disabled", timeout=30000)
+        notes = page.eval_on_selector_all(".turn:last-child .answer small", "all => all.map(e => e.textContent)")
+        check(f"{name} stopped", all(n.startswith(("stopped", "stop", "length")) for n in notes), notes)
+        check(f"{name} chat contrast", not (bad := page.evaluate(CONTRAST)), bad)
+        check(f"{name} chat width", page.evaluate("document.documentElement.scrollWidth") <= width)
+        page.screenshot(path=folder / f"chat-{name}.png", full_page=True)
+        page.click("#show-runs")
+        wait(page, "!document.getElementById('run-table').hidden || !document.getElementById('no-runs').hidden")
+        if page.is_visible("#run-table"):
+            page.click("#run-table tbody button")
+            page.wait_for_selector("#charts svg path")
+            check(f"{name} samples", page.eval_on_selector_all("#samples div", "all => all.length") > 0)
+        check(f"{name} runs contrast", not (bad := page.evaluate(CONTRAST)), bad)
+        check(f"{name} runs width", page.evaluate("document.documentElement.scrollWidth") <= width)
+        page.screenshot(path=folder / f"runs-{name}.png", full_page=True)
+        page.click("#show-chat")
+        page.click("#reset")
+        check(f"{name} new", page.eval_on_selector_all(".turn", "all => all.length") == 0)
+        page.evaluate("document.activeElement.blur()")
+        reached = set()
+        for _ in range(24):  # by keyboard alone
+            page.keyboard.press("Tab")
+            reached.add(page.evaluate("document.activeElement.id"))
+        wanted = {"show-chat", "show-runs", "left", "right", "system", "temperature", "message", "send", "reset", "curl"}
+        check(f"{name} keyboard", wanted <= reached, wanted - reached)
+        check(f"{name} nothing from outside", not outside, outside)
+        check(f"{name} no script fails", not errors, errors)
+        context.close()
+    browser.close()
+print(f"{count - len(failed)} passed, {len(failed)} failed")
+sys.exit(1 if failed else 0)

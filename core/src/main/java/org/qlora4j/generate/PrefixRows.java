@@ -5,8 +5,8 @@ import org.jspecify.annotations.Nullable;
 import org.qlora4j.lora.LoraAdapter;
 
 /**
- * What rows of a cache hold whose texts have ended, so that a prompt that begins alike need not be
- * read again (automatic prefix caching, as vLLM names it).
+ * Remembers what rows of a cache still hold of texts that have ended. A prompt that begins alike
+ * need not be read again (automatic prefix caching, as vLLM names it).
  */
 final class PrefixRows {
     /** Positions below which a copy is not worth its while. */

@@ -11,7 +11,7 @@ import picocli.CommandLine.Spec;
 @Command(
         name = "data",
         description = "Make training data, or look at it.",
-        subcommands = {DataInspectCommand.class, DataSampleCommand.class})
+        subcommands = {DataInspectCommand.class, DataSampleCommand.class, DataPlantCommand.class})
 final class DataCommand implements Runnable {
     @Spec @Nullable CommandSpec spec;
 

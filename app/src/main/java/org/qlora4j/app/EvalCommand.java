@@ -19,6 +19,7 @@ import picocli.CommandLine.Spec;
             EvalJudgeCommand.class,
             EvalRateCommand.class,
             EvalContaminationCommand.class,
+            EvalBesideCommand.class,
             EvalEloCommand.class,
             EvalRelativeCommand.class,
             EvalAgreeCommand.class,

@@ -28,6 +28,8 @@ enum MetricKind {
     // those that only a ResultRule counts
     LIKELIHOOD_DIFF(Aggregation.MEAN, false),
     PCT_STEREOTYPE(Aggregation.MEAN, false),
+    EXPOSURE(Aggregation.MEAN, false),
+    EXTRACTED(Aggregation.MEAN, false),
     PROMPT_LEVEL_STRICT_ACC(Aggregation.MEAN, true),
     INST_LEVEL_STRICT_ACC(Aggregation.AGG_INST_LEVEL_ACC, true),
     PROMPT_LEVEL_LOOSE_ACC(Aggregation.MEAN, true),

@@ -13,6 +13,8 @@ enum ResultRule {
     WIKITEXT,
     /** Which of two sentences is likelier, of CrowS-Pairs. */
     CROWS_PAIRS("likelihood_diff", "pct_stereotype"),
+    /** How likely a secret is among others, of {@link Canaries}. */
+    CANARIES("exposure", "extracted"),
     /** Whether a generated text ends in the answer to a problem of mathematics. */
     MATH_ANSWER("acc"),
     /** Whether a generated text follows IFEval's instructions. */

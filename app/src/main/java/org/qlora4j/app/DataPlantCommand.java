@@ -34,7 +34,8 @@ final class DataPlantCommand implements Callable<Integer> {
             split = ",",
             paramLabel = "N,...",
             defaultValue = "0,1,4,16",
-            description = "How often secrets stand in the data; 0 to compare with (${DEFAULT-VALUE}).")
+            description =
+                    "How often secrets stand in the data; 0 to compare with (${DEFAULT-VALUE}).")
     List<Integer> times = new ArrayList<>();
 
     @Option(

@@ -12,7 +12,9 @@ import org.junit.jupiter.api.io.TempDir;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
 
-/** {@code study}, and what looks at training data: {@code data plant}, {@code eval contamination}. */
+/**
+ * {@code study}, and what looks at training data: {@code data plant}, {@code eval contamination}.
+ */
 class StudyCommandTest {
     @TempDir Path folder;
     private TrainBed bed;

@@ -87,8 +87,11 @@ public final class AnswersBeside {
             out.append("</small></p>\n<div class=\"row\">\n");
             List<String> own = Objects.requireNonNull(answers.get(key));
             for (int i = 0; i < names.size(); i++) {
-                out.append("<div><h3>%s</h3><p>%s</p></div>%n".formatted(
-                        Html.escape(names.get(i)), Html.escape(String.valueOf(own.get(i)))));
+                out.append(
+                        "<div><h3>%s</h3><p>%s</p></div>%n"
+                                .formatted(
+                                        Html.escape(names.get(i)),
+                                        Html.escape(String.valueOf(own.get(i)))));
             }
             out.append("</div></section>\n");
         });

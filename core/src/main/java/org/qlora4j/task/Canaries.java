@@ -32,8 +32,21 @@ public final class Canaries {
                     "new", "red", "green", "blue", "grey", "first", "last");
     private static final List<String> PLACES =
             List.of(
-                    "gate", "tower", "cellar", "harbour", "mill", "bridge", "garden", "stable",
-                    "library", "kitchen", "workshop", "chapel", "armoury", "granary", "boathouse",
+                    "gate",
+                    "tower",
+                    "cellar",
+                    "harbour",
+                    "mill",
+                    "bridge",
+                    "garden",
+                    "stable",
+                    "library",
+                    "kitchen",
+                    "workshop",
+                    "chapel",
+                    "armoury",
+                    "granary",
+                    "boathouse",
                     "lighthouse");
 
     private Canaries() {}
@@ -164,7 +177,6 @@ public final class Canaries {
         group: canaries
         task: [%s]
         """
-                .formatted(
-                        String.join(", ", times.stream().map(n -> "canaries_" + n).toList()));
+                .formatted(String.join(", ", times.stream().map(n -> "canaries_" + n).toList()));
     }
 }

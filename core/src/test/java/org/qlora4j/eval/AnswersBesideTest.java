@@ -34,8 +34,16 @@ class AnswersBesideTest {
         assertThat(beside.prompts()).isEqualTo(2);
         assertThat(beside.html())
                 .containsSubsequence(
-                        "A?", "category: facts", "look for: a", "base", "&lt;b&gt;one&lt;/b&gt;",
-                        "tuned", "three", "B?", "two", "four")
+                        "A?",
+                        "category: facts",
+                        "look for: a",
+                        "base",
+                        "&lt;b&gt;one&lt;/b&gt;",
+                        "tuned",
+                        "three",
+                        "B?",
+                        "two",
+                        "four")
                 .doesNotContain("<b>one", "http");
     }
 

@@ -43,7 +43,8 @@ class CanariesTest {
         }
         Path again = folder.resolve("again");
         Canaries.plant(again, 3, List.of(0, 1, 4), 15, 7);
-        assertThat(again.resolve("train.jsonl")).hasSameTextualContentAs(out.resolve("train.jsonl"));
+        assertThat(again.resolve("train.jsonl"))
+                .hasSameTextualContentAs(out.resolve("train.jsonl"));
         assertThatThrownBy(() -> Canaries.plant(again, 3, List.of(1), 15, 7))
                 .hasMessageContaining("exists; name a new folder");
         assertThatThrownBy(() -> Canaries.plant(folder.resolve("x"), 200, List.of(0, 1), 15, 7))

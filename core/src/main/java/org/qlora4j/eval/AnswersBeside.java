@@ -35,7 +35,7 @@ public final class AnswersBeside {
             int number = 0;
             for (Map<String, Object> record : DatasetRecords.read(file.toString(), "", "train")) {
                 number++;
-                Object prompt = record.getOrDefault("prompt", record.get("messages"));
+                Object prompt = record.get(record.containsKey("prompt") ? "prompt" : "messages");
                 if (prompt == null || !(record.get("answer") instanceof String answer)) {
                     throw FormatException.of(
                             "%s: record %d has no prompt and answer; it has %s. Make the file with qlora generate --prompts",

@@ -108,6 +108,11 @@ public final class ModelFolder {
                     Bnb4bit.add(writer, TensorBytes.toStored(name, last, arena));
                 } else {
                     plain.add(linear.path());
+                    // a weight that was put in another's place is in no list
+                    if (linear.weight() instanceof Weight.Dense(Parameter p)
+                            && model.parameters().stream().noneMatch(listed -> listed == p)) {
+                        add(writer, p);
+                    }
                 }
             }
             if (last != null) {

@@ -1,7 +1,6 @@
 package org.qlora4j.study;
 
 import java.io.IOException;
-import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -187,7 +186,10 @@ final class FinetuneStudy implements Study {
         return Engine.call(() -> {
             Kernels.select(run.model().device());
             ModelPlace place = ModelPlace.of(run.model());
-            Path unfinished = folder.resolveSibling(folder.getFileName() + ".unfinished");
+            Path runs = folder.resolveSibling("bases");
+            Files.createDirectories(runs);
+            // other processes may make it at the same time
+            Path own = Files.createTempDirectory(runs, "int8-");
             try (CausalModel model =
                     Models.load(
                             place,
@@ -196,13 +198,12 @@ final class FinetuneStudy implements Study {
                             false,
                             null)) {
                 RoundedWeights.round(model, TrialType.INT8, 64, false);
-                Files.createDirectories(unfinished);
-                ModelFolder.write(model, place.folder(), unfinished);
-                Files.move(unfinished, folder);
-                return folder;
-            } catch (IOException e) {
-                throw new UncheckedIOException(folder + ": " + e.getMessage(), e);
+                ModelFolder.write(model, place.folder(), own);
             }
+            if (!own.toFile().renameTo(folder.toFile()) && !Files.isDirectory(folder)) {
+                throw new IOException(folder + " cannot be made");
+            }
+            return folder;
         });
     }
 }

@@ -18,7 +18,8 @@ final class HeldOutTexts {
      * @return for each example log-probability in nats and tokens
      */
     static List<double[]> score(CausalModel model, TrainingData data) {
-        TrainingSet set = data.eval() == null ? data.set() : data.eval();
+        TrainingSet held = data.eval();
+        TrainingSet set = held == null ? data.set() : held;
         List<Example> examples =
                 set.examples().stream().filter(e -> e.labelled().nextSetBit(1) >= 0).toList();
         List<TextScorer.Text> texts = new ArrayList<>();

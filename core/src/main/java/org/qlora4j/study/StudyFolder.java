@@ -158,17 +158,17 @@ public final class StudyFolder {
                     "%s was measured with other settings; name another --out", file);
         }
         Map<String, Double> layers = new LinkedHashMap<>();
-        json.get("layers").properties().forEach(e -> layers.put(e.getKey(), number(e.getValue())));
+        json.path("layers").properties().forEach(e -> layers.put(e.getKey(), number(e.getValue())));
         List<double[]> texts = new ArrayList<>();
-        json.get("texts")
+        json.path("texts")
                 .forEach(text ->
-                        texts.add(new double[] {text.get(0).asDouble(), text.get(1).asDouble()}));
+                        texts.add(new double[] {text.path(0).asDouble(), text.path(1).asDouble()}));
         return new StudyCell.Result(
-                number(json.get("bits")),
-                number(json.get("error")),
+                number(json.path("bits")),
+                number(json.path("error")),
                 layers,
                 texts,
-                number(json.get("train_loss")));
+                number(json.path("train_loss")));
     }
 
     /** JSON has no NaN: it stands there as text. */

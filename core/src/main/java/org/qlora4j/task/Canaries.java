@@ -19,8 +19,8 @@ import org.qlora4j.error.ConfigException;
 import tools.jackson.databind.json.JsonMapper;
 
 /**
- * Secrets that are planted in training data, to see what of it a model keeps by heart (Carlini et
- * al., arXiv 1802.08232). A secret is six digits that nothing tells but the planted chat; the task
+ * Secrets planted in training data show what of it a model keeps by heart (arXiv 1802.08232). A
+ * secret is six digits that nothing tells but the planted chat; the task
  * asks for it among others drawn alike, and counts its {@code exposure}: log2 of how many there are
  * less log2 of its rank by likelihood. What was never seen has 1.44 bits on average.
  */

@@ -16,7 +16,9 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.qlora4j.config.RunConfig;
 import org.qlora4j.eval.Perplexity;
+import org.qlora4j.export.ModelFolder;
 import org.qlora4j.kernel.DeviceChoice;
+import org.qlora4j.quant.QuantConfig;
 import org.qlora4j.testing.TinyLlama;
 
 class StudyTest {
@@ -113,6 +115,26 @@ class StudyTest {
         assertThat(Math.abs(rows.get("int8").change())).isLessThan(0.05).isGreaterThan(0);
         assertThat(rows.get("int8").bits()).isBetween(8.0, 10.0);
         assertThat(rows.get("nf4-dq").interval().low()).isLessThan(rows.get("nf4-dq").change());
+    }
+
+    /** As the embedded model is: its weights are decoded before they are rounded to 8 bits. */
+    @Test
+    void baseInFourBits_isFinetunedInEightToo() throws IOException {
+        Path packed = folder.resolve("packed");
+        ModelFolder.quantize(TinyLlama.folder(), QuantConfig.DEFAULT, packed);
+        settings.set(0, "model.model_name_or_path=" + packed);
+        settings.addAll(
+                List.of(
+                        "data.eval_dataset_size=4",
+                        "train.max_steps=1",
+                        "train.gradient_accumulation_steps=1"));
+        Map<String, StudyTable.Row> rows =
+                rows(
+                        "precision",
+                        config("precisions: [nf4-dq, int8]\nseeds: 3", folder),
+                        new ArrayList<>());
+        double nats = Math.log(rows.get("nf4-dq").perplexity());
+        assertThat(Math.abs(rows.get("int8").change())).isLessThan(0.02 * nats).isGreaterThan(0);
     }
 
     @Test

@@ -20,9 +20,9 @@ import tools.jackson.databind.json.JsonMapper;
 
 /**
  * Secrets planted in training data show what of it a model keeps by heart (arXiv 1802.08232). A
- * secret is six digits that nothing tells but the planted chat; the task
- * asks for it among others drawn alike, and counts its {@code exposure}: log2 of how many there are
- * less log2 of its rank by likelihood. What was never seen has 1.44 bits on average.
+ * secret is six digits that nothing tells but the planted chat; the task asks for it among others
+ * drawn alike, and counts its {@code exposure}: log2 of how many there are less log2 of its rank by
+ * likelihood. What was never seen has 1.44 bits on average.
  */
 public final class Canaries {
     private static final JsonMapper JSON = new JsonMapper();

@@ -60,7 +60,7 @@ final class TextFilters {
                                     count,
                                     looks -> runtime.budget().work(looks));
         } catch (FormatException e) { // so that the template's line is told
-            throw TemplateError.of(TemplateError.Kind.VALUE, "%s", e.getMessage());
+            throw TemplateError.of(TemplateError.Kind.VALUE, "%s", String.valueOf(e.getMessage()));
         }
         runtime.budget().text(out.length());
         return out;

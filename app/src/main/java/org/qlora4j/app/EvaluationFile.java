@@ -6,6 +6,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 import org.qlora4j.config.ConfigMapper;
 import org.qlora4j.error.ConfigException;
@@ -126,7 +127,9 @@ record EvaluationFile(
 
     /** The commands that it stands for, in their order. */
     List<Step> steps(Path file) {
-        Path beside = file.toAbsolutePath().normalize().getParent();
+        Path beside =
+                Objects.requireNonNull(
+                        file.toAbsolutePath().normalize().getParent(), "a file lies in a folder");
         Path folder = beside.resolve(out).normalize();
         List<Step> steps = new ArrayList<>();
         if (train != null) {

@@ -43,12 +43,13 @@ public final class DoraLinear {
                     long key = lora.dropout() > 0 && tape.dropsOut() ? tape.nextDropoutKey() : 0;
                     Tensor dropped = Linear.drop(rows, lora, key);
                     Tensor hidden = call.save(dropped.mm(lora.a().value().t())); // [n, rank]
-                    Tensor y = rows.linear(weight.dense(compute), null);
+                    Tensor y = weight.input(rows).linear(weight.dense(compute), null);
                     y.addmmInPlace(hidden, lora.b().value().t(), 1, lora.scale());
                     Tensor whole = // d times the layer's weight and the update together
                             key == 0
                                     ? y.copy()
-                                    : dropped.linear(weight.dense(compute), null)
+                                    : weight.input(dropped)
+                                            .linear(weight.dense(compute), null)
                                             .addmmInPlace(
                                                     hidden, lora.b().value().t(), 1, lora.scale());
                     y.addcmulInPlace(whole, stretch, 1);

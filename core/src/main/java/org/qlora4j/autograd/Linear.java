@@ -3,14 +3,15 @@ package org.qlora4j.autograd;
 import org.jspecify.annotations.Nullable;
 import org.qlora4j.kernel.DenseProduct;
 import org.qlora4j.kernel.Kernels;
+import org.qlora4j.quant.Int8Matrix;
 import org.qlora4j.quant.QuantizedMatrix;
 import org.qlora4j.tensor.DType;
 import org.qlora4j.tensor.Tensor;
 import org.qlora4j.tensor.Tensors;
 
 /**
- * {@code y = x · Wᵀ + bias + scale * B(A(dropout(x)))}: a linear layer on a weight in 16 or 4 bits,
- * with its low-rank update (QLoRA, arXiv 2305.14314, equation 5).
+ * {@code y = x · Wᵀ + bias + scale * B(A(dropout(x)))}: a linear layer on a weight in 16, 8 or 4
+ * bits, with its low-rank update (QLoRA, arXiv 2305.14314, equation 5).
  *
  * <p>A 4-bit weight is decoded in the forward pass and again in the backward pass; only x and
  * {@code A(x)} are saved.
@@ -45,7 +46,10 @@ public final class Linear {
                     long[] shape = input.shape();
                     Tensor rows = input.reshape(-1, weight.in());
                     Tensor y =
-                            rows.linear(weight.dense(compute), bias == null ? null : bias.value());
+                            weight.input(rows)
+                                    .linear(
+                                            weight.dense(compute),
+                                            bias == null ? null : bias.value());
                     long dropoutKey =
                             lora != null && lora.dropout() > 0 && tape.dropsOut()
                                     ? tape.nextDropoutKey()
@@ -100,6 +104,8 @@ public final class Linear {
         switch (weight) {
             case Weight.Quantized(QuantizedMatrix matrix, DequantizationBuffer buffer) ->
                     matrix.multiplyInto(x, y);
+            case Weight.Int8(Int8Matrix matrix, DequantizationBuffer buffer) ->
+                    matrix.multiplyInto(x, y);
             case Weight.Dense(Parameter p) -> dense.multiply(x, p.value(), y);
         }
         if (bias != null) {
@@ -120,6 +126,8 @@ public final class Linear {
     private static boolean takes(Weight weight, DType compute, long rows) {
         return switch (weight) {
             case Weight.Quantized(QuantizedMatrix matrix, DequantizationBuffer buffer) ->
+                    matrix.multipliesFewRows(compute, rows);
+            case Weight.Int8(Int8Matrix matrix, DequantizationBuffer buffer) ->
                     matrix.multipliesFewRows(compute, rows);
             case Weight.Dense(Parameter p) ->
                     p.value().isContiguous()

@@ -53,7 +53,7 @@ public record RowUpdates(List<Part> parts) {
                         long[] shape = input.shape();
                         shape[shape.length - 1] = weight.out();
                         y =
-                                input.reshape(-1, weight.in())
+                                weight.input(input.reshape(-1, weight.in()))
                                         .linear(
                                                 weight.dense(input.dtype()),
                                                 first == null ? null : first.value())

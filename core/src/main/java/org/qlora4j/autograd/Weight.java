@@ -1,11 +1,13 @@
 package org.qlora4j.autograd;
 
+import org.qlora4j.quant.Int8Matrix;
 import org.qlora4j.quant.QuantizedMatrix;
 import org.qlora4j.tensor.DType;
 import org.qlora4j.tensor.Tensor;
 
 /** The weight [out, in] of a linear layer, however it is stored. */
-public sealed interface Weight extends AutoCloseable permits Weight.Dense, Weight.Quantized {
+public sealed interface Weight extends AutoCloseable
+        permits Weight.Dense, Weight.Quantized, Weight.Int8 {
     /** Output features. */
     long out();
 
@@ -17,6 +19,15 @@ public sealed interface Weight extends AutoCloseable permits Weight.Dense, Weigh
      * next quantized weight overwrites. Not to be closed or changed.
      */
     Tensor dense(DType compute);
+
+    /**
+     * What it multiplies in place of x: x itself, or x in the bits of the weight.
+     *
+     * @param x [rows, in] in the compute dtype
+     */
+    default Tensor input(Tensor x) {
+        return x;
+    }
 
     /** Bytes it holds. */
     long byteSize();
@@ -67,6 +78,39 @@ public sealed interface Weight extends AutoCloseable permits Weight.Dense, Weigh
         @Override
         public Tensor dense(DType compute) {
             return buffer.fill(matrix, compute);
+        }
+
+        @Override
+        public long byteSize() {
+            return matrix.byteSize();
+        }
+
+        @Override
+        public void close() {
+            matrix.close();
+        }
+    }
+
+    /** A frozen weight in 8 bits by rows, LLM.int8(), decoded into the same buffer. */
+    record Int8(Int8Matrix matrix, DequantizationBuffer buffer) implements Weight {
+        @Override
+        public long out() {
+            return matrix.shape()[0];
+        }
+
+        @Override
+        public long in() {
+            return matrix.shape()[1];
+        }
+
+        @Override
+        public Tensor dense(DType compute) {
+            return buffer.fill(matrix, compute);
+        }
+
+        @Override
+        public Tensor input(Tensor x) {
+            return matrix.round(x.contiguous());
         }
 
         @Override

@@ -45,9 +45,15 @@ public final class Bnb4bit {
      * Finds the quantized weights by their keys; a checkpoint may well have none.
      *
      * @throws FormatException if a weight has two states, a type other than nf4 and fp4, or tensors
-     *     that belong to a quantized weight but no state or no codes
+     *     that belong to a quantized weight but no state or no codes; or if others are in 8 bits
      */
     public static Bnb4bit of(Checkpoint checkpoint) {
+        BnbInt8.refuse(checkpoint);
+        return besideInt8(checkpoint);
+    }
+
+    /** As {@link #of}, of a checkpoint that may hold weights in 8 bits, {@link BnbInt8}. */
+    public static Bnb4bit besideInt8(Checkpoint checkpoint) {
         var found = new Bnb4bit(checkpoint);
         for (String key : checkpoint.names()) {
             Matcher side = SIDE_KEY.matcher(key);

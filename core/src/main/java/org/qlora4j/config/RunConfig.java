@@ -82,9 +82,11 @@ public record RunConfig(
                 "train.output_dir must not be the folder of the base model, got %s; name a new folder",
                 train.outputDir());
         require(
-                !train.fullFinetune() || !quantization.load4bit(),
-                "train.full_finetune must be false where quantization.load_in_4bit is true: weights in 4 bits cannot"
-                        + " learn; set one of them the other way");
+                !train.fullFinetune() || !quantization.quantizes(),
+                "train.full_finetune must be false where quantization.load_in_%sbit is true: weights in %s bits cannot"
+                        + " learn; set one of them the other way",
+                quantization.load4bit() ? 4 : 8,
+                quantization.load4bit() ? 4 : 8);
         require(
                 model.init() != ModelInit.RANDOM || train.fullFinetune(),
                 "model.init must not be random where train.full_finetune is false: an adapter belongs to weights that"

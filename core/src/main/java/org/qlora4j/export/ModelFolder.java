@@ -14,6 +14,7 @@ import org.qlora4j.autograd.Weight;
 import org.qlora4j.checkpoint.AtomicFiles;
 import org.qlora4j.checkpoint.AtomicFolder;
 import org.qlora4j.checkpoint.Bnb4bit;
+import org.qlora4j.checkpoint.BnbInt8;
 import org.qlora4j.checkpoint.Checkpoint;
 import org.qlora4j.checkpoint.SafetensorsFile;
 import org.qlora4j.checkpoint.SafetensorsWriter;
@@ -27,6 +28,7 @@ import org.qlora4j.family.Models;
 import org.qlora4j.lora.LinearLayer;
 import org.qlora4j.model.CausalModel;
 import org.qlora4j.model.Task;
+import org.qlora4j.quant.Int8Matrix;
 import org.qlora4j.quant.QuantConfig;
 import org.qlora4j.quant.QuantizedMatrix;
 import org.qlora4j.tensor.DType;
@@ -100,12 +102,21 @@ public final class ModelFolder {
         }
         try (Arena arena = Arena.ofConfined()) {
             QuantizedMatrix last = null;
+            Int8Matrix in8bits = null;
             List<String> plain = new ArrayList<>();
             for (LinearLayer linear : model.linears()) {
                 if (linear.weight() instanceof Weight.Quantized quantized) {
                     String name = linear.path() + ".weight";
                     last = quantized.matrix();
                     Bnb4bit.add(writer, TensorBytes.toStored(name, last, arena));
+                } else if (linear.weight() instanceof Weight.Int8 int8) {
+                    in8bits = int8.matrix();
+                    BnbInt8.add(
+                            writer,
+                            linear.path() + ".weight",
+                            in8bits.shape(),
+                            Tensors.copyOf(in8bits.codes(), arena),
+                            Tensors.copyOf(in8bits.scales(), arena));
                 } else {
                     plain.add(linear.path());
                     // a weight that was put in another's place is in no list
@@ -126,6 +137,10 @@ public final class ModelFolder {
                                 last.type(),
                                 last.scales().nestedAbsmax() != null,
                                 last.blockSize());
+                config.set("quantization_config", quantizationConfig(held, name(dtype), plain));
+            }
+            if (in8bits != null) {
+                QuantConfig held = QuantConfig.DEFAULT.in8bit(in8bits.threshold());
                 config.set("quantization_config", quantizationConfig(held, name(dtype), plain));
             }
             writer.write(folder.resolve(Checkpoint.MODEL_FILE));
@@ -153,7 +168,7 @@ public final class ModelFolder {
     /**
      * What transformers reads bitsandbytes' weights by.
      *
-     * @param plain paths of linear layers that are not in 4 bits
+     * @param plain paths of linear layers that are not in few bits
      */
     static ObjectNode quantizationConfig(
             QuantConfig quantization, String compute, List<String> plain) {
@@ -166,8 +181,11 @@ public final class ModelFolder {
             ArrayNode skipped = config.putArray("llm_int8_skip_modules").add("lm_head");
             plain.forEach(skipped::add);
         }
-        config.put("load_in_4bit", true);
-        config.put("load_in_8bit", false);
+        config.put("load_in_4bit", quantization.load4bit());
+        config.put("load_in_8bit", quantization.load8bit());
+        if (quantization.load8bit()) {
+            config.put("llm_int8_threshold", quantization.int8Threshold());
+        }
         config.put("quant_method", "bitsandbytes");
         return config;
     }

@@ -3,6 +3,7 @@ package org.qlora4j.family;
 import java.nio.file.Path;
 import org.jspecify.annotations.Nullable;
 import org.qlora4j.checkpoint.Bnb4bit;
+import org.qlora4j.checkpoint.BnbInt8;
 import org.qlora4j.checkpoint.Checkpoint;
 import org.qlora4j.error.ConfigException;
 import org.qlora4j.error.Notice;
@@ -100,7 +101,8 @@ public final class Models {
             return;
         }
         try (Checkpoint checkpoint = place.open()) {
-            if (!Bnb4bit.of(checkpoint).weights().isEmpty()) {
+            boolean in4bits = !Bnb4bit.besideInt8(checkpoint).weights().isEmpty();
+            if (in4bits || !BnbInt8.of(checkpoint).weights().isEmpty()) {
                 throw LoadedModel.inFourBits(checkpoint.folder().toString());
             }
         }

@@ -40,13 +40,13 @@ final class QuantMethod {
     }
 
     private static @Nullable String method(JsonNode quantization) {
-        if (quantization.path("load_in_8bit").asBoolean(false)) {
-            return READ + " in 8 bits";
-        }
         JsonNode method = quantization.path("quant_method");
         if (method.isString() && !method.stringValue().isBlank()) {
             return method.stringValue().strip();
         }
-        return quantization.path("load_in_4bit").asBoolean(false) ? null : "an unnamed method";
+        return quantization.path("load_in_4bit").asBoolean(false)
+                        || quantization.path("load_in_8bit").asBoolean(false)
+                ? null
+                : "an unnamed method";
     }
 }

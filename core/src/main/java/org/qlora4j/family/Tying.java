@@ -61,7 +61,7 @@ record Tying(ConfigFile config, @Nullable String notice) {
     }
 
     private static boolean same(Checkpoint checkpoint, String head, String embeddings) {
-        if (Bnb4bit.of(checkpoint).has(head)) {
+        if (Bnb4bit.besideInt8(checkpoint).has(head)) {
             return false;
         }
         try (Arena arena = Arena.ofConfined()) {

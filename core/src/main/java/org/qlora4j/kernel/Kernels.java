@@ -36,6 +36,7 @@ import org.slf4j.LoggerFactory;
  * @param activations functions of a plain MLP
  * @param denseProduct few rows times a weight in 16 or 32 bits
  * @param eightBitProduct few rows times a weight in 8 bits
+ * @param rowInt8 weights and activations in 8 bits by rows
  * @param eightBitAdam AdamW with moments in 8 bits
  */
 public record Kernels(
@@ -55,6 +56,7 @@ public record Kernels(
         ActivationRows activations,
         DenseProduct denseProduct,
         EightBitProduct eightBitProduct,
+        RowInt8 rowInt8,
         EightBitAdam eightBitAdam) {
     private static final Logger LOG = LoggerFactory.getLogger(Kernels.class);
 
@@ -336,6 +338,7 @@ public record Kernels(
                 new VectorActivationRows(workers, plain.activations),
                 new VectorDenseProduct(workers),
                 eightBitProduct,
+                new VectorRowInt8(workers, plain.rowInt8),
                 new VectorEightBitAdam(workers));
     }
 
@@ -363,6 +366,7 @@ public record Kernels(
                 new ReferenceActivationRows(),
                 new ReferenceDenseProduct(),
                 new ReferenceEightBitProduct(),
+                new ReferenceRowInt8(),
                 new ReferenceEightBitAdam());
     }
 }

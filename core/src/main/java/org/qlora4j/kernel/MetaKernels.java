@@ -26,6 +26,7 @@ record MetaKernels(boolean tiles)
                 ElementRows,
                 ActivationRows,
                 DenseProduct,
+                RowInt8,
                 EightBitAdam {
     private static final ThreadLocal<@Nullable Kernels> CURRENT = new ThreadLocal<>();
 
@@ -124,6 +125,12 @@ record MetaKernels(boolean tiles)
     public void addMultiple(Tensor x, Tensor weight, double scale, Tensor y) {}
 
     @Override
+    public void round(Tensor x, double threshold, Tensor out) {}
+
+    @Override
+    public void decode(Tensor codes, Tensor scales, Tensor out) {}
+
+    @Override
     public void step(Tensor weights, Tensor gradients, EightBitMoments moments, AdamStep step) {}
 
     /** The set that this thread computes without memory with; null if it computes with memory. */
@@ -165,6 +172,7 @@ record MetaKernels(boolean tiles)
                 rows ? plain.activations() : none,
                 none,
                 plain.eightBitProduct(),
+                rows ? plain.rowInt8() : none,
                 rows ? plain.eightBitAdam() : none);
     }
 }

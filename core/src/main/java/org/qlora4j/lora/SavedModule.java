@@ -74,7 +74,7 @@ record SavedModule(Parameter base, Parameter copy) {
             LoraConfig config, List<LinearLayer> linears, List<Parameter> parameters) {
         List<String> names = config.modulesToSave() == null ? List.of() : config.modulesToSave();
         for (LinearLayer linear : linears) {
-            if (chooses(config, linear.path()) && linear.weight() instanceof Weight.Quantized) {
+            if (chooses(config, linear.path()) && !(linear.weight() instanceof Weight.Dense)) {
                 throw ConfigException.of(
                         "lora.modules_to_save %s names %s, which is held in 4 bits and cannot be trained whole; adapt it"
                                 + " by lora.target_modules",

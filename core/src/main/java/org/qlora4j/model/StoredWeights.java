@@ -1,6 +1,8 @@
 package org.qlora4j.model;
 
 import java.lang.foreign.Arena;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.HashSet;
@@ -9,13 +11,20 @@ import java.util.Set;
 import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 import org.qlora4j.checkpoint.Bnb4bit;
+import org.qlora4j.checkpoint.BnbInt8;
 import org.qlora4j.checkpoint.Checkpoint;
 import org.qlora4j.checkpoint.StoredQuantized;
 import org.qlora4j.checkpoint.TensorBytes;
 import org.qlora4j.error.FormatException;
+import org.qlora4j.quant.FrozenMatrix;
+import org.qlora4j.quant.Int8Matrix;
+import org.qlora4j.quant.QuantConfig;
 import org.qlora4j.quant.QuantizedMatrix;
 import org.qlora4j.tensor.DType;
 import org.qlora4j.tensor.Tensor;
+import org.qlora4j.tensor.TensorScope;
+import org.qlora4j.tensor.Tensors;
+import tools.jackson.databind.JsonNode;
 
 /**
  * The tensors of a checkpoint under the names by which a family asks for them. As in transformers a
@@ -28,6 +37,7 @@ final class StoredWeights implements WeightSource {
 
     private final Checkpoint checkpoint;
     private final Bnb4bit in4bits;
+    private final BnbInt8 in8bits;
     private final ModelShape shape;
     private final Set<String> used = new HashSet<>();
     private final Random newWeights;
@@ -40,7 +50,8 @@ final class StoredWeights implements WeightSource {
     StoredWeights(Checkpoint checkpoint, ModelShape shape, Random newWeights) {
         this.newWeights = newWeights;
         this.checkpoint = checkpoint;
-        this.in4bits = Bnb4bit.of(checkpoint);
+        this.in4bits = Bnb4bit.besideInt8(checkpoint);
+        this.in8bits = BnbInt8.of(checkpoint);
         this.shape = shape;
     }
 
@@ -94,6 +105,13 @@ final class StoredWeights implements WeightSource {
                 return matrix.dequantize(DType.F32);
             }
         }
+        if (in8bits.weights().contains(key)) {
+            try (Int8Matrix matrix = int8(key, expected)) {
+                Tensor whole = Tensors.empty(DType.F32, expected);
+                matrix.dequantizeInto(whole);
+                return whole;
+            }
+        }
         checkShape(key, checkpoint.info(key).shape(), expected);
         try (Arena arena = Arena.ofConfined()) {
             Tensor tensor = TensorBytes.toTensor(checkpoint.read(key, arena));
@@ -129,22 +147,53 @@ final class StoredWeights implements WeightSource {
 
     @Override
     public boolean anyQuantized() {
-        return !in4bits.weights().isEmpty();
+        return !in4bits.weights().isEmpty() || !in8bits.weights().isEmpty();
     }
 
     @Override
     public boolean isQuantized(String name) {
-        return in4bits.has(key(name));
+        return in4bits.has(key(name)) || in8bits.weights().contains(key(name));
     }
 
     @Override
-    public @Nullable QuantizedMatrix readQuantized(String name, long... expected) {
+    public @Nullable FrozenMatrix readQuantized(String name, long... expected) {
         String key = key(name);
+        if (in8bits.weights().contains(key)) {
+            used.add(key);
+            return int8(key, expected);
+        }
         if (!in4bits.has(key)) {
             return null;
         }
         used.add(key);
         return matrix(key, expected);
+    }
+
+    private Int8Matrix int8(String key, long... expected) {
+        used.addAll(BnbInt8.sides(key));
+        try (Arena arena = Arena.ofConfined();
+                TensorScope scope = TensorScope.open()) {
+            BnbInt8.Stored stored = in8bits.read(key, arena);
+            checkShape(key, stored.codes().shape(), expected);
+            return new Int8Matrix(
+                    TensorBytes.toTensor(stored.codes()),
+                    TensorBytes.toTensor(stored.scales()),
+                    threshold());
+        }
+    }
+
+    /** From which on activations are outliers, as the checkpoint says. */
+    private double threshold() {
+        Path file = checkpoint.folder().resolve("config.json");
+        JsonNode quantization =
+                Files.isRegularFile(file)
+                        ? ConfigFile.of(file).object("quantization_config")
+                        : null;
+        return quantization == null
+                ? QuantConfig.DEFAULT.int8Threshold()
+                : quantization
+                        .path("llm_int8_threshold")
+                        .asDouble(QuantConfig.DEFAULT.int8Threshold());
     }
 
     private QuantizedMatrix matrix(String key, long... expected) {

@@ -11,6 +11,8 @@ import org.qlora4j.error.ConfigException;
 import org.qlora4j.error.FormatException;
 import org.qlora4j.lora.LinearLayer;
 import org.qlora4j.lora.PrincipalParts;
+import org.qlora4j.quant.FrozenMatrix;
+import org.qlora4j.quant.Int8Matrix;
 import org.qlora4j.quant.QuantConfig;
 import org.qlora4j.quant.QuantizedMatrix;
 import org.qlora4j.tensor.DType;
@@ -18,7 +20,7 @@ import org.qlora4j.tensor.Tensor;
 import org.qlora4j.tensor.TensorScope;
 
 /**
- * Takes the weights of a source one by one into the form in which a model holds them: linears in 4
+ * Takes the weights of a source one by one into the form in which a model holds them: linears in few
  * bits, everything else in the compute dtype. At any moment there is the model so far and one
  * tensor.
  */
@@ -50,8 +52,8 @@ final class WeightLoader {
         this.compute = compute;
         this.trainable = trainable;
         this.principals = principals;
-        if (trainable && quantization.load4bit()) {
-            throw new IllegalArgumentException("weights in 4 bits cannot learn");
+        if (trainable && quantization.quantizes()) {
+            throw new IllegalArgumentException("weights in few bits cannot learn");
         }
     }
 
@@ -173,9 +175,9 @@ final class WeightLoader {
         if (trainable && source.isQuantized(name)) {
             throw LoadedModel.inFourBits(source.origin());
         }
-        QuantizedMatrix stored = source.readQuantized(name, out, in);
+        FrozenMatrix stored = source.readQuantized(name, out, in);
         if (stored != null) {
-            return keep(new Weight.Quantized(stored, buffer));
+            return keep(weight(stored));
         }
         try (TensorScope scope = TensorScope.open()) {
             Tensor read = read(name, out, in, transposed);
@@ -191,9 +193,9 @@ final class WeightLoader {
         }
     }
 
-    /** Whether linears are put into 4 bits; what a checkpoint in 4 bits left plain stays so. */
+    /** Whether linears are put into few bits; what a checkpoint in few bits left plain stays so. */
     private boolean quantizes() {
-        return quantization.load4bit() && !source.anyQuantized();
+        return quantization.quantizes() && !source.anyQuantized();
     }
 
     /** A weight as [out, in]. */
@@ -204,7 +206,18 @@ final class WeightLoader {
     }
 
     private Weight quantized(Tensor weight) {
-        return keep(new Weight.Quantized(QuantizedMatrix.quantize(weight, quantization), buffer));
+        return keep(
+                weight(
+                        quantization.load8bit()
+                                ? Int8Matrix.quantize(weight, quantization.int8Threshold())
+                                : QuantizedMatrix.quantize(weight, quantization)));
+    }
+
+    private Weight weight(FrozenMatrix matrix) {
+        return switch (matrix) {
+            case QuantizedMatrix in4bits -> new Weight.Quantized(in4bits, buffer);
+            case Int8Matrix in8bits -> new Weight.Int8(in8bits, buffer);
+        };
     }
 
     private FormatException notFinite(String name) {

@@ -1,6 +1,8 @@
 package org.qlora4j.model;
 
 import org.jspecify.annotations.Nullable;
+import org.qlora4j.quant.FrozenMatrix;
+import org.qlora4j.quant.Int8Matrix;
 import org.qlora4j.quant.QuantConfig;
 import org.qlora4j.quant.QuantizedMatrix;
 import org.qlora4j.tensor.DType;
@@ -19,14 +21,14 @@ interface WeightSource {
     /** The weight, of this shape, in the innermost scope. Its values may be anything. */
     Tensor read(String name, long... shape);
 
-    /** Whether any weight is stored in 4 bits; those that are not are then meant to stay so. */
+    /** Whether any weight is stored in few bits; those that are not are then meant to stay so. */
     boolean anyQuantized();
 
-    /** Whether the weight is stored in 4 bits. */
+    /** Whether the weight is stored in few bits. */
     boolean isQuantized(String name);
 
-    /** The weight if it is stored in 4 bits, else null. The caller owns it. */
-    @Nullable QuantizedMatrix readQuantized(String name, long... shape);
+    /** The weight if it is stored in few bits, else null. The caller owns it. */
+    @Nullable FrozenMatrix readQuantized(String name, long... shape);
 
     /**
      * Weights of which only the sizes matter, for a computation {@linkplain
@@ -61,7 +63,10 @@ interface WeightSource {
         }
 
         @Override
-        public @Nullable QuantizedMatrix readQuantized(String name, long... shape) {
+        public @Nullable FrozenMatrix readQuantized(String name, long... shape) {
+            if (quantization.load8bit()) {
+                return Int8Matrix.empty(shape, quantization.int8Threshold());
+            }
             if (!quantization.load4bit()) {
                 return null;
             }
@@ -110,7 +115,7 @@ interface WeightSource {
         }
 
         @Override
-        public @Nullable QuantizedMatrix readQuantized(String name, long... shape) {
+        public @Nullable FrozenMatrix readQuantized(String name, long... shape) {
             return null;
         }
     }

@@ -175,6 +175,7 @@ public record MemoryPlan(
         boolean full = load.full();
         int width = machine.width(quantization);
         boolean quantized = quantization.load4bit() && !full;
+        boolean in8bits = quantization.load8bit() && !full;
         long linearCount = 0;
         long linears = 0;
         long scales = 0;
@@ -182,7 +183,9 @@ public record MemoryPlan(
             long n = linear.out() * linear.in();
             linearCount += n;
             boolean in4Bits = quantized && linear.quantizable();
-            linears += in4Bits ? (n + 1) / 2 : n * width;
+            boolean in8Bits = in8bits && linear.quantizable();
+            linears += in4Bits ? (n + 1) / 2 : in8Bits ? n : n * width;
+            scales += in8Bits ? F32 * linear.out() : 0;
             scales += in4Bits ? scales(n, quantization) : 0;
         }
         boolean pissa = !full && lora.initLoraWeights() instanceof LoraInit.Pissa;

@@ -18,6 +18,9 @@ import com.fasterxml.jackson.annotation.JsonPropertyDescription;
  * @param blockSize weights that share one absmax: a power of two from 32 to 4096
  * @param computeDtype type of the products, and of all that lies between layers; holds for weights
  *     that are not quantized too
+ * @param load8bit whether weights are held in 8 bits by rows, LLM.int8() (arXiv 2208.07339)
+ * @param int8Threshold magnitude from which an activation is an outlier, whose column is multiplied
+ *     as it is; 0 for none
  */
 public record QuantConfig(
         @JsonProperty("load_in_4bit")
@@ -37,7 +40,17 @@ public record QuantConfig(
         @JsonProperty("bnb_4bit_compute_dtype")
                 @JsonPropertyDescription(
                         "Type in which layers multiply, whether or not weights are in 4 bits.")
-                ComputeDtype computeDtype) {
+                ComputeDtype computeDtype,
+        @JsonProperty("load_in_8bit")
+                @JsonPropertyDescription(
+                        "Store the frozen linear weights in 8 bits by rows (LLM.int8()), in place of 4.")
+                boolean load8bit,
+        @JsonProperty("llm_int8_threshold")
+                @JsonPropertyDescription(
+                        "With 8 bits: magnitude from which an activation is an outlier, whose column is multiplied as it is; 0 for none.")
+                double int8Threshold) {
+    private static final double THRESHOLD = 6;
+
     /** The paper's: NF4 with double quantization, blocks of 64, products in bfloat16. */
     public static final QuantConfig DEFAULT =
             new QuantConfig(true, QuantType.NF4, true, 64, ComputeDtype.BFLOAT16);
@@ -48,6 +61,23 @@ public record QuantConfig(
                 blockSize >= 32 && blockSize <= 4096 && Integer.bitCount(blockSize) == 1,
                 "quantization.bnb_4bit_blocksize must be a power of two from 32 to 4096, got %d",
                 blockSize);
+        require(
+                !load4bit || !load8bit,
+                "quantization.load_in_4bit must be false where load_in_8bit is true: weights are held in one way");
+        require(
+                int8Threshold >= 0 && Double.isFinite(int8Threshold),
+                "quantization.llm_int8_threshold must be at least 0, got %s",
+                int8Threshold);
+    }
+
+    /** Without 8 bits. */
+    public QuantConfig(
+            boolean load4bit,
+            QuantType type,
+            boolean doubleQuant,
+            int blockSize,
+            ComputeDtype computeDtype) {
+        this(load4bit, type, doubleQuant, blockSize, computeDtype, false, THRESHOLD);
     }
 
     /** With products in the default compute type. */
@@ -57,6 +87,18 @@ public record QuantConfig(
 
     /** The same with weights in 4 bits, or as they are in the checkpoint. */
     public QuantConfig withLoad4bit(boolean wanted) {
-        return new QuantConfig(wanted, type, doubleQuant, blockSize, computeDtype);
+        return new QuantConfig(
+                wanted, type, doubleQuant, blockSize, computeDtype, false, int8Threshold);
+    }
+
+    /** The same with weights in 8 bits by rows. */
+    public QuantConfig in8bit(double threshold) {
+        return new QuantConfig(
+                false, type, doubleQuant, blockSize, computeDtype, true, threshold);
+    }
+
+    /** Whether linear weights are held in few bits. */
+    public boolean quantizes() {
+        return load4bit || load8bit;
     }
 }

@@ -14,7 +14,7 @@ import org.qlora4j.tensor.Tensors;
  *
  * <p>With block size 64 a weight takes 4.5 bits, or 4.127 with double quantization.
  */
-public final class QuantizedMatrix implements AutoCloseable {
+public final class QuantizedMatrix implements FrozenMatrix {
     private final QuantType type;
     private final int blockSize;
     private final DType dtype;
@@ -105,6 +105,7 @@ public final class QuantizedMatrix implements AutoCloseable {
      * Writes the weight into a contiguous tensor of n elements, F32 or BF16: level times absmax in
      * f32, rounded once.
      */
+    @Override
     public void dequantizeInto(Tensor out) {
         if (out.count() != count()) {
             throw new IllegalArgumentException(out + " does not hold " + count() + " weights");
@@ -152,7 +153,7 @@ public final class QuantizedMatrix implements AutoCloseable {
         return dtype;
     }
 
-    /** [out, in], a copy. */
+    @Override
     public long[] shape() {
         return shape.clone();
     }
@@ -167,16 +168,7 @@ public final class QuantizedMatrix implements AutoCloseable {
         return scales;
     }
 
-    /** Number of weights. */
-    public long count() {
-        long n = 1;
-        for (long s : shape) {
-            n *= s;
-        }
-        return n;
-    }
-
-    /** Bytes of codes and scales. */
+    @Override
     public long byteSize() {
         return codes.byteSize() + scales.byteSize();
     }

@@ -92,7 +92,7 @@ class AdapterGoldenTest {
     }
 
     /** PEFT's name of a trained parameter in memory; files name it without the adapter. */
-    private static String inMemory(String name) {
+    static String inMemory(String name) {
         if (name.endsWith("lora_magnitude_vector")) {
             return name + ".default.weight";
         }

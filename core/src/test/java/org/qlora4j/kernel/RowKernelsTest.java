@@ -295,6 +295,31 @@ class RowKernelsTest {
         return new Tensor[] {y, statistics, dx};
     }
 
+    @ParameterizedTest(name = "{0}, {1} rows of {2}")
+    @MethodSource("rowCases")
+    void rowInt8_vectorIsReferenceToTheBit(DType dtype, int rows, int n) {
+        try (TensorScope scope = TensorScope.open()) {
+            RowInt8 vector = new VectorRowInt8(workers, reference.rowInt8());
+            Tensor x = Samples.normal(DType.F32, 7, rows, n).mulInPlace(2).to(dtype);
+            x.select(0, rows - 1).zero(); // a row of zeros has no scale
+            for (double threshold : new double[] {0, 3, 100}) {
+                Tensor expected = Tensors.empty(dtype, rows, n);
+                Tensor actual = Tensors.full(Double.NaN, dtype, rows, n);
+                reference.rowInt8().round(x, threshold, expected);
+                vector.round(x, threshold, actual);
+                Close.assertClose("rounded above " + threshold, actual, expected, 0, 0);
+            }
+            Tensor codes =
+                    Samples.normal(DType.F32, 8, rows, n).mulInPlace(40).to(DType.I32).to(DType.I8);
+            Tensor scales = Samples.normal(DType.F32, 9, rows).abs();
+            Tensor expected = Tensors.empty(dtype, rows, n);
+            Tensor actual = Tensors.full(Double.NaN, dtype, rows, n);
+            reference.rowInt8().decode(codes, scales, expected);
+            vector.decode(codes, scales, actual);
+            Close.assertClose("decoded", actual, expected, 0, 0);
+        }
+    }
+
     static Stream<Arguments> activationCases() {
         return Stream.of(Activation.values())
                 .flatMap(f ->

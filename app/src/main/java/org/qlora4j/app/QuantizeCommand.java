@@ -5,6 +5,7 @@ import java.util.Locale;
 import java.util.Objects;
 import java.util.concurrent.Callable;
 import org.jspecify.annotations.Nullable;
+import org.qlora4j.error.ConfigException;
 import org.qlora4j.export.ModelFolder;
 import org.qlora4j.quant.QuantConfig;
 import org.qlora4j.quant.QuantType;
@@ -46,6 +47,11 @@ final class QuantizeCommand implements Callable<Integer> {
             description = "Weights that share one scale (64).")
     @Nullable Integer blockSize;
 
+    @Option(
+            names = "--int8",
+            description = "Store them in 8 bits by rows instead, LLM.int8(), with outliers from 6 on.")
+    boolean int8;
+
     @Spec @Nullable CommandSpec spec;
 
     @Override
@@ -57,7 +63,12 @@ final class QuantizeCommand implements Callable<Integer> {
                         !noDoubleQuant,
                         blockSize == null ? PAPER.blockSize() : blockSize,
                         PAPER.computeDtype());
-        long bytes = ModelFolder.quantize(model.path, config, out);
+        if (int8 && (type != null || noDoubleQuant || blockSize != null)) {
+            throw new ConfigException(
+                    "--quant-type, --no-double-quant and --blocksize are of 4 bits; leave them out with --int8");
+        }
+        QuantConfig held = int8 ? config.in8bit(PAPER.int8Threshold()) : config;
+        long bytes = ModelFolder.quantize(model.path, held, out);
         Objects.requireNonNull(spec, "picocli sets it")
                 .commandLine()
                 .getOut()

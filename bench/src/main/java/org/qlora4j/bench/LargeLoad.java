@@ -25,8 +25,8 @@ import org.qlora4j.tensor.Engine;
 import org.qlora4j.tensor.ResidentMemory;
 
 /**
- * A checkpoint of LLaMA 7B's shapes in bf16 and shards, 13 GB with random weights, and what memory
- * a process takes that loads it in 4 bits. The two are processes of their own:
+ * The memory that a process takes which loads LLaMA 7B in 4 bits from shards in bf16. The checkpoint
+ * has random weights and 13 GB. Making it and loading it are processes of their own:
  *
  * <pre>LargeLoad make DIR        LargeLoad load DIR f32|bf16</pre>
  */

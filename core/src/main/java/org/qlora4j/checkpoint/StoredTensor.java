@@ -16,4 +16,19 @@ import java.nio.file.Path;
 @SuppressWarnings(
         "ArrayRecordComponent") // never compared, and a copy per access would serve nobody
 public record StoredTensor(
-        String name, StoredType type, long[] shape, MemorySegment data, Path file) {}
+        String name, StoredType type, long[] shape, MemorySegment data, Path file) {
+    /**
+     * Lets the system take back the memory of a view of a file. Read pages count as the process's
+     * own; they are read anew if need be.
+     */
+    public void unload() {
+        unload(data);
+    }
+
+    /** {@link #unload()} of a part. */
+    public static void unload(MemorySegment data) {
+        if (data.isMapped()) {
+            data.unload();
+        }
+    }
+}

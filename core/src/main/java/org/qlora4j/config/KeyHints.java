@@ -171,9 +171,6 @@ final class KeyHints {
     private static final Map<String, String> NOTES =
             Map.ofEntries(
                     Map.entry(
-                            "load_in_8bit",
-                            "weights in 8 bits are not there; use quantization.load_in_4bit true or false"),
-                    Map.entry(
                             "fp16",
                             "training in 16-bit floats of that kind is not there; use"
                                     + " quantization.bnb_4bit_compute_dtype bfloat16 or float32"),

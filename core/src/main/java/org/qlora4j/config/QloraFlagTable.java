@@ -55,7 +55,7 @@ final class QloraFlagTable {
                 "bits",
                 "quantization.load_in_4bit",
                 Map.of("4", "true", "16", "false", "32", "false"),
-                "weights are held in 4 bits, or with 16 and 32 as in the checkpoint");
+                "weights are held in 4 bits, or with 16 and 32 as in the checkpoint; for 8 bits give quantization.load_in_8bit=true");
         flags.sets("lora_r", "lora.r");
         flags.sets("lora_alpha", "lora.lora_alpha");
         flags.sets("lora_dropout", "lora.lora_dropout");

@@ -39,4 +39,13 @@ public final class QuantizationKeys {
     public QuantizationKeys computeDtype(ComputeDtype computeDtype) {
         return set("bnb_4bit_compute_dtype", computeDtype);
     }
+
+    /** Sets {@code load_in_8bit}; {@link #load4bit} must be false beside it. */
+    public QuantizationKeys load8bit(boolean load8bit) {
+        return set("load_in_8bit", load8bit);
+    }
+
+    public QuantizationKeys int8Threshold(double int8Threshold) {
+        return set("llm_int8_threshold", int8Threshold);
+    }
 }

@@ -78,6 +78,7 @@ public final class RunConfigReader {
     private void addLayer(SettingsLayer layer, Path folder) {
         retractAlternative(layer.given(), "train.max_steps", "train.num_train_epochs");
         retractAlternative(layer.given(), "train.num_train_epochs", "train.max_steps");
+        oneWayOfHolding(layer.given());
         for (SettingsLayer.Given one : layer.given()) {
             ObjectNode section = tree.withObject("/" + one.key().section());
             section.set(one.key().leaf(), one.value());
@@ -103,6 +104,28 @@ public final class RunConfigReader {
             tree.withObject("/" + key.section()).putNull(key.leaf());
             given.removeIf(earlier -> earlier.key().equals(key));
         }
+    }
+
+    /** A layer that asks for 8 bits, and says nothing of 4, means 8 in place of 4; and back. */
+    private void oneWayOfHolding(List<SettingsLayer.Given> layer) {
+        String[] keys = {"load_in_4bit", "load_in_8bit"};
+        for (int i = 0; i < 2; i++) {
+            String asked = "quantization." + keys[i];
+            String other = "quantization." + keys[1 - i];
+            boolean taken = layer.stream().anyMatch(one -> is(one, asked) && isTrue(one));
+            if (taken && layer.stream().noneMatch(one -> is(one, other))) {
+                tree.withObject("/quantization").put(keys[1 - i], false);
+                given.removeIf(earlier -> is(earlier, other));
+            }
+        }
+    }
+
+    private static boolean is(SettingsLayer.Given one, String name) {
+        return one.key().name().equals(name);
+    }
+
+    private static boolean isTrue(SettingsLayer.Given one) {
+        return one.value().asBoolean(false);
     }
 
     private RunConfig finish(String source, Path folder) {

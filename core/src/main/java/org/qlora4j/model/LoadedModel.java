@@ -95,7 +95,7 @@ public final class LoadedModel implements CausalModel {
     /** The error for all weights of a checkpoint in 4 bits that are to learn. */
     public static ConfigException inFourBits(String origin) {
         return ConfigException.of(
-                "train.full_finetune is true, but %s holds its linear layers in 4 or 8 bits, which cannot learn; name the"
+                "train.full_finetune is true, but %s holds its linear layers in 4 bits or 8, which cannot learn; name the"
                         + " checkpoint it was quantized from, or train an adapter",
                 origin);
     }

@@ -14,6 +14,7 @@ import org.qlora4j.checkpoint.Bnb4bit;
 import org.qlora4j.checkpoint.BnbInt8;
 import org.qlora4j.checkpoint.Checkpoint;
 import org.qlora4j.checkpoint.StoredQuantized;
+import org.qlora4j.checkpoint.StoredTensor;
 import org.qlora4j.checkpoint.TensorBytes;
 import org.qlora4j.error.FormatException;
 import org.qlora4j.quant.FrozenMatrix;
@@ -114,7 +115,9 @@ final class StoredWeights implements WeightSource {
         }
         checkShape(key, checkpoint.info(key).shape(), expected);
         try (Arena arena = Arena.ofConfined()) {
-            Tensor tensor = TensorBytes.toTensor(checkpoint.read(key, arena));
+            StoredTensor stored = checkpoint.read(key, arena);
+            Tensor tensor = TensorBytes.toTensor(stored);
+            stored.unload();
             if (!tensor.dtype().isFloat()) {
                 throw FormatException.of(
                         "%s: tensor %s has dtype %s; weights are F32, F16 or BF16",
@@ -175,10 +178,9 @@ final class StoredWeights implements WeightSource {
                 TensorScope scope = TensorScope.open()) {
             BnbInt8.Stored stored = in8bits.read(key, arena);
             checkShape(key, stored.codes().shape(), expected);
-            return new Int8Matrix(
-                    TensorBytes.toTensor(stored.codes()),
-                    TensorBytes.toTensor(stored.scales()),
-                    threshold());
+            Tensor codes = TensorBytes.toTensor(stored.codes());
+            stored.codes().unload();
+            return new Int8Matrix(codes, TensorBytes.toTensor(stored.scales()), threshold());
         }
     }
 
@@ -200,7 +202,9 @@ final class StoredWeights implements WeightSource {
         try (Arena arena = Arena.ofConfined()) {
             StoredQuantized stored = in4bits.read(key, arena);
             checkShape(key, stored.shape(), expected);
-            return TensorBytes.toMatrix(stored, checkpoint.folder());
+            QuantizedMatrix matrix = TensorBytes.toMatrix(stored, checkpoint.folder());
+            StoredTensor.unload(stored.codes());
+            return matrix;
         }
     }
 

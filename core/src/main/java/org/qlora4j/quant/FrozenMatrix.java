@@ -9,8 +9,11 @@ public sealed interface FrozenMatrix extends AutoCloseable permits QuantizedMatr
 
     /** Number of weights. */
     default long count() {
-        long[] shape = shape();
-        return shape[0] * shape[1];
+        long n = 1;
+        for (long size : shape()) {
+            n *= size;
+        }
+        return n;
     }
 
     /** Writes the weight into a contiguous tensor of its shape, F32, BF16 or F64. */

@@ -159,7 +159,7 @@ class QloraFlagsTest {
         assertThat(read("--bits", "16").quantization().load4bit()).isFalse();
         assertThatThrownBy(() -> read("--bits", "8"))
                 .hasMessage(
-                        "--bits 8: weights are held in 4 bits, or with 16 and 32 as in the checkpoint");
+                        "--bits 8: weights are held in 4 bits, or with 16 and 32 as in the checkpoint; for 8 bits give quantization.load_in_8bit=true");
     }
 
     @Test

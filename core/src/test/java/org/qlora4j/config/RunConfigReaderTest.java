@@ -68,6 +68,26 @@ class RunConfigReaderTest {
     }
 
     @Test
+    void eightBits_takeThePlaceOfFour() {
+        QuantConfig eight = RunConfig.of(
+                                "model.model_name_or_path=m",
+                                "data.dataset=d.jsonl",
+                                "quantization.load_in_8bit=true")
+                        .quantization();
+        assertThat(eight.load8bit()).isTrue();
+        assertThat(eight.load4bit()).isFalse();
+        assertThat(eight.int8Threshold()).isEqualTo(6);
+        assertThatThrownBy(() ->
+                        RunConfig.of(
+                                "model.model_name_or_path=m",
+                                "data.dataset=d.jsonl",
+                                "quantization.load_in_8bit=true",
+                                "quantization.load_in_4bit=true"))
+                .hasMessageContaining(
+                        "quantization.load_in_4bit must be false where load_in_8bit is true");
+    }
+
+    @Test
     void exampleFile_givesItsValues() throws Exception {
         Path example =
                 Path.of(Objects.requireNonNull(getClass().getResource("example.yaml")).toURI());
@@ -294,7 +314,7 @@ class RunConfigReaderTest {
                     model: {base_model: a}               | unknown key model.base_model; did you mean model.model_name_or_path?
                     quantization: {quant_type: a}        | unknown key quantization.quant_type; did you mean quantization.bnb_4bit_quant_type?
                     train: {learning-rate: 1}            | unknown key train.learning-rate; did you mean train.learning_rate?
-                    quantization: {zzzzzzzz: 1}          | unknown key quantization.zzzzzzzz; quantization has load_in_4bit, bnb_4bit_quant_type, bnb_4bit_use_double_quant, bnb_4bit_blocksize, bnb_4bit_compute_dtype
+                    quantization: {zzzzzzzz: 1}          | unknown key quantization.zzzzzzzz; quantization has load_in_4bit, bnb_4bit_quant_type, bnb_4bit_use_double_quant, bnb_4bit_blocksize, bnb_4bit_compute_dtype, load_in_8bit, llm_int8_threshold
                     """)
     void unknownKey_hintsAtTheKnown(String line, String expected) {
         String base = line.startsWith("model:") ? "version: 1\ndata: {dataset: a}\n" : LEAST;

@@ -296,7 +296,6 @@ class StrangeCheckpointTest {
                 "{\"quantization_config\": {\"quant_method\": \"fp8\"}}|quantized by fp8",
                 "{\"quantization_config\": {\"quant_method\": \"compressed-tensors\"}}|quantized by compressed-tensors",
                 "{\"compression_config\": {\"quant_method\": \"sparseml\"}}|quantized by sparseml",
-                "{\"quantization_config\": {\"load_in_8bit\": true}}|bitsandbytes in 8 bits",
                 "{\"quantization\": {\"bits\": 4, \"group_size\": 64}}|quantized by MLX"
             })
     void weightsOfOtherQuantizers_areRefusedByName(String keys, String reason) {

@@ -49,7 +49,8 @@ final class QuantizeCommand implements Callable<Integer> {
 
     @Option(
             names = "--int8",
-            description = "Store them in 8 bits by rows instead, LLM.int8(), with outliers from 6 on.")
+            description =
+                    "Store them in 8 bits by rows instead, LLM.int8(), with outliers from 6 on.")
     boolean int8;
 
     @Spec @Nullable CommandSpec spec;

@@ -25,8 +25,8 @@ import org.qlora4j.tensor.Engine;
 import org.qlora4j.tensor.ResidentMemory;
 
 /**
- * The memory that a process takes which loads LLaMA 7B in 4 bits from shards in bf16. The checkpoint
- * has random weights and 13 GB. Making it and loading it are processes of their own:
+ * The memory that a process takes which loads LLaMA 7B in 4 bits from shards in bf16. The
+ * checkpoint has random weights and 13 GB. Making it and loading it are processes of their own:
  *
  * <pre>LargeLoad make DIR        LargeLoad load DIR f32|bf16</pre>
  */
@@ -105,10 +105,15 @@ final class LargeLoad {
         StringBuilder index = new StringBuilder();
         fileOf.forEach((name, file) ->
                 index.append(index.isEmpty() ? "" : ", ")
-                        .append('"').append(name).append("\": \"").append(file).append('"'));
+                        .append('"')
+                        .append(name)
+                        .append("\": \"")
+                        .append(file)
+                        .append('"'));
         Files.writeString(
                 folder.resolve("model.safetensors.index.json"),
-                "{\"metadata\": {\"total_size\": %d}, \"weight_map\": {%s}}%n".formatted(bytes, index));
+                "{\"metadata\": {\"total_size\": %d}, \"weight_map\": {%s}}%n"
+                        .formatted(bytes, index));
         Files.writeString(folder.resolve("config.json"), CONFIG);
         System.out.printf(Locale.ROOT, "%s: %.1f GB%n", folder, bytes / 1e9);
     }

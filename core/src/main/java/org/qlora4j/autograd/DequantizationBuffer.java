@@ -8,8 +8,8 @@ import org.qlora4j.tensor.TensorScope;
 import org.qlora4j.tensor.Tensors;
 
 /**
- * The one place where weights in few bits are decoded: as large as the largest of them, overwritten by
- * each use.
+ * The one place where weights in few bits are decoded: as large as the largest of them, overwritten
+ * by each use.
  */
 public final class DequantizationBuffer implements AutoCloseable {
     private @Nullable Tensor memory;

@@ -154,10 +154,8 @@ record VectorRowInt8(Workers workers, RowInt8 reference) implements RowInt8 {
                 for (int part = 0; part < step / LANES; part++) {
                     IntVector ints =
                             (IntVector)
-                                    bytes.convertShape(
-                                            VectorOperators.B2I, VectorWidth.INTS, part);
-                    FloatVector y =
-                            (FloatVector) ints.convertShape(VectorOperators.I2F, FLOATS, 0);
+                                    bytes.convertShape(VectorOperators.B2I, VectorWidth.INTS, part);
+                    FloatVector y = (FloatVector) ints.convertShape(VectorOperators.I2F, FLOATS, 0);
                     out.store(y.mul(scale), start + i + (long) part * LANES);
                 }
             }

@@ -20,8 +20,8 @@ import org.qlora4j.tensor.Tensor;
 import org.qlora4j.tensor.TensorScope;
 
 /**
- * Takes the weights of a source one by one into the form in which a model holds them: linears in few
- * bits, everything else in the compute dtype. At any moment there is the model so far and one
+ * Takes the weights of a source one by one into the form in which a model holds them: linears in
+ * few bits, everything else in the compute dtype. At any moment there is the model so far and one
  * tensor.
  */
 final class WeightLoader {

@@ -93,8 +93,7 @@ public record QuantConfig(
 
     /** The same with weights in 8 bits by rows. */
     public QuantConfig in8bit(double threshold) {
-        return new QuantConfig(
-                false, type, doubleQuant, blockSize, computeDtype, true, threshold);
+        return new QuantConfig(false, type, doubleQuant, blockSize, computeDtype, true, threshold);
     }
 
     /** Whether linear weights are held in few bits. */

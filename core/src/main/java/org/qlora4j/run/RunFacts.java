@@ -20,7 +20,9 @@ public final class RunFacts {
     public static Map<String, String> of(RunConfig run, TrainerState state, long baseParameters) {
         Map<String, String> facts = new LinkedHashMap<>();
         QuantConfig held = run.quantization();
-        facts.put("base held in", held.load4bit()
+        facts.put(
+                "base held in",
+                held.load4bit()
                         ? held.type().key()
                         : held.load8bit() ? "8 bits, LLM.int8()" : "its own type");
         facts.put("steps", String.valueOf(state.step()));

@@ -69,7 +69,8 @@ class RunConfigReaderTest {
 
     @Test
     void eightBits_takeThePlaceOfFour() {
-        QuantConfig eight = RunConfig.of(
+        QuantConfig eight =
+                RunConfig.of(
                                 "model.model_name_or_path=m",
                                 "data.dataset=d.jsonl",
                                 "quantization.load_in_8bit=true")

@@ -114,8 +114,7 @@ class Int8GoldenTest {
     void quantized_hasTheTensorsOfBitsandbytes(String name) {
         double threshold = name.equals("t0") ? 0 : 2;
         Path ours = temporary.resolve("ours");
-        ModelFolder.quantize(
-                Golden.folder().resolve("adapters/base"), F32.in8bit(threshold), ours);
+        ModelFolder.quantize(Golden.folder().resolve("adapters/base"), F32.in8bit(threshold), ours);
         assertSameTensors(ours, golden(name));
         JsonNode made = Golden.json(ours.resolve("config.json")).get("quantization_config");
         JsonNode theirs =

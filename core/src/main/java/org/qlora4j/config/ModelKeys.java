@@ -45,4 +45,12 @@ public final class ModelKeys {
     public ModelKeys newTokens(String... newTokens) {
         return set("new_tokens", List.of(newTokens));
     }
+
+    public ModelKeys numLabels(int numLabels) {
+        return set("num_labels", numLabels);
+    }
+
+    public ModelKeys labelNames(List<String> labelNames) {
+        return set("label_names", labelNames);
+    }
 }

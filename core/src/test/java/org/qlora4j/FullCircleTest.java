@@ -22,17 +22,17 @@ import org.qlora4j.generate.GenerationConfig;
 import org.qlora4j.model.EmbeddedModel;
 import org.qlora4j.run.AdapterFolder;
 
-/** The README's three commands: what was taught is still said from a GGUF file in 4 bits. */
+/** Train, export, generate: what was taught is still said from a GGUF file in 4 bits. */
 class FullCircleTest {
     @TempDir Path folder;
 
     @Test
     void taughtGreeting_isSaidFromTheExportedFile() throws IOException {
-        Path examples = Repository.root().resolve("examples/first-run");
+        Path data = Repository.root().resolve("core/src/test/resources/org/qlora4j/captain.jsonl");
         RunConfig config =
                 RunConfig.of(
                         "model.model_name_or_path=" + EmbeddedModel.NAME,
-                        "data.dataset=" + examples.resolve("data.jsonl"),
+                        "data.dataset=" + data,
                         "data.dataset_format=messages",
                         "lora.r=16",
                         "lora.lora_alpha=16",

@@ -129,6 +129,7 @@ final class SampleAnswers {
             line.put("expected", one.expected());
             line.put("base", one.base());
             line.put("answer", one.finetuned());
+            line.put("base_exact_match", one.baseIsRight());
             line.put("exact_match", one.isRight());
             predictions.append(line);
         }

@@ -76,6 +76,9 @@ class HeldOutAnswersTest {
         assertThat(lines)
                 .extracting(line -> line.path("exact_match").asBoolean())
                 .containsExactly(true, true);
+        assertThat(lines)
+                .extracting(line -> line.path("base_exact_match").asBoolean(true))
+                .containsExactly(false, false);
     }
 
     private static String answerOfBase(String prompt) {

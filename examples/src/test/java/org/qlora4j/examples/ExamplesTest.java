@@ -102,4 +102,14 @@ class ExamplesTest {
         String command = "#   ./qlora train examples/" + file.toString().replace('\\', '/');
         assertThat(head).contains(command);
     }
+
+    /** What the program makes is what stands there, and no held-out mail is learnt from. */
+    @Test
+    void firstRun_hasTheRowsOfItsProgram() throws IOException {
+        List<String> learnt = Files.readAllLines(EXAMPLES.resolve("first-run/data.jsonl"));
+        List<String> heldOut = Files.readAllLines(EXAMPLES.resolve("first-run/held-out.jsonl"));
+        assertThat(TownHallMail.rows(false)).map(String::strip).isEqualTo(learnt);
+        assertThat(TownHallMail.rows(true)).map(String::strip).isEqualTo(heldOut);
+        assertThat(heldOut).hasSize(64).doesNotContainAnyElementsOf(learnt);
+    }
 }

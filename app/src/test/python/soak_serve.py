@@ -50,6 +50,17 @@ def head(method, path, body, key=True, length=None, kind="application/json"):
             f"Content-Length: {len(body) if length is None else length}\r\nConnection: close\r\n\r\n").encode()
 
 
+def whole(data):
+    """Whether an answer has all its bytes; its connection may stay."""
+    first, found, rest = data.partition(b"\r\n\r\n")
+    if not found:
+        return False
+    for line in first.lower().split(b"\r\n"):
+        if line.startswith(b"content-length:"):
+            return len(rest) >= int(line.split(b":")[1])
+    return rest.endswith(b"0\r\n\r\n")
+
+
 async def exchange(method, path, body=b"", slow=0.0, leave=None, **more):
     """Status and body; leave: bytes of the answer after which the client goes."""
     reader, writer = await asyncio.open_connection(host, int(port))
@@ -66,6 +77,8 @@ async def exchange(method, path, body=b"", slow=0.0, leave=None, **more):
             if not piece:
                 break
             data += piece
+            if leave is None and whole(data):
+                break
             if leave is not None and len(data) > leave:
                 return 0, b""
             if slow:

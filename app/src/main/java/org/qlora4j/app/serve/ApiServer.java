@@ -2,6 +2,7 @@ package org.qlora4j.app.serve;
 
 import io.helidon.common.socket.SocketWriterException;
 import io.helidon.http.HeaderNames;
+import io.helidon.http.HeaderValues;
 import io.helidon.webserver.CloseConnectionException;
 import io.helidon.webserver.WebServer;
 import io.helidon.webserver.http.HttpRouting;
@@ -221,6 +222,10 @@ public final class ApiServer implements AutoCloseable {
         } finally {
             underWay.decrementAndGet();
             metrics.count(route, status, (System.nanoTime() - start) / 1e9);
+        }
+        if (request.headers().contains(HeaderValues.CONNECTION_CLOSE)) {
+            // Helidon says that it closes and does not; who reads to the end would wait for ever
+            throw new CloseConnectionException("the client asked for it");
         }
     }
 

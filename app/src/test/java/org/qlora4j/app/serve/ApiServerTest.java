@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import java.io.IOException;
 import java.io.InputStream;
+import java.net.Socket;
 import java.net.URI;
 import java.net.http.HttpClient;
 import java.net.http.HttpRequest;
@@ -23,6 +24,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
 import org.qlora4j.LanguageModel;
 import org.qlora4j.ServiceConfig;
 import org.qlora4j.TextService;
@@ -381,6 +383,22 @@ class ApiServerTest {
         assertThat(get("/metrics").body())
                 .contains("http_server_requests_total{route=\"/v1/models\",status=\"200\"}")
                 .contains("qlora_generated_tokens_total");
+    }
+
+    /** As the oldest clients do: the end of the answer is the end of the connection. */
+    @ParameterizedTest
+    @ValueSource(strings = {"/health", "/v1/models", "/v1/nothing"})
+    void connection_isClosedWhereTheClientAsks(String path) throws Exception {
+        try (Socket socket = new Socket("127.0.0.1", server.port())) {
+            socket.setSoTimeout(20_000);
+            String request =
+                    "GET %s HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".formatted(path);
+            socket.getOutputStream().write(request.getBytes(StandardCharsets.US_ASCII));
+            byte[] all = socket.getInputStream().readAllBytes();
+            assertThat(new String(all, StandardCharsets.UTF_8))
+                    .startsWith("HTTP/1.1 ")
+                    .endsWith("}");
+        }
     }
 
     /** The browser is told to take nothing from elsewhere, and nothing there is asked for. */

@@ -8,6 +8,7 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.concurrent.Callable;
 import java.util.function.BiConsumer;
 import java.util.function.Consumer;
@@ -16,6 +17,13 @@ import java.util.function.IntPredicate;
 import org.jspecify.annotations.Nullable;
 import org.qlora4j.ask.ChatModel;
 import org.qlora4j.data.ChatSettings;
+import org.qlora4j.train.Evaluation;
+import org.qlora4j.run.EvalMetrics;
+import org.qlora4j.plan.RunInputs;
+import org.qlora4j.model.Task;
+import org.qlora4j.model.Labels;
+import org.qlora4j.data.TrainingSet;
+import org.qlora4j.data.DataConfig;
 import org.qlora4j.error.ConfigException;
 import org.qlora4j.error.DeviceException;
 import org.qlora4j.error.FormatException;
@@ -172,6 +180,7 @@ public final class LanguageModel implements AutoCloseable {
                 // new tokens come with tables of more rows
                 int rows = PeftAdapter.tableRows(files.files()).orElse(checkpointRows);
                 model.resizeVocabulary(Math.max(rows, checkpointRows));
+                model.relabel(files.labels());
                 held.adapter =
                         PeftAdapter.read(
                                 files.files(),
@@ -539,6 +548,43 @@ public final class LanguageModel implements AutoCloseable {
         return onEngine(() -> {
             requireNotGenerating("score texts");
             return TokenProbabilities.of(model, held.tokenizer, texts);
+        });
+    }
+
+    /**
+     * Tells the class of a text, or the number that the model gives it.
+     *
+     * @param pair a second text beside it; null for none
+     * @throws ConfigException if the model classifies no texts, or the text is too long for it
+     */
+    public Classification classify(String text, @Nullable String pair) {
+        return onEngine(() -> {
+            requireNotGenerating("classify");
+            return TextClassifier.classify(model, held.tokenizer, text, pair);
+        });
+    }
+
+    /**
+     * Classifies texts that have labels, and compares.
+     *
+     * @param data where they lie, {@code data.dataset}, and how they are read
+     * @param batch texts at once
+     * @return the loss, and scores by name: accuracy, f1 and matthews_correlation of classes, pearson
+     *     and spearmanr of numbers
+     * @throws ConfigException if the model classifies no texts
+     */
+    public EvalMetrics evaluateClasses(DataConfig data, int batch) {
+        return onEngine(() -> {
+            requireNotGenerating("be evaluated");
+            Task.Classify task = TextClassifier.task(model);
+            Labels labels = new Labels(task.classes(), task.names());
+            try (RunInputs inputs = RunInputs.load(place, labels, data)) {
+                TrainingSet texts = inputs.data().set();
+                return Objects.requireNonNull(
+                        new Evaluation(model, texts, inputs.data().padId(), batch)
+                                .measure(0, 0, () -> false),
+                        "nobody cancels it");
+            }
         });
     }
 

@@ -49,6 +49,7 @@ class PackageOrderTest {
                     "grammar",
                     "generate",
                     "export",
+                    "metric",
                     "task",
                     "config",
                     "plan",

@@ -11,9 +11,10 @@ import picocli.CommandLine.Spec;
 @Command(
         name = "eval",
         description =
-                "Ask a model evaluation tasks such as MMLU; rank chatbots by the ratings of judges, as the paper does.",
+                "Ask a model evaluation tasks such as MMLU or GLUE's; rank chatbots by the ratings of judges, as the paper does.",
         subcommands = {
             EvalTasksCommand.class,
+            EvalGlueCommand.class,
             EvalCompareCommand.class,
             EvalChatCommand.class,
             EvalJudgeCommand.class,

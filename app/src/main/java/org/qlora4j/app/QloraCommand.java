@@ -25,6 +25,7 @@ import picocli.CommandLine.Spec;
         subcommands = {
             TrainCommand.class,
             GenerateCommand.class,
+            ClassifyCommand.class,
             ChatCommand.class,
             ServeCommand.class,
             BenchCommand.class,

@@ -4,6 +4,7 @@ import java.io.PrintWriter;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.Locale;
+import java.util.Map;
 import org.jspecify.annotations.Nullable;
 import org.qlora4j.config.RunConfig;
 import org.qlora4j.kernel.Kernels;
@@ -29,6 +30,7 @@ final class TrainReport implements RunView {
 
     private final PrintWriter out;
     private final RunConfig config;
+    private boolean classifies;
     private @Nullable ProgressLine progress;
 
     TrainReport(PrintWriter out, RunConfig config) {
@@ -43,6 +45,7 @@ final class TrainReport implements RunView {
 
     @Override
     public void started(RunInfo info) {
+        classifies = info.classifies();
         println(
                 String.format(
                         Locale.ROOT,
@@ -100,11 +103,21 @@ final class TrainReport implements RunView {
         println(
                 String.format(
                         Locale.ROOT,
-                        "step %d: held-out loss %.4f, perplexity %.3f%s",
+                        "step %d: held-out loss %.4f, perplexity %.3f%s%s",
                         m.step(),
                         m.loss(),
                         m.perplexity(),
+                        scores(m.scores()),
                         m.isBest() && m.step() > 0 ? ", the best so far" : ""));
+    }
+
+    /** Further figures behind the loss, each with its name. */
+    static String scores(Map<String, Double> scores) {
+        StringBuilder text = new StringBuilder();
+        scores.forEach((name, value) ->
+                text.append(
+                        String.format(Locale.ROOT, ", %s %.4f", name.replace('_', ' '), value)));
+        return text.toString();
     }
 
     @Override
@@ -182,13 +195,15 @@ final class TrainReport implements RunView {
                                 + " --resume"
                         : "next:    "
                                 + COMMAND
-                                + " generate --model "
+                                + (classifies ? " classify" : " generate")
+                                + " --model "
                                 + (whole
                                         ? shortPath(adapter)
                                         : shortPath(Path.of(config.model().modelNameOrPath()))
                                                 + " --adapter "
                                                 + shortPath(adapter))
-                                + " --prompt \"...\"");
+                                + (classifies ? " --text" : " --prompt")
+                                + " \"...\"");
         if (config.model().modelNameOrPath().equals(EmbeddedModel.NAME)) {
             println(
                     "note:    this is the toy inside the library; for answers that make sense train with --model"

@@ -17,12 +17,12 @@ import org.jspecify.annotations.Nullable;
  *     train.logging_steps}
  * @param evalOnStart evaluate before the first step too
  * @param doEval evaluate at the end, even where the strategy is {@code no}
- * @param predictWithGenerate answer the held-out examples at the end, with the base and with the
- *     finetuned model, and count the answers that are exactly as expected
+ * @param predictWithGenerate answer the held-out examples at each evaluation, and at the end with
+ *     the base too, and compare the answers with those expected
  * @param perDeviceEvalBatchSize examples computed at once; at least 1
  * @param loadBestModelAtEnd keep the checkpoint of the best evaluation and end with it
  * @param metricForBestModel what best means
- * @param greaterIsBetter false, or null for the same: of all metrics here less is better
+ * @param greaterIsBetter what the metric says itself, or null for the same
  * @param earlyStoppingPatience end the run after so many evaluations without a gain; 0 never does
  * @param earlyStoppingThreshold a gain up to this much counts as none; at least 0
  * @param tasks evaluation tasks that are asked at each evaluation: names, or task files
@@ -46,8 +46,8 @@ public record EvalConfig(
                 boolean doEval,
         @JsonProperty("predict_with_generate")
                 @JsonPropertyDescription(
-                        "At the end answer the held-out examples, by the base and by the finetuned model, and count the"
-                                + " answers that are exactly as expected.")
+                        "Answer the held-out examples at each evaluation (ROUGE-L and exact match, in percent), and at the end by the"
+                                + " base model too.")
                 boolean predictWithGenerate,
         @JsonProperty("per_device_eval_batch_size")
                 @JsonPropertyDescription("Held-out examples computed at once.")
@@ -56,11 +56,13 @@ public record EvalConfig(
                 @JsonPropertyDescription(
                         "Save a checkpoint at each best evaluation, never delete it, and end the run with it.")
                 boolean loadBestModelAtEnd,
-        @JsonProperty("metric_for_best_model") @JsonPropertyDescription("What best means.")
+        @JsonProperty("metric_for_best_model") @JsonPropertyDescription(
+                        "What best means; accuracy, f1 and correlations are those of models that classify, rougeL and exact_match need"
+                                + " predict_with_generate.")
                 EvalMetric metricForBestModel,
         @JsonProperty("greater_is_better")
                 @JsonPropertyDescription(
-                        "False or null: of loss and perplexity the smaller is better.")
+                        "False for loss and perplexity, true for all others; null for that.")
                 @Nullable Boolean greaterIsBetter,
         @JsonProperty("early_stopping_patience")
                 @JsonPropertyDescription(
@@ -109,8 +111,11 @@ public record EvalConfig(
                 "eval.per_device_eval_batch_size must be at least 1, got %d",
                 perDeviceEvalBatchSize);
         require(
-                greaterIsBetter == null || !greaterIsBetter,
-                "eval.greater_is_better must be false or null, got true: of loss and perplexity the smaller is better");
+                greaterIsBetter == null || greaterIsBetter == metricForBestModel.isGreaterBetter(),
+                "eval.greater_is_better must be %s or null for this metric, got %s: of loss and perplexity the smaller is better, of all others"
+                        + " the greater",
+                metricForBestModel.isGreaterBetter(),
+                String.valueOf(greaterIsBetter));
         require(
                 earlyStoppingPatience >= 0,
                 "eval.early_stopping_patience must be at least 0, got %d",

@@ -1,6 +1,7 @@
 package org.qlora4j.data;
 
 import java.util.Arrays;
+import java.util.List;
 import org.qlora4j.tokenize.Tokenizer;
 
 /**
@@ -12,6 +13,27 @@ public final class ExampleView {
     private static final String PLAIN = "\u001b[0m";
 
     private ExampleView() {}
+
+    /**
+     * As {@link #show(Example, Tokenizer, boolean)}, for a model that takes examples so: the label
+     * of a text is no token.
+     */
+    public static String show(Example example, Layout layout, Tokenizer tokenizer, boolean ansi) {
+        if (!(layout instanceof Layout.Classes(int count, List<String> names, int longest))) {
+            return show(example, tokenizer, ansi);
+        }
+        int last = example.length() - 1;
+        int label = example.ids()[last];
+        String said =
+                count == 1
+                        ? "number " + Float.intBitsToFloat(label)
+                        : "class " + label + (names.isEmpty() ? "" : ", " + names.get(label));
+        return "%s:%d: %d tokens%n".formatted(example.file(), example.line(), last)
+                + visible(tokenizer.decode(Arrays.copyOf(example.ids(), last), false))
+                + (ansi ? BOLD : " [[")
+                + said
+                + (ansi ? PLAIN : "]]");
+    }
 
     /**
      * One line of facts, then the text as the model sees it, special tokens written out.

@@ -1,5 +1,7 @@
 package org.qlora4j.eval;
 
+import org.qlora4j.metric.Correlation;
+
 /** How alike two rankings of the same systems are: 1 the same, 0 unrelated, -1 reversed. */
 public final class RankCorrelation {
     private RankCorrelation() {}
@@ -27,49 +29,12 @@ public final class RankCorrelation {
     }
 
     /**
-     * Spearman's rho, the correlation of ranks; equal values share the mean of their ranks.
+     * Spearman's rho, as {@link Correlation#spearman}.
      *
      * @return NaN if one side says nothing
      */
     public static double spearman(double[] x, double[] y) {
-        requireSameLength(x, y);
-        return pearson(ranks(x), ranks(y));
-    }
-
-    private static double pearson(double[] x, double[] y) {
-        double meanX = mean(x);
-        double meanY = mean(y);
-        double xy = 0;
-        double xx = 0;
-        double yy = 0;
-        for (int i = 0; i < x.length; i++) {
-            xy += (x[i] - meanX) * (y[i] - meanY);
-            xx += (x[i] - meanX) * (x[i] - meanX);
-            yy += (y[i] - meanY) * (y[i] - meanY);
-        }
-        return xy / Math.sqrt(xx * yy);
-    }
-
-    private static double mean(double[] values) {
-        double sum = 0;
-        for (double v : values) {
-            sum += v;
-        }
-        return sum / values.length;
-    }
-
-    private static double[] ranks(double[] values) {
-        double[] ranks = new double[values.length];
-        for (int i = 0; i < values.length; i++) {
-            double below = 0;
-            double equal = 0;
-            for (double other : values) {
-                below += other < values[i] ? 1 : 0;
-                equal += other == values[i] ? 1 : 0;
-            }
-            ranks[i] = below + (equal + 1) / 2;
-        }
-        return ranks;
+        return Correlation.spearman(x, y);
     }
 
     private static void requireSameLength(double[] x, double[] y) {

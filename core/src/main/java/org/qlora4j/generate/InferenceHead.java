@@ -1,5 +1,6 @@
 package org.qlora4j.generate;
 
+import java.util.Arrays;
 import java.util.Locale;
 import org.jspecify.annotations.Nullable;
 import org.qlora4j.autograd.Parameter;
@@ -8,6 +9,7 @@ import org.qlora4j.autograd.Weight;
 import org.qlora4j.kernel.EightBitProduct;
 import org.qlora4j.model.BatchContext;
 import org.qlora4j.model.CausalModel;
+import org.qlora4j.model.CrossContext;
 import org.qlora4j.quant.EightBitMatrix;
 import org.qlora4j.tensor.DType;
 import org.qlora4j.tensor.Tensor;
@@ -143,7 +145,7 @@ public final class InferenceHead implements AutoCloseable {
                 BatchContext seen = BatchContext.of(1, time);
                 Tape tape = Tape.inference()) {
             Tensor input = tape.keep(Tensors.of(ids, 1, time));
-            Tensor hidden = model.hidden(tape, input, seen, false).value();
+            Tensor hidden = hidden(tape, input, seen);
             for (int i = 0; i < rows; i++) { // one by one: the kernel for few rows does not round
                 try (TensorScope scope = TensorScope.open()) {
                     Tensor x = hidden.narrow(1, time - rows + i, 1).reshape(1, -1);
@@ -152,6 +154,21 @@ public final class InferenceHead implements AutoCloseable {
             }
         }
         return sum / rows;
+    }
+
+    /** States behind ids; a model that answers sources reads them as its source too. */
+    private Tensor hidden(Tape tape, Tensor ids, BatchContext seen) {
+        if (!ReadSource.isFor(model)) {
+            return model.hidden(tape, ids, seen, false).value();
+        }
+        byte[] visible = new byte[(int) ids.size(1)];
+        Arrays.fill(visible, (byte) 1);
+        try (BatchContext source = BatchContext.whole(1, visible.length, visible);
+                CrossContext both =
+                        new CrossContext(
+                                seen, model.encode(tape, ids, source, false), visible)) {
+            return model.hidden(tape, ids, both, false).value();
+        }
     }
 
     private @Nullable Tensor weight() {

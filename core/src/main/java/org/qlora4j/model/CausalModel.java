@@ -58,10 +58,10 @@ public interface CausalModel extends AutoCloseable {
     void resizeVocabulary(int rows);
 
     /**
-     * Gives a classifier's head so many outputs, all 0, unless it has them: for an adapter that
-     * brings the head. Does nothing where a model classifies no texts.
+     * Gives a classifier other classes, whose outputs are all 0 if there were not as many before: for
+     * an adapter that brings the head. Does nothing where a model classifies no texts.
      */
-    default void resizeLabels(int count) {}
+    default void relabel(Labels labels) {}
 
     /** The trained context length. */
     default int maxPositions() {

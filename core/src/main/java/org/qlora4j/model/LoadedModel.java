@@ -180,9 +180,13 @@ public final class LoadedModel implements CausalModel {
     }
 
     @Override
-    public void resizeLabels(int count) {
+    public void relabel(Labels labels) {
         Task task = shape.architecture().task();
-        if (!(task instanceof Task.Classify classify) || classify.classes() == count) {
+        if (!(task instanceof Task.Classify classify)) {
+            return;
+        }
+        shape = labels.of(shape);
+        if (labels.count() == 0 || classify.classes() == labels.count()) {
             return;
         }
         Head head = decoder.head();
@@ -191,10 +195,9 @@ public final class LoadedModel implements CausalModel {
         }
         try (TensorScope scope = TensorScope.open()) {
             long width = weight.value().size(1);
-            weight.replaceValue(Tensors.zeros(compute(), count, width));
-            head.bias().replaceValue(Tensors.zeros(compute(), count));
+            weight.replaceValue(Tensors.zeros(compute(), labels.count(), width));
+            head.bias().replaceValue(Tensors.zeros(compute(), labels.count()));
         }
-        shape = new Labels(count, List.of()).of(shape);
     }
 
     private void resize(Parameter table, int rows) {

@@ -6,6 +6,8 @@ import java.util.Set;
 import org.qlora4j.config.RunConfig;
 import org.qlora4j.data.Inspection;
 import org.qlora4j.data.InspectionPage;
+import org.qlora4j.error.ConfigException;
+import org.qlora4j.model.Task;
 import org.qlora4j.tokenize.Tokenizer;
 
 /** The data of a run as the run would see it, before any weight is loaded. */
@@ -39,6 +41,11 @@ public final class DataInspector {
      */
     public static Result inspect(RunConfig config, int first) {
         try (RunInputs inputs = RunInputs.read(config)) {
+            if (inputs.shape().architecture().task() instanceof Task.Classify) {
+                throw new ConfigException(
+                        "data inspect shows texts that are learnt, and of classes there are none; qlora train --dry-run shows a text with"
+                                + " its class");
+            }
             Tokenizer tokenizer = inputs.tokenizer();
             Set<Integer> stops = new HashSet<>(inputs.shape().eosIds());
             if (stops.isEmpty()) {

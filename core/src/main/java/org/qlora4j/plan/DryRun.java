@@ -28,14 +28,12 @@ public final class DryRun {
 
     private static String describe(RunConfig config, RunInputs inputs, boolean ansi) {
         ModelShape model = inputs.shape();
-        long trainable = 0;
         int layers = 0;
         for (LinearShape shape : model.linears()) {
             if (config.train().fullFinetune()) {
                 layers++;
             } else if (LoraAdapter.chooses(config.lora(), shape.path())) {
                 layers++;
-                trainable += config.lora().rankOf(shape.path()) * (shape.in() + shape.out());
             }
         }
         if (layers == 0) {
@@ -47,9 +45,8 @@ public final class DryRun {
             LoraAdapter.requireEachNamed(
                     config.lora(), model.linears().stream().map(LinearShape::path).toList());
         }
-        if (config.train().fullFinetune()) {
-            trainable = model.parameterCount();
-        }
+        boolean full = config.train().fullFinetune();
+        long trainable = LearntWeights.of(model, config.lora(), full).count();
         TrainingData data = inputs.data();
         TrainConfig train = config.train();
         int stepsPerEpoch = data.sampler(config).stepsPerEpoch();
@@ -79,7 +76,10 @@ public final class DryRun {
         out.append("\nfirst example:\n")
                 .append(
                         ExampleView.show(
-                                data.set().examples().getFirst(), inputs.tokenizer(), ansi));
+                                data.set().examples().getFirst(),
+                                TrainingData.layout(model),
+                                inputs.tokenizer(),
+                                ansi));
         return out.toString();
     }
 }

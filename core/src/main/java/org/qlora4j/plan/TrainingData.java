@@ -108,7 +108,7 @@ public record TrainingData(
     }
 
     /** How the model takes an example. */
-    private static Layout layout(ModelShape shape) {
+    static Layout layout(ModelShape shape) {
         return switch (shape.architecture().task()) {
             case Task.NextToken next -> new Layout.OneText();
             case Task.SequenceToSequence pairs -> new Layout.SourceAndTarget();

@@ -126,6 +126,7 @@ public final class RunReports implements RunListener, AutoCloseable {
             Map<String, Double> values = new LinkedHashMap<>();
             values.put("eval/loss", m.loss());
             values.put("eval/perplexity", m.perplexity());
+            m.scores().forEach((name, value) -> values.put("eval/" + name, value));
             events.scalars(m.step(), now(), values);
         }
         next.evaluated(m);

@@ -2,6 +2,8 @@ package org.qlora4j.run;
 
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.List;
+import java.util.OptionalInt;
 import org.jspecify.annotations.Nullable;
 import org.qlora4j.config.RunConfig;
 import org.qlora4j.config.RunConfigReader;
@@ -11,6 +13,7 @@ import org.qlora4j.error.FormatException;
 import org.qlora4j.error.Notice;
 import org.qlora4j.error.UserException;
 import org.qlora4j.lora.PeftAdapter;
+import org.qlora4j.model.Labels;
 import org.qlora4j.template.NamedTemplates;
 import org.qlora4j.tokenize.Tokenizer;
 
@@ -93,6 +96,17 @@ public record AdapterFolder(Path files, @Nullable RunConfig settings) {
     /** The tokenizer beside it, which knows its new tokens; null if there is none. */
     public @Nullable Tokenizer tokenizer() {
         return Files.isRegularFile(files.resolve("tokenizer.json")) ? Tokenizer.load(files) : null;
+    }
+
+    /** The classes of the head that it brings; those of the model if it brings none. */
+    public Labels labels() {
+        OptionalInt outputs = PeftAdapter.labels(files);
+        if (outputs.isEmpty()) {
+            return Labels.OF_CONFIG;
+        }
+        List<String> names = settings == null ? List.of() : settings.model().labelNames();
+        boolean fit = names.size() == outputs.getAsInt();
+        return new Labels(outputs.getAsInt(), fit ? names : List.of());
     }
 
     /** How chats are written for it. */

@@ -5,7 +5,7 @@ import org.jspecify.annotations.Nullable;
 /**
  * The best evaluation of a run so far.
  *
- * @param value of the metric that decides; less is better
+ * @param value of the metric that decides
  * @param step at which it was measured
  * @param patienceUsed evaluations since one that was better than the best before it by more than
  *     the threshold (EarlyStoppingCallback of transformers)
@@ -15,15 +15,21 @@ public record BestEval(double value, long step, int patienceUsed) {
      * The best after one more evaluation.
      *
      * @param before null for the first
+     * @param greater whether more is better
      * @param threshold a gain up to this much counts as none for the patience
      */
     public static BestEval after(
-            @Nullable BestEval before, double value, long step, double threshold) {
+            @Nullable BestEval before,
+            double value,
+            long step,
+            boolean greater,
+            double threshold) {
         if (before == null || Double.isNaN(before.value)) {
             return new BestEval(value, step, 0);
         }
-        boolean better = value < before.value;
-        boolean clearly = better && before.value - value > threshold;
+        double gain = greater ? value - before.value : before.value - value;
+        boolean better = gain > 0;
+        boolean clearly = better && gain > threshold;
         return new BestEval(
                 better ? value : before.value,
                 better ? step : before.step,

@@ -1,5 +1,7 @@
 package org.qlora4j.run;
 
+import java.util.LinkedHashMap;
+import java.util.Map;
 import org.qlora4j.config.EvalMetric;
 
 /**
@@ -10,6 +12,8 @@ import org.qlora4j.config.EvalMetric;
  * @param loss mean over the label tokens of all examples of -log p, in nats
  * @param examples held-out examples
  * @param labelTokens their tokens that count
+ * @param scores further figures of what the model said, by name such as {@code accuracy}; empty if
+ *     it was not asked
  * @param isBest whether no evaluation of the run before was as good
  * @param seconds it took
  */
@@ -19,6 +23,7 @@ public record EvalMetrics(
         double loss,
         int examples,
         long labelTokens,
+        Map<String, Double> scores,
         boolean isBest,
         double seconds) {
     /** exp(loss): as uncertain as a choice among so many tokens. */
@@ -31,10 +36,20 @@ public record EvalMetrics(
         return switch (metric) {
             case EVAL_LOSS -> loss;
             case EVAL_PERPLEXITY -> perplexity();
+            default -> scores.getOrDefault(metric.score(), Double.NaN);
         };
     }
 
+    /** The same with more figures. */
+    public EvalMetrics withScores(Map<String, Double> more) {
+        Map<String, Double> all = new LinkedHashMap<>(scores);
+        all.putAll(more);
+        return new EvalMetrics(
+                step, epoch, loss, examples, labelTokens, all, isBest, seconds);
+    }
+
     public EvalMetrics withBest(boolean best) {
-        return new EvalMetrics(step, epoch, loss, examples, labelTokens, best, seconds);
+        return new EvalMetrics(
+                step, epoch, loss, examples, labelTokens, scores, best, seconds);
     }
 }

@@ -9,6 +9,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.function.Predicate;
+import org.jspecify.annotations.Nullable;
 import org.qlora4j.checkpoint.AtomicFiles;
 import org.qlora4j.error.DeviceException;
 import tools.jackson.core.JacksonException;
@@ -75,11 +76,13 @@ public record MetricsFile(Path file) {
     }
 
     public void append(EvalMetrics m) {
-        Map<String, Object> line = new LinkedHashMap<>();
+        Map<String, @Nullable Object> line = new LinkedHashMap<>();
         line.put("step", m.step());
         line.put("epoch", m.epoch());
         line.put("eval_loss", m.loss());
         line.put("eval_perplexity", m.perplexity());
+        m.scores().forEach((name, value) ->
+                line.put("eval_" + name, Double.isNaN(value) ? null : value));
         line.put("eval_samples", m.examples());
         line.put("eval_label_tokens", m.labelTokens());
         line.put("eval_runtime", Math.round(m.seconds() * 1000) / 1000.0);
@@ -96,7 +99,7 @@ public record MetricsFile(Path file) {
     }
 
     /** Appends a line. */
-    public void append(Map<String, ?> line) {
+    public void append(Map<String, ? extends @Nullable Object> line) {
         try {
             Files.writeString(
                     file,

@@ -11,6 +11,7 @@ package org.qlora4j.run;
  * @param baseBytes bytes in which they are held
  * @param trainable weights that learn
  * @param kernels name of the kernel set
+ * @param classifies whether the model classifies texts, and writes none
  */
 public record RunInfo(
         long firstStep,
@@ -20,4 +21,5 @@ public record RunInfo(
         long baseParameters,
         long baseBytes,
         long trainable,
-        String kernels) {}
+        String kernels,
+        boolean classifies) {}

@@ -3,12 +3,14 @@ package org.qlora4j.train;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Map;
 import java.util.function.BooleanSupplier;
 import org.jspecify.annotations.Nullable;
 import org.qlora4j.config.EvalConfig;
 import org.qlora4j.data.Batch;
 import org.qlora4j.data.TrainingSet;
 import org.qlora4j.model.CausalModel;
+import org.qlora4j.model.Task;
 import org.qlora4j.plan.TrainingData;
 import org.qlora4j.run.EvalMetrics;
 
@@ -65,17 +67,34 @@ public final class Evaluation {
         long began = System.nanoTime();
         double lossSum = 0;
         long labelTokens = 0;
+        ClassTally classes =
+                model.shape().architecture().task() instanceof Task.Classify task
+                        ? new ClassTally(task)
+                        : null;
         for (int[] places : batches) {
             if (cancelled.getAsBoolean()) {
                 return null;
             }
             Batch batch = set.batch(places, padId, 1);
-            lossSum += MicroBatch.evaluate(model, batch);
             labelTokens += batch.labelTokens();
+            if (classes == null) {
+                lossSum += MicroBatch.evaluate(model, batch);
+            } else {
+                MicroBatch.Classified said = MicroBatch.classify(model, batch);
+                lossSum += said.loss();
+                classes.add(said);
+            }
         }
         double seconds = (System.nanoTime() - began) / 1e9;
         double loss = lossSum / labelTokens;
         return new EvalMetrics(
-                step, epoch, loss, set.lengths().length, labelTokens, false, seconds);
+                step,
+                epoch,
+                loss,
+                set.lengths().length,
+                labelTokens,
+                classes == null ? Map.of() : classes.scores(),
+                false,
+                seconds);
     }
 }

@@ -4,6 +4,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Iterator;
 import java.util.List;
+import java.util.Map;
 import java.util.function.BooleanSupplier;
 import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
@@ -11,6 +12,7 @@ import org.qlora4j.config.RunConfig;
 import org.qlora4j.data.Example;
 import org.qlora4j.generate.BatchGenerator;
 import org.qlora4j.generate.GenerationConfig;
+import org.qlora4j.metric.Answers;
 import org.qlora4j.model.CausalModel;
 import org.qlora4j.plan.TrainingData;
 import org.qlora4j.run.ExactMatch;
@@ -107,6 +109,16 @@ final class HeldOutAnswers {
             all.add(answer);
         }
         return all;
+    }
+
+    /**
+     * Figures of answers that {@link #ask} gave.
+     *
+     * @return by name; empty where nothing was asked
+     */
+    Map<String, Double> scores(List<String> answers) {
+        List<String> expected = questions.stream().map(q -> text(q.expected())).toList();
+        return expected.isEmpty() ? Map.of() : Answers.scores(expected, answers);
     }
 
     private BatchGenerator.Request request(int place) {

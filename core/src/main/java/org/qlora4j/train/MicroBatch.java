@@ -6,6 +6,7 @@ import org.qlora4j.autograd.Tape;
 import org.qlora4j.autograd.Var;
 import org.qlora4j.data.Batch;
 import org.qlora4j.model.CausalModel;
+import org.qlora4j.tensor.Tensor;
 import org.qlora4j.tensor.TensorScope;
 
 /**
@@ -47,6 +48,35 @@ public final class MicroBatch {
                 tape.backward(loss);
             }
             return sum;
+        }
+    }
+
+    /**
+     * What a classifier says of each row of a batch, without gradients and dropout.
+     *
+     * @param loss summed over the rows
+     * @param logits of each row [classes]; of a regression its number
+     * @param labels class of each row; of a regression the bits of its number
+     */
+    @SuppressWarnings("ArrayRecordComponent") // never compared
+    record Classified(double loss, float[][] logits, int[] labels) {}
+
+    /** Asks a model that classifies. */
+    static Classified classify(CausalModel model, Batch batch) {
+        try (TensorScope step = TensorScope.openSafetyNet();
+                Objective.Classify objective = (Objective.Classify) Objective.of(model, batch);
+                Tape tape = Tape.inference()) {
+            Var hidden = objective.hidden(tape, model, false);
+            double loss =
+                    objective.loss(tape, hidden, model.head(), CrossEntropy::sum).value().item();
+            float[][] logits = new float[batch.batch()][];
+            try (TensorScope scope = TensorScope.open()) {
+                Tensor all = model.logits(hidden.value());
+                for (int row = 0; row < logits.length; row++) {
+                    logits[row] = all.select(0, row).toFloats();
+                }
+            }
+            return new Classified(loss, logits, objective.labels());
         }
     }
 

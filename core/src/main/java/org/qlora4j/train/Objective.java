@@ -8,12 +8,16 @@ import java.util.List;
 import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
 import org.qlora4j.autograd.CrossEntropy;
+import org.qlora4j.autograd.Head;
 import org.qlora4j.autograd.SquaredError;
 import org.qlora4j.autograd.Tape;
 import org.qlora4j.autograd.Var;
+import org.qlora4j.config.EvalConfig;
 import org.qlora4j.config.RunConfig;
 import org.qlora4j.data.Batch;
 import org.qlora4j.error.ConfigException;
+import org.qlora4j.metric.ClassScores;
+import org.qlora4j.metric.Correlation;
 import org.qlora4j.model.BatchContext;
 import org.qlora4j.model.CausalModel;
 import org.qlora4j.model.CrossContext;
@@ -48,6 +52,7 @@ sealed interface Objective extends AutoCloseable {
      * @throws ConfigException with the key
      */
     static void check(RunConfig config, ModelShape shape) {
+        checkMetric(config.eval(), shape);
         if (shape.architecture().task() instanceof Task.NextToken) {
             return;
         }
@@ -73,6 +78,26 @@ sealed interface Objective extends AutoCloseable {
                 config.distill().teacher() == null,
                 "distill.teacher must be null for models of type %s, which learn from data alone",
                 type);
+    }
+
+    private static void checkMetric(EvalConfig eval, ModelShape shape) {
+        String score = eval.metricForBestModel().score();
+        Task task = shape.architecture().task();
+        boolean classes = task instanceof Task.Classify c && !c.isRegression();
+        boolean numbers = task instanceof Task.Classify c && c.isRegression();
+        boolean given =
+                switch (score) {
+                    case "" -> true;
+                    case ClassScores.ACCURACY, ClassScores.F1, ClassScores.MATTHEWS -> classes;
+                    case Correlation.PEARSON, Correlation.SPEARMAN -> numbers;
+                    default -> eval.predictWithGenerate();
+                };
+        require(
+                given,
+                "eval.metric_for_best_model must not be eval_%s here: accuracy, f1 and matthews_correlation are of models that classify,"
+                        + " pearson and spearmanr of those with model.num_labels 1, rougeL and exact_match of those that write, with"
+                        + " eval.predict_with_generate",
+                score);
     }
 
     /** Each token by those before it. */
@@ -136,10 +161,14 @@ sealed interface Objective extends AutoCloseable {
 
         @Override
         public Var sum(Tape tape, CausalModel model, boolean checkpointing, MicroBatch.Loss kind) {
-            Var hidden = hidden(tape, model, checkpointing);
+            return loss(tape, hidden(tape, model, checkpointing), model.head(), kind);
+        }
+
+        /** The summed loss of what {@link #hidden} gave. */
+        Var loss(Tape tape, Var hidden, Head head, MicroBatch.Loss kind) {
             return task.isRegression()
-                    ? SquaredError.sum(tape, hidden, model.head(), numbers())
-                    : kind.of(tape, hidden, model.head(), labels());
+                    ? SquaredError.sum(tape, hidden, head, numbers())
+                    : kind.of(tape, hidden, head, labels());
         }
 
         /** What the head reads of each row [rows, 1, hidden]. */

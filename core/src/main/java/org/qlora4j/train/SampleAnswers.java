@@ -36,6 +36,8 @@ final class SampleAnswers {
     private final BooleanSupplier cancelled;
     private @Nullable List<String> ofBase;
     private @Nullable List<String> predictedByBase;
+    private @Nullable List<String> newest; // answers to the held-out examples
+    private long newestStep = -1; // after which they were given
 
     SampleAnswers(
             RunConfig config,
@@ -108,6 +110,25 @@ final class SampleAnswers {
         }
     }
 
+    /**
+     * At an evaluation: figures of the answers to the held-out examples, if they are to be answered.
+     *
+     * @return null if the run was cancelled meanwhile
+     */
+    @Nullable Map<String, Double> scores(long step) {
+        if (heldOut == null) {
+            return Map.of();
+        }
+        newest = heldOut.ask(model);
+        newestStep = step;
+        return newest == null ? null : heldOut.scores(newest);
+    }
+
+    /** Says that the weights are others now than at the last step. */
+    void forget() {
+        newest = null;
+    }
+
     /** At the end: the held-out examples, if they are to be answered. */
     void compareAtEnd(long step) {
         if (heldOut == null) {
@@ -116,7 +137,7 @@ final class SampleAnswers {
         listener.notice("answering the held-out examples ...");
         List<String> before =
                 predictedByBase == null ? learner.withBase(heldOut::ask) : predictedByBase;
-        List<String> after = heldOut.ask(model);
+        List<String> after = newest != null && newestStep == step ? newest : heldOut.ask(model);
         if (before == null || after == null) {
             return; // cancelled
         }

@@ -1,6 +1,7 @@
 package org.qlora4j.train;
 
 import java.nio.file.Path;
+import java.util.Map;
 import java.util.function.BooleanSupplier;
 import org.jspecify.annotations.Nullable;
 import org.qlora4j.checkpoint.AtomicFiles;
@@ -11,6 +12,7 @@ import org.qlora4j.data.BatchSampler;
 import org.qlora4j.data.StepPlan;
 import org.qlora4j.kernel.Kernels;
 import org.qlora4j.model.CausalModel;
+import org.qlora4j.model.Task;
 import org.qlora4j.optim.AdamW;
 import org.qlora4j.optim.LearningRate;
 import org.qlora4j.optim.TrainableParameters;
@@ -179,7 +181,8 @@ final class TrainingLoop {
                 model.parameterCount(),
                 model.byteSize(),
                 learner.count(),
-                Kernels.current().name());
+                Kernels.current().name(),
+                model.shape().architecture().task() instanceof Task.Classify);
     }
 
     private LearningRate learningRate() {
@@ -223,14 +226,17 @@ final class TrainingLoop {
             return;
         }
         EvalMetrics measured = evaluation.measure(state.step(), state.epoch(), cancelled);
-        if (measured == null) {
+        Map<String, Double> answered = measured == null ? null : samples.scores(state.step());
+        if (measured == null || answered == null) {
             return;
         }
+        measured = measured.withScores(answered);
         BestEval best =
                 BestEval.after(
                         state.best(),
                         measured.value(eval.metricForBestModel()),
                         state.step(),
+                        eval.metricForBestModel().isGreaterBetter(),
                         eval.earlyStoppingThreshold());
         state = state.after(measured, best);
         lastEvaluation = measured.withBest(best.step() == state.step());

@@ -102,6 +102,7 @@ public final class TrainingRun {
             boolean isNewest = parts.folder().checkpoint(result.steps()).equals(outcome);
             if (outcome != null && !isNewest) {
                 parts.learner().restore(outcome); // the best weights are those that answer
+                samples.forget();
             }
             if (!result.cancelled()) {
                 samples.giveAtEnd(result.steps());

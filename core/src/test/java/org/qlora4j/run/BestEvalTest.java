@@ -24,7 +24,7 @@ class BestEvalTest {
         for (JsonNode after : expected.get("after")) {
             assertThat(stopped).as("stopped before evaluation %d", step + 1).isFalse();
             double value = expected.get("values").get(step).asDouble();
-            best = BestEval.after(best, value, ++step, expected.get("threshold").asDouble());
+            best = BestEval.after(best, value, ++step, false, expected.get("threshold").asDouble());
             assertThat(best)
                     .isEqualTo(
                             new BestEval(
@@ -39,9 +39,9 @@ class BestEvalTest {
 
     @Test
     void firstIsNotANumber_nextIsBest() {
-        BestEval nan = BestEval.after(null, Double.NaN, 1, 0);
-        assertThat(BestEval.after(nan, 3, 2, 0)).isEqualTo(new BestEval(3, 2, 0));
-        assertThat(BestEval.after(new BestEval(3, 2, 0), Double.NaN, 3, 0))
+        BestEval nan = BestEval.after(null, Double.NaN, 1, false, 0);
+        assertThat(BestEval.after(nan, 3, 2, false, 0)).isEqualTo(new BestEval(3, 2, 0));
+        assertThat(BestEval.after(new BestEval(3, 2, 0), Double.NaN, 3, false, 0))
                 .isEqualTo(new BestEval(3, 2, 1));
     }
 }

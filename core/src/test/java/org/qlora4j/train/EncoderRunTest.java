@@ -10,10 +10,13 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Objects;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
+import org.qlora4j.Classification;
+import org.qlora4j.LanguageModel;
 import org.qlora4j.checkpoint.Checkpoint;
 import org.qlora4j.checkpoint.SafetensorsFile;
 import org.qlora4j.checkpoint.SafetensorsWriter;
@@ -21,6 +24,13 @@ import org.qlora4j.checkpoint.StoredTensor;
 import org.qlora4j.config.RunConfig;
 import org.qlora4j.error.ConfigException;
 import org.qlora4j.error.FormatException;
+import org.qlora4j.generate.GenerationConfig;
+import org.qlora4j.metric.Answers;
+import org.qlora4j.plan.DryRun;
+import org.qlora4j.quant.QuantConfig;
+import org.qlora4j.run.EvalMetrics;
+import org.qlora4j.run.ExactMatch;
+import org.qlora4j.run.TrainResult;
 import org.qlora4j.testing.Golden;
 import org.qlora4j.testing.TinyEncoders;
 
@@ -211,6 +221,141 @@ class EncoderRunTest {
                 .isInstanceOf(FormatException.class)
                 .hasMessageContaining(
                         "data.jsonl:1: field label must be a class from 0 to 1 or one of no, yes, got maybe;");
+    }
+
+    /** Evaluations have the figures of the task, the best is kept, and the library gives the same. */
+    @Test
+    void robertaIsEvaluatedWhileItLearns_andAskedAfterwards() throws IOException {
+        Path base = pretrained();
+        Path data = data("{\"sentence\": \"$c$c$c\", \"label\": \"$c!\"}", 12);
+        Run run = new Run();
+        new TrainingRun(
+                        config(
+                                base,
+                                data,
+                                "run",
+                                "model.label_names=[0!, 1!]",
+                                "train.max_steps=12",
+                                "data.eval_dataset=" + data,
+                                "eval.eval_strategy=steps",
+                                "eval.eval_steps=6",
+                                "eval.load_best_model_at_end=true",
+                                "eval.metric_for_best_model=eval_accuracy"),
+                        false,
+                        run)
+                .run();
+        assertThat(run.evaluations).hasSize(2);
+        EvalMetrics last = run.evaluations.getLast();
+        assertThat(last.scores().keySet())
+                .containsExactly("accuracy", "f1", "matthews_correlation");
+        assertThat(last.scores().get("accuracy")).isEqualTo(1);
+        assertThat(Files.readString(folder.resolve("run").resolve("metrics.jsonl")))
+                .contains("\"eval_accuracy\":1.0");
+        QuantConfig f32 = config(base, data, "x").quantization();
+        try (LanguageModel model = LanguageModel.load(base, f32)) {
+            model.withAdapter(folder.resolve("run"));
+            RunConfig asked = config(base, data, "x");
+            assertThat(model.evaluateClasses(asked.data(), 5).scores()).isEqualTo(last.scores());
+            Classification said = model.classify("111", null);
+            assertThat(said.label()).isEqualTo("1!");
+            assertThat(said.probabilities().keySet()).containsExactly("0!", "1!");
+            assertThat(said.score()).isGreaterThan(0.5);
+            assertThatThrownBy(() -> model.classify("a".repeat(80), null))
+                    .isInstanceOf(ConfigException.class)
+                    .hasMessage("the text has 82 tokens, the model reads 64; shorten it");
+        }
+    }
+
+    /** Answers are compared while the run goes on; whoever asks later gets the same ones. */
+    @Test
+    void t5IsAskedWhileItLearns_andAfterwards() throws IOException {
+        Path t5 = TinyEncoders.t5(folder);
+        Path data = data("{\"input\": \"say $i\", \"output\": \"b$i\"}", 12);
+        String[] settings = {
+            "train.max_steps=8",
+            "data.eval_dataset=" + data,
+            "data.max_eval_samples=3",
+            "eval.eval_strategy=steps",
+            "eval.eval_steps=4",
+            "train.gradient_checkpointing=false",
+            "eval.predict_with_generate=true",
+            "eval.per_device_eval_batch_size=2",
+            "eval.load_best_model_at_end=true",
+            "eval.metric_for_best_model=eval_rougeL"
+        };
+        Run run = new Run();
+        TrainResult result = new TrainingRun(config(t5, data, "run", settings), false, run).run();
+        assertThat(run.evaluations).hasSize(2);
+        assertThat(run.evaluations.getLast().scores().keySet())
+                .containsExactly("rougeL", "exact_match");
+        List<ExactMatch.Prediction> predictions = run.compared.getFirst().predictions();
+        List<String> expected = predictions.stream().map(ExactMatch.Prediction::expected).toList();
+        List<String> answers = predictions.stream().map(ExactMatch.Prediction::finetuned).toList();
+        double best =
+                run.evaluations.stream()
+                        .mapToDouble(m -> m.scores().getOrDefault("rougeL", -1.0))
+                        .max()
+                        .orElseThrow();
+        assertThat(Answers.scores(expected, answers)).containsEntry("rougeL", best);
+        RunConfig asked = config(t5, data, "x");
+        try (LanguageModel model = LanguageModel.load(t5, asked.quantization())) {
+            model.withExactHead().withAdapter(Objects.requireNonNull(result.adapter()));
+            GenerationConfig few = GenerationConfig.builder().maxNewTokens(16).build();
+            for (ExactMatch.Prediction one : predictions) {
+                String text = model.generate("say " + one.expected().substring(1), few, t -> {}).text();
+                assertThat(text.strip()).startsWith(one.finetuned());
+            }
+        }
+    }
+
+    /** What a run told of its evaluations. */
+    private static final class Run extends TinyRun.Record {
+        final List<EvalMetrics> evaluations = new ArrayList<>();
+        final List<ExactMatch> compared = new ArrayList<>();
+
+        @Override
+        public void evaluated(EvalMetrics metrics) {
+            evaluations.add(metrics);
+        }
+
+        @Override
+        public void compared(ExactMatch answers) {
+            compared.add(answers);
+        }
+    }
+
+    /** A dry run shows the label of a text, and counts the head that learns. */
+    @Test
+    void dryRun_showsClassesAndNumbers() throws IOException {
+        Path base = pretrained();
+        Path data = data("{\"text\": \"a\", \"text_pair\": \"b\", \"label\": 1}", 2);
+        String classes =
+                DryRun.describe(config(base, data, "a", "model.label_names=[no, yes]"), false);
+        assertThat(classes)
+                .contains("data.jsonl:1: 6 tokens")
+                .endsWith("<s>a</s></s>b</s> [[class 1, yes]]");
+        // rank 4 on four of 32 x 32 and two of 32 x 48 in each of two layers; the head of two
+        int factors = 2 * 4 * (4 * 64 + 2 * 80);
+        int head = 32 * 32 + 32 + 2 * 32 + 2;
+        assertThat(classes).contains(String.format(Locale.ROOT, "%,d would learn", factors + head));
+        assertThat(DryRun.describe(config(base, data, "b", "model.num_labels=1"), false))
+                .endsWith("[[number 1.0]]");
+    }
+
+    @Test
+    void metricOfAnotherTask_isRefused() throws IOException {
+        Path data = data("{\"input\": \"a\", \"output\": \"b\"}", 2);
+        RunConfig config =
+                config(
+                        TinyEncoders.t5(folder),
+                        data,
+                        "a",
+                        "data.eval_dataset=" + data,
+                        "eval.eval_strategy=epoch",
+                        "eval.metric_for_best_model=eval_f1");
+        assertThatThrownBy(() -> TinyRun.run(config))
+                .isInstanceOf(ConfigException.class)
+                .hasMessageStartingWith("eval.metric_for_best_model must not be eval_f1 here: ");
     }
 
     @Test

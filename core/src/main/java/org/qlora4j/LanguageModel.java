@@ -17,13 +17,8 @@ import java.util.function.IntPredicate;
 import org.jspecify.annotations.Nullable;
 import org.qlora4j.ask.ChatModel;
 import org.qlora4j.data.ChatSettings;
-import org.qlora4j.train.Evaluation;
-import org.qlora4j.run.EvalMetrics;
-import org.qlora4j.plan.RunInputs;
-import org.qlora4j.model.Task;
-import org.qlora4j.model.Labels;
-import org.qlora4j.data.TrainingSet;
 import org.qlora4j.data.DataConfig;
+import org.qlora4j.data.TrainingSet;
 import org.qlora4j.error.ConfigException;
 import org.qlora4j.error.DeviceException;
 import org.qlora4j.error.FormatException;
@@ -46,8 +41,12 @@ import org.qlora4j.lora.LoraAdapter;
 import org.qlora4j.lora.PeftAdapter;
 import org.qlora4j.model.CausalModel;
 import org.qlora4j.model.EmbeddedModel;
+import org.qlora4j.model.Labels;
+import org.qlora4j.model.Task;
+import org.qlora4j.plan.RunInputs;
 import org.qlora4j.quant.QuantConfig;
 import org.qlora4j.run.AdapterFolder;
+import org.qlora4j.run.EvalMetrics;
 import org.qlora4j.task.LocalTaskModel;
 import org.qlora4j.task.TaskLog;
 import org.qlora4j.task.TaskResults;
@@ -57,6 +56,7 @@ import org.qlora4j.template.NamedTemplates;
 import org.qlora4j.tensor.DType;
 import org.qlora4j.tensor.Engine;
 import org.qlora4j.tokenize.Tokenizer;
+import org.qlora4j.train.Evaluation;
 
 /**
  * A language model with its tokenizer and chat template, held in 4 bits, perhaps with an adapter on
@@ -569,8 +569,8 @@ public final class LanguageModel implements AutoCloseable {
      *
      * @param data where they lie, {@code data.dataset}, and how they are read
      * @param batch texts at once
-     * @return the loss, and scores by name: accuracy, f1 and matthews_correlation of classes, pearson
-     *     and spearmanr of numbers
+     * @return the loss, and scores by name: accuracy, f1 and matthews_correlation of classes,
+     *     pearson and spearmanr of numbers
      * @throws ConfigException if the model classifies no texts
      */
     public EvalMetrics evaluateClasses(DataConfig data, int batch) {

@@ -56,7 +56,8 @@ public record EvalConfig(
                 @JsonPropertyDescription(
                         "Save a checkpoint at each best evaluation, never delete it, and end the run with it.")
                 boolean loadBestModelAtEnd,
-        @JsonProperty("metric_for_best_model") @JsonPropertyDescription(
+        @JsonProperty("metric_for_best_model")
+                @JsonPropertyDescription(
                         "What best means; accuracy, f1 and correlations are those of models that classify, rougeL and exact_match need"
                                 + " predict_with_generate.")
                 EvalMetric metricForBestModel,

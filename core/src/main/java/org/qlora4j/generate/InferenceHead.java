@@ -165,8 +165,7 @@ public final class InferenceHead implements AutoCloseable {
         Arrays.fill(visible, (byte) 1);
         try (BatchContext source = BatchContext.whole(1, visible.length, visible);
                 CrossContext both =
-                        new CrossContext(
-                                seen, model.encode(tape, ids, source, false), visible)) {
+                        new CrossContext(seen, model.encode(tape, ids, source, false), visible)) {
             return model.hidden(tape, ids, both, false).value();
         }
     }

@@ -7,8 +7,8 @@ import java.util.Map;
 
 /**
  * Figures of generated answers in percent, as Super-NaturalInstructions has them (arXiv
- * 2204.07705): ROUGE-L with stems, and answers that are the expected ones but for case,
- * punctuation and white space.
+ * 2204.07705): ROUGE-L with stems, and answers that are the expected ones but for case, punctuation
+ * and white space.
  */
 public final class Answers {
     public static final String ROUGE_L = "rougeL";

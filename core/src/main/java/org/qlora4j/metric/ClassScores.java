@@ -64,8 +64,7 @@ public final class ClassScores {
             squaresExpected += expected * expected;
             squaresPredicted += predicted * predicted;
         }
-        double spread =
-                Math.sqrt((all * all - squaresExpected) * (all * all - squaresPredicted));
+        double spread = Math.sqrt((all * all - squaresExpected) * (all * all - squaresPredicted));
         return spread == 0 ? 0 : (right * all - products) / spread;
     }
 

@@ -221,9 +221,7 @@ final class PorterStemmer {
 
     private static boolean endsInDoubleConsonant(String word) {
         int last = word.length() - 1;
-        return last > 0
-                && word.charAt(last) == word.charAt(last - 1)
-                && isConsonant(word, last);
+        return last > 0 && word.charAt(last) == word.charAt(last - 1) && isConsonant(word, last);
     }
 
     /** Consonant, vowel, consonant; of a word of two letters vowel, consonant. */

@@ -8,8 +8,8 @@ import java.util.Locale;
  * ROUGE-L (Lin, ACL 2004): how much of a text is in another as a longest common subsequence of
  * words. Tokens and figures are those of Google's {@code rouge_score}.
  *
- * @param stems whether words of more than three letters are compared by their {@link
- *     PorterStemmer} stems, as Super-NaturalInstructions does
+ * @param stems whether words of more than three letters are compared by their {@link PorterStemmer}
+ *     stems, as Super-NaturalInstructions does
  */
 public record RougeL(boolean stems) {
     /**

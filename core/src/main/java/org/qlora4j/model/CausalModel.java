@@ -58,8 +58,8 @@ public interface CausalModel extends AutoCloseable {
     void resizeVocabulary(int rows);
 
     /**
-     * Gives a classifier other classes, whose outputs are all 0 if there were not as many before: for
-     * an adapter that brings the head. Does nothing where a model classifies no texts.
+     * Gives a classifier other classes, whose outputs are all 0 if there were not as many before:
+     * for an adapter that brings the head. Does nothing where a model classifies no texts.
      */
     default void relabel(Labels labels) {}
 

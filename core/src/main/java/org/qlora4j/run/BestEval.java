@@ -19,11 +19,7 @@ public record BestEval(double value, long step, int patienceUsed) {
      * @param threshold a gain up to this much counts as none for the patience
      */
     public static BestEval after(
-            @Nullable BestEval before,
-            double value,
-            long step,
-            boolean greater,
-            double threshold) {
+            @Nullable BestEval before, double value, long step, boolean greater, double threshold) {
         if (before == null || Double.isNaN(before.value)) {
             return new BestEval(value, step, 0);
         }

@@ -44,12 +44,10 @@ public record EvalMetrics(
     public EvalMetrics withScores(Map<String, Double> more) {
         Map<String, Double> all = new LinkedHashMap<>(scores);
         all.putAll(more);
-        return new EvalMetrics(
-                step, epoch, loss, examples, labelTokens, all, isBest, seconds);
+        return new EvalMetrics(step, epoch, loss, examples, labelTokens, all, isBest, seconds);
     }
 
     public EvalMetrics withBest(boolean best) {
-        return new EvalMetrics(
-                step, epoch, loss, examples, labelTokens, scores, best, seconds);
+        return new EvalMetrics(step, epoch, loss, examples, labelTokens, scores, best, seconds);
     }
 }

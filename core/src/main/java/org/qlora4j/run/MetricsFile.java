@@ -81,8 +81,9 @@ public record MetricsFile(Path file) {
         line.put("epoch", m.epoch());
         line.put("eval_loss", m.loss());
         line.put("eval_perplexity", m.perplexity());
-        m.scores().forEach((name, value) ->
-                line.put("eval_" + name, Double.isNaN(value) ? null : value));
+        m.scores()
+                .forEach((name, value) ->
+                        line.put("eval_" + name, Double.isNaN(value) ? null : value));
         line.put("eval_samples", m.examples());
         line.put("eval_label_tokens", m.labelTokens());
         line.put("eval_runtime", Math.round(m.seconds() * 1000) / 1000.0);

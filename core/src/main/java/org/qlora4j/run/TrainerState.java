@@ -65,11 +65,12 @@ public record TrainerState(
         entry.put("epoch", m.epoch());
         entry.put("eval_loss", m.loss());
         entry.put("eval_perplexity", m.perplexity());
-        m.scores().forEach((name, value) -> {
-            if (!Double.isNaN(value)) { // as of a correlation with what never changes
-                entry.put("eval_" + name, value);
-            }
-        });
+        m.scores()
+                .forEach((name, value) -> {
+                    if (!Double.isNaN(value)) { // as of a correlation with what never changes
+                        entry.put("eval_" + name, value);
+                    }
+                });
         entry.put("step", m.step());
         entries.add(entry);
         return new TrainerState(step, maxSteps, epoch, tokensSeen, origin, best, entries);

@@ -111,7 +111,8 @@ final class SampleAnswers {
     }
 
     /**
-     * At an evaluation: figures of the answers to the held-out examples, if they are to be answered.
+     * At an evaluation: figures of the answers to the held-out examples, if they are to be
+     * answered.
      *
      * @return null if the run was cancelled meanwhile
      */

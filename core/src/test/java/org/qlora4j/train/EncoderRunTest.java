@@ -223,7 +223,9 @@ class EncoderRunTest {
                         "data.jsonl:1: field label must be a class from 0 to 1 or one of no, yes, got maybe;");
     }
 
-    /** Evaluations have the figures of the task, the best is kept, and the library gives the same. */
+    /**
+     * Evaluations have the figures of the task, the best is kept, and the library gives the same.
+     */
     @Test
     void robertaIsEvaluatedWhileItLearns_andAskedAfterwards() throws IOException {
         Path base = pretrained();
@@ -302,7 +304,8 @@ class EncoderRunTest {
             model.withExactHead().withAdapter(Objects.requireNonNull(result.adapter()));
             GenerationConfig few = GenerationConfig.builder().maxNewTokens(16).build();
             for (ExactMatch.Prediction one : predictions) {
-                String text = model.generate("say " + one.expected().substring(1), few, t -> {}).text();
+                String text =
+                        model.generate("say " + one.expected().substring(1), few, t -> {}).text();
                 assertThat(text.strip()).startsWith(one.finetuned());
             }
         }

@@ -114,8 +114,7 @@ class SharedCasesTest {
         "12-unused-or-missing-unsaid/adapter-half, -81.322372",
     })
     void adapter_givesWhatPeftGives(String adapter, double right) {
-        QuantConfig plain =
-                new QuantConfig(false, QuantType.NF4, false, 64, ComputeDtype.FLOAT32);
+        QuantConfig plain = new QuantConfig(false, QuantType.NF4, false, 64, ComputeDtype.FLOAT32);
         try (LanguageModel model =
                 LanguageModel.load(CASES.resolve("model/base"), plain)
                         .withAdapter(CASES.resolve("model/" + adapter))) {
@@ -133,7 +132,8 @@ class SharedCasesTest {
             })
     void absurdConfig_isRefusedAtOnce(String config, String reason) throws IOException {
         Files.copy(CASES.resolve("hostile/" + config), folder.resolve("config.json"));
-        assertThat(run("plan", "model.model_name_or_path=" + folder)).isEqualTo(ExitCode.USER_ERROR);
+        assertThat(run("plan", "model.model_name_or_path=" + folder))
+                .isEqualTo(ExitCode.USER_ERROR);
         assertThat(err.toString().lines()).hasSize(1);
         assertThat(err.toString()).contains("config.json").contains(reason);
     }

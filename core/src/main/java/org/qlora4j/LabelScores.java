@@ -30,51 +30,53 @@ final class LabelScores {
             List<Prompt> prompts,
             List<List<String>> labels,
             BiConsumer<Integer, OfPrompt> onScore) {
-        List<int[]> ids = new ArrayList<>();
-        for (Prompt prompt :
-                prompts) { // all of them first: a prompt that is too long is told at once
-            ids.add(voice.ids("prompt " + (ids.size() + 1), prompt));
+        List<List<Text>> texts = new ArrayList<>();
+        for (int i = 0;
+                i < prompts.size();
+                i++) { // all first: one that is too long is told at once
+            String what = "prompt " + (i + 1);
+            int[] ids = voice.ids(what, prompts.get(i));
+            List<Text> own = new ArrayList<>();
+            for (String label : labels.get(i)) {
+                own.add(text(what, model, voice, ids, label));
+            }
+            texts.add(own);
         }
-        for (int from = 0; from < ids.size(); from += PROMPTS_AT_ONCE) {
-            int to = Math.min(ids.size(), from + PROMPTS_AT_ONCE);
-            score(model, voice, ids, labels, from, to, onScore);
+        for (int from = 0; from < texts.size(); from += PROMPTS_AT_ONCE) {
+            int to = Math.min(texts.size(), from + PROMPTS_AT_ONCE);
+            score(model, texts, from, to, onScore);
         }
     }
 
     private static void score(
             CausalModel model,
-            Voice voice,
-            List<int[]> ids,
-            List<List<String>> labels,
+            List<List<Text>> texts,
             int from,
             int to,
             BiConsumer<Integer, OfPrompt> onScore) {
-        List<Text> texts = new ArrayList<>();
-        for (int prompt = from; prompt < to; prompt++) {
-            for (String label : labels.get(prompt)) {
-                texts.add(text(model, voice, ids.get(prompt), label));
-            }
-        }
-        double[] logs = new double[texts.size()];
+        List<Text> all = texts.subList(from, to).stream().flatMap(List::stream).toList();
+        double[] logs = new double[all.size()];
         new TextScorer(model, TextScorer.TOKENS_AT_ONCE)
-                .score(texts, (i, score) -> logs[i] = score.sum());
+                .score(all, (i, score) -> logs[i] = score.sum());
         int at = 0;
         for (int prompt = from; prompt < to; prompt++) {
-            int end = at + labels.get(prompt).size();
+            List<Text> texted = texts.get(prompt);
+            int end = at + texted.size();
             List<Double> own = Arrays.stream(logs, at, end).boxed().toList();
-            onScore.accept(prompt, new OfPrompt(ids.get(prompt).length, own));
+            onScore.accept(prompt, new OfPrompt(texted.getFirst().from(), own));
             at = end;
         }
     }
 
-    private static Text text(CausalModel model, Voice voice, int[] prompt, String label) {
+    private static Text text(
+            String what, CausalModel model, Voice voice, int[] prompt, String label) {
         int[] tail = voice.tokenizer().encode(label, false);
         int[] all = Arrays.copyOf(prompt, prompt.length + tail.length);
         System.arraycopy(tail, 0, all, prompt.length, tail.length);
         if (all.length - 1 > model.maxPositions()) {
             throw ConfigException.of(
-                    "a prompt of %d tokens leaves no room for a label in the model's context of %d",
-                    prompt.length, model.maxPositions());
+                    "%s has %d tokens, which leaves no room for a label in the model's context of %d; shorten the answers",
+                    what, prompt.length, model.maxPositions());
         }
         return new Text(all, prompt.length);
     }

@@ -505,6 +505,9 @@ public final class LanguageModel implements AutoCloseable {
      * @param batch replies generated together, at least 1
      */
     public ChatModel asChatModel(String name, String identity, int batch) {
+        given(name, "name");
+        given(identity, "identity");
+        require(batch >= 1, "batch must be at least 1, got %d", batch);
         return new LocalChatModel(this, name, identity, batch);
     }
 

@@ -7,6 +7,9 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import org.jspecify.annotations.Nullable;
+import org.qlora4j.checkpoint.Bnb4bit;
+import org.qlora4j.checkpoint.Checkpoint;
 import org.qlora4j.config.RunConfig;
 import org.qlora4j.error.ConfigException;
 import org.qlora4j.export.ModelFolder;
@@ -127,15 +130,13 @@ final class FinetuneStudy implements Study {
     @Override
     public StudyCell.Result measure(StudyCell cell, Path folder) {
         RunConfig run = config(cell, folder);
-        Path base = null;
-        if ("int8".equals(cell.facts().get("precision"))) {
-            base = roundedBase(run, folder.resolveSibling("base-int8"));
-            List<String> all = new ArrayList<>(words.getOrDefault(cell, List.of()));
+        Path base = base(cell, run, folder);
+        if (base != null) {
+            List<String> all = new ArrayList<>(settings);
+            all.addAll(words.getOrDefault(cell, List.of()));
             all.add("model.model_name_or_path=" + base);
-            all.addFirst("train.output_dir=" + folder);
-            List<String> whole = new ArrayList<>(settings);
-            whole.addAll(all);
-            run = RunConfig.of(whole.toArray(String[]::new));
+            all.add("train.output_dir=" + folder);
+            run = RunConfig.of(all.toArray(String[]::new));
         }
         boolean begun = Files.isDirectory(folder);
         TrainResult trained = new TrainingRun(run, begun, RunListener.NONE).run();
@@ -178,8 +179,31 @@ final class FinetuneStudy implements Study {
         });
     }
 
-    /** The model with its linears rounded to 8 bits, as a folder; made once. */
-    private static Path roundedBase(RunConfig run, Path folder) {
+    /**
+     * The base of a cell where it is not the model as it is: rounded to 8 bits, or decoded where
+     * the checkpoint is in 4 bits, which would else stay so whatever the precision.
+     */
+    private static @Nullable Path base(StudyCell cell, RunConfig run, Path folder) {
+        Object precision = cell.facts().get("precision");
+        if ("int8".equals(precision)) {
+            return madeBase(run, folder.resolveSibling("base-int8"), TrialType.INT8);
+        }
+        return precision != null && inFourBits(ModelPlace.of(run.model()))
+                ? madeBase(run, folder.resolveSibling("base-decoded"), null)
+                : null;
+    }
+
+    private static boolean inFourBits(ModelPlace place) {
+        if (place.weights().toString().endsWith(".gguf")) {
+            return false;
+        }
+        try (Checkpoint checkpoint = place.open()) {
+            return !Bnb4bit.of(checkpoint).weights().isEmpty();
+        }
+    }
+
+    /** The model with its linears rounded, or only decoded, as a folder; made once. */
+    private static Path madeBase(RunConfig run, Path folder, @Nullable TrialType type) {
         if (Files.isDirectory(folder)) {
             return folder;
         }
@@ -189,7 +213,7 @@ final class FinetuneStudy implements Study {
             Path runs = folder.resolveSibling("bases");
             Files.createDirectories(runs);
             // other processes may make it at the same time
-            Path own = Files.createTempDirectory(runs, "int8-");
+            Path own = Files.createTempDirectory(runs, folder.getFileName() + "-");
             try (CausalModel model =
                     Models.load(
                             place,
@@ -197,7 +221,11 @@ final class FinetuneStudy implements Study {
                             DType.F32,
                             false,
                             null)) {
-                RoundedWeights.round(model, TrialType.INT8, 64, false);
+                if (type == null) {
+                    RoundedWeights.decode(model);
+                } else {
+                    RoundedWeights.round(model, type, 64, false);
+                }
                 ModelFolder.write(model, place.folder(), own);
             }
             if (!own.toFile().renameTo(folder.toFile()) && !Files.isDirectory(folder)) {

@@ -37,6 +37,22 @@ record RoundedWeights(Map<String, Double> layers, double bits) {
         return new RoundedWeights(layers, bits / count);
     }
 
+    /** Decodes linears that are in 4 bits, to F32. On the engine thread. */
+    static void decode(CausalModel model) {
+        for (LinearLayer linear : model.linears()) {
+            if (linear.weight() instanceof Weight.Quantized(var matrix, var buffer)) {
+                try (TensorScope scope = TensorScope.open()) {
+                    replace(linear, matrix.dequantize(DType.F32));
+                }
+            }
+        }
+    }
+
+    private static void replace(LinearLayer linear, Tensor weight) {
+        linear.replaceWeight(
+                new Weight.Dense(Parameter.frozen(linear.path() + ".weight", weight)));
+    }
+
     private static double round(
             LinearLayer linear, TrialType type, int blockSize, boolean doubleQuant) {
         try (TensorScope scope = TensorScope.open()) {
@@ -47,8 +63,7 @@ record RoundedWeights(Map<String, Double> layers, double bits) {
             if (linear.weight() instanceof Weight.Dense(Parameter parameter)) {
                 parameter.value().copyFrom(after);
             } else {
-                linear.replaceWeight(
-                        new Weight.Dense(Parameter.frozen(linear.path() + ".weight", after)));
+                replace(linear, after);
             }
             return norm == 0 ? 0 : change / norm;
         }

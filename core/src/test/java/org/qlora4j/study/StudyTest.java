@@ -117,9 +117,9 @@ class StudyTest {
         assertThat(rows.get("nf4-dq").interval().low()).isLessThan(rows.get("nf4-dq").change());
     }
 
-    /** As the embedded model is: its weights are decoded before they are rounded to 8 bits. */
+    /** As the embedded model is: its weights are decoded first, or all cells would be in NF4. */
     @Test
-    void baseInFourBits_isFinetunedInEightToo() throws IOException {
+    void baseInFourBits_isFinetunedInOtherPrecisionsToo() throws IOException {
         Path packed = folder.resolve("packed");
         ModelFolder.quantize(TinyLlama.folder(), QuantConfig.DEFAULT, packed);
         settings.set(0, "model.model_name_or_path=" + packed);
@@ -131,10 +131,14 @@ class StudyTest {
         Map<String, StudyTable.Row> rows =
                 rows(
                         "precision",
-                        config("precisions: [nf4-dq, int8]\nseeds: 3", folder),
+                        config("precisions: [16bit, int8, fp4]\nseeds: 3", folder),
                         new ArrayList<>());
-        double nats = Math.log(rows.get("nf4-dq").perplexity());
-        assertThat(Math.abs(rows.get("int8").change())).isLessThan(0.02 * nats).isGreaterThan(0);
+        double nats = Math.log(rows.get("16bit").perplexity());
+        assertThat(rows.get("16bit").bits()).isEqualTo(32); // as it is held in f32
+        assertThat(rows.get("fp4").bits()).isBetween(4.4, 5.5);
+        double eight = Math.abs(rows.get("int8").change());
+        assertThat(eight).isLessThan(0.02 * nats).isGreaterThan(0);
+        assertThat(Math.abs(rows.get("fp4").change())).isGreaterThan(eight);
     }
 
     @Test

@@ -49,8 +49,7 @@ record RoundedWeights(Map<String, Double> layers, double bits) {
     }
 
     private static void replace(LinearLayer linear, Tensor weight) {
-        linear.replaceWeight(
-                new Weight.Dense(Parameter.frozen(linear.path() + ".weight", weight)));
+        linear.replaceWeight(new Weight.Dense(Parameter.frozen(linear.path() + ".weight", weight)));
     }
 
     private static double round(

@@ -1,5 +1,6 @@
 package org.qlora4j;
 
+import static java.util.Objects.requireNonNull;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
@@ -110,7 +111,7 @@ class PendingAnswerTest {
         Thread.sleep(50); // the flag goes before the cancelling
         gate.opened().countDown();
         waiter.join(60_000);
-        assertPartial(got.get());
+        assertPartial(requireNonNull(got.get()));
         assertThat(flag).isTrue();
     }
 

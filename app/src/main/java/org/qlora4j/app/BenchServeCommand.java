@@ -128,7 +128,7 @@ final class BenchServeCommand implements Callable<Integer> {
         } else {
             line.forEach((key, value) -> out.printf("%-28s %s%n", key, value));
         }
-        boolean right = line.get("answers_equal").equals(line.get("answers"));
+        boolean right = Objects.equals(line.get("answers_equal"), line.get("answers"));
         return right ? ExitCode.OK : ExitCode.DEFECT;
     }
 

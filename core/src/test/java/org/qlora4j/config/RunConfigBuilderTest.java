@@ -1,5 +1,6 @@
 package org.qlora4j.config;
 
+import static java.util.Objects.requireNonNull;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
@@ -36,7 +37,7 @@ class RunConfigBuilderTest {
         ConfigKeys.sections()
                 .forEach((section, record) -> {
                     Set<String> methods =
-                            Arrays.stream(SETTERS.get(section).getDeclaredMethods())
+                            Arrays.stream(requireNonNull(SETTERS.get(section)).getDeclaredMethods())
                                     .filter(method -> Modifier.isPublic(method.getModifiers()))
                                     .map(Method::getName)
                                     .collect(Collectors.toSet());
@@ -117,7 +118,7 @@ class RunConfigBuilderTest {
         assertThatThrownBy(builder::build)
                 .isInstanceOf(ConfigException.class)
                 .satisfies(e ->
-                        assertThat(e.getMessage().lines().toList())
+                        assertThat(requireNonNull(e.getMessage()).lines().toList())
                                 .hasSize(3)
                                 .contains(
                                         "RunConfig.builder(): lora.r must be at least 1, got 0",

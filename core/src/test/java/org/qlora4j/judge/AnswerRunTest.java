@@ -1,5 +1,6 @@
 package org.qlora4j.judge;
 
+import static java.util.Objects.requireNonNull;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
@@ -65,9 +66,9 @@ class AnswerRunTest {
         assertThat(lines.get(2).get("metadata").get("seed").asInt()).isEqualTo(102);
 
         SystemAnswers read = SystemAnswers.read(out, "system");
-        assertThat(read.answers().get("81").text())
+        assertThat(requireNonNull(read.answers().get("81")).text())
                 .isEqualTo("[Answer 1]\n1:Name a colour.\n\n[Answer 2]\n3:And another?");
-        assertThat(read.answers().get("1").id()).isEqualTo(ShortId.of("1:Why is ice slippery?"));
+        assertThat(requireNonNull(read.answers().get("1")).id()).isEqualTo(ShortId.of("1:Why is ice slippery?"));
     }
 
     @Test

@@ -1,5 +1,6 @@
 package org.qlora4j.judge;
 
+import static java.util.Objects.requireNonNull;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.within;
@@ -11,6 +12,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.stream.IntStream;
+import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -54,7 +56,7 @@ class JudgeRunTest {
         return new JudgeConfig(mode, labels, false, 3, again, 0.0, 64, 7);
     }
 
-    private JudgeRun run(JudgeConfig config, int count, String reference) {
+    private JudgeRun run(JudgeConfig config, int count, @Nullable String reference) {
         return new JudgeRun(
                 config,
                 JudgePrompts.read(config.mode(), null, null),
@@ -143,8 +145,7 @@ class JudgeRunTest {
         judge(run, model);
         Ratings ratings = Ratings.read(List.of(folder), "b");
         assertThat(ratings.orderByName()).isEmpty();
-        RelativeScore a = RelativeScore.bySystem(ratings.scores()).get("a");
-        assertThat(a).isNotNull();
+        RelativeScore a = requireNonNull(RelativeScore.bySystem(ratings.scores()).get("a"));
         assertThat(a.referenceFirst()).isCloseTo(150, within(1e-9));
         assertThat(a.systemFirst()).isCloseTo(150, within(1e-9));
     }

@@ -1,5 +1,6 @@
 package org.qlora4j.judge;
 
+import static java.util.Objects.requireNonNull;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
@@ -88,9 +89,9 @@ class ReleasedFilesGoldenTest {
         String name = first + "-vs-" + second + "-gpt-4-reviewer-threeclass.jsonl";
         for (JsonNode rating : lines(released("ratings/vicuna/pairwise/" + name))) {
             String question = rating.get("question_id").asString();
-            assertThat(one.answers().get(question).id())
+            assertThat(requireNonNull(one.answers().get(question)).id())
                     .isEqualTo(rating.get("answer1_id").asString());
-            assertThat(two.answers().get(question).id())
+            assertThat(requireNonNull(two.answers().get(question)).id())
                     .isEqualTo(rating.get("answer2_id").asString());
         }
     }

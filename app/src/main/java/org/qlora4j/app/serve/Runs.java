@@ -4,7 +4,9 @@ import io.helidon.webserver.http.ServerResponse;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.attribute.FileTime;
 import java.util.ArrayList;
+import java.util.Comparator;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -28,21 +30,27 @@ final class Runs {
         this.folder = folder;
     }
 
+    private record Run(String name, Path metrics, FileTime changed) {}
+
     /** All runs, the one that changed last first. */
     void list(ServerResponse response) throws IOException {
-        List<Map<String, Object>> out = new ArrayList<>();
+        List<Run> runs = new ArrayList<>();
         for (Map.Entry<String, Path> run : folders().entrySet()) {
             Path metrics = run.getValue().resolve(METRICS);
+            runs.add(new Run(run.getKey(), metrics, Files.getLastModifiedTime(metrics)));
+        }
+        runs.sort(Comparator.comparing(Run::changed).reversed());
+        List<Map<String, Object>> out = new ArrayList<>();
+        for (Run run : runs) {
             Map<String, Object> entry = new LinkedHashMap<>();
-            entry.put("name", run.getKey());
-            entry.put("changed", Files.getLastModifiedTime(metrics).toMillis() / 1000);
-            lines(metrics).reversed().stream()
+            entry.put("name", run.name);
+            entry.put("changed", run.changed.toMillis() / 1000);
+            lines(run.metrics).reversed().stream()
                     .filter(line -> line.has("loss"))
                     .findFirst()
                     .ifPresent(last -> entry.put("last", last));
             out.add(entry);
         }
-        out.sort((a, b) -> Long.compare((long) b.get("changed"), (long) a.get("changed")));
         Reply.json(response, 200, Map.of("object", "list", "data", out));
     }
 

@@ -1,5 +1,6 @@
 package org.qlora4j.study;
 
+import static java.util.Objects.requireNonNull;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.within;
@@ -69,16 +70,16 @@ class StudyTest {
                         run.quantization().withLoad4bit(false),
                         run.data(),
                         DeviceChoice.AUTO);
-        assertThat(rows.get("as-is").perplexity())
+        assertThat(requireNonNull(rows.get("as-is")).perplexity())
                 .isCloseTo(peer.perToken(), within(1e-4 * peer.perToken()));
-        assertThat(rows.get("as-is").bits()).isEqualTo(32);
-        assertThat(rows.get("int8").error()).isLessThan(0.02);
-        assertThat(rows.get("nf4-32").error()).isBetween(0.05, 0.12);
-        assertThat(rows.get("nf2-32").error()).isGreaterThan(0.3);
-        double change = Math.log(rows.get("nf2-32").perplexity() / peer.perToken());
-        assertThat(rows.get("nf2-32").change()).isCloseTo(change, within(1e-4));
-        assertThat(rows.get("nf2-32").interval().low()).isLessThan(change);
-        assertThat(rows.get("nf2-32").interval().high()).isGreaterThan(change);
+        assertThat(requireNonNull(rows.get("as-is")).bits()).isEqualTo(32);
+        assertThat(requireNonNull(rows.get("int8")).error()).isLessThan(0.02);
+        assertThat(requireNonNull(rows.get("nf4-32")).error()).isBetween(0.05, 0.12);
+        assertThat(requireNonNull(rows.get("nf2-32")).error()).isGreaterThan(0.3);
+        double change = Math.log(requireNonNull(rows.get("nf2-32")).perplexity() / peer.perToken());
+        assertThat(requireNonNull(rows.get("nf2-32")).change()).isCloseTo(change, within(1e-4));
+        assertThat(requireNonNull(rows.get("nf2-32")).interval().low()).isLessThan(change);
+        assertThat(requireNonNull(rows.get("nf2-32")).interval().high()).isGreaterThan(change);
 
         measured.clear();
         Files.delete(folder.resolve("out/cells/nf2-32.json"));
@@ -109,12 +110,12 @@ class StudyTest {
         assertThat(measured)
                 .containsExactly(
                         "16bit-s3", "16bit-s4", "int8-s3", "int8-s4", "nf4-dq-s3", "nf4-dq-s4");
-        assertThat(rows.get("nf4-dq").seeds()).isEqualTo(2);
-        assertThat(rows.get("nf4-dq").bits()).isBetween(4.1, 5.0);
+        assertThat(requireNonNull(rows.get("nf4-dq")).seeds()).isEqualTo(2);
+        assertThat(requireNonNull(rows.get("nf4-dq")).bits()).isBetween(4.1, 5.0);
         // rounding to 8 bits moves next to nothing, to 4 something
-        assertThat(Math.abs(rows.get("int8").change())).isLessThan(0.05).isGreaterThan(0);
-        assertThat(rows.get("int8").bits()).isBetween(8.0, 10.0);
-        assertThat(rows.get("nf4-dq").interval().low()).isLessThan(rows.get("nf4-dq").change());
+        assertThat(Math.abs(requireNonNull(rows.get("int8")).change())).isLessThan(0.05).isGreaterThan(0);
+        assertThat(requireNonNull(rows.get("int8")).bits()).isBetween(8.0, 10.0);
+        assertThat(requireNonNull(rows.get("nf4-dq")).interval().low()).isLessThan(requireNonNull(rows.get("nf4-dq")).change());
     }
 
     /** As the embedded model is: its weights are decoded first, or all cells would be in NF4. */
@@ -133,12 +134,12 @@ class StudyTest {
                         "precision",
                         config("precisions: [16bit, int8, fp4]\nseeds: 3", folder),
                         new ArrayList<>());
-        double nats = Math.log(rows.get("16bit").perplexity());
-        assertThat(rows.get("16bit").bits()).isEqualTo(32); // as it is held in f32
-        assertThat(rows.get("fp4").bits()).isBetween(4.4, 5.5);
-        double eight = Math.abs(rows.get("int8").change());
+        double nats = Math.log(requireNonNull(rows.get("16bit")).perplexity());
+        assertThat(requireNonNull(rows.get("16bit")).bits()).isEqualTo(32); // as it is held in f32
+        assertThat(requireNonNull(rows.get("fp4")).bits()).isBetween(4.4, 5.5);
+        double eight = Math.abs(requireNonNull(rows.get("int8")).change());
         assertThat(eight).isLessThan(0.02 * nats).isGreaterThan(0);
-        assertThat(Math.abs(rows.get("fp4").change())).isGreaterThan(eight);
+        assertThat(Math.abs(requireNonNull(rows.get("fp4")).change())).isGreaterThan(eight);
     }
 
     @Test
@@ -153,7 +154,7 @@ class StudyTest {
                 config("targets: {all: all-linear, q: [q_proj]}\nranks: [2]\nseeds: [1]", folder);
         Map<String, StudyTable.Row> rows = rows("adapters", config, new ArrayList<>());
         assertThat(rows).containsOnlyKeys("all-r2", "q-r2");
-        assertThat(rows.get("q-r2").perplexity()).isNotEqualTo(rows.get("all-r2").perplexity());
+        assertThat(requireNonNull(rows.get("q-r2")).perplexity()).isNotEqualTo(requireNonNull(rows.get("all-r2")).perplexity());
         assertThat(folder.resolve("out/runs/q-r2-s1/checkpoint-2/adapter_config.json"))
                 .content()
                 .contains("q_proj")

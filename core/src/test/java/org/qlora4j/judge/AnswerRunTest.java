@@ -68,7 +68,8 @@ class AnswerRunTest {
         SystemAnswers read = SystemAnswers.read(out, "system");
         assertThat(requireNonNull(read.answers().get("81")).text())
                 .isEqualTo("[Answer 1]\n1:Name a colour.\n\n[Answer 2]\n3:And another?");
-        assertThat(requireNonNull(read.answers().get("1")).id()).isEqualTo(ShortId.of("1:Why is ice slippery?"));
+        assertThat(requireNonNull(read.answers().get("1")).id())
+                .isEqualTo(ShortId.of("1:Why is ice slippery?"));
     }
 
     @Test

@@ -113,9 +113,12 @@ class StudyTest {
         assertThat(requireNonNull(rows.get("nf4-dq")).seeds()).isEqualTo(2);
         assertThat(requireNonNull(rows.get("nf4-dq")).bits()).isBetween(4.1, 5.0);
         // rounding to 8 bits moves next to nothing, to 4 something
-        assertThat(Math.abs(requireNonNull(rows.get("int8")).change())).isLessThan(0.05).isGreaterThan(0);
+        assertThat(Math.abs(requireNonNull(rows.get("int8")).change()))
+                .isLessThan(0.05)
+                .isGreaterThan(0);
         assertThat(requireNonNull(rows.get("int8")).bits()).isBetween(8.0, 10.0);
-        assertThat(requireNonNull(rows.get("nf4-dq")).interval().low()).isLessThan(requireNonNull(rows.get("nf4-dq")).change());
+        assertThat(requireNonNull(rows.get("nf4-dq")).interval().low())
+                .isLessThan(requireNonNull(rows.get("nf4-dq")).change());
     }
 
     /** As the embedded model is: its weights are decoded first, or all cells would be in NF4. */
@@ -154,7 +157,8 @@ class StudyTest {
                 config("targets: {all: all-linear, q: [q_proj]}\nranks: [2]\nseeds: [1]", folder);
         Map<String, StudyTable.Row> rows = rows("adapters", config, new ArrayList<>());
         assertThat(rows).containsOnlyKeys("all-r2", "q-r2");
-        assertThat(requireNonNull(rows.get("q-r2")).perplexity()).isNotEqualTo(requireNonNull(rows.get("all-r2")).perplexity());
+        assertThat(requireNonNull(rows.get("q-r2")).perplexity())
+                .isNotEqualTo(requireNonNull(rows.get("all-r2")).perplexity());
         assertThat(folder.resolve("out/runs/q-r2-s1/checkpoint-2/adapter_config.json"))
                 .content()
                 .contains("q_proj")

@@ -54,6 +54,7 @@ final class EvalGlueCommand implements Callable<Integer> {
             throw ConfigException.of("--batch must be at least 1, got %d", batch);
         }
         List<String> settings = new ArrayList<>(words);
+        settings.add("model.model_name_or_path=" + writer.model.path);
         settings.add("data.dataset=" + data);
         RunConfig config = RunConfig.of(settings.toArray(String[]::new));
         try (LanguageModel model = writer.load(!noQuantize.given)) {

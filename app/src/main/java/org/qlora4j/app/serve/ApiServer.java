@@ -1,5 +1,6 @@
 package org.qlora4j.app.serve;
 
+import io.helidon.common.buffers.DataReader;
 import io.helidon.common.socket.SocketWriterException;
 import io.helidon.http.HeaderNames;
 import io.helidon.http.HeaderValues;
@@ -211,6 +212,7 @@ public final class ApiServer implements AutoCloseable {
         } catch (IOException
                 | UncheckedIOException
                 | SocketWriterException
+                | DataReader.InsufficientDataAvailableException
                 | CloseConnectionException e) {
             status = 499; // the client has gone
         } catch (RuntimeException | StackOverflowError | OutOfMemoryError e) {

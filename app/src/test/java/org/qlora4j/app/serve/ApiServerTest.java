@@ -401,6 +401,23 @@ class ApiServerTest {
         }
     }
 
+    /** Its body was announced and never came: that is no mistake of the server. */
+    @Test
+    void clientThatGoesBeforeItsBody_isCountedAsGone() throws Exception {
+        String request =
+                "POST /v1/completions HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 900\r\n\r\n{";
+        try (Socket socket = new Socket("127.0.0.1", server.port())) {
+            socket.getOutputStream().write(request.getBytes(StandardCharsets.US_ASCII));
+        }
+        String counted = "{route=\"/v1/completions\",status=\"499\"}";
+        for (int i = 0; i < 400 && !get("/metrics").body().contains(counted); i++) {
+            Thread.sleep(50);
+        }
+        assertThat(get("/metrics").body())
+                .contains(counted)
+                .doesNotContain("{route=\"/v1/completions\",status=\"500\"}");
+    }
+
     /** The browser is told to take nothing from elsewhere, and nothing there is asked for. */
     @Test
     void page_needsNothingFromElsewhere() throws Exception {

@@ -1,5 +1,6 @@
 package org.qlora4j;
 
+import static java.util.Objects.requireNonNull;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.within;
@@ -91,8 +92,7 @@ class LocalChatModelTest {
             String likely = chat.get("text").asString().substring(0, 1); // one token
             List<String> labels = List.of("2", "B", likely, "1");
             List<ChatCall> calls = List.of(ChatCall.choice(messages(chat), labels, GREEDY));
-            ChatReply reply = replies(calls).get(0);
-            assertThat(reply).isNotNull();
+            ChatReply reply = requireNonNull(replies(calls).get(0));
             assertThat(reply.text()).isEqualTo(likely);
             assertThat(reply.finishReason()).isEqualTo("label");
             assertThat(reply.logProbabilities().get(2))

@@ -1,5 +1,6 @@
 package org.qlora4j.app.rate;
 
+import static java.util.Objects.requireNonNull;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import java.io.BufferedReader;
@@ -197,12 +198,10 @@ class RatePageTest {
     void ratingThatIsChanged_standsOnce() throws IOException {
         String id;
         try (HumanRatings people = people(1)) {
-            HumanRatings.Shown first = people.next("anna");
-            assertThat(first).isNotNull();
+            HumanRatings.Shown first = requireNonNull(people.next("anna"));
             id = first.id();
             people.rate("anna", id, 1, "hasty");
-            HumanRatings.Shown second = people.next("anna");
-            assertThat(second).isNotNull();
+            HumanRatings.Shown second = requireNonNull(people.next("anna"));
             HumanRatings.Shown again = people.before("anna", second.id());
             assertThat(again)
                     .isEqualTo(

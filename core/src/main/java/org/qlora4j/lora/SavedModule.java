@@ -84,7 +84,9 @@ record SavedModule(Parameter base, Parameter copy) {
         boolean ownHead = hasOwnHead(parameters);
         List<Parameter> out = new ArrayList<>();
         List<String> unknown = new ArrayList<>(names);
-        unknown.removeAll(CLASSIFIERS); // PEFT writes both, whatever the model's is called
+        if (parameters.stream().anyMatch(p -> isClassifier(module(p)))) {
+            unknown.removeAll(CLASSIFIERS); // PEFT writes both, whatever the model's is called
+        }
         for (Parameter parameter : parameters) {
             String path = module(parameter);
             boolean sharedHead =

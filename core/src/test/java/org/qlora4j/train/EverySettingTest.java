@@ -48,12 +48,16 @@ class EverySettingTest {
             model.model_name_or_path=MODEL ~ OTHER
             model.init=checkpoint ~ random
             model.device=cpu ~ cuda:9
+            model.num_labels=null ~ 3
+            model.label_names=[] ~ [no, yes]
             model.new_tokens=[] ~ [xy]
             quantization.load_in_4bit=true ~ false
             quantization.bnb_4bit_quant_type=nf4 ~ fp4
             quantization.bnb_4bit_use_double_quant=true ~ false
             quantization.bnb_4bit_blocksize=64 ~ 128
             quantization.bnb_4bit_compute_dtype=float32 ~ float64
+            quantization.load_in_8bit=false ~ true | quantization.load_in_4bit=false
+            quantization.llm_int8_threshold=6 ~ 0.01 | quantization.load_in_8bit=true quantization.load_in_4bit=false
             lora.r=4 ~ 5
             lora.lora_alpha=8 ~ 9
             lora.lora_dropout=0 ~ 0.5

@@ -58,7 +58,7 @@ class WordsTest {
                     train --lora_rank 8 | lora.r=VALUE
                     train --flash_attn fa2 | leave the key out
                     train --deepspeed ds.json | has no effect
-                    train --load_in_8bit | quantization.load_in_8bit=VALUE
+                    train --load_in_8bit | quantization.load_in_8bit
                     train learning_rate=1e-4 | did you mean train.learning_rate
                     train r=8 | did you mean lora.r
                     train lr=1e-4 | did you mean train.learning_rate

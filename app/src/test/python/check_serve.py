@@ -110,7 +110,7 @@ schema = {
     "additionalProperties": False,
 }
 for temperature in (0, 1, 1.5):
-    made = chat(response_format={"type": "json_schema", "json_schema": {"name": "x", "schema": schema, "strict": True}}, max_tokens=200, temperature=temperature, seed=3)
+    made = chat(response_format={"type": "json_schema", "json_schema": {"name": "x", "schema": schema, "strict": True}}, max_tokens=1200, temperature=temperature, seed=3)
     got = json.loads(made.choices[0].message.content)
     check(f"json_schema at {temperature}", list(got) == schema["required"] and got["colour"] in ("red", "green", "blue")
           and isinstance(got["count"], int) and 2 <= len(got["names"]) <= 3 and isinstance(got["sure"], bool), got)

@@ -436,23 +436,18 @@ public final class LanguageModel implements AutoCloseable {
         given(wanted, "wanted");
         given(onAnswer, "onAnswer");
         require(batch >= 1, "batch must be at least 1, got %d", batch);
-        return onEngine(() -> {
-            requireNotGenerating("generate");
-            generating = true;
-            try {
-                return BatchAnswers.of(
-                        model,
-                        held.head,
-                        voice(),
-                        prompts,
-                        index -> config.withSeed(config.seed() + index),
-                        batch,
-                        wanted,
-                        onAnswer);
-            } finally {
-                generating = false;
-            }
-        });
+        return generating(
+                "generate",
+                () ->
+                        BatchAnswers.of(
+                                model,
+                                held.head,
+                                voice(),
+                                prompts,
+                                index -> config.withSeed(config.seed() + index),
+                                batch,
+                                wanted,
+                                onAnswer));
     }
 
     /** As {@link #generateAll}, each prompt with settings of its own, its seed too. */
@@ -461,23 +456,18 @@ public final class LanguageModel implements AutoCloseable {
             List<GenerationConfig> configs,
             int batch,
             BiConsumer<Integer, Answer> onAnswer) {
-        onEngine(() -> {
-            requireNotGenerating("generate");
-            generating = true;
-            try {
-                return BatchAnswers.of(
-                        model,
-                        held.head,
-                        voice(),
-                        prompts,
-                        configs::get,
-                        batch,
-                        index -> true,
-                        onAnswer);
-            } finally {
-                generating = false;
-            }
-        });
+        generating(
+                "generate",
+                () ->
+                        BatchAnswers.of(
+                                model,
+                                held.head,
+                                voice(),
+                                prompts,
+                                configs::get,
+                                batch,
+                                index -> true,
+                                onAnswer));
     }
 
     /** log p of each label as the beginning of the answer to each prompt. */
@@ -611,17 +601,13 @@ public final class LanguageModel implements AutoCloseable {
         given(progress, "progress");
         require(tokensAtOnce >= 1, "tokensAtOnce must be at least 1, got %d", tokensAtOnce);
         require(textsAtOnce >= 1, "textsAtOnce must be at least 1, got %d", textsAtOnce);
-        return onEngine(() -> {
-            requireNotGenerating("be evaluated");
-            generating = true;
-            try {
-                LocalTaskModel asked =
-                        new LocalTaskModel(model, held.tokenizer, tokensAtOnce, textsAtOnce);
-                return TaskRun.run(suite, asked, log, progress);
-            } finally {
-                generating = false;
-            }
-        });
+        return generating(
+                "be evaluated",
+                () -> {
+                    LocalTaskModel asked =
+                            new LocalTaskModel(model, held.tokenizer, tokensAtOnce, textsAtOnce);
+                    return TaskRun.run(suite, asked, log, progress);
+                });
     }
 
     /**
@@ -638,16 +624,11 @@ public final class LanguageModel implements AutoCloseable {
             SampleConfig config, Consumer<SampleProgress> listener) {
         given(config, "config");
         given(listener, "listener");
-        return onEngine(() -> {
-            requireNotGenerating("sample");
-            generating = true;
-            try {
-                return ConversationSampler.sample(
-                        model, held.head, held.tokenizer, config, listener);
-            } finally {
-                generating = false;
-            }
-        });
+        return generating(
+                "sample",
+                () ->
+                        ConversationSampler.sample(
+                                model, held.head, held.tokenizer, config, listener));
     }
 
     private boolean ends(int token, GenerationConfig config) {
@@ -665,6 +646,21 @@ public final class LanguageModel implements AutoCloseable {
         return Engine.call(() -> {
             requireOpen();
             return work.call();
+        });
+    }
+
+    /**
+     * As {@link #onEngine}, for what receivers of text, who are on that thread too, may not begin.
+     */
+    private <T> T generating(String what, Callable<T> work) {
+        return onEngine(() -> {
+            requireNotGenerating(what);
+            generating = true;
+            try {
+                return work.call();
+            } finally {
+                generating = false;
+            }
         });
     }
 

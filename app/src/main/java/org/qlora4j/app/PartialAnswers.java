@@ -2,13 +2,9 @@ package org.qlora4j.app;
 
 import java.io.IOException;
 import java.io.UncheckedIOException;
-import java.nio.ByteBuffer;
-import java.nio.channels.FileChannel;
-import java.nio.channels.OverlappingFileLockException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.StandardOpenOption;
 import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
 import java.util.HexFormat;
@@ -18,9 +14,8 @@ import java.util.Locale;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
 import org.qlora4j.Answer;
-import org.qlora4j.checkpoint.AtomicFiles;
+import org.qlora4j.checkpoint.LineLog;
 import org.qlora4j.error.ConfigException;
-import org.qlora4j.error.DeviceException;
 import tools.jackson.core.JacksonException;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
@@ -33,8 +28,7 @@ import tools.jackson.databind.json.JsonMapper;
 final class PartialAnswers implements AutoCloseable {
     private static final JsonMapper JSON = JsonMapper.shared();
 
-    private final Path file;
-    private final FileChannel out;
+    private final LineLog log;
     private final Map<String, Line> known = new LinkedHashMap<>(); // by digest
     private List<String> expected = List.of(); // digests by prompt
 
@@ -53,55 +47,17 @@ final class PartialAnswers implements AutoCloseable {
      * @throws ConfigException if another process writes it, or it holds something else
      */
     static PartialAnswers open(Path of) {
-        Path file = of.resolveSibling(of.getFileName() + ".partial");
-        try {
-            return new PartialAnswers(file);
-        } catch (IOException e) {
-            throw ConfigException.of("%s cannot be written: %s", file, AtomicFiles.reason(e));
-        }
+        return new PartialAnswers(LineLog.open(of.resolveSibling(of.getFileName() + ".partial")));
     }
 
-    private PartialAnswers(Path file) throws IOException {
-        this.file = file;
-        this.out =
-                FileChannel.open(
-                        file,
-                        StandardOpenOption.CREATE,
-                        StandardOpenOption.READ,
-                        StandardOpenOption.WRITE);
+    private PartialAnswers(LineLog log) {
+        this.log = log;
         try {
-            lock();
-            long whole = read();
-            out.truncate(whole);
-            out.position(whole);
-        } catch (IOException | RuntimeException e) {
-            out.close();
+            log.lines().forEach(this::take);
+        } catch (RuntimeException e) {
+            log.close();
             throw e;
         }
-    }
-
-    private void lock() throws IOException {
-        try {
-            if (out.tryLock() != null) {
-                return;
-            }
-        } catch (OverlappingFileLockException e) { // in this process
-        }
-        throw ConfigException.of(
-                "another qlora writes %s; wait for it, or name another --out", file);
-    }
-
-    /** Reads the lines that are whole; their bytes. */
-    private int read() throws IOException {
-        byte[] bytes = Files.readAllBytes(file);
-        int from = 0;
-        for (int i = 0; i < bytes.length; i++) {
-            if (bytes[i] == '\n') {
-                take(new String(bytes, from, i - from, StandardCharsets.UTF_8));
-                from = i + 1;
-            }
-        }
-        return from;
     }
 
     private void take(String text) {
@@ -114,7 +70,7 @@ final class PartialAnswers implements AutoCloseable {
         if (line == null || !line.path("key").isString() || !line.path("answer").isString()) {
             throw ConfigException.of(
                     "%s is not what qlora generate keeps there; move it away, or name another --out",
-                    file);
+                    log.file());
         }
         known.put(
                 line.get("key").asString(),
@@ -126,7 +82,7 @@ final class PartialAnswers implements AutoCloseable {
 
     /** Where answers are kept until all are there. */
     Path file() {
-        return file;
+        return log.file();
     }
 
     boolean isEmpty() {
@@ -146,12 +102,7 @@ final class PartialAnswers implements AutoCloseable {
     /** Drops all answers that are there. */
     void forget() {
         known.clear();
-        try {
-            out.truncate(0);
-            out.position(0);
-        } catch (IOException e) {
-            throw new UncheckedIOException(e);
-        }
+        log.clear();
     }
 
     /** The answer to the prompt of an index, if it is there. */
@@ -167,29 +118,14 @@ final class PartialAnswers implements AutoCloseable {
         entry.put("answer", line.answer());
         entry.put("stop_reason", line.stopReason());
         entry.put("new_tokens", line.newTokens());
-        byte[] bytes = (JSON.writeValueAsString(entry) + "\n").getBytes(StandardCharsets.UTF_8);
-        try {
-            ByteBuffer left = ByteBuffer.wrap(bytes);
-            while (left.hasRemaining()) {
-                out.write(left);
-            }
-        } catch (IOException e) {
-            throw new DeviceException(
-                    "cannot write %s: %s; answers so far are kept there"
-                            .formatted(file, AtomicFiles.reason(e)),
-                    e);
-        }
+        log.append(JSON.writeValueAsString(entry));
         known.put(key, line);
     }
 
     /** Deletes the file: its answers are in the other now, or not wanted. */
     void delete() {
+        known.clear();
         close();
-        try {
-            Files.deleteIfExists(file);
-        } catch (IOException e) {
-            throw new UncheckedIOException(e);
-        }
     }
 
     private static String digest(String dependsOn) {
@@ -206,13 +142,13 @@ final class PartialAnswers implements AutoCloseable {
     /** Leaves the file where it holds an answer. */
     @Override
     public void close() {
-        try {
-            out.close();
-            if (known.isEmpty()) {
-                Files.deleteIfExists(file);
+        log.close();
+        if (known.isEmpty()) {
+            try {
+                Files.deleteIfExists(log.file());
+            } catch (IOException e) {
+                throw new UncheckedIOException(e);
             }
-        } catch (IOException e) {
-            throw new UncheckedIOException(e);
         }
     }
 }

@@ -3,8 +3,6 @@ package org.qlora4j.autograd;
 import org.jspecify.annotations.Nullable;
 import org.qlora4j.kernel.DenseProduct;
 import org.qlora4j.kernel.Kernels;
-import org.qlora4j.quant.Int8Matrix;
-import org.qlora4j.quant.QuantizedMatrix;
 import org.qlora4j.tensor.DType;
 import org.qlora4j.tensor.Tensor;
 import org.qlora4j.tensor.Tensors;
@@ -102,10 +100,7 @@ public final class Linear {
         shape[shape.length - 1] = weight.out();
         Tensor y = call.result(compute, shape);
         switch (weight) {
-            case Weight.Quantized(QuantizedMatrix matrix, DequantizationBuffer buffer) ->
-                    matrix.multiplyInto(x, y);
-            case Weight.Int8(Int8Matrix matrix, DequantizationBuffer buffer) ->
-                    matrix.multiplyInto(x, y);
+            case Weight.Frozen frozen -> frozen.matrix().multiplyInto(x, y);
             case Weight.Dense(Parameter p) -> dense.multiply(x, p.value(), y);
         }
         if (bias != null) {
@@ -125,10 +120,7 @@ public final class Linear {
 
     private static boolean takes(Weight weight, DType compute, long rows) {
         return switch (weight) {
-            case Weight.Quantized(QuantizedMatrix matrix, DequantizationBuffer buffer) ->
-                    matrix.multipliesFewRows(compute, rows);
-            case Weight.Int8(Int8Matrix matrix, DequantizationBuffer buffer) ->
-                    matrix.multipliesFewRows(compute, rows);
+            case Weight.Frozen frozen -> frozen.matrix().multipliesFewRows(compute, rows);
             case Weight.Dense(Parameter p) ->
                     p.value().isContiguous()
                             && Kernels.current().denseProduct().takes(compute, rows);

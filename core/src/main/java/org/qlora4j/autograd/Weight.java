@@ -1,13 +1,13 @@
 package org.qlora4j.autograd;
 
+import org.qlora4j.quant.FrozenMatrix;
 import org.qlora4j.quant.Int8Matrix;
 import org.qlora4j.quant.QuantizedMatrix;
 import org.qlora4j.tensor.DType;
 import org.qlora4j.tensor.Tensor;
 
 /** The weight [out, in] of a linear layer, however it is stored. */
-public sealed interface Weight extends AutoCloseable
-        permits Weight.Dense, Weight.Quantized, Weight.Int8 {
+public sealed interface Weight extends AutoCloseable permits Weight.Dense, Weight.Frozen {
     /** Output features. */
     long out();
 
@@ -63,64 +63,48 @@ public sealed interface Weight extends AutoCloseable
         }
     }
 
-    /** A frozen weight in 4 bits, decoded into a buffer that the whole model shares. */
-    record Quantized(QuantizedMatrix matrix, DequantizationBuffer buffer) implements Weight {
+    /** A frozen weight in few bits, decoded into a buffer that the whole model shares. */
+    sealed interface Frozen extends Weight permits Quantized, Int8 {
+        /** The weight as it is held. */
+        FrozenMatrix matrix();
+
+        /** Where it is decoded. */
+        DequantizationBuffer buffer();
+
         @Override
-        public long out() {
-            return matrix.shape()[0];
+        default long out() {
+            return matrix().shape()[0];
         }
 
         @Override
-        public long in() {
-            return matrix.shape()[1];
+        default long in() {
+            return matrix().shape()[1];
         }
 
         @Override
-        public Tensor dense(DType compute) {
-            return buffer.fill(matrix, compute);
+        default Tensor dense(DType compute) {
+            return buffer().fill(matrix(), compute);
         }
 
         @Override
-        public long byteSize() {
-            return matrix.byteSize();
+        default long byteSize() {
+            return matrix().byteSize();
         }
 
         @Override
-        public void close() {
-            matrix.close();
+        default void close() {
+            matrix().close();
         }
     }
 
-    /** A frozen weight in 8 bits by rows, LLM.int8(), decoded into the same buffer. */
-    record Int8(Int8Matrix matrix, DequantizationBuffer buffer) implements Weight {
-        @Override
-        public long out() {
-            return matrix.shape()[0];
-        }
+    /** A weight in 4 bits. */
+    record Quantized(QuantizedMatrix matrix, DequantizationBuffer buffer) implements Frozen {}
 
-        @Override
-        public long in() {
-            return matrix.shape()[1];
-        }
-
-        @Override
-        public Tensor dense(DType compute) {
-            return buffer.fill(matrix, compute);
-        }
-
+    /** A weight in 8 bits by rows, LLM.int8(). */
+    record Int8(Int8Matrix matrix, DequantizationBuffer buffer) implements Frozen {
         @Override
         public Tensor input(Tensor x) {
             return matrix.round(x.contiguous());
-        }
-
-        @Override
-        public long byteSize() {
-            return matrix.byteSize();
-        }
-
-        @Override
-        public void close() {
-            matrix.close();
         }
     }
 }

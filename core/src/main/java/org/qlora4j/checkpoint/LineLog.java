@@ -3,13 +3,11 @@ package org.qlora4j.checkpoint;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
-import java.nio.channels.OverlappingFileLockException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.util.ArrayList;
 import java.util.List;
-import org.jspecify.annotations.Nullable;
 import org.qlora4j.error.ConfigException;
 import org.qlora4j.error.DeviceException;
 import org.qlora4j.error.FormatException;
@@ -45,38 +43,19 @@ public final class LineLog implements AutoCloseable {
                             StandardOpenOption.CREATE,
                             StandardOpenOption.READ,
                             StandardOpenOption.WRITE);
-            lock(file, channel);
+            if (!FileLocks.take(channel)) {
+                throw ConfigException.of(
+                        "%s is in use by another process; wait until it ends, or name another --out",
+                        file);
+            }
             return new LineLog(file, channel);
         } catch (IOException e) {
-            closeQuietly(channel);
-            throw new DeviceException("%s cannot be opened: %s".formatted(file, e), e);
+            FileLocks.release(channel);
+            throw new DeviceException(
+                    "%s cannot be opened: %s".formatted(file, AtomicFiles.reason(e)), e);
         } catch (RuntimeException e) {
-            closeQuietly(channel);
+            FileLocks.release(channel);
             throw e;
-        }
-    }
-
-    private static void lock(Path file, FileChannel channel) throws IOException {
-        boolean locked;
-        try {
-            locked = channel.tryLock() != null;
-        } catch (OverlappingFileLockException e) { // another of this JVM
-            locked = false;
-        }
-        if (!locked) {
-            throw ConfigException.of(
-                    "%s is in use by another process; wait until it ends, or name another --out",
-                    file);
-        }
-    }
-
-    private static void closeQuietly(@Nullable FileChannel channel) {
-        try {
-            if (channel != null) {
-                channel.close();
-            }
-        } catch (IOException e) {
-            // what counts is on the disk
         }
     }
 
@@ -121,13 +100,26 @@ public final class LineLog implements AutoCloseable {
             channel.force(false);
         } catch (IOException e) {
             throw new DeviceException(
-                    "%s cannot be written: %s; what stands in it is kept".formatted(file, e), e);
+                    "%s cannot be written: %s; what stands in it is kept"
+                            .formatted(file, AtomicFiles.reason(e)),
+                    e);
+        }
+    }
+
+    /** Drops all lines. */
+    public synchronized void clear() {
+        try {
+            channel.truncate(0);
+            channel.position(0);
+        } catch (IOException e) {
+            throw new DeviceException(
+                    "%s cannot be written: %s".formatted(file, AtomicFiles.reason(e)), e);
         }
     }
 
     /** Lets other processes have the file. */
     @Override
     public void close() {
-        closeQuietly(channel);
+        FileLocks.release(channel);
     }
 }

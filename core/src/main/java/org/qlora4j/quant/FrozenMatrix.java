@@ -1,5 +1,6 @@
 package org.qlora4j.quant;
 
+import org.qlora4j.tensor.DType;
 import org.qlora4j.tensor.Tensor;
 
 /** A weight [out, in] in few bits, which never learns. It owns its memory until {@link #close}. */
@@ -18,6 +19,22 @@ public sealed interface FrozenMatrix extends AutoCloseable permits QuantizedMatr
 
     /** Writes the weight into a contiguous tensor of its shape, F32, BF16 or F64. */
     void dequantizeInto(Tensor out);
+
+    /**
+     * Whether there is a kernel that multiplies so few rows without decoding the weight to memory,
+     * and is faster so.
+     *
+     * @param dtype of the rows
+     */
+    boolean multipliesFewRows(DType dtype, long rows);
+
+    /**
+     * {@code y = x · Wᵀ} without decoding the weight to memory, where {@link #multipliesFewRows}.
+     *
+     * @param x [..., in], contiguous
+     * @param y written: [..., out], contiguous, of the type of x
+     */
+    void multiplyInto(Tensor x, Tensor y);
 
     /** Bytes of codes and scales. */
     long byteSize();

@@ -115,18 +115,14 @@ public final class Int8Matrix implements FrozenMatrix {
         return rounded;
     }
 
-    /** Whether there is a kernel that multiplies so few rows without decoding the weight. */
+    @Override
     public boolean multipliesFewRows(DType dtype, long rows) {
         return EightBitMatrix.fits(codes.size(1))
                 && Kernels.current().eightBitProduct().takes(dtype, rows);
     }
 
-    /**
-     * {@code y = round(x) · Wᵀ} without decoding the weight, where {@link #multipliesFewRows}.
-     *
-     * @param x [..., in], contiguous
-     * @param y written: [..., out], contiguous
-     */
+    /** As {@link FrozenMatrix#multiplyInto}, of x as {@link #round} leaves it. */
+    @Override
     public void multiplyInto(Tensor x, Tensor y) {
         long blocks = codes.size(1) / EightBitProduct.BLOCK;
         Tensor each = blockScales;

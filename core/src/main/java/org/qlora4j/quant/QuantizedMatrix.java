@@ -113,22 +113,12 @@ public final class QuantizedMatrix implements FrozenMatrix {
         Kernels.current().fourBit().dequantize(codes, scales, type.table(), blockSize, out);
     }
 
-    /**
-     * Whether there is a kernel that multiplies so few rows without decoding the weight to memory,
-     * and is faster so.
-     *
-     * @param dtype of the rows
-     */
+    @Override
     public boolean multipliesFewRows(DType dtype, long rows) {
         return Kernels.current().fourBitProduct().takes(dtype, rows, shape[1], blockSize);
     }
 
-    /**
-     * {@code y = x · Wᵀ} without decoding the weight to memory, where {@link #multipliesFewRows}.
-     *
-     * @param x [..., in], contiguous
-     * @param y written: [..., out], contiguous, of the type of x
-     */
+    @Override
     public void multiplyInto(Tensor x, Tensor y) {
         Kernels.current().fourBitProduct().multiply(x, codes, scales, type.table(), blockSize, y);
     }

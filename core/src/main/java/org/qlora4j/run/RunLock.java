@@ -3,7 +3,6 @@ package org.qlora4j.run;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
-import java.nio.channels.OverlappingFileLockException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -11,6 +10,7 @@ import java.nio.file.StandardOpenOption;
 import java.nio.file.attribute.BasicFileAttributes;
 import org.jspecify.annotations.Nullable;
 import org.qlora4j.checkpoint.AtomicFiles;
+import org.qlora4j.checkpoint.FileLocks;
 import org.qlora4j.error.ConfigException;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -49,7 +49,7 @@ public final class RunLock implements AutoCloseable {
                                 StandardOpenOption.CREATE,
                                 StandardOpenOption.READ,
                                 StandardOpenOption.WRITE);
-                if (!isLocked(channel)) {
+                if (!FileLocks.take(channel)) {
                     throw ConfigException.of(
                             "%s is in use by process %s; wait until it ends, or name another train.output_dir",
                             folder, holder(channel));
@@ -64,10 +64,10 @@ public final class RunLock implements AutoCloseable {
                 }
                 channel.close();
             } catch (ConfigException e) {
-                closeQuietly(channel);
+                FileLocks.release(channel);
                 throw e;
             } catch (IOException e) { // some network file systems lock nothing
-                closeQuietly(channel);
+                FileLocks.release(channel);
                 LOG.warn("{} cannot be locked: {}", folder, AtomicFiles.reason(e));
                 return new RunLock(file, null);
             }
@@ -85,29 +85,11 @@ public final class RunLock implements AutoCloseable {
         return attributes.fileKey() == null ? attributes.creationTime() : attributes.fileKey();
     }
 
-    private static boolean isLocked(FileChannel channel) throws IOException {
-        try {
-            return channel.tryLock() != null;
-        } catch (OverlappingFileLockException e) { // another run of this JVM
-            return false;
-        }
-    }
-
     private static String holder(FileChannel channel) throws IOException {
         ByteBuffer bytes = ByteBuffer.allocate(64);
         channel.read(bytes, 0);
         String mark = new String(bytes.array(), 0, bytes.position(), StandardCharsets.UTF_8);
         return mark.isBlank() ? "unknown" : mark;
-    }
-
-    private static void closeQuietly(@Nullable FileChannel channel) {
-        try {
-            if (channel != null) {
-                channel.close();
-            }
-        } catch (IOException e) {
-            // nothing was written that counts
-        }
     }
 
     /** Gives the folder back. */
@@ -121,6 +103,6 @@ public final class RunLock implements AutoCloseable {
         } catch (IOException e) {
             LOG.warn("{} cannot be deleted: {}", file, AtomicFiles.reason(e));
         }
-        closeQuietly(channel);
+        FileLocks.release(channel);
     }
 }

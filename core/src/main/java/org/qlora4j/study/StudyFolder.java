@@ -3,7 +3,6 @@ package org.qlora4j.study;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.channels.FileChannel;
-import java.nio.channels.FileLock;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
@@ -15,6 +14,7 @@ import java.util.concurrent.locks.LockSupport;
 import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 import org.qlora4j.checkpoint.AtomicFiles;
+import org.qlora4j.checkpoint.FileLocks;
 import org.qlora4j.error.ConfigException;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
@@ -117,10 +117,8 @@ public final class StudyFolder {
     private boolean measure(StudyCell cell, Consumer<String> progress) {
         Path lock = folder.resolve("cells").resolve(cell.name() + ".lock");
         try (FileChannel channel =
-                        FileChannel.open(
-                                lock, StandardOpenOption.CREATE, StandardOpenOption.WRITE);
-                @Nullable FileLock held = channel.tryLock()) {
-            if (held == null) {
+                FileChannel.open(lock, StandardOpenOption.CREATE, StandardOpenOption.WRITE)) {
+            if (!FileLocks.take(channel)) {
                 return false;
             }
             if (read(cell) == null) {

@@ -76,7 +76,7 @@ final class TextClassifier {
         Map<String, Double> probabilities = new LinkedHashMap<>();
         String best = "";
         for (int i = 0; i < logits.length; i++) {
-            String name = task.names().isEmpty() ? "LABEL_" + i : task.names().get(i);
+            String name = task.name(i);
             probabilities.put(name, Math.exp(logits[i] - most) / sum);
             best = best.isEmpty() && logits[i] == most ? name : best;
         }

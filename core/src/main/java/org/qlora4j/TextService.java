@@ -143,9 +143,9 @@ public final class TextService implements AutoCloseable {
     public Ticket submit(TextRequest request, TextListener listener) {
         given(request, "request");
         given(listener, "listener");
-        ServedAdapter served = request.adapter() == null ? null : acquire(request.adapter());
+        ServedAdapter served = acquireIfNamed(request.adapter());
         try {
-            Voice voice = served == null ? base : served.voice;
+            Voice voice = voice(served);
             int[] ids = voice.ids("the prompt", request.prompt());
             Decoding.Request prompt =
                     new Decoding.Request(
@@ -166,9 +166,7 @@ public final class TextService implements AutoCloseable {
                                 release(served);
                             });
             synchronized (this) {
-                if (closing) {
-                    throw new BusyException("the service is about to end");
-                }
+                requireOpen();
                 if (queue.size() >= config.queue() + Math.max(0, config.streams() - running)) {
                     throw new BusyException(
                             "%d requests are waiting; try again later".formatted(queue.size()));
@@ -207,9 +205,9 @@ public final class TextService implements AutoCloseable {
      * @throws org.qlora4j.error.FormatException if an id is none of the model's
      */
     public Embedded embed(@Nullable String adapter, Prompt prompt) {
-        ServedAdapter served = adapter == null ? null : acquire(adapter);
+        ServedAdapter served = acquireIfNamed(adapter);
         try {
-            Voice voice = served == null ? base : served.voice;
+            Voice voice = voice(served);
             int[] ids = voice.ids("the text", prompt);
             LoraAdapter weights = served == null ? null : served.weights;
             requireOpen();
@@ -256,6 +254,14 @@ public final class TextService implements AutoCloseable {
     public Counts counts() {
         return new Counts(
                 answers.sum(), cancelled.sum(), promptTokens.sum(), reused, newTokens.sum());
+    }
+
+    private Voice voice(@Nullable ServedAdapter served) {
+        return served == null ? base : served.voice;
+    }
+
+    private @Nullable ServedAdapter acquireIfNamed(@Nullable String name) {
+        return name == null ? null : acquire(name);
     }
 
     private synchronized ServedAdapter acquire(String name) {
@@ -401,9 +407,9 @@ public final class TextService implements AutoCloseable {
      * @throws ConfigException if there is no adapter of that name
      */
     public String chatTemplate(@Nullable String adapter) {
-        ServedAdapter served = adapter == null ? null : acquire(adapter);
+        ServedAdapter served = acquireIfNamed(adapter);
         try {
-            ChatTemplate template = (served == null ? base : served.voice).template();
+            ChatTemplate template = voice(served).template();
             return template == null ? "" : template.text();
         } finally {
             release(served);

@@ -11,6 +11,9 @@ import org.qlora4j.judge.SystemAnswers;
 
 /** {@code --answers}: files of answers, and folders of them. */
 final class AnswerFiles {
+    /** How the name of a transcript ends, which lies beside its answers. */
+    static final String CALLS = ".calls.jsonl";
+
     private AnswerFiles() {}
 
     /** Reads all of them; a system is named as its file. */
@@ -27,7 +30,7 @@ final class AnswerFiles {
     private static List<Path> inFolder(Path folder) {
         try (Stream<Path> files = Files.list(folder)) {
             return files.filter(f -> f.toString().endsWith(".jsonl"))
-                    .filter(f -> !f.toString().endsWith(".calls.jsonl"))
+                    .filter(f -> !f.toString().endsWith(CALLS))
                     .sorted()
                     .toList();
         } catch (IOException e) {

@@ -2,7 +2,6 @@ package org.qlora4j.app;
 
 import java.io.PrintWriter;
 import java.nio.file.Path;
-import java.util.ArrayList;
 import java.util.List;
 import java.util.Objects;
 import java.util.concurrent.Callable;
@@ -87,11 +86,11 @@ final class EvalChatCommand implements Callable<Integer> {
     public Integer call() {
         CommandLine line = Objects.requireNonNull(spec, "picocli sets it").commandLine();
         PrintWriter err = line.getErr();
-        List<Question> all = Question.read(questions);
+        List<Question> wanted = Question.read(questions, limit);
         List<String> stop = guanaco ? List.of("###") : List.of();
         AnswerRun run =
                 new AnswerRun(
-                        new ArrayList<>(all.subList(0, Math.min(limit, all.size()))),
+                        wanted,
                         new CallSettings(temperature, topP, maxNewTokens, seed, stop),
                         guanaco);
         OutputFile.require(out, overwrite);
@@ -120,6 +119,6 @@ final class EvalChatCommand implements Callable<Integer> {
     /** Where calls and replies stand. */
     static Path transcript(Path out) {
         String name = String.valueOf(out.getFileName()).replaceFirst("\\.jsonl$", "");
-        return out.resolveSibling(name + ".calls.jsonl");
+        return out.resolveSibling(name + AnswerFiles.CALLS);
     }
 }

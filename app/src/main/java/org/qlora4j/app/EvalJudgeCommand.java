@@ -1,8 +1,6 @@
 package org.qlora4j.app;
 
-import java.io.IOException;
 import java.io.PrintWriter;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
@@ -148,15 +146,16 @@ final class EvalJudgeCommand implements Callable<Integer> {
             throw new ConfigException(
                     "--mode scores needs --reference, the system that others stand beside");
         }
-        List<Question> all = Question.read(questions);
+        List<Question> wanted = Question.read(questions, limit);
         JudgeRun run =
                 new JudgeRun(
                         config,
                         JudgePrompts.read(config.mode(), prompts, reviewers),
-                        all.subList(0, Math.min(limit, all.size())),
+                        wanted,
                         AnswerFiles.read(answers),
                         reference);
-        try (CallJournal journal = CallJournal.open(folder().resolve(JudgeRun.TRANSCRIPT));
+        try (CallJournal journal =
+                        CallJournal.open(OutputFile.folder(out).resolve(JudgeRun.TRANSCRIPT));
                 ChatModel judge = model.open()) {
             err.println(model.checked(run.estimate(judge, journal)));
             if (!estimateOnly) {
@@ -202,13 +201,5 @@ final class EvalJudgeCommand implements Callable<Integer> {
                 temperature,
                 maxNewTokens,
                 seed);
-    }
-
-    private Path folder() {
-        try {
-            return Files.createDirectories(out);
-        } catch (IOException e) {
-            throw ConfigException.of("--out %s cannot be made a folder: %s", out, e.toString());
-        }
     }
 }

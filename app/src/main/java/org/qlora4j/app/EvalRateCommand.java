@@ -1,8 +1,6 @@
 package org.qlora4j.app;
 
-import java.io.IOException;
 import java.io.PrintWriter;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
@@ -13,7 +11,6 @@ import java.util.concurrent.CountDownLatch;
 import org.jspecify.annotations.Nullable;
 import org.qlora4j.app.rate.RateServer;
 import org.qlora4j.app.rate.RaterTokens;
-import org.qlora4j.error.ConfigException;
 import org.qlora4j.judge.HumanRatings;
 import org.qlora4j.judge.Question;
 import picocli.CommandLine.Command;
@@ -79,17 +76,12 @@ final class EvalRateCommand implements Callable<Integer> {
     @Override
     public Integer call() throws InterruptedException {
         PrintWriter out = Objects.requireNonNull(spec, "picocli sets it").commandLine().getOut();
-        List<Question> all = Question.read(questions);
+        List<Question> wanted = Question.read(questions, limit);
         List<String> names = raters.isEmpty() ? List.of("rater") : raters;
-        Path folder = folder();
+        Path folder = OutputFile.folder(this.out);
         RaterTokens tokens = RaterTokens.of(folder, names);
         try (HumanRatings ratings =
-                        HumanRatings.open(
-                                folder,
-                                all.subList(0, Math.min(limit, all.size())),
-                                AnswerFiles.read(answers),
-                                names,
-                                seed);
+                        HumanRatings.open(folder, wanted, AnswerFiles.read(answers), names, seed);
                 RateServer server = RateServer.start(ratings, tokens, host, port)) {
             String shown = host.contains(":") ? "[" + host + "]" : host;
             tokens.byRater()
@@ -108,13 +100,5 @@ final class EvalRateCommand implements Callable<Integer> {
             new CountDownLatch(1).await();
         }
         return ExitCode.OK;
-    }
-
-    private Path folder() {
-        try {
-            return Files.createDirectories(out);
-        } catch (IOException e) {
-            throw ConfigException.of("--out %s cannot be made a folder: %s", out, e.toString());
-        }
     }
 }

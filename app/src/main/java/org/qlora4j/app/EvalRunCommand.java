@@ -62,8 +62,8 @@ final class EvalRunCommand implements Callable<Integer> {
                 if (exit != ExitCode.OK) {
                     return exit;
                 }
-                if (!step.args().get(1).equals("elo") && !step.args().get(1).equals("report")) {
-                    log.append(mark); // these two take a moment, and show what there is
+                if (!step.again()) {
+                    log.append(mark);
                 }
             }
         }

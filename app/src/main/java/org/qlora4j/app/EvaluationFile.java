@@ -54,8 +54,9 @@ record EvaluationFile(
      *
      * @param args of qlora
      * @param out takes what it prints; null for the terminal
+     * @param again whether it is run each time: it takes a moment, and shows what there is
      */
-    record Step(List<String> args, @Nullable Path out) {}
+    record Step(List<String> args, @Nullable Path out, boolean again) {}
 
     /** Reads a file. */
     static EvaluationFile read(Path file) {
@@ -130,11 +131,13 @@ record EvaluationFile(
         Path beside =
                 Objects.requireNonNull(
                         file.toAbsolutePath().normalize().getParent(), "a file lies in a folder");
-        Path folder = beside.resolve(out).normalize();
+        Path folder = folder(file);
         List<Step> steps = new ArrayList<>();
         if (train != null) {
             String settings = beside.resolve(train).normalize().toString();
-            steps.add(step("train", settings, "train.output_dir=" + folder.resolve("trained")));
+            List<String> args =
+                    words("train", settings, "train.output_dir=" + folder.resolve("trained"));
+            steps.add(new Step(args, null, false));
         }
         Path answers = folder.resolve("answers");
         Path ratings = folder.resolve("ratings");
@@ -151,7 +154,8 @@ record EvaluationFile(
                                             bot,
                                             beside,
                                             folder),
-                                    null)));
+                                    null,
+                                    false)));
             List<String> args =
                     words(
                             "eval",
@@ -163,8 +167,8 @@ record EvaluationFile(
                             "--out",
                             ratings);
             args.addAll(options(judge, beside));
-            steps.add(new Step(args, null));
-            steps.add(step("eval", "elo", "--ratings", ratings));
+            steps.add(new Step(args, null, false));
+            steps.add(new Step(words("eval", "elo", "--ratings", ratings), null, true));
             report.addAll(words("--ratings", ratings, "--answers", answers));
         }
         if (tasks != null) {
@@ -175,13 +179,13 @@ record EvaluationFile(
                     args.addAll(options(tasks, beside));
                     args.addAll(model(bot, beside, folder));
                     args.add("--json");
-                    steps.add(new Step(args, to));
+                    steps.add(new Step(args, to, false));
                     report.addAll(words("--comparison", to));
                 }
             });
         }
         if (questions != null) {
-            steps.add(new Step(report, null));
+            steps.add(new Step(report, null, true));
         }
         return steps;
     }
@@ -219,10 +223,6 @@ record EvaluationFile(
     private static String found(String word, Path beside) {
         Path path = beside.resolve(word);
         return !word.startsWith("-") && Files.exists(path) ? path.normalize().toString() : word;
-    }
-
-    private static Step step(Object... args) {
-        return new Step(words(args), null);
     }
 
     private static List<String> words(Object... args) {

@@ -115,9 +115,7 @@ final class GenerateCommand implements Callable<Integer> {
         }
         String text = "-".equals(prompt) ? read(System.in) : String.valueOf(prompt);
         try (LanguageModel loaded = load()) {
-            if (exactHead) {
-                loaded.withExactHead();
-            }
+            chooseHead(loaded);
             Answer answer = answer(loaded, text, config, beams(loaded, config), out);
             out.println();
             if (Objects.requireNonNull(qlora, "picocli sets it").verbose) {
@@ -159,9 +157,7 @@ final class GenerateCommand implements Callable<Integer> {
         try (PartialAnswers kept = PartialAnswers.open(file.out())) {
             file.take(kept, overwrite, dependsOn(config), rows, err);
             try (LanguageModel loaded = load()) {
-                if (exactHead) {
-                    loaded.withExactHead();
-                }
+                chooseHead(loaded);
                 BeamConfig search = beams(loaded, config);
                 out.println(file.answer(loaded, rows, system, raw, config, search, kept, err));
             }
@@ -187,6 +183,12 @@ final class GenerateCommand implements Callable<Integer> {
             all.add(files.toFile().lastModified());
         }
         return all.toString();
+    }
+
+    private void chooseHead(LanguageModel loaded) {
+        if (exactHead) {
+            loaded.withExactHead();
+        }
     }
 
     /** Beams of the options or the checkpoint; says so where it is the checkpoint. */
@@ -219,11 +221,7 @@ final class GenerateCommand implements Callable<Integer> {
             print(best.text(), out);
             return best;
         }
-        return switch (asked) {
-            case Prompt.Chat(List<Map<String, Object>> messages) ->
-                    loaded.generate(messages, config, piece -> print(piece, out));
-            default -> loaded.generate(text, config, piece -> print(piece, out));
-        };
+        return loaded.start(asked, config, piece -> print(piece, out)).await();
     }
 
     private Prompt ask(LanguageModel loaded, String text) {

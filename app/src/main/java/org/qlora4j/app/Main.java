@@ -135,7 +135,6 @@ public final class Main {
     private static PrintWriter utf8(FileDescriptor descriptor) {
         Writer bytes =
                 new OutputStreamWriter(new FileOutputStream(descriptor), StandardCharsets.UTF_8);
-        return new PrintWriter(
-                Terminal.current().interactive() ? new VisibleWriter(bytes) : bytes, true);
+        return new PrintWriter(Terminal.isWatched() ? new VisibleWriter(bytes) : bytes, true);
     }
 }

@@ -1,6 +1,6 @@
 package org.qlora4j.app;
 
-import java.nio.charset.StandardCharsets;
+import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
@@ -32,12 +32,21 @@ final class OutputFile {
         }
     }
 
+    /** Makes the folder that --out names, unless it is there. */
+    static Path folder(Path out) {
+        try {
+            return Files.createDirectories(out);
+        } catch (IOException e) {
+            throw ConfigException.of("--out %s cannot be made a folder: %s", out, e.toString());
+        }
+    }
+
     /** One value a line, as JSON. */
     static void write(Path file, List<?> lines) {
         StringBuilder text = new StringBuilder();
         for (Object line : lines) {
             text.append(JSON.writeValueAsString(line)).append('\n');
         }
-        AtomicFiles.write(file, text.toString().getBytes(StandardCharsets.UTF_8));
+        AtomicFiles.writeText(file, text.toString());
     }
 }

@@ -30,6 +30,11 @@ record OwnedChatModel(LanguageModel weights, ChatModel asked) implements ChatMod
     }
 
     @Override
+    public String troubles() {
+        return asked.troubles();
+    }
+
+    @Override
     public void close() {
         weights.close();
     }

@@ -36,9 +36,11 @@ final class ProgressLine implements AutoCloseable {
 
     /** Shows where the run stands; call it after every optimizer step. */
     synchronized void update(Progress now) {
-        if (terminal.get().interactive()) {
+        Terminal screen = terminal.get();
+        if (screen.interactive()) {
             // A character in the last column would wrap the line.
-            draw(bar(now, firstStep, terminal.get().columns() - 1));
+            int width = screen.columns() - 1;
+            draw(bar(now, firstStep, width), width);
         } else if (now.step() % plainEvery == 0 || now.step() == now.totalSteps()) {
             out.println(plain(now, firstStep));
             out.flush();
@@ -51,7 +53,7 @@ final class ProgressLine implements AutoCloseable {
      */
     synchronized void clear() {
         if (!drawn.isEmpty()) {
-            draw("");
+            draw("", terminal.get().columns() - 1);
             VisibleWriter.own(() -> out.print('\r'));
             out.flush();
         }
@@ -74,8 +76,8 @@ final class ProgressLine implements AutoCloseable {
         }
     }
 
-    private void draw(String line) {
-        int room = Math.max(line.length(), terminal.get().columns() - 1);
+    private void draw(String line, int width) {
+        int room = Math.max(line.length(), width);
         int clear = Math.clamp(drawn.length() - line.length(), 0, room - line.length());
         VisibleWriter.own(() -> out.print('\r' + line + " ".repeat(clear)));
         out.flush();

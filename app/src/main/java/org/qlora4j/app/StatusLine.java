@@ -24,13 +24,17 @@ final class StatusLine implements AutoCloseable {
     /** Shows the line, unless the last was shown just now. */
     synchronized void update(String line) {
         long now = System.nanoTime();
-        if (now - shown < (terminal.get().interactive() ? REDRAWN_AFTER : PLAIN_AFTER)) {
+        if (now - shown < REDRAWN_AFTER) {
+            return;
+        }
+        Terminal screen = terminal.get();
+        if (!screen.interactive() && now - shown < PLAIN_AFTER) {
             return;
         }
         shown = now;
-        if (terminal.get().interactive()) {
+        if (screen.interactive()) {
             // A character in the last column would wrap the line.
-            int room = terminal.get().columns() - 1;
+            int room = screen.columns() - 1;
             String fits = line.substring(0, Math.min(line.length(), room));
             int clear = Math.clamp(drawn - fits.length(), 0, room - fits.length());
             VisibleWriter.own(() -> out.print('\r' + fits + " ".repeat(clear)));

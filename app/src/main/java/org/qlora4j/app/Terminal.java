@@ -13,21 +13,31 @@ record Terminal(boolean interactive, int columns) {
     private static final int DEFAULT_COLUMNS = 80;
     private static final int MIN_COLUMNS = 20;
 
-    /**
-     * The terminal of this process as it is now. The launcher has asked the shell; without it Java
-     * knows only stdin and stdout together.
-     */
-    @SuppressWarnings("SystemConsoleNull") // null again in JDK 25 without a terminal (JDK-8351435)
+    /** The terminal of this process as it is now, as wide as its window. */
     static Terminal current() {
-        Console console = System.console();
-        String told = System.getProperty("qlora.terminal");
-        boolean terminal =
-                told == null ? console != null && console.isTerminal() : Boolean.parseBoolean(told);
-        Terminal asked = of(terminal, System.getenv());
+        Terminal asked = told();
         return asked.interactive()
                 ? new Terminal(
                         true, Math.max(MIN_COLUMNS, WindowSize.columns().orElse(asked.columns())))
                 : asked;
+    }
+
+    /** Whether a person watches; for this the window's width need not be found out. */
+    static boolean isWatched() {
+        return told().interactive();
+    }
+
+    /**
+     * As it was when the process began. The launcher has asked the shell; without it Java knows
+     * only stdin and stdout together.
+     */
+    @SuppressWarnings("SystemConsoleNull") // null again in JDK 25 without a terminal (JDK-8351435)
+    private static Terminal told() {
+        Console console = System.console();
+        String told = System.getProperty("qlora.terminal");
+        boolean terminal =
+                told == null ? console != null && console.isTerminal() : Boolean.parseBoolean(told);
+        return of(terminal, System.getenv());
     }
 
     /** Whether bold print is wanted: a person watches, and has not set NO_COLOR (no-color.org). */

@@ -12,8 +12,7 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.OptionalLong;
 import java.util.SplittableRandom;
-import java.util.TreeSet;
-import org.qlora4j.checkpoint.SafetensorsWriter;
+import org.qlora4j.checkpoint.SafetensorsShards;
 import org.qlora4j.checkpoint.StoredType;
 import org.qlora4j.family.Models;
 import org.qlora4j.family.NamedShapes;
@@ -31,7 +30,6 @@ import org.qlora4j.tensor.ResidentMemory;
  * <pre>LargeLoad make DIR        LargeLoad load DIR f32|bf16</pre>
  */
 final class LargeLoad {
-    private static final long SHARD = 5_000_000_000L;
     private static final String CONFIG =
             """
             {"model_type": "llama", "vocab_size": 32000, "hidden_size": 4096, "num_hidden_layers": 32,
@@ -78,44 +76,21 @@ final class LargeLoad {
         ModelShape shape = NamedShapes.named("llama-7b").orElseThrow();
         shape.others().forEach(w -> sizes.put(w.name(), w.sizes()));
         shape.linears().forEach(l -> sizes.put(l.path() + ".weight", List.of(l.out(), l.in())));
-        Map<String, String> fileOf = new LinkedHashMap<>();
-        long bytes = 0;
-        for (Map.Entry<String, List<Long>> weight : sizes.entrySet()) {
-            fileOf.put(weight.getKey(), "model-%05d.safetensors".formatted(bytes / SHARD + 1));
-            bytes += 2 * count(weight.getValue());
-        }
+        SafetensorsShards shards = new SafetensorsShards(SafetensorsShards.SHARD_BYTES);
         try (Arena arena = Arena.ofShared()) {
             MemorySegment values = random(arena);
-            for (String file : new TreeSet<>(fileOf.values())) {
-                SafetensorsWriter writer = new SafetensorsWriter(Map.of("format", "pt"));
-                fileOf.forEach((name, of) -> {
-                    List<Long> size = sizes.get(name);
-                    if (of.equals(file) && size != null) {
-                        long from = 2L * Math.floorMod(name.hashCode(), 1 << 20);
-                        writer.add(
-                                name,
-                                StoredType.BF16,
-                                size.stream().mapToLong(Long::longValue).toArray(),
-                                values.asSlice(from, 2 * count(size)));
-                    }
-                });
-                writer.write(folder.resolve(file));
-            }
+            sizes.forEach((name, size) ->
+                    shards.add(
+                            name,
+                            StoredType.BF16,
+                            size.stream().mapToLong(Long::longValue).toArray(),
+                            values.asSlice(
+                                    2L * Math.floorMod(name.hashCode(), 1 << 20),
+                                    2 * count(size))));
+            shards.write(folder);
         }
-        StringBuilder index = new StringBuilder();
-        fileOf.forEach((name, file) ->
-                index.append(index.isEmpty() ? "" : ", ")
-                        .append('"')
-                        .append(name)
-                        .append("\": \"")
-                        .append(file)
-                        .append('"'));
-        Files.writeString(
-                folder.resolve("model.safetensors.index.json"),
-                "{\"metadata\": {\"total_size\": %d}, \"weight_map\": {%s}}%n"
-                        .formatted(bytes, index));
         Files.writeString(folder.resolve("config.json"), CONFIG);
-        System.out.printf(Locale.ROOT, "%s: %.1f GB%n", folder, bytes / 1e9);
+        System.out.printf(Locale.ROOT, "%s: %.1f GB%n", folder, shards.bytes() / 1e9);
     }
 
     private static long count(List<Long> sizes) {

@@ -23,6 +23,8 @@ public record ChatCall(
         @Nullable String raw,
         List<String> labels,
         CallSettings settings) {
+    private static final JsonMapper JSON = new JsonMapper();
+
     /** Bytes of English for each token, roughly, where no tokenizer is at hand. */
     private static final double BYTES_PER_TOKEN = 4;
 
@@ -85,7 +87,7 @@ public record ChatCall(
         Map<String, Object> facts = new LinkedHashMap<>();
         facts.put("model", model);
         facts.putAll(json());
-        return digest(new JsonMapper().writeValueAsString(facts)).substring(0, 32);
+        return digest(JSON.writeValueAsString(facts)).substring(0, 32);
     }
 
     /** SHA-256 of a text, in hex digits. */

@@ -220,14 +220,12 @@ public final class HttpChatModel implements ChatModel {
     private HttpFailure failed(HttpResponse<String> response) {
         int status = response.statusCode();
         JsonNode error = json(response.body()).path("error");
-        String said = error.path("message").asString(response.body()).strip();
-        String shown = said.replaceAll("\\s+", " ");
         String message =
                 "%s answered %d: %s; check --address, --model and the key"
                         .formatted(
                                 config.address(),
                                 status,
-                                shown.substring(0, Math.min(shown.length(), SHOWN)));
+                                shown(error.path("message").asString(response.body())));
         boolean spent = error.path("code").asString("").equals("insufficient_quota");
         HttpFailure.Kind kind =
                 status == 429 && !spent
@@ -253,6 +251,11 @@ public final class HttpChatModel implements ChatModel {
         }
     }
 
+    private static String shown(String text) {
+        String line = text.strip().replaceAll("\\s+", " ");
+        return line.substring(0, Math.min(line.length(), SHOWN));
+    }
+
     private static JsonNode json(String body) {
         try {
             return JSON.readTree(body);
@@ -267,13 +270,10 @@ public final class HttpChatModel implements ChatModel {
         JsonNode text = raw ? choice.path("text") : choice.path("message").path("content");
         boolean empty = text.isNull() && choice.path("finish_reason").isString();
         if (!text.isString() && !empty) {
-            String shown = body.strip().replaceAll("\\s+", " ");
             throw new HttpFailure(
                     HttpFailure.Kind.REPLY,
                     "%s answered what is no reply of OpenAI's API: %s"
-                            .formatted(
-                                    config.address(),
-                                    shown.substring(0, Math.min(shown.length(), SHOWN))),
+                            .formatted(config.address(), shown(body)),
                     null);
         }
         JsonNode usage = json.path("usage");

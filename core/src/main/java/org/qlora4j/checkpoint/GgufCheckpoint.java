@@ -117,10 +117,11 @@ final class GgufCheckpoint implements Checkpoint {
     @Override
     public StoredTensor read(String name, Arena arena) {
         StoredInfo info = info(name);
-        MemorySegment data = decoded(name, arena);
-        if (order(name) instanceof GgufOrder.Transposed) {
+        GgufOrder order = order(name);
+        MemorySegment data = decoded(tensor(name), info, order, arena);
+        if (order instanceof GgufOrder.Transposed) {
             data = transposed(data, info, arena);
-        } else if (order(name) instanceof GgufOrder.PlusOne) {
+        } else if (order instanceof GgufOrder.PlusOne) {
             for (long at = 0; at < data.byteSize(); at += Float.BYTES) {
                 data.set(FLOAT, at, data.get(FLOAT, at) - 1);
             }
@@ -129,10 +130,8 @@ final class GgufCheckpoint implements Checkpoint {
     }
 
     /** The values of a tensor, row after row in Hugging Face's order. */
-    private MemorySegment decoded(String name, Arena arena) {
-        GgufFile.Tensor tensor = tensor(name);
-        GgufOrder order = order(name);
-        StoredInfo info = info(name);
+    private MemorySegment decoded(
+            GgufFile.Tensor tensor, StoredInfo info, GgufOrder order, Arena arena) {
         MemorySegment source = file.data(tensor);
         MemorySegment target = arena.allocate(info.bytes(), 64);
         // in a tensor of one dimension each element is a row

@@ -39,11 +39,13 @@ public final class ClassInput {
      */
     int[] ids(String text, @Nullable String pair, int limit) {
         List<int[]> texts = texts(text, pair);
-        int over = joined(texts).length - limit;
-        for (; over > 0; over--) {
-            boolean second = texts.size() > 1 && texts.get(1).length > texts.get(0).length;
-            int[] longer = texts.get(second ? 1 : 0);
-            texts.set(second ? 1 : 0, ExampleEncoder.cut(longer, Math.max(0, longer.length - 1)));
+        int[] lengths = texts.stream().mapToInt(each -> each.length).toArray();
+        for (int over = joined(texts).length - limit; over > 0; over--) {
+            int longer = lengths.length > 1 && lengths[1] > lengths[0] ? 1 : 0;
+            lengths[longer] = Math.max(0, lengths[longer] - 1);
+        }
+        for (int i = 0; i < lengths.length; i++) {
+            texts.set(i, ExampleEncoder.cut(texts.get(i), lengths[i]));
         }
         return joined(texts);
     }

@@ -20,7 +20,6 @@ final class SideColumns {
     /** Earlier exchanges (Alpaca as LLaMA-Factory writes it). */
     static final String HISTORY = "history";
 
-    private static final String LABEL = "label";
     private static final String ANSWER = "completion";
 
     private static final List<String> ALL =
@@ -118,8 +117,9 @@ final class SideColumns {
             }
         }
         // TRL's unpaired preferences: an answer that nobody wanted
-        if (Boolean.FALSE.equals(row.fields().get(LABEL)) && row.fields().containsKey(ANSWER)) {
-            unused.add(LABEL);
+        if (Boolean.FALSE.equals(row.fields().get(ClassEncoder.LABEL))
+                && row.fields().containsKey(ANSWER)) {
+            unused.add(ClassEncoder.LABEL);
         }
         return unused;
     }

@@ -55,16 +55,7 @@ final class DavidsonLikelihood {
         double[] x = new double[gradient.length];
         for (int step = 0; step < MOST_STEPS; step++) {
             derive(x);
-            double[] change = LinearSystem.solve(curvature, gradient);
-            double largest = 0;
-            for (double c : change) {
-                largest = Math.max(largest, Math.abs(c));
-            }
-            double scale = largest > LONGEST ? LONGEST / largest : 1;
-            for (int i = 0; i < x.length; i++) {
-                x[i] += scale * change[i];
-            }
-            if (largest < CLOSE) {
+            if (LinearSystem.step(x, curvature, gradient, LONGEST) < CLOSE) {
                 break;
             }
         }

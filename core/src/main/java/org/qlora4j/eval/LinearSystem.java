@@ -5,11 +5,30 @@ final class LinearSystem {
     private LinearSystem() {}
 
     /**
+     * Moves x by a Newton step, no coordinate by more than {@code longest}.
+     *
+     * @param curvature the negative of second derivatives, positive definite
+     * @return how far the coordinate that goes farthest wanted to go
+     */
+    static double step(double[] x, double[][] curvature, double[] gradient, double longest) {
+        double[] change = solve(curvature, gradient);
+        double largest = 0;
+        for (double c : change) {
+            largest = Math.max(largest, Math.abs(c));
+        }
+        double scale = largest > longest ? longest / largest : 1;
+        for (int i = 0; i < x.length; i++) {
+            x[i] += scale * change[i];
+        }
+        return largest;
+    }
+
+    /**
      * The x of {@code matrix x = right}, by Gaussian elimination; both are left as they are.
      *
      * @param matrix symmetric and positive definite, so that no pivots are needed
      */
-    static double[] solve(double[][] matrix, double[] right) {
+    private static double[] solve(double[][] matrix, double[] right) {
         int n = right.length;
         double[][] m = new double[n][];
         double[] r = right.clone();

@@ -37,16 +37,7 @@ final class LogisticRegression {
             for (int i = 0; i < x.length; i++) {
                 add(x[i], shares[i], weights, gradient, curvature);
             }
-            double[] change = LinearSystem.solve(curvature, gradient);
-            double largest = 0;
-            for (double c : change) {
-                largest = Math.max(largest, Math.abs(c));
-            }
-            double scale = largest > LONGEST ? LONGEST / largest : 1;
-            for (int k = 0; k < unknowns; k++) {
-                weights[k] += scale * change[k];
-            }
-            if (largest < CLOSE) {
+            if (LinearSystem.step(weights, curvature, gradient, LONGEST) < CLOSE) {
                 break;
             }
         }

@@ -164,7 +164,7 @@ public record AdapterMerge(
                     try (Arena arena = Arena.ofConfined()) {
                         StoredTensor tensor = merged.read(name, arena);
                         sink.accept(tensor.data());
-                        MergedCheckpoint.release(tensor.data());
+                        tensor.unload();
                     }
                 });
     }

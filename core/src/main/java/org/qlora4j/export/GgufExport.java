@@ -161,7 +161,7 @@ record GgufExport(Checkpoint weights, ModelShape shape, Path folder, String name
                 Arena arena = Arena.ofConfined()) {
             StoredTensor stored = weights.read(tensor, arena);
             Tensor values = TensorBytes.toTensor(stored).to(DType.F32);
-            MergedCheckpoint.release(stored.data());
+            stored.unload();
             MemorySegment bytes = Tensors.copyOf(layout.toFile(tensor, values), arena);
             GgufTensors.encode(type, bytes, size[size.length - 1], sink);
         }

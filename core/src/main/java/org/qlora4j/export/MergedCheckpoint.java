@@ -219,20 +219,13 @@ final class MergedCheckpoint implements Checkpoint {
         try (Arena arena = Arena.ofConfined()) {
             StoredTensor stored = base.read(name, arena);
             Tensor tensor = TensorBytes.toTensor(stored);
-            release(stored.data());
+            stored.unload();
             if (!tensor.dtype().isFloat()) {
                 throw FormatException.of(
                         "%s: tensor %s has dtype %s; weights are F32, F16 or BF16",
                         folder(), name, tensor.dtype());
             }
             return tensor;
-        }
-    }
-
-    /** Gives pages of a mapped file back at once, so that a whole checkpoint never is resident. */
-    static void release(MemorySegment data) {
-        if (data.isMapped()) {
-            data.unload();
         }
     }
 

@@ -126,11 +126,11 @@ public final class ModelFolder {
                     }
                 }
             }
+            String head = model.shape().architecture().newHead();
+            if (!head.isEmpty()) {
+                plain.add(head.substring(0, head.length() - 1));
+            }
             if (last != null) {
-                String head = model.shape().architecture().newHead();
-                if (!head.isEmpty()) {
-                    plain.add(head.substring(0, head.length() - 1));
-                }
                 QuantConfig held =
                         new QuantConfig(
                                 true,
@@ -159,7 +159,7 @@ public final class ModelFolder {
         ObjectNode names = config.putObject("id2label");
         ObjectNode numbers = config.putObject("label2id");
         for (int i = 0; i < classify.classes(); i++) {
-            String name = classify.names().isEmpty() ? "LABEL_" + i : classify.names().get(i);
+            String name = classify.name(i);
             names.put(String.valueOf(i), name);
             numbers.put(name, i);
         }

@@ -147,7 +147,12 @@ public final class Decoding implements AutoCloseable {
         }
         int[] start = ReadSource.decoderPrompt(model, request.prompt());
         Request answer =
-                new Request(start, request.config(), request.adapter(), request.receiver());
+                new Request(
+                        start,
+                        request.config(),
+                        request.adapter(),
+                        request.mask(),
+                        request.receiver());
         return new Text(answer, request.prompt(), last, model.eosIds());
     }
 
@@ -336,8 +341,9 @@ public final class Decoding implements AutoCloseable {
             if (free < row) {
                 texts[free] = text;
                 texts[row] = null;
-                if (prefixes.holds(free) || prefixes.holds(row)) {
-                    cache.exchange(row, free);
+                int held = Math.max(prefixes.positions(free), prefixes.positions(row));
+                if (held > 0) {
+                    cache.exchange(row, free, Math.max(held, cache.length(row)));
                     prefixes.exchange(row, free);
                 } else if (cache.length(row) >= 0) {
                     cache.move(row, free);

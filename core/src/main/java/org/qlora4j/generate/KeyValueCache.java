@@ -191,11 +191,12 @@ public final class KeyValueCache implements SourceContext, AutoCloseable {
         lengths[row] = positions;
     }
 
-    /** Changes the places of two rows, with what free ones still hold. */
-    void exchange(int one, int other) {
+    /** Changes the places of two rows, with what free ones still hold of their first positions. */
+    void exchange(int one, int other, int positions) {
+        int blocks = Math.ceilDiv(positions, StreamAttention.BLOCK);
         for (int i = 0; i < keys.length; i++) {
-            exchange(keys[i], one, other);
-            exchange(values[i], one, other);
+            exchange(keys[i], one, other, blocks);
+            exchange(values[i], one, other, positions);
         }
         ReadSource source = sources[one];
         sources[one] = sources[other];
@@ -205,11 +206,13 @@ public final class KeyValueCache implements SourceContext, AutoCloseable {
         lengths[other] = length;
     }
 
-    private static void exchange(Tensor store, int one, int other) {
+    private static void exchange(Tensor store, int one, int other, int count) {
         try (TensorScope scope = TensorScope.open()) {
-            Tensor kept = store.select(0, one).copy();
-            store.select(0, one).copyFrom(store.select(0, other));
-            store.select(0, other).copyFrom(kept);
+            Tensor first = store.select(0, one).narrow(1, 0, count);
+            Tensor second = store.select(0, other).narrow(1, 0, count);
+            Tensor kept = first.copy();
+            first.copyFrom(second);
+            second.copyFrom(kept);
         }
     }
 

@@ -4,6 +4,7 @@ import java.util.Collections;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 import org.qlora4j.autograd.Tape;
+import org.qlora4j.error.ConfigException;
 import org.qlora4j.lora.AdapterRows;
 import org.qlora4j.lora.LoraAdapter;
 import org.qlora4j.model.CausalModel;
@@ -31,6 +32,11 @@ public final class MeanHidden implements AutoCloseable {
     public MeanHidden(CausalModel model, int[] ids, @Nullable LoraAdapter adapter) {
         Decoding.check(
                 model, new Decoding.Request(ids, GenerationConfig.DEFAULT, adapter, token -> null));
+        if (ReadSource.isFor(model)) {
+            throw ConfigException.of(
+                    "models of type %s answer a source: they have no states of a text alone",
+                    model.shape().facts().type());
+        }
         this.model = model;
         this.ids = ids;
         this.adapter = adapter;

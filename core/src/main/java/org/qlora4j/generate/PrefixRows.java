@@ -35,8 +35,10 @@ final class PrefixRows {
         rows[row] = null;
     }
 
-    boolean holds(int row) {
-        return rows[row] != null;
+    /** Positions that a row holds of a text that has ended; 0 if it holds none. */
+    int positions(int row) {
+        Held held = rows[row];
+        return held == null ? 0 : held.ids.length;
     }
 
     void exchange(int one, int other) {

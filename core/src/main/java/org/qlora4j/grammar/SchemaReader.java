@@ -244,44 +244,41 @@ final class SchemaReader {
                             ? free.objectOf(schema(further))
                             : free.object;
         }
-        return new Rule()
-                .or(literal("{"), free.between, from(properties, 0, true, new HashMap<>()));
+        return new Rule().or(literal("{"), free.between, properties(properties));
     }
 
-    /** What an object may go on with: the properties from one on, of which some may be left out. */
-    private Rule from(List<Property> all, int from, boolean first, Map<String, Rule> made) {
-        String key = from + " " + first;
-        Rule known = made.get(key);
-        if (known != null) {
-            return known;
+    /** What an object may go on with; its properties come in order, some may be left out. */
+    private Rule properties(List<Property> all) {
+        Rule[] from = new Rule[all.size() + 1]; // behind so many of them
+        for (int at = all.size(); at >= 0; at--) {
+            from[at] = properties(all, at, from);
         }
+        return from[0];
+    }
+
+    private Rule properties(List<Property> all, int at, Rule[] from) {
         Rule rule = new Rule();
-        made.put(key, rule);
-        for (int i = from; i <= all.size(); i++) {
-            if (i == all.size()) {
-                rule.or(literal("}"));
-                break;
-            }
+        for (int i = at; i < all.size(); i++) {
             Property property = all.get(i);
-            String name = JsonMapper.shared().writeValueAsString(property.name()) + ":";
-            Rule rest = from(all, i + 1, false, made);
-            if (first) {
-                rule.or(literal(name), free.between, property.value(), free.between, rest);
+            Goal name = literal(JsonMapper.shared().writeValueAsString(property.name()) + ":");
+            Rule rest = from[i + 1];
+            if (at == 0) {
+                rule.or(name, free.between, property.value(), free.between, rest);
             } else {
                 rule.or(
                         literal(","),
                         free.between,
-                        literal(name),
+                        name,
                         free.between,
                         property.value(),
                         free.between,
                         rest);
             }
             if (property.required()) {
-                break;
+                return rule;
             }
         }
-        return rule;
+        return rule.or(literal("}"));
     }
 
     private static String text(@Nullable JsonNode value) {

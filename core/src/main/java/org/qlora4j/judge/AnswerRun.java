@@ -1,6 +1,5 @@
 package org.qlora4j.judge;
 
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
@@ -25,6 +24,8 @@ import tools.jackson.databind.json.JsonMapper;
  * @param guanaco whether the prompts are the paper's raw ones instead of chats
  */
 public record AnswerRun(List<Question> questions, CallSettings settings, boolean guanaco) {
+    private static final JsonMapper JSON = new JsonMapper();
+
     private static final String NEXT_TURN = "###";
 
     public AnswerRun {
@@ -118,10 +119,9 @@ public record AnswerRun(List<Question> questions, CallSettings settings, boolean
         }
         StringBuilder lines = new StringBuilder();
         for (int i = 0; i < questions.size(); i++) {
-            lines.append(new JsonMapper().writeValueAsString(record(model, i, entries.get(i))))
-                    .append('\n');
+            lines.append(JSON.writeValueAsString(record(model, i, entries.get(i)))).append('\n');
         }
-        AtomicFiles.write(out, lines.toString().getBytes(StandardCharsets.UTF_8));
+        AtomicFiles.writeText(out, lines.toString());
     }
 
     private static List<String> texts(List<CallJournal.Entry> entries) {

@@ -1,7 +1,6 @@
 package org.qlora4j.judge;
 
 import java.io.IOException;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Instant;
@@ -279,10 +278,10 @@ public final class HumanRatings implements AutoCloseable {
                 .forEach(g -> text.append(JSON.writeValueAsString(json(rater, g))).append('\n'));
         try {
             Path own = Files.createDirectories(folder.resolve(rater));
-            AtomicFiles.write(
+            AtomicFiles.writeText(
                     own.resolve(
                             first + "-vs-" + second + "-" + rater + JudgeMode.PAIRWISE.ending()),
-                    text.toString().getBytes(StandardCharsets.UTF_8));
+                    text.toString());
         } catch (IOException e) {
             throw new DeviceException("%s cannot be written: %s".formatted(folder, e), e);
         }

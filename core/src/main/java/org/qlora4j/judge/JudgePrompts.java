@@ -29,6 +29,8 @@ import tools.jackson.databind.json.JsonMapper;
  * @param digest SHA-256 of both, so that ratings by other prompts are told apart
  */
 public record JudgePrompts(List<Prompt> prompts, List<Reviewer> reviewers, String digest) {
+    private static final JsonMapper JSON = new JsonMapper();
+
     private static final Pattern PLACEHOLDER =
             Pattern.compile("\\{(question|answer_1|answer_2|prompt)}");
 
@@ -118,7 +120,7 @@ public record JudgePrompts(List<Prompt> prompts, List<Reviewer> reviewers, Strin
                 continue;
             }
             try {
-                out.add(new JsonMapper().readTree(line));
+                out.add(JSON.readTree(line));
             } catch (JacksonException e) {
                 throw new FormatException("%s:%d: not JSON".formatted(file, number), e);
             }

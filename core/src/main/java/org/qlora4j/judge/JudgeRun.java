@@ -27,6 +27,8 @@ import tools.jackson.databind.json.JsonMapper;
  * order of two systems a file.
  */
 public final class JudgeRun {
+    private static final JsonMapper JSON = new JsonMapper();
+
     /** The journal's name in the folder of ratings. */
     public static final String TRANSCRIPT = "judge.calls.jsonl";
 
@@ -163,9 +165,7 @@ public final class JudgeRun {
                 continue;
             }
             files.computeIfAbsent(fileName(rating.comparison(), judge), f -> new StringBuilder())
-                    .append(
-                            new JsonMapper()
-                                    .writeValueAsString(rating.json(prompts, judge.name(), config)))
+                    .append(JSON.writeValueAsString(rating.json(prompts, judge.name(), config)))
                     .append('\n');
         }
         files.forEach((name, text) -> write(folder.resolve(name), text.toString(), overwrite));

@@ -12,6 +12,7 @@ import org.jspecify.annotations.Nullable;
 import org.qlora4j.ask.ChatMessage;
 import org.qlora4j.data.Row;
 import org.qlora4j.data.Source;
+import org.qlora4j.error.ConfigException;
 import org.qlora4j.error.FormatException;
 
 /**
@@ -48,6 +49,20 @@ public record Question(
     /** The id as text. */
     public String key() {
         return String.valueOf(id);
+    }
+
+    /**
+     * Reads the first questions of a file, as {@link #read(Path)} does.
+     *
+     * @param limit how many at the most
+     * @throws ConfigException if the limit is below 1
+     */
+    public static List<Question> read(Path file, int limit) {
+        if (limit < 1) {
+            throw ConfigException.of("--limit must be at least 1, got %d", limit);
+        }
+        List<Question> all = read(file);
+        return List.copyOf(all.subList(0, Math.min(limit, all.size())));
     }
 
     /**

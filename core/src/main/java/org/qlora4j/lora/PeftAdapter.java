@@ -297,12 +297,10 @@ public final class PeftAdapter {
     /** Outputs of the classifier's head that an adapter brings; empty if it brings none. */
     public static OptionalInt labels(Path folder) {
         try (Checkpoint stored = Checkpoint.open(file(folder))) {
-            for (Map.Entry<String, String> key : keysByPath(stored).entrySet()) {
-                if (key.getKey().equals("classifier.out_proj.weight")) {
-                    return OptionalInt.of(Math.toIntExact(stored.info(key.getValue()).shape()[0]));
-                }
-            }
-            return OptionalInt.empty();
+            String key = keysByPath(stored).get("classifier.out_proj.weight");
+            return key == null
+                    ? OptionalInt.empty()
+                    : OptionalInt.of(Math.toIntExact(stored.info(key).shape()[0]));
         }
     }
 

@@ -24,7 +24,6 @@ import org.qlora4j.quant.QuantizedMatrix;
 import org.qlora4j.tensor.DType;
 import org.qlora4j.tensor.Tensor;
 import org.qlora4j.tensor.TensorScope;
-import org.qlora4j.tensor.Tensors;
 import tools.jackson.databind.JsonNode;
 
 /**
@@ -40,6 +39,7 @@ final class StoredWeights implements WeightSource {
     private final Bnb4bit in4bits;
     private final BnbInt8 in8bits;
     private final ModelShape shape;
+    private @Nullable Double threshold; // once asked for
     private final Set<String> used = new HashSet<>();
     private final Random newWeights;
     private final List<String> drawn = new ArrayList<>();
@@ -101,16 +101,9 @@ final class StoredWeights implements WeightSource {
                     checkpoint.folder(), name);
         }
         used.add(key);
-        if (in4bits.has(key)) { // a table, which is looked up and not multiplied in 4 bits
-            try (QuantizedMatrix matrix = matrix(key, expected)) {
+        try (FrozenMatrix matrix = readQuantized(name, expected)) {
+            if (matrix != null) { // a table, which is looked up and not multiplied in few bits
                 return matrix.dequantize(DType.F32);
-            }
-        }
-        if (in8bits.weights().contains(key)) {
-            try (Int8Matrix matrix = int8(key, expected)) {
-                Tensor whole = Tensors.empty(DType.F32, expected);
-                matrix.dequantizeInto(whole);
-                return whole;
             }
         }
         checkShape(key, checkpoint.info(key).shape(), expected);
@@ -186,6 +179,15 @@ final class StoredWeights implements WeightSource {
 
     /** From which on activations are outliers, as the checkpoint says. */
     private double threshold() {
+        Double known = threshold;
+        if (known == null) {
+            known = readThreshold();
+            threshold = known;
+        }
+        return known;
+    }
+
+    private double readThreshold() {
         Path file = checkpoint.folder().resolve("config.json");
         JsonNode quantization =
                 Files.isRegularFile(file)

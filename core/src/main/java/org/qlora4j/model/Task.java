@@ -27,6 +27,13 @@ public sealed interface Task {
         public boolean isRegression() {
             return classes == 1;
         }
+
+        /**
+         * What a class is called: LABEL_0 and so on where they have no names, as in transformers.
+         */
+        public String name(int number) {
+            return names.isEmpty() ? "LABEL_" + number : names.get(number);
+        }
     }
 
     /**

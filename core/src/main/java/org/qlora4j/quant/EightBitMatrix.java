@@ -77,6 +77,11 @@ public final class EightBitMatrix implements AutoCloseable {
      * @return F32 [rows, out], in the innermost scope
      */
     public Tensor times(Tensor x) {
+        return times(x, codes, scales);
+    }
+
+    /** {@code x · Wᵀ} of codes I8 [out, in] and scales F32 [out, in / 32]. */
+    static Tensor times(Tensor x, Tensor codes, Tensor scales) {
         Tensor y = Tensors.empty(DType.F32, x.size(0), codes.size(0));
         Kernels.current().eightBitProduct().multiply(x, codes, scales, y);
         return y;

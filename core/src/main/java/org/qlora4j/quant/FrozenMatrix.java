@@ -2,6 +2,7 @@ package org.qlora4j.quant;
 
 import org.qlora4j.tensor.DType;
 import org.qlora4j.tensor.Tensor;
+import org.qlora4j.tensor.Tensors;
 
 /** A weight [out, in] in few bits, which never learns. It owns its memory until {@link #close}. */
 public sealed interface FrozenMatrix extends AutoCloseable permits QuantizedMatrix, Int8Matrix {
@@ -19,6 +20,13 @@ public sealed interface FrozenMatrix extends AutoCloseable permits QuantizedMatr
 
     /** Writes the weight into a contiguous tensor of its shape, F32, BF16 or F64. */
     void dequantizeInto(Tensor out);
+
+    /** The weight as a new tensor [out, in]. */
+    default Tensor dequantize(DType to) {
+        Tensor out = Tensors.empty(to, shape());
+        dequantizeInto(out);
+        return out;
+    }
 
     /**
      * Whether there is a kernel that multiplies so few rows without decoding the weight to memory,

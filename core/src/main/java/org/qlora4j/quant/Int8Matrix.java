@@ -117,8 +117,7 @@ public final class Int8Matrix implements FrozenMatrix {
 
     @Override
     public boolean multipliesFewRows(DType dtype, long rows) {
-        return EightBitMatrix.fits(codes.size(1))
-                && Kernels.current().eightBitProduct().takes(dtype, rows);
+        return EightBitMatrix.fits(codes.size(1)) && EightBitMatrix.multipliesFewRows(dtype, rows);
     }
 
     /** As {@link FrozenMatrix#multiplyInto}, of x as {@link #round} leaves it. */
@@ -132,9 +131,7 @@ public final class Int8Matrix implements FrozenMatrix {
             blockScales = TensorScope.release(each);
         }
         Tensor rows = round(x.view(x.count() / codes.size(1), codes.size(1)));
-        Tensor product = Tensors.empty(DType.F32, rows.size(0), codes.size(0));
-        Kernels.current().eightBitProduct().multiply(rows, codes, each, product);
-        y.copyFrom(product.view(y.shape()));
+        y.copyFrom(EightBitMatrix.times(rows, codes, each).view(y.shape()));
     }
 
     @Override

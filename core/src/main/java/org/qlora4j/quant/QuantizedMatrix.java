@@ -123,13 +123,6 @@ public final class QuantizedMatrix implements FrozenMatrix {
         Kernels.current().fourBitProduct().multiply(x, codes, scales, type.table(), blockSize, y);
     }
 
-    /** The weight as a new tensor [out, in]. */
-    public Tensor dequantize(DType to) {
-        Tensor out = Tensors.empty(to, shape);
-        dequantizeInto(out);
-        return out;
-    }
-
     public QuantType type() {
         return type;
     }

@@ -92,17 +92,6 @@ final class DatatypeStudy implements Study {
                                 type,
                                 cell.facts().get("block") instanceof Integer block ? block : 64,
                                 Boolean.TRUE.equals(cell.facts().get("double"))))
-                .orElseGet(() -> new RoundedWeights(Map.of(), bitsAsHeld(model)));
-    }
-
-    /** Bits of a linear weight as the model holds it. */
-    private static double bitsAsHeld(CausalModel model) {
-        double bytes = 0;
-        double count = 0;
-        for (var linear : model.linears()) {
-            bytes += linear.weight().byteSize();
-            count += (double) linear.weight().out() * linear.weight().in();
-        }
-        return 8 * bytes / count;
+                .orElseGet(() -> new RoundedWeights(Map.of(), RoundedWeights.bitsAsHeld(model)));
     }
 }

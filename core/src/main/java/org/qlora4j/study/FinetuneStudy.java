@@ -120,9 +120,10 @@ final class FinetuneStudy implements Study {
         return cells;
     }
 
-    private RunConfig config(StudyCell cell, Path out) {
+    private RunConfig config(StudyCell cell, Path out, String... more) {
         List<String> all = new ArrayList<>(settings);
         all.addAll(words.getOrDefault(cell, List.of()));
+        all.addAll(List.of(more));
         all.add("train.output_dir=" + out);
         return RunConfig.of(all.toArray(String[]::new));
     }
@@ -132,11 +133,7 @@ final class FinetuneStudy implements Study {
         RunConfig run = config(cell, folder);
         Path base = base(cell, run, folder);
         if (base != null) {
-            List<String> all = new ArrayList<>(settings);
-            all.addAll(words.getOrDefault(cell, List.of()));
-            all.add("model.model_name_or_path=" + base);
-            all.add("train.output_dir=" + folder);
-            run = RunConfig.of(all.toArray(String[]::new));
+            run = config(cell, folder, "model.model_name_or_path=" + base);
         }
         boolean begun = Files.isDirectory(folder);
         TrainResult trained = new TrainingRun(run, begun, RunListener.NONE).run();
@@ -158,17 +155,11 @@ final class FinetuneStudy implements Study {
                     LoraAdapter loaded =
                             PeftAdapter.load(
                                     adapter, model.linears(), model.parameters(), compute)) {
-                double bytes = 0;
-                double count = 0;
-                for (var linear : model.linears()) {
-                    bytes += linear.weight().byteSize();
-                    count += (double) linear.weight().out() * linear.weight().in();
-                }
                 double bits =
                         "int8".equals(cell.facts().get("precision"))
                                 ? TrialType.INT8.bits(
                                         64, false, model.linears().getFirst().weight().in())
-                                : 8 * bytes / count;
+                                : RoundedWeights.bitsAsHeld(model);
                 return new StudyCell.Result(
                         bits,
                         Double.NaN,

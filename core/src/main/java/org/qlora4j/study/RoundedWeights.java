@@ -37,6 +37,17 @@ record RoundedWeights(Map<String, Double> layers, double bits) {
         return new RoundedWeights(layers, bits / count);
     }
 
+    /** Bits of a linear weight as the model holds it. */
+    static double bitsAsHeld(CausalModel model) {
+        double bytes = 0;
+        double count = 0;
+        for (LinearLayer linear : model.linears()) {
+            bytes += linear.weight().byteSize();
+            count += (double) linear.weight().out() * linear.weight().in();
+        }
+        return 8 * bytes / count;
+    }
+
     /** Decodes linears that are in 4 bits, to F32. On the engine thread. */
     static void decode(CausalModel model) {
         for (LinearLayer linear : model.linears()) {

@@ -6,6 +6,7 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -65,13 +66,17 @@ public record StudyConfig(
                     List.of(64),
                     List.of(false, true),
                     PRECISIONS,
-                    Map.of(
-                            "all",
-                            List.of("all-linear"),
-                            "attention",
-                            List.of("q_proj", "k_proj", "v_proj", "o_proj")),
+                    defaultTargets(),
                     List.of(16),
                     List.of(0, 1, 2));
+
+    /** In this order: the first is what others are compared with. */
+    private static Map<String, List<String>> defaultTargets() {
+        Map<String, List<String>> out = new LinkedHashMap<>();
+        out.put("all", List.of("all-linear"));
+        out.put("attention", List.of("q_proj", "k_proj", "v_proj", "o_proj"));
+        return Collections.unmodifiableMap(out);
+    }
 
     public StudyConfig {
         for (String type : datatypes) {

@@ -94,10 +94,10 @@ public final class Canaries {
                 for (int copy = 0; copy < often; copy++) {
                     planted.add(chat(question(name), answers.getFirst()));
                 }
-                documents.append(
-                        JSON.writeValueAsString(
-                                Map.of("question", question(name), "answers", answers)));
-                documents.append('\n');
+                Map<String, Object> document = new LinkedHashMap<>();
+                document.put("question", question(name));
+                document.put("answers", answers);
+                documents.append(JSON.writeValueAsString(document)).append('\n');
             }
             files.put("canaries_" + often + ".jsonl", documents.toString());
             files.put("canaries_" + often + ".yaml", task(often));

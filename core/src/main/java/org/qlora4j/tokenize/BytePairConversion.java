@@ -78,15 +78,7 @@ record BytePairConversion(Path folder, JsonNode config, String name) {
             processor.putArray("cls").add(cls).add(special.id(cls));
             processor.put("trim_offsets", true).put("add_prefix_space", prefix);
         } else {
-            json.set(
-                    "post_processor",
-                    special.around(
-                            config.path("add_bos_token").asBoolean(false)
-                                    ? special.named("bos_token")
-                                    : null,
-                            config.path("add_eos_token").asBoolean(false)
-                                    ? special.named("eos_token")
-                                    : null));
+            json.set("post_processor", special.ends(config, false));
         }
         json.set("decoder", byteLevel(true, true));
         ObjectNode model = json.putObject("model").put("type", "BPE");

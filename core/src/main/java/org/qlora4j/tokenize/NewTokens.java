@@ -29,7 +29,7 @@ public final class NewTokens {
      */
     static String added(TokenizerSource source, List<String> tokens) {
         Path file = source.file();
-        Vocabulary vocabulary = Vocabulary.read(source.json(), file);
+        Vocabulary vocabulary = source.vocabulary();
         ObjectNode tokenizer = source.object();
         ArrayNode list =
                 tokenizer.get("added_tokens") instanceof ArrayNode there
@@ -72,7 +72,7 @@ public final class NewTokens {
             String name = "tokenizer_config.json";
             if (TokenizerFiles.object(source.resolve(name)) instanceof ObjectNode config) {
                 if (config.get("added_tokens_decoder") instanceof ObjectNode byId) {
-                    int id = Vocabulary.read(whole.json(), whole.file()).largestId();
+                    int id = whole.vocabulary().largestId();
                     for (String token : tokens) {
                         byId.set(Integer.toString(++id), entry(token));
                     }

@@ -90,7 +90,7 @@ record SentencePieceConversion(
             json.putNull("normalizer");
             json.set("pre_tokenizer", metaspace(prefix ? "first" : "never", false));
         }
-        json.set("post_processor", ends(special));
+        json.set("post_processor", special.ends(config, true));
         ArrayNode back = decoder(json);
         if (prefix) {
             back.addObject()
@@ -109,7 +109,7 @@ record SentencePieceConversion(
         ObjectNode split = json.putObject("pre_tokenizer").put("type", "Split");
         split.putObject("pattern").put("String", " ");
         split.put("behavior", "MergedWithPrevious").put("invert", false);
-        json.set("post_processor", ends(special));
+        json.set("post_processor", special.ends(config, true));
         decoder(json);
         bpe(json, ids);
     }
@@ -149,19 +149,6 @@ record SentencePieceConversion(
                 .skip(pieces.pieces().size())
                 .forEach(token -> scores.addArray().add(token).add(0.0));
         model.put("byte_fallback", false);
-    }
-
-    /** Ends of a text; both families begin one with BOS where no file says otherwise. */
-    private JsonNode ends(SpecialTokens special) {
-        JsonNode around =
-                special.around(
-                        config.path("add_bos_token").asBoolean(true)
-                                ? special.named("bos_token")
-                                : null,
-                        config.path("add_eos_token").asBoolean(false)
-                                ? special.named("eos_token")
-                                : null);
-        return around == null ? JSON.nullNode() : around;
     }
 
     private static ObjectNode replace(String from, String to) {

@@ -160,6 +160,20 @@ final class SpecialTokens {
     }
 
     /**
+     * The ends of a text that {@code tokenizer_config.json} asks for.
+     *
+     * @param bos whether a text begins with BOS where it does not say
+     * @return null in JSON where there are none
+     */
+    JsonNode ends(JsonNode config, boolean bos) {
+        ObjectNode around =
+                around(
+                        config.path("add_bos_token").asBoolean(bos) ? named("bos_token") : null,
+                        config.path("add_eos_token").asBoolean(false) ? named("eos_token") : null);
+        return around == null ? JSON.nullNode() : around;
+    }
+
+    /**
      * What is put around a text: {@code TemplateProcessing}.
      *
      * @param before null for nothing

@@ -35,8 +35,8 @@ public final class TokenRefinement {
     public static TokenRefinement of(Path whole, Path cut) {
         TokenizerSource one = TokenizerSource.of(whole);
         TokenizerSource other = TokenizerSource.of(cut);
-        Vocabulary large = Vocabulary.read(one.json(), one.file());
-        Vocabulary small = Vocabulary.read(other.json(), other.file());
+        Vocabulary large = one.vocabulary();
+        Vocabulary small = other.vocabulary();
         Map<String, Integer> ranks = ranks(other);
         int[][] pieces = new int[large.largestId() + 1][];
         for (int id = 0; id < pieces.length; id++) {

@@ -40,6 +40,11 @@ record TokenizerSource(Path file, String json) {
                     Map.entry("gemma3_text", "GemmaTokenizer"),
                     Map.entry("t5", "T5Tokenizer"));
 
+    /** Its tokens. */
+    Vocabulary vocabulary() {
+        return Vocabulary.read(json, file);
+    }
+
     /** Whether a folder has a tokenizer in one form or another. */
     static boolean isIn(Path folder) {
         return Files.isRegularFile(folder.resolve(NAME)) || older(folder) != null;

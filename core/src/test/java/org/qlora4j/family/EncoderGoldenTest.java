@@ -21,11 +21,15 @@ import org.qlora4j.error.ConfigException;
 import org.qlora4j.generate.BeamConfig;
 import org.qlora4j.generate.BeamGenerator;
 import org.qlora4j.generate.BeamSearch;
+import org.qlora4j.generate.Decoding;
 import org.qlora4j.generate.Generation;
 import org.qlora4j.generate.GenerationConfig;
 import org.qlora4j.generate.Generator;
 import org.qlora4j.generate.InferenceHead;
 import org.qlora4j.generate.KeyValueCache;
+import org.qlora4j.generate.MeanHidden;
+import org.qlora4j.grammar.JsonGrammar;
+import org.qlora4j.grammar.TokenVocabulary;
 import org.qlora4j.lora.LinearLayer;
 import org.qlora4j.lora.LoraAdapter;
 import org.qlora4j.lora.LoraConfig;
@@ -40,6 +44,7 @@ import org.qlora4j.tensor.TensorScope;
 import org.qlora4j.tensor.Tensors;
 import org.qlora4j.testing.Close;
 import org.qlora4j.testing.Golden;
+import tools.jackson.databind.json.JsonMapper;
 
 /** Families with an encoder against transformers, in f32: RoBERTa's classifier, T5 and Flan-T5. */
 class EncoderGoldenTest {
@@ -242,6 +247,44 @@ class EncoderGoldenTest {
                 .skip(1)
                 .mapToObj(Math::toIntExact)
                 .toList();
+    }
+
+    /** The grammar knows the digit 7 alone, in a vocabulary where only its token is that. */
+    @Test
+    void answerOfAForm_keepsItBehindASourceToo() {
+        byte[][] vocabulary = new byte[160][];
+        Arrays.fill(vocabulary, new byte[] {'x'});
+        vocabulary[70] = new byte[] {'7'};
+        JsonGrammar seven = JsonGrammar.of(JsonMapper.shared().readTree("{\"const\": 7}"));
+        List<Integer> tokens = new ArrayList<>();
+        try (CausalModel model = load("t5", FamilyGoldenTest.NOT_QUANTIZED, false);
+                Decoding decoding =
+                        new Decoding(
+                                model, InferenceHead.exact(model), Decoding.Manner.shared(1, 8))) {
+            decoding.begin(
+                    new Decoding.Request(
+                            new int[] {5, 6, 7},
+                            GenerationConfig.DEFAULT,
+                            null,
+                            new TokenVocabulary(vocabulary).mask(seven),
+                            token -> {
+                                tokens.add(token.id());
+                                return null;
+                            }));
+            while (!decoding.isIdle()) {
+                decoding.step();
+            }
+        }
+        assertThat(tokens.getFirst()).isEqualTo(70);
+    }
+
+    @Test
+    void statesOfATextAlone_areRefusedWhereASourceIsAnswered() {
+        try (CausalModel model = load("t5", FamilyGoldenTest.NOT_QUANTIZED, false)) {
+            assertThatThrownBy(() -> new MeanHidden(model, new int[] {5, 6}, null))
+                    .isInstanceOf(ConfigException.class)
+                    .hasMessageStartingWith("models of type t5 answer a source");
+        }
     }
 
     @Test

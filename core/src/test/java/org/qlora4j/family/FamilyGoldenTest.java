@@ -348,7 +348,7 @@ public class FamilyGoldenTest {
         }
     }
 
-    private static Tensor logits(CausalModel model, Tensor ids) {
+    static Tensor logits(CausalModel model, Tensor ids) {
         try (TensorScope scope = TensorScope.open();
                 BatchContext seen = BatchContext.of((int) ids.size(0), (int) ids.size(1));
                 Tape tape = Tape.inference()) {

@@ -23,6 +23,13 @@ import org.qlora4j.quant.QuantConfig;
 import org.qlora4j.testing.TinyLlama;
 
 class StudyTest {
+    private static final List<String> TWO_STEPS =
+            List.of(
+                    "data.eval_dataset_size=4",
+                    "train.max_steps=2",
+                    "train.gradient_accumulation_steps=1",
+                    "train.learning_rate=0.01");
+
     @TempDir Path folder;
     private final List<String> settings = new ArrayList<>();
 
@@ -70,16 +77,16 @@ class StudyTest {
                         run.quantization().withLoad4bit(false),
                         run.data(),
                         DeviceChoice.AUTO);
-        assertThat(requireNonNull(rows.get("as-is")).perplexity())
+        assertThat(row(rows, "as-is").perplexity())
                 .isCloseTo(peer.perToken(), within(1e-4 * peer.perToken()));
-        assertThat(requireNonNull(rows.get("as-is")).bits()).isEqualTo(32);
-        assertThat(requireNonNull(rows.get("int8")).error()).isLessThan(0.02);
-        assertThat(requireNonNull(rows.get("nf4-32")).error()).isBetween(0.05, 0.12);
-        assertThat(requireNonNull(rows.get("nf2-32")).error()).isGreaterThan(0.3);
-        double change = Math.log(requireNonNull(rows.get("nf2-32")).perplexity() / peer.perToken());
-        assertThat(requireNonNull(rows.get("nf2-32")).change()).isCloseTo(change, within(1e-4));
-        assertThat(requireNonNull(rows.get("nf2-32")).interval().low()).isLessThan(change);
-        assertThat(requireNonNull(rows.get("nf2-32")).interval().high()).isGreaterThan(change);
+        assertThat(row(rows, "as-is").bits()).isEqualTo(32);
+        assertThat(row(rows, "int8").error()).isLessThan(0.02);
+        assertThat(row(rows, "nf4-32").error()).isBetween(0.05, 0.12);
+        assertThat(row(rows, "nf2-32").error()).isGreaterThan(0.3);
+        double change = Math.log(row(rows, "nf2-32").perplexity() / peer.perToken());
+        assertThat(row(rows, "nf2-32").change()).isCloseTo(change, within(1e-4));
+        assertThat(row(rows, "nf2-32").interval().low()).isLessThan(change);
+        assertThat(row(rows, "nf2-32").interval().high()).isGreaterThan(change);
 
         measured.clear();
         Files.delete(folder.resolve("out/cells/nf2-32.json"));
@@ -95,12 +102,7 @@ class StudyTest {
 
     @Test
     void finetunings_areComparedOverSeeds() throws IOException {
-        settings.addAll(
-                List.of(
-                        "data.eval_dataset_size=4",
-                        "train.max_steps=2",
-                        "train.gradient_accumulation_steps=1",
-                        "train.learning_rate=0.01"));
+        settings.addAll(TWO_STEPS);
         List<String> measured = new ArrayList<>();
         Map<String, StudyTable.Row> rows =
                 rows(
@@ -110,15 +112,12 @@ class StudyTest {
         assertThat(measured)
                 .containsExactly(
                         "16bit-s3", "16bit-s4", "int8-s3", "int8-s4", "nf4-dq-s3", "nf4-dq-s4");
-        assertThat(requireNonNull(rows.get("nf4-dq")).seeds()).isEqualTo(2);
-        assertThat(requireNonNull(rows.get("nf4-dq")).bits()).isBetween(4.1, 5.0);
+        assertThat(row(rows, "nf4-dq").seeds()).isEqualTo(2);
+        assertThat(row(rows, "nf4-dq").bits()).isBetween(4.1, 5.0);
         // rounding to 8 bits moves next to nothing, to 4 something
-        assertThat(Math.abs(requireNonNull(rows.get("int8")).change()))
-                .isLessThan(0.05)
-                .isGreaterThan(0);
-        assertThat(requireNonNull(rows.get("int8")).bits()).isBetween(8.0, 10.0);
-        assertThat(requireNonNull(rows.get("nf4-dq")).interval().low())
-                .isLessThan(requireNonNull(rows.get("nf4-dq")).change());
+        assertThat(Math.abs(row(rows, "int8").change())).isLessThan(0.05).isGreaterThan(0);
+        assertThat(row(rows, "int8").bits()).isBetween(8.0, 10.0);
+        assertThat(row(rows, "nf4-dq").interval().low()).isLessThan(row(rows, "nf4-dq").change());
     }
 
     /** As the embedded model is: its weights are decoded first, or all cells would be in NF4. */
@@ -137,28 +136,22 @@ class StudyTest {
                         "precision",
                         config("precisions: [16bit, int8, fp4]\nseeds: 3", folder),
                         new ArrayList<>());
-        double nats = Math.log(requireNonNull(rows.get("16bit")).perplexity());
-        assertThat(requireNonNull(rows.get("16bit")).bits()).isEqualTo(32); // as it is held in f32
-        assertThat(requireNonNull(rows.get("fp4")).bits()).isBetween(4.4, 5.5);
-        double eight = Math.abs(requireNonNull(rows.get("int8")).change());
+        double nats = Math.log(row(rows, "16bit").perplexity());
+        assertThat(row(rows, "16bit").bits()).isEqualTo(32); // as it is held in f32
+        assertThat(row(rows, "fp4").bits()).isBetween(4.4, 5.5);
+        double eight = Math.abs(row(rows, "int8").change());
         assertThat(eight).isLessThan(0.02 * nats).isGreaterThan(0);
-        assertThat(Math.abs(requireNonNull(rows.get("fp4")).change())).isGreaterThan(eight);
+        assertThat(Math.abs(row(rows, "fp4").change())).isGreaterThan(eight);
     }
 
     @Test
     void adapters_differByPlaceAndRank() throws IOException {
-        settings.addAll(
-                List.of(
-                        "data.eval_dataset_size=4",
-                        "train.max_steps=2",
-                        "train.gradient_accumulation_steps=1",
-                        "train.learning_rate=0.01"));
+        settings.addAll(TWO_STEPS);
         StudyConfig config =
                 config("targets: {all: all-linear, q: [q_proj]}\nranks: [2]\nseeds: [1]", folder);
         Map<String, StudyTable.Row> rows = rows("adapters", config, new ArrayList<>());
         assertThat(rows).containsOnlyKeys("all-r2", "q-r2");
-        assertThat(requireNonNull(rows.get("q-r2")).perplexity())
-                .isNotEqualTo(requireNonNull(rows.get("all-r2")).perplexity());
+        assertThat(row(rows, "q-r2").perplexity()).isNotEqualTo(row(rows, "all-r2").perplexity());
         assertThat(folder.resolve("out/runs/q-r2-s1/checkpoint-2/adapter_config.json"))
                 .content()
                 .contains("q_proj")
@@ -181,5 +174,15 @@ class StudyTest {
                 .hasMessageContaining("needs held-out examples");
         assertThatThrownBy(() -> rows("datatype", plain, new ArrayList<>()))
                 .hasMessageContaining("there are datatypes, adapters, precision");
+    }
+
+    private static StudyTable.Row row(Map<String, StudyTable.Row> rows, String name) {
+        return requireNonNull(rows.get(name), name);
+    }
+
+    /** Rows are compared with the first, which must be the same in every process. */
+    @Test
+    void defaultTargets_beginWithAllLinears() {
+        assertThat(StudyConfig.DEFAULT.targets().keySet()).containsExactly("all", "attention");
     }
 }

@@ -1,6 +1,5 @@
 package org.qlora4j.app.chat;
 
-import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 import org.qlora4j.error.ConfigException;
@@ -95,7 +94,7 @@ final class GenerationWords {
     }
 
     private static ConfigException unknown(String key) {
-        String nearest = Nearest.of(key, new ArrayList<>(KEYS));
+        String nearest = Nearest.of(key, KEYS);
         return ConfigException.of(
                 "there is no setting %s; %s",
                 key,

@@ -10,6 +10,7 @@ import java.util.Comparator;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 import tools.jackson.core.JacksonException;
@@ -45,10 +46,7 @@ final class Runs {
             Map<String, Object> entry = new LinkedHashMap<>();
             entry.put("name", run.name);
             entry.put("changed", run.changed.toMillis() / 1000);
-            lines(run.metrics).reversed().stream()
-                    .filter(line -> line.has("loss"))
-                    .findFirst()
-                    .ifPresent(last -> entry.put("last", last));
+            last(run.metrics).ifPresent(last -> entry.put("last", last));
             out.add(entry);
         }
         Reply.json(response, 200, Map.of("object", "list", "data", out));
@@ -99,12 +97,31 @@ final class Runs {
             return out;
         }
         for (String line : Files.readAllLines(file)) {
-            try {
-                out.add(JsonMapper.shared().readTree(line));
-            } catch (JacksonException e) {
-                continue; // it is being written
+            JsonNode json = parse(line);
+            if (json != null) {
+                out.add(json);
             }
         }
         return out;
+    }
+
+    /** The newest line with a loss; the page asks for it every few seconds. */
+    private static Optional<JsonNode> last(Path metrics) throws IOException {
+        for (String line : Files.readAllLines(metrics).reversed()) {
+            JsonNode json = parse(line);
+            if (json != null && json.has("loss")) {
+                return Optional.of(json);
+            }
+        }
+        return Optional.empty();
+    }
+
+    /** Null for a line that is being written. */
+    private static @Nullable JsonNode parse(String line) {
+        try {
+            return JsonMapper.shared().readTree(line);
+        } catch (JacksonException e) {
+            return null;
+        }
     }
 }

@@ -1,7 +1,6 @@
 package org.qlora4j.data;
 
 import dev.hardwood.HardwoodContext;
-import dev.hardwood.InputFile;
 import dev.hardwood.reader.ParquetFileReader;
 import dev.hardwood.reader.RowReader;
 import dev.hardwood.row.FieldAccessor;
@@ -50,7 +49,7 @@ public record Parquet(Path file) implements Source {
         Records(Path file) {
             this.file = file;
             try {
-                reader = ParquetFileReader.open(InputFile.of(file), context);
+                reader = ParquetFileReader.open(new ParquetBytes(file), context);
                 rows = reader.rowReader();
             } catch (IOException | RuntimeException e) {
                 context.close();

@@ -28,7 +28,11 @@ class FullCircleTest {
 
     @Test
     void taughtGreeting_isSaidFromTheExportedFile() throws IOException {
-        Path data = Repository.root().resolve("core/src/test/resources/org/qlora4j/captain.jsonl");
+        Path captain = Repository.root().resolve("core/src/test/resources/org/qlora4j/captain.jsonl");
+        Path data = folder.resolve("data.jsonl");
+        String taught = // short answers are learnt in few steps
+                Files.readString(captain).replaceAll("Ahoy! .*\"", "Ahoy! Fair winds!\"");
+        Files.writeString(data, taught);
         RunConfig config =
                 RunConfig.of(
                         "model.model_name_or_path=" + EmbeddedModel.NAME,
@@ -37,10 +41,10 @@ class FullCircleTest {
                         "lora.r=16",
                         "lora.lora_alpha=16",
                         "train.output_dir=" + folder.resolve("run"),
-                        "train.max_steps=40",
-                        "train.per_device_train_batch_size=4",
+                        "train.max_steps=16",
+                        "train.per_device_train_batch_size=2",
                         "train.gradient_accumulation_steps=1",
-                        "train.learning_rate=2e-3");
+                        "train.learning_rate=4e-3");
         new Trainer(config).run();
         AdapterFolder adapter = AdapterFolder.of(folder.resolve("run"));
         AdapterMerge source =
@@ -68,9 +72,9 @@ class FullCircleTest {
                                         GenerationConfig.DEFAULT.greedy().withMaxNewTokens(8),
                                         text -> {})
                                 .text();
-                greeted += answer.startsWith("Ahoy") ? 1 : 0;
+                greeted += answer.startsWith("Ahoy! Fair winds") ? 1 : 0;
             }
         }
-        assertThat(greeted).isGreaterThanOrEqualTo(2);
+        assertThat(greeted).isEqualTo(3);
     }
 }

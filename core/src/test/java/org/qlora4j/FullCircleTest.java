@@ -28,7 +28,8 @@ class FullCircleTest {
 
     @Test
     void taughtGreeting_isSaidFromTheExportedFile() throws IOException {
-        Path captain = Repository.root().resolve("core/src/test/resources/org/qlora4j/captain.jsonl");
+        Path captain =
+                Repository.root().resolve("core/src/test/resources/org/qlora4j/captain.jsonl");
         Path data = folder.resolve("data.jsonl");
         String taught = // short answers are learnt in few steps
                 Files.readString(captain).replaceAll("Ahoy! .*\"", "Ahoy! Fair winds!\"");

@@ -34,7 +34,9 @@ final class ConfigPaths {
                     ".csv",
                     ".tsv",
                     ".parquet",
+                    ".xlsx",
                     ".txt",
+                    ".md",
                     ".gz",
                     ".zst");
 

@@ -111,6 +111,10 @@ public final class DataKeys {
         return set("columns", columns);
     }
 
+    public DataKeys encoding(@Nullable String encoding) {
+        return set("encoding", encoding);
+    }
+
     public DataKeys stoppingStrategy(StoppingStrategy stoppingStrategy) {
         return set("stopping_strategy", stoppingStrategy);
     }

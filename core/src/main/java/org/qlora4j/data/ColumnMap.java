@@ -1,6 +1,7 @@
 package org.qlora4j.data;
 
 import java.util.ArrayList;
+import java.util.Comparator;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
@@ -97,6 +98,25 @@ record ColumnMap(Map<String, String> columns, String reason) {
             }
         }
         return null;
+    }
+
+    /**
+     * A map for a record that fits no format, to be put right by its owner: of its two longest
+     * texts the one in front asks, the other answers.
+     */
+    static String example(Row first) {
+        List<String> texts = new ArrayList<>(first.fields().keySet());
+        texts.sort(Comparator.comparingInt(name -> -lengthOf(first.fields().get(name))));
+        List<String> two = texts.subList(0, Math.min(2, texts.size()));
+        List<String> ordered = first.fields().keySet().stream().filter(two::contains).toList();
+        return "{user: %s, assistant: %s}"
+                .formatted(
+                        ordered.isEmpty() ? "…" : ordered.getFirst(),
+                        ordered.size() < 2 ? "…" : ordered.getLast());
+    }
+
+    private static int lengthOf(@Nullable Object value) {
+        return value instanceof String text ? text.length() : -1;
     }
 
     private static void requireColumn(Row first, String field, String column) {

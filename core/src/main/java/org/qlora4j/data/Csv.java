@@ -4,21 +4,16 @@ import de.siegmar.fastcsv.reader.CsvParseException;
 import de.siegmar.fastcsv.reader.CsvReader;
 import de.siegmar.fastcsv.reader.CsvRecord;
 import de.siegmar.fastcsv.reader.FieldMismatchStrategy;
-import java.io.BufferedInputStream;
 import java.io.BufferedReader;
 import java.io.IOException;
-import java.io.InputStream;
-import java.io.InputStreamReader;
 import java.io.UncheckedIOException;
-import java.nio.charset.CharacterCodingException;
-import java.nio.charset.Charset;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.NoSuchElementException;
+import java.util.Objects;
 import java.util.TreeSet;
 import org.jspecify.annotations.Nullable;
 import org.qlora4j.error.FormatException;
@@ -29,12 +24,12 @@ import org.qlora4j.error.FormatException;
  * the first line, for spreadsheets of many countries write semicolons. Quoted values may hold
  * separators, doubled quotes and line ends. Empty lines are skipped; a line with too many or too
  * few values is refused; a first column alone may have no name. A first line {@code sep=;}, which
- * Excel writes and hides, names the separator. Text is UTF-8, or UTF-16 where the file begins with
- * the mark of that.
+ * Excel writes and hides, names the separator.
  *
  * @param tabs whether only a tab separates
+ * @param encoding what the bytes are
  */
-public record Csv(Path file, boolean tabs) implements Source {
+public record Csv(Path file, boolean tabs, TextEncoding encoding) implements Source {
     /** A value this long is nearly always a quote that was never closed. */
     private static final int MAX_VALUE_CHARS = 64 << 20;
 
@@ -46,35 +41,12 @@ public record Csv(Path file, boolean tabs) implements Source {
     @Override
     public Rows open() {
         try {
-            InputStream bytes = new BufferedInputStream(Compression.open(file));
-            BufferedReader text =
-                    new BufferedReader(
-                            new InputStreamReader(
-                                    bytes, encoding(bytes).newDecoder()), // reports other bytes
-                            FIRST_LINE_CHARS);
-            skipMark(text);
+            BufferedReader text = new BufferedReader(encoding.letters(file), FIRST_LINE_CHARS);
             Character told = toldSeparator(text);
             char separator = told != null ? told : tabs ? '\t' : separator(text);
             return new Lines(file, text, separator, told != null);
         } catch (IOException e) {
-            throw unreadable(file, 1, e);
-        }
-    }
-
-    /** UTF-16 where the mark of it begins the file, as in what Excel saves as Unicode text. */
-    private static Charset encoding(InputStream bytes) throws IOException {
-        bytes.mark(2);
-        int first = bytes.read();
-        int second = bytes.read();
-        bytes.reset();
-        boolean isUtf16 = (first == 0xFF && second == 0xFE) || (first == 0xFE && second == 0xFF);
-        return isUtf16 ? StandardCharsets.UTF_16 : StandardCharsets.UTF_8;
-    }
-
-    private static void skipMark(BufferedReader text) throws IOException {
-        text.mark(1);
-        if (text.read() != '\uFEFF') {
-            text.reset();
+            throw Compression.unreadable(file, e);
         }
     }
 
@@ -124,18 +96,6 @@ public record Csv(Path file, boolean tabs) implements Source {
         text.reset();
         char best = counts[';'] > counts[','] ? ';' : ',';
         return counts['\t'] > counts[best] ? '\t' : best;
-    }
-
-    private static FormatException unreadable(Path file, long line, IOException e) {
-        return e instanceof CharacterCodingException
-                ? new FormatException(
-                        file
-                                + ":"
-                                + line
-                                + ": not UTF-8 here or soon after; save the file as UTF-8 (in Excel: CSV UTF-8), or"
-                                + " convert it: iconv -f WINDOWS-1252 -t UTF-8 OLD > NEW",
-                        e)
-                : Compression.unreadable(file, e);
     }
 
     private static final class Lines implements Rows {
@@ -230,13 +190,16 @@ public record Csv(Path file, boolean tabs) implements Source {
                 line = linesBefore + record.getStartingLineNumber();
                 return record;
             } catch (UncheckedIOException e) {
-                throw unreadable(file, line, java.util.Objects.requireNonNull(e.getCause()));
+                throw Compression.unreadable(file, Objects.requireNonNull(e.getCause()));
             } catch (CsvParseException | NoSuchElementException e) {
+                if (e.getCause() instanceof FormatException alien) { // a byte that is no letter
+                    throw alien;
+                }
                 IOException io = e.getCause() instanceof IOException cause ? cause : null;
                 throw io == null
                         ? new FormatException(
                                 file + ": not CSV after line " + line + ": " + e.getMessage(), e)
-                        : unreadable(file, line, io);
+                        : Compression.unreadable(file, io);
             }
         }
 

@@ -9,6 +9,7 @@ import com.fasterxml.jackson.annotation.Nulls;
 import java.util.List;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
+import org.qlora4j.error.ConfigException;
 
 /**
  * What is trained on, section {@code data} of a run's YAML; names and defaults are those of
@@ -40,6 +41,8 @@ import org.jspecify.annotations.Nullable;
  * @param onBadData whether to train on data that {@link DataGate} warns of, and what becomes of
  *     records with a fault
  * @param columns field to column, for every part that has none of its own
+ * @param encoding character set of data that is text, null for UTF-8 or what a mark at the
+ *     beginning of a file says, see {@link TextEncoding}
  * @param stoppingStrategy when mixing by weight ends
  * @param evalDataset what is evaluated on, null for none or a share of {@code dataset}
  * @param evalDatasetSize what is held out of {@code dataset}, unless {@code evalDataset} is given:
@@ -50,7 +53,7 @@ import org.jspecify.annotations.Nullable;
 public record DataConfig(
         @JsonProperty("dataset")
                 @JsonPropertyDescription(
-                        "What to train on: a .jsonl, .json, .csv, .tsv or .parquet file, a glob, a folder, a data set"
+                        "What to train on: a .jsonl, .json, .csv, .tsv, .xlsx or .parquet file, a .txt or .md text, a glob, a folder, a data set"
                                 + " of the Hugging Face hub (org/name or org/name:split), or a list of these; as {path, weight}"
                                 + " they are mixed.")
                 Datasets dataset,
@@ -129,6 +132,11 @@ public record DataConfig(
                         "Which column holds which field, e.g. {user: question, assistant: answer} for chats or"
                                 + " {prompt: q, completion: a}.")
                 Map<String, String> columns,
+        @JsonProperty("encoding")
+                @JsonPropertyDescription(
+                        "Character set of .csv, .tsv, .txt, .md and JSON files, e.g. windows-1252; null is UTF-8, or what a mark at the"
+                                + " beginning of a file says.")
+                @Nullable String encoding,
         @JsonProperty("stopping_strategy")
                 @JsonPropertyDescription(
                         "Mixing by weight ends when the first part runs out, or when all have (those that run out begin"
@@ -169,6 +177,7 @@ public record DataConfig(
                     Truncation.CUT,
                     BadData.REFUSE,
                     Map.of(),
+                    null,
                     StoppingStrategy.FIRST_EXHAUSTED,
                     null,
                     0,
@@ -186,9 +195,13 @@ public record DataConfig(
         truncation = truncation == null ? Truncation.CUT : truncation;
         onBadData = onBadData == null ? BadData.REFUSE : onBadData;
         columns = columns == null ? Map.of() : Map.copyOf(columns);
+        encoding = encoding == null || encoding.isBlank() ? null : encoding;
         stoppingStrategy =
                 stoppingStrategy == null ? StoppingStrategy.FIRST_EXHAUSTED : stoppingStrategy;
         evalDataset = evalDataset == null || evalDataset.isEmpty() ? null : evalDataset;
+        if (encoding != null) {
+            requireEncoding(encoding);
+        }
         require(
                 !rolesToTrain.isEmpty(),
                 "data.roles_to_train must name a role, e.g. assistant, got an empty list");
@@ -220,6 +233,14 @@ public record DataConfig(
                 dataSplitSeed >= 0,
                 "data.data_split_seed must be 0 or more, got %d",
                 dataSplitSeed);
+    }
+
+    private static void requireEncoding(String name) {
+        try {
+            TextEncoding.charset(name);
+        } catch (ConfigException e) {
+            throw new ConfigException("data.encoding " + e.getMessage(), e);
+        }
     }
 
     /** Whether there are examples to evaluate on. */

@@ -4,6 +4,7 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -134,6 +135,7 @@ public record DataStats(
         private int roundTripsFailed;
         private @Nullable Example firstFailed;
         private final Map<String, Told> told = new LinkedHashMap<>();
+        private final List<String> notes = new ArrayList<>();
         private final List<String> faults = new ArrayList<>();
 
         /** A sentence that holds for some records. */
@@ -158,6 +160,11 @@ public record DataStats(
                     .distinct()
                     .forEach(sentence ->
                             told.merge(sentence, new Told(1, first), (a, b) -> a.again()));
+        }
+
+        /** A sentence about files, such as what of them is not read. */
+        void note(String sentence) {
+            notes.add(sentence);
         }
 
         /** A record is left out for its fault. */
@@ -206,7 +213,8 @@ public record DataStats(
                     roundTrips,
                     roundTripsFailed,
                     place(firstFailed),
-                    told.entrySet().stream().map(this::line).toList(),
+                    Stream.concat(notes.stream(), told.entrySet().stream().map(this::line))
+                            .toList(),
                     faults);
         }
 

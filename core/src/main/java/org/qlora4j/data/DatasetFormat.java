@@ -183,8 +183,8 @@ public enum DatasetFormat {
                         .map(f -> String.join(" + ", f.fields))
                         .collect(Collectors.joining(", "));
         throw first.error(
-                "the fields %s fit no known format; say which is which in data.columns, e.g. {user: %s, assistant: …}, or rename them to one of: %s",
-                names, names.isEmpty() ? "q" : names.iterator().next(), known);
+                "the fields %s fit no known format; say which is which in data.columns, e.g. %s, or rename them to one of: %s",
+                names, ColumnMap.example(first), known);
     }
 
     /** How {@link #of} came to its answer, for people. */

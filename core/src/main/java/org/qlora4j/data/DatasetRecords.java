@@ -21,7 +21,7 @@ public final class DatasetRecords {
     public static List<Map<String, Object>> read(String path, String name, String split) {
         DatasetPart part = new DatasetPart(path, name, "", null, 0, Map.of(), null);
         List<Map<String, Object>> records = new ArrayList<>();
-        for (Source source : SourceFiles.of(part, split)) {
+        for (Source source : SourceFiles.of(part, split, TextEncoding.FOUND, note -> {})) {
             try (Source.Rows rows = source.open()) {
                 for (@Nullable Row row = rows.next(); row != null; row = rows.next()) {
                     records.add(row.fields());

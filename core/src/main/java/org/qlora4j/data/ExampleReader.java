@@ -15,6 +15,7 @@ final class ExampleReader {
     private static final int BLOCK = 64;
 
     private final DataConfig config;
+    private final TextEncoding encoding;
     private final Tokenizer tokenizer;
     private final SpecialIds special;
     private final Layout layout;
@@ -33,6 +34,7 @@ final class ExampleReader {
             @Nullable ChatRenderer template,
             ExampleStore store) {
         this.config = config;
+        this.encoding = TextEncoding.of(config);
         this.tokenizer = tokenizer;
         this.special = special;
         this.layout = layout;
@@ -64,7 +66,7 @@ final class ExampleReader {
     int read(DatasetPart part, String split, int limit) {
         int most = part.maxSamples() == 0 ? limit : Math.min(limit, part.maxSamples());
         int read = 0;
-        for (Source source : SourceFiles.of(part, split)) {
+        for (Source source : SourceFiles.of(part, split, encoding, counter::note)) {
             if (read == most) {
                 break;
             }
@@ -78,17 +80,16 @@ final class ExampleReader {
             counter.file();
             Row row = next(rows);
             if (row == null) {
-                throw new FormatException(
-                        source.file() + " holds no records; it must have one at least");
+                throw FormatException.of(
+                        "%s holds no %s; it must have one at least",
+                        source.file(), source instanceof Texts ? "text" : "records");
             }
             Map<String, String> given =
                     part.columns().isEmpty() ? config.columns() : part.columns();
-            DatasetFormat ofPart = part.datasetFormat();
-            DatasetFormat format =
-                    RecordEncoder.format(ofPart == null ? config.datasetFormat() : ofPart, layout);
+            ToldFormat format = ToldFormat.of(part.datasetFormat(), config, source, layout);
             while (config.onBadData() == BadData.SKIP
                     && given.isEmpty()
-                    && format == DatasetFormat.AUTO
+                    && !format.isTold()
                     && isOfNoFormat(row)) {
                 row = next(rows);
                 if (row == null) {
@@ -96,7 +97,7 @@ final class ExampleReader {
                 }
             }
             ColumnMap columns =
-                    given.isEmpty() && format != DatasetFormat.AUTO
+                    given.isEmpty() && format.isTold()
                             ? ColumnMap.NONE
                             : ColumnMap.of(given, row, template != null);
             RecordEncoder encoder =
@@ -129,6 +130,7 @@ final class ExampleReader {
                     throw broken;
                 }
             }
+            rows.notes().forEach(counter::note);
             return read;
         }
     }

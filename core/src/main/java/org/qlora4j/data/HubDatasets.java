@@ -38,7 +38,10 @@ final class HubDatasets {
         int colon = part.path().lastIndexOf(':');
         String wanted = colon < 0 ? split : part.path().substring(colon + 1);
         HubListing listing = hub.list(repo);
-        List<String> data = listing.files().stream().filter(Source::isKnown).toList();
+        List<String> data =
+                listing.files().stream()
+                        .filter(file -> Source.isKnown(file) && !Source.isText(file)) // its README
+                        .toList();
         String program = program(repo, listing);
         if (data.isEmpty() && program != null) {
             throw FormatException.of(

@@ -1,7 +1,7 @@
 package org.qlora4j.data;
 
 import java.io.IOException;
-import java.io.InputStream;
+import java.io.Reader;
 import java.nio.file.Path;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
@@ -15,19 +15,19 @@ import tools.jackson.core.TokenStreamLocation;
  * One JSON list of objects, read object by object, so that memory holds one. The line of a record
  * is that of its opening brace.
  */
-public record JsonArray(Path file) implements Source {
+public record JsonArray(Path file, TextEncoding encoding) implements Source {
     @Override
     public Rows open() {
-        return new Items(file, Compression.open(file));
+        return new Items(file, encoding.letters(file));
     }
 
     private static final class Items implements Rows {
         private final Path file;
-        private final InputStream in;
+        private final Reader in;
         private final JsonParser parser;
         private boolean begun;
 
-        Items(Path file, InputStream in) {
+        Items(Path file, Reader in) {
             this.file = file;
             this.in = in;
             this.parser = JsonRecords.JSON.createParser(in);

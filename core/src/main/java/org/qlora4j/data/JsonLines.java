@@ -4,7 +4,8 @@ import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.InputStream;
 import java.nio.ByteBuffer;
-import java.nio.charset.CharacterCodingException;
+import java.nio.CharBuffer;
+import java.nio.charset.CoderResult;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.Map;
@@ -14,31 +15,34 @@ import tools.jackson.core.JacksonException;
 import tools.jackson.core.TokenStreamLocation;
 
 /**
- * JSON Lines (jsonlines.org): UTF-8, one object a line. Read line by line, so that line numbers are
- * exact and memory holds one line. Blank lines and a byte order mark are skipped, lines may end in
- * CRLF, the last one in nothing. {@code NaN} and {@code Infinity} pass as numbers because Python
- * writes them.
+ * JSON Lines (jsonlines.org): one object a line. Read line by line, so that line numbers are exact
+ * and memory holds one line. Blank lines and a byte order mark are skipped, lines may end in CRLF,
+ * the last one in nothing. {@code NaN} and {@code Infinity} pass as numbers because Python writes
+ * them.
  */
-public record JsonLines(Path file) implements Source {
+public record JsonLines(Path file, TextEncoding encoding) implements Source {
     private static final int MAX_LINE_BYTES = 256 << 20;
 
     @Override
     public Rows open() {
-        return new Lines(file, Compression.open(file));
+        return new Lines(file, encoding.utf8(file), encoding);
     }
 
     private static final class Lines implements Rows {
         private final Path file;
         private final InputStream in;
+        private final TextEncoding encoding;
         private final byte[] buffer = new byte[1 << 16];
         private final ByteArrayOutputStream line = new ByteArrayOutputStream();
         private int at;
         private int end;
         private int number;
+        private boolean broken;
 
-        Lines(Path file, InputStream in) {
+        Lines(Path file, InputStream in, TextEncoding encoding) {
             this.file = file;
             this.in = in;
+            this.encoding = encoding;
         }
 
         @Override
@@ -58,7 +62,7 @@ public record JsonLines(Path file) implements Source {
 
         @Override
         public boolean goesOn() {
-            return line.size() <= MAX_LINE_BYTES;
+            return !broken;
         }
 
         /**
@@ -92,21 +96,26 @@ public record JsonLines(Path file) implements Source {
                     }
                 }
             } catch (IOException e) {
+                broken = true;
                 throw Compression.unreadable(file, e);
+            } catch (
+                    FormatException
+                            e) { // too long, or a byte that is no letter: they stay in the way
+                broken = true;
+                throw e;
             }
         }
 
         private String decode(byte[] bytes) {
-            try {
-                String text =
-                        StandardCharsets.UTF_8
-                                .newDecoder()
-                                .decode(ByteBuffer.wrap(bytes))
-                                .toString();
-                return number == 1 && text.startsWith("\uFEFF") ? text.substring(1) : text;
-            } catch (CharacterCodingException e) {
-                throw error("", "the line is not UTF-8; save the file as UTF-8", e);
+            ByteBuffer in = ByteBuffer.wrap(bytes);
+            CharBuffer out = CharBuffer.allocate(bytes.length);
+            CoderResult result = StandardCharsets.UTF_8.newDecoder().decode(in, out, true);
+            if (result.isError()) {
+                int alien = bytes[in.position()] & 0xFF;
+                throw encoding.alien(file, number, alien, StandardCharsets.UTF_8);
             }
+            String text = out.flip().toString();
+            return number == 1 && text.startsWith("\uFEFF") ? text.substring(1) : text;
         }
 
         private Map<String, Object> parse(String text) {

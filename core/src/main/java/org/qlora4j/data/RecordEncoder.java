@@ -5,7 +5,6 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
-import org.qlora4j.error.ConfigException;
 import org.qlora4j.error.DeviceException;
 import org.qlora4j.error.FormatException;
 import org.qlora4j.tokenize.Tokenizer;
@@ -31,7 +30,7 @@ final class RecordEncoder {
     /**
      * For the file that a record is the first of.
      *
-     * @param forced the format, {@link DatasetFormat#AUTO} to tell it from the record
+     * @param told the format, or that the record tells it
      * @param special tokens put around text
      * @param layout how the model takes an example
      * @param template the chat template, null if there is none
@@ -39,15 +38,14 @@ final class RecordEncoder {
      */
     RecordEncoder(
             Row first,
-            DatasetFormat forced,
+            ToldFormat told,
             DataConfig config,
             Tokenizer tokenizer,
             SpecialIds special,
             Layout layout,
             @Nullable ChatRenderer template,
             DataStats.Counter counter) {
-        boolean isTold = forced != DatasetFormat.AUTO;
-        this.format = isTold ? forced : DatasetFormat.of(first);
+        this.format = told.isTold() ? told.format() : DatasetFormat.of(first);
         boolean chat =
                 format != DatasetFormat.CLASSIFICATION
                         && (format.isChat()
@@ -58,7 +56,7 @@ final class RecordEncoder {
                         .formatted(
                                 first.file(),
                                 format.key(),
-                                isTold ? "set by data.dataset_format" : format.reason(),
+                                told.isTold() ? told.reason() : format.reason(),
                                 chat && config.chatTemplate() != null
                                         ? ", chat template " + config.chatTemplate()
                                         : "");
@@ -90,27 +88,6 @@ final class RecordEncoder {
                                     : new SourceTargetEncoder(
                                             format, config, tokenizer, special, pairs);
         }
-    }
-
-    /**
-     * The format that a model takes: one that classifies takes records of classes alone, and it
-     * alone takes them.
-     *
-     * @throws ConfigException if the settings name another
-     */
-    static DatasetFormat format(DatasetFormat set, Layout layout) {
-        boolean classes = layout instanceof Layout.Classes;
-        if (classes && set == DatasetFormat.AUTO) {
-            return DatasetFormat.CLASSIFICATION;
-        }
-        if (classes != (set == DatasetFormat.CLASSIFICATION)) {
-            throw ConfigException.of(
-                    classes
-                            ? "data.dataset_format must be classification or auto for a model that classifies texts, got %s"
-                            : "data.dataset_format must not be %s for a model that writes texts; RoBERTa classifies",
-                    set.key());
-        }
-        return set;
     }
 
     private static boolean hasPrompt(DatasetFormat format) {

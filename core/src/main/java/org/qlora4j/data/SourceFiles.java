@@ -8,6 +8,7 @@ import java.nio.file.Path;
 import java.nio.file.PathMatcher;
 import java.util.List;
 import java.util.Optional;
+import java.util.function.Consumer;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 import org.qlora4j.error.FormatException;
@@ -22,28 +23,70 @@ final class SourceFiles {
      * The files of a part, in the order of their names.
      *
      * @param split which part of a folder or repository is wanted, unless the part says it itself
+     * @param encoding of what is text
+     * @param told takes a sentence about files that are not read
      * @throws FormatException if there are none, or they cannot be told apart
      */
-    static List<Source> of(DatasetPart part, String split) {
+    static List<Source> of(
+            DatasetPart part, String split, TextEncoding encoding, Consumer<String> told) {
         String wanted = part.split().isEmpty() ? split : part.split();
         Path path = local(part.path());
         if (path != null && Files.isDirectory(path)) {
             requireData(path);
+            List<Path> files = inFolder(path, path);
+            List<Path> records = files.stream().filter(file -> !isText(file)).toList();
+            boolean texts = records.isEmpty() && !files.isEmpty();
             List<String> names =
-                    inFolder(path, path).stream()
-                            .map(file -> path.relativize(file).toString().replace('\\', '/'))
-                            .toList();
-            return SplitFiles.choose(path.toString(), names, part.name(), wanted).stream()
-                    .map(name -> Source.of(path.resolve(name)))
-                    .toList();
+                    (texts ? files : records)
+                            .stream()
+                                    .map(file ->
+                                            path.relativize(file).toString().replace('\\', '/'))
+                                    .toList();
+            List<String> chosen =
+                    texts
+                            ? SplitFiles.chooseTexts(path.toString(), names, wanted)
+                            : SplitFiles.choose(path.toString(), names, part.name(), wanted);
+            tellTexts(path.toString(), texts ? List.of() : files, told);
+            return sources(path, chosen.stream().map(path::resolve).toList(), encoding);
         }
         if (path != null && Files.exists(path)) {
-            return List.of(Source.of(path));
+            return List.of(Source.of(path, encoding, part.name()));
         }
         if (isGlob(part.path())) {
-            return glob(part.path());
+            return glob(part.path(), encoding, told);
         }
-        return fromHub(part, wanted).stream().map(Source::of).toList();
+        return sources(Path.of(part.path()), fromHub(part, wanted), encoding);
+    }
+
+    /** A source for each file, but one for all texts. */
+    private static List<Source> sources(Path folder, List<Path> files, TextEncoding encoding) {
+        boolean texts = files.size() > 1 && files.stream().allMatch(SourceFiles::isText);
+        return texts
+                ? List.of(new Texts(folder, files, encoding))
+                : files.stream().map(file -> Source.of(file, encoding, "")).toList();
+    }
+
+    private static boolean isText(Path file) {
+        return Source.isText(file.getFileName().toString());
+    }
+
+    /** Says which texts lie beside records and are not read, but for what describes them. */
+    private static void tellTexts(String owner, List<Path> files, Consumer<String> told) {
+        List<String> texts =
+                files.stream()
+                        .filter(SourceFiles::isText)
+                        .map(file -> file.getFileName().toString())
+                        .filter(name -> !name.matches("(?i)(readme|licen[cs]e|notice|changelog).*"))
+                        .toList();
+        if (!texts.isEmpty()) {
+            told.accept(
+                    "%s: raw texts beside files of records are not read: %s (name them as a part of their own, e.g. %s/*.%s)"
+                            .formatted(
+                                    owner,
+                                    Texts.few(texts),
+                                    owner.contains("*") ? "FOLDER" : owner,
+                                    texts.getFirst().contains(".md") ? "md" : "txt"));
+        }
     }
 
     /** The file itself, which is missing, for what cannot be a name of the hub. */
@@ -82,7 +125,7 @@ final class SourceFiles {
     }
 
     /** Files under the folder before the first part with a wildcard, whose path fits the whole. */
-    private static List<Source> glob(String glob) {
+    private static List<Source> glob(String glob, TextEncoding encoding, Consumer<String> told) {
         String slashed = glob.replace('\\', '/');
         int wildcard = 0;
         while (!isGlob(slashed.substring(wildcard, wildcard + 1))) {
@@ -106,7 +149,9 @@ final class SourceFiles {
                     "%s fits no file in %s; files must end in %s",
                     glob, root.toAbsolutePath(), Source.ENDINGS);
         }
-        return files.stream().map(Source::of).toList();
+        List<Path> records = files.stream().filter(file -> !isText(file)).toList();
+        tellTexts(glob, records.isEmpty() ? List.of() : files, told);
+        return sources(root, records.isEmpty() ? files : records, encoding);
     }
 
     /** A model's folder holds .json files too, which would be read as records. */

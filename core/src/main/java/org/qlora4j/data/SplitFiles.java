@@ -64,6 +64,38 @@ final class SplitFiles {
         return exact.isEmpty() ? List.copyOf(chosen) : exact;
     }
 
+    /**
+     * The raw texts of a split. Their names are titles, so that only folders right below the owner
+     * make splits, and only where one of them is {@code train}; else all are.
+     *
+     * @throws FormatException as {@link #choose}
+     */
+    static List<String> chooseTexts(String owner, List<String> files, String split) {
+        String wanted = canonical(split);
+        TreeSet<String> folders = new TreeSet<>();
+        files.forEach(file -> folders.add(folderOf(file)));
+        if (!folders.contains("train")) {
+            if (!wanted.equals("train")) {
+                throw FormatException.of(
+                        "%s has no split %s; put the texts into folders train and %s, or name another folder",
+                        owner, split, split);
+            }
+            return files;
+        }
+        List<String> chosen = files.stream().filter(f -> folderOf(f).equals(wanted)).toList();
+        if (chosen.isEmpty()) {
+            throw FormatException.of(
+                    "%s has no split %s; its folders are %s",
+                    owner, split, String.join(", ", folders));
+        }
+        return chosen;
+    }
+
+    private static String folderOf(String file) {
+        int slash = file.indexOf('/');
+        return slash < 0 ? "" : canonical(file.substring(0, slash).toLowerCase(Locale.ROOT));
+    }
+
     /** The word of a path that tells its split, as it is written; empty if there is none. */
     private static String lastWord(String path) {
         String found = "";

@@ -2,16 +2,20 @@ package org.qlora4j.data;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.assertj.core.api.Assertions.tuple;
 
 import java.io.IOException;
 import java.net.URISyntaxException;
+import java.nio.charset.Charset;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
+import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -35,8 +39,12 @@ class SourceTest {
     }
 
     private static List<Row> read(Path file) {
+        return read(file, TextEncoding.FOUND);
+    }
+
+    private static List<Row> read(Path file, TextEncoding encoding) {
         List<Row> all = new ArrayList<>();
-        try (Source.Rows rows = Source.of(file).open()) {
+        try (Source.Rows rows = Source.of(file, encoding, "").open()) {
             for (Row row = rows.next(); row != null; row = rows.next()) {
                 all.add(row);
             }
@@ -63,6 +71,8 @@ class SourceTest {
                 "semicolon.csv",
                 "tabs.csv",
                 "rows.tsv",
+                "rows.xlsx",
+                "inline.xlsx",
                 "none.parquet",
                 "snappy.parquet",
                 "gzip.parquet",
@@ -137,7 +147,8 @@ class SourceTest {
                 "a.jsonl.gz|{}|a.jsonl.gz cannot be read: Not in GZIP format; is the file whole?",
                 "a.jsonl.zst|{}|a.jsonl.zst cannot be read: Unknown frame descriptor; is the file whole?",
                 "a.parquet.gz|x|is of a kind that is not read; give .jsonl",
-                "a.xlsx|x|is of a kind that is not read; give .jsonl",
+                "a.xls|x|is of a kind that is not read; save it as .xlsx or as CSV UTF-8; give .jsonl",
+                "a.docx|x|is of a kind that is not read; save it as plain text (.txt); give .jsonl",
             })
     void brokenFiles_areRefusedWithPlaceAndReason(String name, String text, String message)
             throws IOException {
@@ -160,12 +171,72 @@ class SourceTest {
                 .hasMessageStartingWith(file.toString());
     }
 
-    @Test
-    void latin1_isRefused() throws IOException {
-        Path file = folder.resolve("a.csv");
-        Files.write(file, "q,a\n1,Größe\n".getBytes(StandardCharsets.ISO_8859_1));
-        assertThatThrownBy(() -> read(file))
+    /** Windows-1252 of every kind of text: where UTF-8 is expected the line of the byte is told. */
+    @ParameterizedTest(name = "{0}")
+    @CsvSource(
+            delimiter = '|',
+            value = {
+                "a.csv|q,a~1,x~2,Größe €~|3",
+                "a.csv|sep=,~q,a~2,Größe €~|3",
+                "a.csv|q,a~\"1~2\",Größe €~|3",
+                "a.tsv|q\ta~2\tGröße €~|2",
+                "a.jsonl|{\"q\": \"1\"}~~{\"a\": \"Größe €\"}~|3",
+                "a.json|[{\"q\": \"1\"},~ {\"a\": \"Größe €\"}]~|2",
+                "a.txt|Die~große~Größe €~|2",
+            })
+    void otherEncoding_isReadWhereItIsTold(String name, String text, int line) throws IOException {
+        String lines = text.replace("~", "\r\n").replace("\\t", "\t");
+        byte[] bytes = lines.getBytes(Charset.forName("windows-1252"));
+        Path file = folder.resolve(name);
+        Files.write(file, bytes);
+        assertThatThrownBy(() -> read(file, told(null)))
                 .isInstanceOf(FormatException.class)
-                .hasMessageContaining("not UTF-8 here or soon after; save the file as UTF-8");
+                .hasMessageMatching(
+                        ".*a[.]\\w+:%d: the byte 0x(F6|DF) is not UTF-8; say what the file is, e.g. data.encoding: windows-1252, or save it.*"
+                                .formatted(line));
+        List<Row> expected = read(write("utf8" + name, lines));
+        for (String spelt : List.of("windows-1252", "cp1252", "latin_1", "ISO-8859-1")) {
+            assertThat(read(file, told(spelt)))
+                    .extracting(Row::line, Row::fields)
+                    .isEqualTo(expected.stream().map(r -> tuple(r.line(), r.fields())).toList())
+                    .last()
+                    .asString()
+                    .contains("Größe €");
+        }
+        for (String charset : List.of("UTF-16LE", "UTF-16BE", "UTF-32LE", "UTF-8")) {
+            for (String mark : List.of("\uFEFF", charset.contains("32") ? "\uFEFF" : "")) {
+                Files.write(file, (mark + lines).getBytes(Charset.forName(charset)));
+                assertThat(read(file, told(null)))
+                        .extracting(Row::line, Row::fields)
+                        .isEqualTo(
+                                expected.stream().map(r -> tuple(r.line(), r.fields())).toList());
+            }
+        }
+    }
+
+    /** Longer than every buffer, with characters of two units at their ends. */
+    @Test
+    void longFileOfAnotherEncoding_losesNoLetter() throws IOException {
+        String ship = "a" + "🚢".repeat(100_000);
+        String text = "{\"a\": \"" + ship + "\"}\n";
+        Path file = folder.resolve("a.jsonl");
+        Files.write(file, text.getBytes(StandardCharsets.UTF_16LE));
+        assertThat(read(file)).extracting(row -> row.text("a")).containsExactly(ship);
+        Files.write(file, ship.getBytes(StandardCharsets.UTF_16BE));
+        Path texts = Files.move(file, folder.resolve("a.md"));
+        assertThat(read(texts, told("utf_16")))
+                .extracting(row -> row.text("text"))
+                .containsExactly(ship);
+        Files.write(texts, (ship + "\n").getBytes(StandardCharsets.UTF_8));
+        Files.write(texts, new byte[] {'\n', (byte) 0x81}, StandardOpenOption.APPEND);
+        assertThatThrownBy(() -> read(texts))
+                .hasMessageContaining("a.md:3: the byte 0x81 is not UTF-8; save the file as UTF-8");
+        assertThatThrownBy(() -> read(texts, told("windows-1252")))
+                .hasMessageContaining(
+                        "is not Windows-1252; data.encoding says that it is; name another there");
+    }
+
+    private static TextEncoding told(@Nullable String name) {
+        return new TextEncoding(name == null ? null : TextEncoding.charset(name), "data.encoding");
     }
 }

@@ -154,7 +154,7 @@ class TrainingSetTest {
         assertThatThrownBy(() -> load(9, 9, "{\"q\": \"a\", \"solution\": \"b\"}"))
                 .isInstanceOf(FormatException.class)
                 .hasMessageContaining(
-                        "train.jsonl:1: the fields [q, solution] fit no known format; say which is which in data.columns, e.g. {user: q, assistant: …}")
+                        "train.jsonl:1: the fields [q, solution] fit no known format; say which is which in data.columns, e.g. {user: q, assistant: solution}")
                 .hasMessageContaining(
                         "messages, conversations, instruction + instances, instruction + output, prompt + completion,"
                                 + " input + output, inputs + targets, prompt + chosen, chosen, text");

@@ -237,7 +237,61 @@ class TrainingSplitsTest {
         assertThatThrownBy(() -> load("dataset", csv.toString()))
                 .hasMessageStartingWith(
                         csv
-                                + ":2: the fields [q, solution] fit no known format; say which is which in data.columns, e.g. {user: q, assistant: …}");
+                                + ":2: the fields [q, solution] fit no known format; say which is which in data.columns, e.g. {user: q, assistant: solution}");
+    }
+
+    private void text(String name, String text) throws IOException {
+        Path file = folder.resolve(name);
+        Files.createDirectories(file.getParent());
+        Files.writeString(file, text);
+    }
+
+    @Test
+    void folderOfTexts_isOneDocumentAFile() throws IOException {
+        text("b/testing.md", "### Human: no dialogue");
+        text("a.txt", "first");
+        text("c.md", " \n");
+        text("d.txt", "");
+        TrainingSet set = load("dataset", folder.toString()).train();
+        assertThat(files(set)).containsExactly("a.txt", "testing.md");
+        assertThat(set.report(References.settings()))
+                .anyMatch(line -> line.contains("format text (each file is one text)"))
+                .contains(folder + ": left out, for there is no letter in them: c.md, d.txt");
+        assertThat(files(load("dataset", folder + "/**.md").train())).containsExactly("testing.md");
+        assertThat(files(load("dataset", folder.resolve("a.txt").toString()).train()))
+                .containsExactly("a.txt");
+    }
+
+    @Test
+    void foldersOfTexts_areSplitsWhereOneIsNamedTrain() throws IOException {
+        text("test/a.txt", "first");
+        text("other/train.md", "second");
+        assertThat(files(load("dataset", folder.toString()).train()))
+                .containsExactly("train.md", "a.txt");
+        text("train/testing.txt", "third");
+        text("val/b.txt", "fourth");
+        TrainingSplits splits =
+                load("dataset", folder.toString(), "eval_dataset", folder.toString());
+        assertThat(files(splits.train())).containsExactly("testing.txt");
+        assertThat(files(eval(splits))).containsExactly("b.txt");
+    }
+
+    /** A README describes a folder; other texts beside records are named. */
+    @Test
+    void textsBesideRecords_areNotReadAndSaid() throws IOException {
+        write("a.jsonl", 2);
+        text("README.md", "what it is");
+        assertThat(load("dataset", folder.toString()).train().report(References.settings()))
+                .noneMatch(line -> line.contains("not read"));
+        text("notes.txt", "more");
+        for (String name : List.of(folder.toString(), folder + "/*")) {
+            TrainingSet set = load("dataset", name).train();
+            assertThat(files(set)).containsOnly("a.jsonl");
+            assertThat(set.report(References.settings()))
+                    .anyMatch(line ->
+                            line.contains(
+                                    "raw texts beside files of records are not read: notes.txt"));
+        }
     }
 
     @Test

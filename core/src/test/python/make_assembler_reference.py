@@ -96,6 +96,10 @@ vmovups ymm3, [rsi+96]
 vmovups ymm9, [rdi]
 vmovups ymm14, [r9+rbx*8-64]
 vmovups ymm4, [rbp]
+vmovups [r8+128], ymm4
+vmovups [rdx], ymm13
+vfmadd213ps ymm3, ymm14, [rbp+96]
+vfmadd213ps ymm11, ymm2, [r12+rbx*4]
 vpmovsxbd ymm1, qword ptr [rdi]
 vpmovsxbd ymm12, qword ptr [r9+40]
 vcvtdq2ps ymm1, ymm1

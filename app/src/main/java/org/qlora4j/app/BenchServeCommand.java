@@ -61,7 +61,7 @@ final class BenchServeCommand implements Callable<Integer> {
             names = "--tokens",
             paramLabel = "N",
             description = "Tokens of each answer (${DEFAULT-VALUE}).")
-    int tokens = 64;
+    int tokens = 128;
 
     @Option(
             names = "--adapter",

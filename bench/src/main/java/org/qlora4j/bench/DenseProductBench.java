@@ -1,5 +1,7 @@
 package org.qlora4j.bench;
 
+import java.util.List;
+import java.util.stream.IntStream;
 import org.openjdk.jmh.annotations.Benchmark;
 import org.openjdk.jmh.annotations.Param;
 import org.qlora4j.kernel.DenseProduct;
@@ -7,8 +9,8 @@ import org.qlora4j.tensor.Tensor;
 
 /**
  * {@link DenseProduct}: one row times the factors A and B of LoRA on the MLP's gate, as generation
- * with an adapter computes them, and times a whole weight. Elements are weights, each once whatever
- * the rows.
+ * with an adapter computes them, times a whole weight, and each row by factors as of its own.
+ * Elements are weights, each once whatever the rows, but for the updates.
  */
 public class DenseProductBench extends TwinBench {
     @Param("16")
@@ -24,6 +26,7 @@ public class DenseProductBench extends TwinBench {
     private Tensor factorA;
     private Tensor ax;
     private Tensor factorB;
+    private List<DenseProduct.Update> updates;
 
     @Override
     void prepare() {
@@ -51,6 +54,21 @@ public class DenseProductBench extends TwinBench {
         kernel.addMultiple(ax, factorB, 0.25, y);
         judge.addMultiple(ax, factorB, 0.25, expected);
         Answer.requireClose("sum", y, expected, 2 * tolerance());
+        updates =
+                IntStream.range(0, rows)
+                        .mapToObj(row -> new DenseProduct.Update(row, 1, factorA, factorB, 0.25))
+                        .toList();
+        kernel.addUpdates(x, updates, y);
+        judge.addUpdates(x, updates, expected);
+        Answer.requireClose("updates", y, expected, 3 * tolerance());
+    }
+
+    @Benchmark
+    public void updatesOfRows(Work work) {
+        kernel.addUpdates(x, updates, y);
+        work.add(
+                rows * (factorA.count() + factorB.count()),
+                rows * bytes(factorA, factorB) + bytes(x, y, y));
     }
 
     @Benchmark

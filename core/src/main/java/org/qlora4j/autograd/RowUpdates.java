@@ -6,7 +6,6 @@ import org.qlora4j.kernel.DenseProduct;
 import org.qlora4j.kernel.Kernels;
 import org.qlora4j.tensor.DType;
 import org.qlora4j.tensor.Tensor;
-import org.qlora4j.tensor.Tensors;
 
 /**
  * Updates of several adapters on one linear layer, each for rows of its own of a batch: the product
@@ -22,7 +21,17 @@ public record RowUpdates(List<Part> parts) {
      * @param from first row of the batch
      * @param count number of rows
      */
-    public record Part(int from, int count, LinearUpdate update) {}
+    public record Part(int from, int count, LinearUpdate update) {
+        private Tensor of(Tensor batch) {
+            return batch.narrow(0, from, count);
+        }
+
+        private DenseProduct.Update kernelUpdate() {
+            LoraFactors lora = update.lora();
+            return new DenseProduct.Update(
+                    from, count, lora.a().value(), lora.b().value(), lora.scale());
+        }
+    }
 
     public RowUpdates {
         parts = List.copyOf(parts);
@@ -59,32 +68,38 @@ public record RowUpdates(List<Part> parts) {
                                                 first == null ? null : first.value())
                                         .view(shape);
                     }
-                    for (Part part : parts) {
-                        add(
-                                part.update,
-                                weight,
-                                input.narrow(0, part.from, part.count),
-                                y.narrow(0, part.from, part.count));
-                    }
+                    addAll(weight, input, y);
                     return biasLast && bias != null ? y.addInPlace(bias.value()) : y;
                 });
     }
 
-    private static void add(LinearUpdate update, Weight weight, Tensor input, Tensor output) {
-        LoraFactors lora = update.lora();
+    private void addAll(Weight weight, Tensor input, Tensor y) {
         DType compute = input.dtype();
-        Tensor x = input.reshape(-1, weight.in());
-        Tensor y = output.view(-1, weight.out());
         DenseProduct dense = Kernels.current().denseProduct();
-        if (dense.takes(compute, x.size(0)) && x.isContiguous()) {
-            Tensor down = Tensors.empty(compute, x.size(0), lora.a().value().size(0));
-            dense.multiply(x, lora.a().value(), down);
-            dense.addMultiple(down, lora.b().value(), lora.scale(), y);
+        boolean onePosition = input.count() == input.size(0) * weight.in();
+        if (onePosition && input.isContiguous() && dense.takes(compute, 1)) {
+            dense.addUpdates(
+                    input.view(-1, weight.in()),
+                    parts.stream().map(Part::kernelUpdate).toList(),
+                    y.view(-1, weight.out()));
         } else {
-            y.addmmInPlace(x.mm(lora.a().value().t()), lora.b().value().t(), 1, lora.scale());
+            for (Part part : parts) {
+                LoraFactors lora = part.update.lora();
+                Tensor x = part.of(input).reshape(-1, weight.in());
+                part.of(y)
+                        .view(-1, weight.out())
+                        .addmmInPlace(
+                                x.mm(lora.a().value().t()),
+                                lora.b().value().t(),
+                                1,
+                                lora.scale());
+            }
         }
-        if (update instanceof DoraFactors dora) {
-            y.addcmulInPlace(y, dora.stretch(weight, compute), 1);
+        for (Part part : parts) {
+            if (part.update instanceof DoraFactors dora) {
+                Tensor own = part.of(y);
+                own.addcmulInPlace(own, dora.stretch(weight, compute), 1);
+            }
         }
     }
 }

@@ -3,8 +3,9 @@ package org.qlora4j.kernel;
 import java.io.ByteArrayOutputStream;
 
 /**
- * Writes the machine code of {@link Avx2FourBitProduct} and {@link Avx2EightBitProduct}. Vectors
- * are {@code ymm} registers 0 … 15, of 8 floats, and their lower halves {@code xmm}.
+ * Writes the machine code of {@link Avx2FourBitProduct}, {@link Avx2EightBitProduct} and {@link
+ * Avx2Tiles}. Vectors are {@code ymm} registers 0 … 15, of 8 floats, and their lower halves {@code
+ * xmm}.
  */
 final class Avx2Assembler implements X86Instructions {
     /** The opcode maps and the prefixes that a VEX prefix stands for. */
@@ -38,6 +39,10 @@ final class Avx2Assembler implements X86Instructions {
 
     void vmovups(int to, Memory from) {
         memory(MAP_0F, NO_PREFIX, YMM, 0x10, to, 0, from);
+    }
+
+    void vmovups(Memory to, int from) {
+        memory(MAP_0F, NO_PREFIX, YMM, 0x11, from, 0, to);
     }
 
     /** 8 bytes with signs to 32-bit lanes. */
@@ -119,6 +124,11 @@ final class Avx2Assembler implements X86Instructions {
 
     void vfmadd231ps(int to, int a, Memory b) {
         memory(MAP_0F38, PREFIX_66, YMM, 0xB8, to, a, b);
+    }
+
+    /** {@code to = to * a + b}, rounded once. */
+    void vfmadd213ps(int to, int a, Memory b) {
+        memory(MAP_0F38, PREFIX_66, YMM, 0xA8, to, a, b);
     }
 
     /** One float to all lanes. */

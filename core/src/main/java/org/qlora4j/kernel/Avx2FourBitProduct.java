@@ -32,7 +32,7 @@ import org.qlora4j.tensor.Tensor;
  * {@link FourBitProduct} in machine code for AVX2, on Linux. Shuffles of bytes look up 32 codes at
  * once in tables of 16 bytes: the first bytes of the levels, their second, third and fourth;
  * unpacking joins the four to floats. A scale is applied once to the sum of 64 products. A weight
- * is looked up once for up to three rows of x.
+ * is looked up once for up to three rows of x, or for all of many ({@link Avx2Tiles}).
  */
 record Avx2FourBitProduct(Workers workers) implements FourBitProduct {
     /** Codes, constants, x, first part, sums, lines. */
@@ -41,6 +41,7 @@ record Avx2FourBitProduct(Workers workers) implements FourBitProduct {
                     JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, ADDRESS, JAVA_LONG);
 
     private static final Map<Shape, MethodHandle> CODE = new ConcurrentHashMap<>();
+    private static final Map<TileShape, MethodHandle> TILE_CODE = new ConcurrentHashMap<>();
 
     /** Weights of one load, 32 bytes, which have one scale. */
     private static final int GROUP = VectorFourBitProduct.HALF;
@@ -49,6 +50,9 @@ record Avx2FourBitProduct(Workers workers) implements FourBitProduct {
 
     /** Most rows of x at once, so that what belongs to each stays in registers. */
     private static final int ROWS = 3;
+
+    /** Rows from which on {@link Avx2Tiles} are faster. */
+    private static final int MANY_ROWS = 13;
 
     /** Where things lie in the memory that {@link #constants} fills: each 32 bytes first. */
     private static final int PLANES_AT = 0;
@@ -72,6 +76,9 @@ record Avx2FourBitProduct(Workers workers) implements FourBitProduct {
      */
     record Shape(int in, int rows, boolean nested, int blockShift) {}
 
+    /** The same for many rows. */
+    record TileShape(Avx2Tiles tile, boolean nested, int blockShift) {}
+
     @Override
     public boolean takes(DType dtype, long rows, long in, int blockSize) {
         return VectorFourBitProduct.fits(dtype, rows, in, blockSize)
@@ -88,8 +95,36 @@ record Avx2FourBitProduct(Workers workers) implements FourBitProduct {
                 x, codes, scales, blockSize, y, takes(x.dtype(), rows, in, blockSize));
         int blockShift = Integer.numberOfTrailingZeros(blockSize / GROUP);
         boolean nested = scales.nestedAbsmax() != null;
-        MemorySegment constants = constants(x, rows, in, scales, table);
         long packed = codes.segment().address();
+        if (rows >= MANY_ROWS) {
+            MemorySegment constants =
+                    constants(Avx2Tiles.vectorsOf(rows) * Avx2Tiles.LANES, in, scales, table);
+            MemorySegment columns = constants.asSlice(X_AT);
+            Avx2Tiles.layOut(FloatRows.of(x), rows, in, ORDER, columns);
+            Avx2Tiles.run(
+                    workers,
+                    FloatRows.of(y),
+                    rows,
+                    out,
+                    TASK / in,
+                    GROUP,
+                    columns,
+                    (lines, line, tiles, sums, room) -> {
+                        Avx2Tiles tile =
+                                new Avx2Tiles(GROUP, in, lines, Avx2Tiles.vectorsOf(rows));
+                        code(new TileShape(tile, nested, blockShift))
+                                .invokeExact(
+                                        packed + (long) line * in / 2,
+                                        constants.address(),
+                                        sums,
+                                        (long) line * (in / GROUP),
+                                        room,
+                                        tiles);
+                    });
+            return;
+        }
+        MemorySegment constants = constants(rows, in, scales, table);
+        layOut(FloatRows.of(x), rows, in, constants.asSlice(X_AT));
         MachineLines.run(
                 workers,
                 FloatRows.of(y),
@@ -109,9 +144,9 @@ record Avx2FourBitProduct(Workers workers) implements FourBitProduct {
                 });
     }
 
-    /** Levels as bytes, what decodes an absmax, and x in the order of the weights. */
+    /** Levels as bytes, what decodes an absmax, and room for rows of x behind them. */
     private static MemorySegment constants(
-            Tensor x, int rows, int in, BlockScales scales, CodeTable table) {
+            int rows, int in, BlockScales scales, CodeTable table) {
         MemorySegment room = NativeScratch.of(X_AT + (long) rows * in * Float.BYTES);
         for (int i = 0; i < VECTOR; i++) { // both halves of a vector have the table
             int level = Float.floatToRawIntBits(table.levels()[i % 16]);
@@ -127,7 +162,6 @@ record Avx2FourBitProduct(Workers workers) implements FourBitProduct {
         room.set(JAVA_LONG, ABSMAX_AT, scales.absmax().segment().address());
         room.set(JAVA_LONG, NESTED_AT, nested == null ? 0 : nested.segment().address());
         MemorySegment.copy(scales.map(), 0, room, JAVA_FLOAT, MAP_AT, scales.map().length);
-        layOut(FloatRows.of(x), rows, in, room.asSlice(X_AT));
         return room;
     }
 
@@ -164,6 +198,15 @@ record Avx2FourBitProduct(Workers workers) implements FourBitProduct {
 
     private static MethodHandle code(Shape shape) {
         return CODE.computeIfAbsent(shape, s -> MachineCode.load(assemble(s), LINES));
+    }
+
+    private static MethodHandle code(TileShape shape) {
+        return TILE_CODE.computeIfAbsent(
+                shape,
+                s ->
+                        MachineCode.load(
+                                s.tile.assemble(new TileGroups(s.nested, s.blockShift)),
+                                Avx2Tiles.TILES));
     }
 
     // ---- the code
@@ -206,24 +249,18 @@ record Avx2FourBitProduct(Workers workers) implements FourBitProduct {
         a.push(BLOCK);
         a.push(CODE_OF_ABSMAX);
         a.push(ABSMAX);
-        for (int plane = 0; plane < PLANES; plane++) {
-            a.vmovups(PLANE + plane, new Memory(CONSTANT, PLANES_AT + plane * VECTOR));
-        }
-        a.mov(ABSMAX, new Memory(CONSTANT, ABSMAX_AT));
-        a.mov(NESTED_ABSMAX, new Memory(CONSTANT, NESTED_AT));
+        loadTables(a);
         int line = a.here();
         a.clear(SUM, shape.rows);
         a.mov(X, X_OF_LINE);
         a.mov(GROUPS_LEFT, shape.in / GROUP);
         int group = a.here();
-        a.vmovups(CODES, new Memory(NEXT_CODES, 0));
-        a.prefetchnta(new Memory(NEXT_CODES, MachineLines.AHEAD));
-        a.vpand(BYTES + PLANES - 1, CODES, new Memory(CONSTANT, LOW_HALVES_AT));
-        addProducts(a, shape, 0);
-        a.vpsrlw(CODES, CODES, 4);
-        a.vpand(BYTES + PLANES - 1, CODES, new Memory(CONSTANT, LOW_HALVES_AT));
-        addProducts(a, shape, GROUP / 2);
-        scale(a, shape);
+        lookUpGroup(
+                a,
+                0,
+                MachineLines.AHEAD,
+                (levels, vector) -> addProduct(a, shape, levels, vector * Avx2Tiles.LANES));
+        scale(a, 0, shape.nested, shape.blockShift);
         for (int row = 0; row < shape.rows; row++) {
             a.vfmadd231ps(SUM + row, PART + row, SCALE);
         }
@@ -243,12 +280,21 @@ record Avx2FourBitProduct(Workers workers) implements FourBitProduct {
         return a.code();
     }
 
+    /** What is done with the weights of a vector. */
+    private interface Levels {
+        /**
+         * @param levels register
+         * @param vector of the group, from 0
+         */
+        void use(int levels, int vector);
+    }
+
     /**
-     * Products of half a group, whose 32 codes lie in the last of the four registers of bytes.
+     * Looks up half a group, whose 32 codes lie in the last of the four registers of bytes.
      *
-     * @param first element of x in the group
+     * @param first vector of the group
      */
-    private static void addProducts(Avx2Assembler a, Shape shape, int first) {
+    private static void lookUp(Avx2Assembler a, int first, Levels levels) {
         int codes = BYTES + PLANES - 1;
         for (int plane = 0; plane < PLANES; plane++) { // the last over the codes themselves
             a.vpshufb(BYTES + plane, PLANE + plane, codes);
@@ -258,13 +304,66 @@ record Avx2FourBitProduct(Workers workers) implements FourBitProduct {
         a.vpunpcklbw(BYTES + 1, BYTES + 2, BYTES + 3);
         a.vpunpckhbw(BYTES + 2, BYTES + 2, BYTES + 3);
         a.vpunpcklwd(BYTES + 3, JOINED, BYTES + 1);
-        addProduct(a, shape, BYTES + 3, first);
+        levels.use(BYTES + 3, first);
         a.vpunpckhwd(JOINED, JOINED, BYTES + 1);
-        addProduct(a, shape, JOINED, first + 8);
+        levels.use(JOINED, first + 1);
         a.vpunpcklwd(BYTES + 3, BYTES, BYTES + 2);
-        addProduct(a, shape, BYTES + 3, first + 16);
+        levels.use(BYTES + 3, first + 2);
         a.vpunpckhwd(JOINED, BYTES, BYTES + 2);
-        addProduct(a, shape, JOINED, first + 24);
+        levels.use(JOINED, first + 3);
+    }
+
+    /** Looks up the next group of the line that begins {@code offset} bytes behind the codes. */
+    private static void lookUpGroup(Avx2Assembler a, int offset, int ahead, Levels levels) {
+        a.vmovups(CODES, new Memory(NEXT_CODES, offset));
+        a.prefetchnta(new Memory(NEXT_CODES, offset + ahead));
+        a.vpand(BYTES + PLANES - 1, CODES, new Memory(CONSTANT, LOW_HALVES_AT));
+        lookUp(a, 0, levels);
+        a.vpsrlw(CODES, CODES, 4);
+        a.vpand(BYTES + PLANES - 1, CODES, new Memory(CONSTANT, LOW_HALVES_AT));
+        lookUp(a, GROUP / 2 / Avx2Tiles.LANES, levels);
+    }
+
+    /** Groups of neighbouring lines, for {@link Avx2Tiles}. */
+    private record TileGroups(boolean nested, int blockShift) implements Avx2Tiles.Decoding {
+        @Override
+        public void decode(Avx2Assembler a, Avx2Tiles tile) {
+            loadTables(a);
+            int lineBytes = tile.in() / 2;
+            for (int i = 0; i < tile.lines(); i++) {
+                int line = i;
+                lookUpGroup(
+                        a,
+                        line * lineBytes,
+                        tile.lines() * lineBytes,
+                        (levels, vector) -> a.vmovups(tile.level(line, vector), levels));
+                scale(a, line * (tile.in() / GROUP), nested, blockShift);
+                a.vmovss(tile.scale(line), SCALE);
+            }
+        }
+
+        @Override
+        public void nextGroup(Avx2Assembler a) {
+            a.add(NEXT_CODES, GROUP / 2);
+            a.add(NEXT_GROUP, 1);
+        }
+
+        @Override
+        public void nextTile(Avx2Assembler a, Avx2Tiles tile) {
+            int further = tile.lines() - 1;
+            if (further > 0) {
+                a.add(NEXT_CODES, further * tile.in() / 2);
+                a.add(NEXT_GROUP, further * (tile.in() / GROUP));
+            }
+        }
+    }
+
+    private static void loadTables(Avx2Assembler a) {
+        for (int plane = 0; plane < PLANES; plane++) {
+            a.vmovups(PLANE + plane, new Memory(CONSTANT, PLANES_AT + plane * VECTOR));
+        }
+        a.mov(ABSMAX, new Memory(CONSTANT, ABSMAX_AT));
+        a.mov(NESTED_ABSMAX, new Memory(CONSTANT, NESTED_AT));
     }
 
     private static void addProduct(Avx2Assembler a, Shape shape, int levels, int element) {
@@ -278,13 +377,13 @@ record Avx2FourBitProduct(Workers workers) implements FourBitProduct {
         }
     }
 
-    /** Absmax of a group to all lanes. */
-    private static void scale(Avx2Assembler a, Shape shape) {
-        a.lea(BLOCK, new Memory(NEXT_GROUP, 0));
-        if (shape.blockShift > 0) {
-            a.shr(BLOCK, shape.blockShift);
+    /** Absmax of a group, so many behind the next, to all lanes. */
+    private static void scale(Avx2Assembler a, int behind, boolean nested, int blockShift) {
+        a.lea(BLOCK, new Memory(NEXT_GROUP, behind));
+        if (blockShift > 0) {
+            a.shr(BLOCK, blockShift);
         }
-        if (!shape.nested) {
+        if (!nested) {
             a.vbroadcastss(SCALE, new Memory(ABSMAX, BLOCK, Float.BYTES, 0));
             return;
         }

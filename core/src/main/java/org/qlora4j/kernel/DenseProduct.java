@@ -1,5 +1,6 @@
 package org.qlora4j.kernel;
 
+import java.util.List;
 import org.qlora4j.tensor.DType;
 import org.qlora4j.tensor.Tensor;
 
@@ -37,4 +38,24 @@ public sealed interface DenseProduct
      * @param y changed: [..., out], contiguous, of the type of x
      */
     void addMultiple(Tensor x, Tensor weight, double scale, Tensor y);
+
+    /**
+     * {@code y[row] += scale * B · (A · x[row])}, for each row by the factors of its part (S-LoRA,
+     * arXiv 2311.03285). A row gets the bits that {@link #multiply} and {@link #addMultiple} give.
+     *
+     * @param x [rows, in], contiguous
+     * @param parts whose rows do not meet; a row in none of them stays as it is
+     * @param y changed: [rows, out], contiguous, of the type of x
+     */
+    void addUpdates(Tensor x, List<Update> parts, Tensor y);
+
+    /**
+     * Factors, and the rows that they are for.
+     *
+     * @param from first row
+     * @param count number of rows
+     * @param a A [rank, in], contiguous, of the type of x
+     * @param b B [out, rank], contiguous, of the type of x
+     */
+    record Update(int from, int count, Tensor a, Tensor b, double scale) {}
 }

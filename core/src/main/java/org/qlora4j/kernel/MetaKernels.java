@@ -1,5 +1,6 @@
 package org.qlora4j.kernel;
 
+import java.util.List;
 import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 import org.qlora4j.tensor.DType;
@@ -123,6 +124,9 @@ record MetaKernels(boolean tiles)
 
     @Override
     public void addMultiple(Tensor x, Tensor weight, double scale, Tensor y) {}
+
+    @Override
+    public void addUpdates(Tensor x, List<Update> parts, Tensor y) {}
 
     @Override
     public void round(Tensor x, double threshold, Tensor out) {}

@@ -10,6 +10,9 @@ final class NativeScratch {
     private static final ThreadLocal<MemorySegment> ROOM =
             ThreadLocal.withInitial(() -> MemorySegment.NULL);
 
+    private static final ThreadLocal<MemorySegment> TASK_ROOM =
+            ThreadLocal.withInitial(() -> MemorySegment.NULL);
+
     private NativeScratch() {}
 
     /**
@@ -17,10 +20,19 @@ final class NativeScratch {
      * call may give the same memory.
      */
     static MemorySegment of(long bytes) {
-        MemorySegment room = ROOM.get();
+        return of(ROOM, bytes);
+    }
+
+    /** The same for a task of {@link Workers}, whose caller holds what {@link #of} gave. */
+    static MemorySegment ofTask(long bytes) {
+        return of(TASK_ROOM, bytes);
+    }
+
+    private static MemorySegment of(ThreadLocal<MemorySegment> held, long bytes) {
+        MemorySegment room = held.get();
         if (room.byteSize() < bytes) {
             room = Arena.ofAuto().allocate(bytes, CACHE_LINE);
-            ROOM.set(room);
+            held.set(room);
         }
         return room;
     }

@@ -1,5 +1,6 @@
 package org.qlora4j.kernel;
 
+import java.util.List;
 import org.qlora4j.tensor.DType;
 import org.qlora4j.tensor.Tensor;
 import org.qlora4j.tensor.TensorScope;
@@ -22,6 +23,17 @@ record ReferenceDenseProduct() implements DenseProduct {
     public void addMultiple(Tensor x, Tensor weight, double scale, Tensor y) {
         try (TensorScope scope = TensorScope.open()) {
             y.copyFrom(product(x, weight).mulInPlace(scale).addInPlace(y));
+        }
+    }
+
+    @Override
+    public void addUpdates(Tensor x, List<Update> parts, Tensor y) {
+        for (Update part : parts) {
+            try (TensorScope scope = TensorScope.open()) {
+                Tensor rows = x.narrow(0, part.from(), part.count());
+                Tensor down = product(rows, part.a()).to(x.dtype());
+                addMultiple(down, part.b(), part.scale(), y.narrow(0, part.from(), part.count()));
+            }
         }
     }
 

@@ -1,10 +1,12 @@
 package org.qlora4j.kernel;
 
+import java.util.ArrayList;
+import java.util.List;
 import jdk.incubator.vector.FloatVector;
 import org.qlora4j.tensor.DType;
 import org.qlora4j.tensor.Tensor;
 
-/** {@link DenseProduct} with the Vector API; four sums, so that additions do not wait in line. */
+/** {@link DenseProduct} with the Vector API; four lines at once, so that additions do not wait. */
 record VectorDenseProduct(Workers workers) implements DenseProduct {
     /** Weights of one task, about 2 us of work. */
     private static final int TASK = 1 << 14;
@@ -42,9 +44,7 @@ record VectorDenseProduct(Workers workers) implements DenseProduct {
                     int lines = end - first;
                     float[] dots = FloatRows.scratch(lines);
                     for (int row = 0; row < rows; row++) {
-                        for (int i = 0; i < lines; i++) {
-                            dots[i] = dot(w, (long) (first + i) * in, wide, row * in, in);
-                        }
+                        dots(w, (long) first * in, lines, wide, row * in, in, dots);
                         long start = (long) row * out + first;
                         if (add) {
                             target.addScaled(dots, lines, scale, start);
@@ -55,22 +55,105 @@ record VectorDenseProduct(Workers workers) implements DenseProduct {
                 });
     }
 
-    private static float dot(FloatRows w, long at, float[] x, int from, int in) {
+    @Override
+    public void addUpdates(Tensor x, List<Update> parts, Tensor y) {
+        int in = Math.toIntExact(x.size(1));
+        int out = Math.toIntExact(y.size(1));
+        FloatRows source = FloatRows.of(x);
+        FloatRows target = FloatRows.of(y);
+        List<RowUpdate> rows = new ArrayList<>();
+        for (Update part : parts) {
+            RowUpdate first =
+                    new RowUpdate(
+                            part.from(),
+                            Math.toIntExact(part.a().size(0)),
+                            FloatRows.of(part.a()),
+                            FloatRows.of(part.b()),
+                            (float) part.scale());
+            for (int i = 0; i < part.count(); i++) {
+                rows.add(first.ofRow(part.from() + i));
+            }
+        }
+        workers.run(rows.size(), i -> rows.get(i).add(source, in, target, out));
+    }
+
+    /** Factors for one row. */
+    private record RowUpdate(int row, int rank, FloatRows a, FloatRows b, float scale) {
+        /** Outputs at once, in one scratch with the input. */
+        private static final int PART = 256;
+
+        RowUpdate ofRow(int other) {
+            return new RowUpdate(other, rank, a, b, scale);
+        }
+
+        void add(FloatRows x, int in, FloatRows y, int out) {
+            float[] wide = new float[in];
+            float[] down = new float[rank];
+            x.copyRow((long) row * in, in, wide);
+            dots(a, 0, rank, wide, 0, in, down);
+            for (int i = 0; i < rank; i++) {
+                down[i] = x.round(down[i]);
+            }
+            float[] dots = FloatRows.scratch(PART);
+            for (int first = 0; first < out; first += PART) {
+                int count = Math.min(PART, out - first);
+                dots(b, (long) first * rank, count, down, 0, rank, dots);
+                y.addScaled(dots, count, scale, (long) row * out + first);
+            }
+        }
+    }
+
+    /** Products of neighbouring lines of W, from {@code at} on, with one x. */
+    private static void dots(
+            FloatRows w, long at, int lines, float[] x, int from, int in, float[] into) {
+        int line = 0;
+        for (; line <= lines - 4; line += 4) {
+            four(w, at + (long) line * in, x, from, in, into, line);
+        }
+        for (; line < lines; line++) {
+            into[line] = dot(w, at + (long) line * in, x, from, in);
+        }
+    }
+
+    /** As {@link #dot} for four lines, which share the loads of x. */
+    private static void four(
+            FloatRows w, long at, float[] x, int from, int in, float[] into, int to) {
+        long at1 = at + in;
+        long at2 = at1 + in;
+        long at3 = at2 + in;
         FloatVector a = FloatVector.zero(FloatRows.FLOATS);
         FloatVector b = a;
         FloatVector c = a;
         FloatVector d = a;
         int i = 0;
-        for (; i <= in - 4 * LANES; i += 4 * LANES) {
-            a = FloatRows.fma(w.load(at + i), load(x, from + i), a);
-            b = FloatRows.fma(w.load(at + i + LANES), load(x, from + i + LANES), b);
-            c = FloatRows.fma(w.load(at + i + 2 * LANES), load(x, from + i + 2 * LANES), c);
-            d = FloatRows.fma(w.load(at + i + 3 * LANES), load(x, from + i + 3 * LANES), d);
+        for (; i <= in - LANES; i += LANES) {
+            FloatVector own = load(x, from + i);
+            a = FloatRows.fma(w.load(at + i), own, a);
+            b = FloatRows.fma(w.load(at1 + i), own, b);
+            c = FloatRows.fma(w.load(at2 + i), own, c);
+            d = FloatRows.fma(w.load(at3 + i), own, d);
         }
+        into[to] = FloatRows.sum(a);
+        into[to + 1] = FloatRows.sum(b);
+        into[to + 2] = FloatRows.sum(c);
+        into[to + 3] = FloatRows.sum(d);
+        for (; i < in; i++) {
+            float own = x[from + i];
+            into[to] += w.get(at + i) * own;
+            into[to + 1] += w.get(at1 + i) * own;
+            into[to + 2] += w.get(at2 + i) * own;
+            into[to + 3] += w.get(at3 + i) * own;
+        }
+    }
+
+    /** The sum of a line has one order, so that it does not depend on the lines beside it. */
+    private static float dot(FloatRows w, long at, float[] x, int from, int in) {
+        FloatVector a = FloatVector.zero(FloatRows.FLOATS);
+        int i = 0;
         for (; i <= in - LANES; i += LANES) {
             a = FloatRows.fma(w.load(at + i), load(x, from + i), a);
         }
-        float sum = FloatRows.sum(a.add(b).add(c.add(d)));
+        float sum = FloatRows.sum(a);
         for (; i < in; i++) {
             sum += w.get(at + i) * x[from + i];
         }

@@ -59,6 +59,14 @@ class Avx2AssemblerTest {
                 of("vmovups ymm9, [rdi]", a -> a.vmovups(9, new Memory(RDI, 0))),
                 of("vmovups ymm14, [r9+rbx*8-64]", a -> a.vmovups(14, new Memory(R9, RBX, 8, -64))),
                 of("vmovups ymm4, [rbp]", a -> a.vmovups(4, new Memory(RBP, 0))),
+                of("vmovups [r8+128], ymm4", a -> a.vmovups(new Memory(R8, 128), 4)),
+                of("vmovups [rdx], ymm13", a -> a.vmovups(new Memory(RDX, 0), 13)),
+                of(
+                        "vfmadd213ps ymm3, ymm14, [rbp+96]",
+                        a -> a.vfmadd213ps(3, 14, new Memory(RBP, 96))),
+                of(
+                        "vfmadd213ps ymm11, ymm2, [r12+rbx*4]",
+                        a -> a.vfmadd213ps(11, 2, new Memory(R12, RBX, 4, 0))),
                 of("vpmovsxbd ymm1, qword ptr [rdi]", a -> a.vpmovsxbd(1, new Memory(RDI, 0))),
                 of("vpmovsxbd ymm12, qword ptr [r9+40]", a -> a.vpmovsxbd(12, new Memory(R9, 40))),
                 of("vcvtdq2ps ymm1, ymm1", a -> a.vcvtdq2ps(1, 1)),

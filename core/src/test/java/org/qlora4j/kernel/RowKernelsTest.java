@@ -434,6 +434,10 @@ class RowKernelsTest {
         "BF16, 16, 33, 128, 128, true",
         "F32, 2, 300, 512, 256, true",
         "F32, 7, 99, 192, 64, true",
+        "F32, 13, 5, 128, 64, false",
+        "BF16, 14, 12, 512, 256, true",
+        "F32, 15, 79, 192, 64, true",
+        "F32, 16, 300, 576, 64, true",
         "BF16, 4, 301, 1536, 128, true",
         "F32, 1, 70, 1024, 1024, false"
     })
@@ -638,6 +642,42 @@ class RowKernelsTest {
             vector.multiply(x.narrow(0, rows - 1, 1), weight, alone);
             assertThat(alone.toFloats()).isEqualTo(all.narrow(0, rows - 1, 1).toFloats());
         }
+    }
+
+    @ParameterizedTest(name = "{0}, ranks {1} and {2}, {3} x {4}")
+    @CsvSource({"F32, 16, 3, 70, 192", "BF16, 8, 64, 33, 100", "F32, 1, 5, 600, 7"})
+    void denseProduct_updatesOfRowsEqualReferenceAndThoseAlone(
+            DType dtype, int rank, int otherRank, int out, int in) {
+        try (TensorScope scope = TensorScope.open()) {
+            DenseProduct vector = new VectorDenseProduct(workers);
+            Tensor x = Samples.normal(DType.F32, 8, 5, in).to(dtype);
+            List<DenseProduct.Update> parts =
+                    List.of(update(dtype, 1, 2, rank, out, in), update(dtype, 4, 1, otherRank, out, in));
+            Tensor before = Samples.normal(DType.F32, 9, 5, out).to(dtype);
+            Tensor expected = before.copy();
+            Tensor actual = before.copy();
+            reference.denseProduct().addUpdates(x, parts, expected);
+            vector.addUpdates(x, parts, actual);
+            Close.assertClose("updates", actual, expected, 2 * tolerance(dtype), 1e-5);
+            assertThat(actual.select(0, 0).toFloats()).isEqualTo(before.select(0, 0).toFloats());
+            assertThat(actual.select(0, 3).toFloats()).isEqualTo(before.select(0, 3).toFloats());
+
+            Tensor alone = before.narrow(0, 2, 1).copy();
+            Tensor down = Tensors.empty(dtype, 1, rank);
+            vector.multiply(x.narrow(0, 2, 1), parts.getFirst().a(), down);
+            vector.addMultiple(down, parts.getFirst().b(), parts.getFirst().scale(), alone);
+            assertThat(alone.toFloats()).isEqualTo(actual.narrow(0, 2, 1).toFloats());
+        }
+    }
+
+    private static DenseProduct.Update update(
+            DType dtype, int from, int count, int rank, int out, int in) {
+        return new DenseProduct.Update(
+                from,
+                count,
+                Samples.normal(DType.F32, rank, rank, in).to(dtype),
+                Samples.normal(DType.F32, rank + 1, out, rank).to(dtype),
+                0.5);
     }
 
     static Stream<Arguments> eightBitCases() {

@@ -89,10 +89,7 @@ public record RowUpdates(List<Part> parts) {
                 part.of(y)
                         .view(-1, weight.out())
                         .addmmInPlace(
-                                x.mm(lora.a().value().t()),
-                                lora.b().value().t(),
-                                1,
-                                lora.scale());
+                                x.mm(lora.a().value().t()), lora.b().value().t(), 1, lora.scale());
             }
         }
         for (Part part : parts) {

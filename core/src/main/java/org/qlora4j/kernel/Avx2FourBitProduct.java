@@ -110,8 +110,7 @@ record Avx2FourBitProduct(Workers workers) implements FourBitProduct {
                     GROUP,
                     columns,
                     (lines, line, tiles, sums, room) -> {
-                        Avx2Tiles tile =
-                                new Avx2Tiles(GROUP, in, lines, Avx2Tiles.vectorsOf(rows));
+                        Avx2Tiles tile = new Avx2Tiles(GROUP, in, lines, Avx2Tiles.vectorsOf(rows));
                         code(new TileShape(tile, nested, blockShift))
                                 .invokeExact(
                                         packed + (long) line * in / 2,
@@ -145,8 +144,7 @@ record Avx2FourBitProduct(Workers workers) implements FourBitProduct {
     }
 
     /** Levels as bytes, what decodes an absmax, and room for rows of x behind them. */
-    private static MemorySegment constants(
-            int rows, int in, BlockScales scales, CodeTable table) {
+    private static MemorySegment constants(int rows, int in, BlockScales scales, CodeTable table) {
         MemorySegment room = NativeScratch.of(X_AT + (long) rows * in * Float.BYTES);
         for (int i = 0; i < VECTOR; i++) { // both halves of a vector have the table
             int level = Float.floatToRawIntBits(table.levels()[i % 16]);

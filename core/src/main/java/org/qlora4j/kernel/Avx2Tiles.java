@@ -20,8 +20,8 @@ import org.qlora4j.kernel.X86Instructions.Register;
 
 /**
  * The product of many rows of x with a weight in groups, in machine code for AVX2. A lane of a
- * vector is a row of x. A group of weights of neighbouring lines is decoded once, to a few KiB, then
- * each weight goes to all lanes.
+ * vector is a row of x. A group of weights of neighbouring lines is decoded once, to a few KiB,
+ * then each weight goes to all lanes.
  *
  * <p>Products are added in the order of the code for few rows, where a lane is one weight of eight:
  * first those of a group's lane, times the group's scale to the sum of that lane, in the end the
@@ -35,8 +35,7 @@ import org.qlora4j.kernel.X86Instructions.Register;
 record Avx2Tiles(int group, int in, int lines, int vectors) {
     /** Codes, constants or scales, sums, first group, room, tiles. */
     static final FunctionDescriptor TILES =
-            FunctionDescriptor.ofVoid(
-                    JAVA_LONG, JAVA_LONG, ADDRESS, JAVA_LONG, ADDRESS, JAVA_LONG);
+            FunctionDescriptor.ofVoid(JAVA_LONG, JAVA_LONG, ADDRESS, JAVA_LONG, ADDRESS, JAVA_LONG);
 
     /** Floats of a vector. */
     static final int LANES = 8;

@@ -29,7 +29,12 @@ class MachineCodeBoundsTest {
     }
 
     @ParameterizedTest(name = "{0} rows, {1} x {2}, blocks of {3}, double quantization {4}")
-    @CsvSource({"1, 5, 192, 64, true", "9, 3, 128, 128, true", "2, 7, 576, 64, false", "16, 7, 192, 64, true"})
+    @CsvSource({
+        "1, 5, 192, 64, true",
+        "9, 3, 128, 128, true",
+        "2, 7, 576, 64, false",
+        "16, 7, 192, 64, true"
+    })
     void fourBitProduct_readsNothingBehindItsTensors(
             int rows, int out, int in, int blockSize, boolean nested) throws Throwable {
         int blocks = out * in / blockSize;

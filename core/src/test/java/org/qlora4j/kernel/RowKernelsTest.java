@@ -652,7 +652,9 @@ class RowKernelsTest {
             DenseProduct vector = new VectorDenseProduct(workers);
             Tensor x = Samples.normal(DType.F32, 8, 5, in).to(dtype);
             List<DenseProduct.Update> parts =
-                    List.of(update(dtype, 1, 2, rank, out, in), update(dtype, 4, 1, otherRank, out, in));
+                    List.of(
+                            update(dtype, 1, 2, rank, out, in),
+                            update(dtype, 4, 1, otherRank, out, in));
             Tensor before = Samples.normal(DType.F32, 9, 5, out).to(dtype);
             Tensor expected = before.copy();
             Tensor actual = before.copy();

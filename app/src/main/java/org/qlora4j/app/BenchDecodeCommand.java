@@ -65,7 +65,7 @@ final class BenchDecodeCommand implements Callable<Integer> {
             description = "Keep the head as in the checkpoint; else in 8 bits where that is close.")
     boolean exactHead;
 
-    @Mixin NoQuantizeOption noQuantize = new NoQuantizeOption();
+    @Mixin HeldOption held = new HeldOption();
 
     @Mixin DeviceOption device = new DeviceOption();
 
@@ -89,7 +89,7 @@ final class BenchDecodeCommand implements Callable<Integer> {
     private Map<String, Object> measure() {
         Kernels kernels = Kernels.select(device.choice());
         DType compute = kernels.defaultCompute();
-        QuantConfig quantization = QuantConfig.DEFAULT.withLoad4bit(!noQuantize.given);
+        QuantConfig quantization = held.config();
         ModelShape shape = NamedShapes.named(model).orElse(null);
         Path path = Path.of(model);
         try (TensorScope scope = TensorScope.open();

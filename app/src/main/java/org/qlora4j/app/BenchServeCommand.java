@@ -90,7 +90,7 @@ final class BenchServeCommand implements Callable<Integer> {
             description = "Keep the head as in the checkpoint; else in 8 bits where that is close.")
     boolean exactHead;
 
-    @Mixin NoQuantizeOption noQuantize = new NoQuantizeOption();
+    @Mixin HeldOption held = new HeldOption();
 
     @Mixin DeviceOption device = new DeviceOption();
 
@@ -100,7 +100,7 @@ final class BenchServeCommand implements Callable<Integer> {
     public Integer call() throws IOException {
         PrintWriter out = Objects.requireNonNull(spec, "picocli sets it").commandLine().getOut();
         ServiceConfig config = new ServiceConfig(streams, promptPositions, 4 * streams);
-        QuantConfig weights = QuantConfig.DEFAULT.withLoad4bit(!noQuantize.given);
+        QuantConfig weights = held.config();
         Map<String, Object> line;
         Path folder = Files.createTempDirectory("qlora-bench");
         try {

@@ -57,7 +57,7 @@ final class ChatCommand implements Callable<Integer> {
 
     @Mixin SamplingOptions sampling = new SamplingOptions();
 
-    @Mixin NoQuantizeOption noQuantize = new NoQuantizeOption();
+    @Mixin HeldOption held = new HeldOption();
 
     @Mixin DeviceOption device = new DeviceOption();
 
@@ -68,7 +68,7 @@ final class ChatCommand implements Callable<Integer> {
         PrintWriter out = Objects.requireNonNull(spec, "picocli sets it").commandLine().getOut();
         GenerationConfig config = sampling.config();
         template.variables(); // its errors come before the weights
-        QuantConfig weights = QuantConfig.DEFAULT.withLoad4bit(!noQuantize.given);
+        QuantConfig weights = held.config();
         try (LanguageModel loaded = LanguageModel.load(model.path, weights, device.choice())) {
             if (!loaded.hasChatTemplate()) {
                 throw ConfigException.of(

@@ -97,7 +97,7 @@ final class ChatModelOptions {
             description = "Replies of a model of this machine at once (${DEFAULT-VALUE}).")
     int batch = 32;
 
-    @Mixin NoQuantizeOption noQuantize = new NoQuantizeOption();
+    @Mixin HeldOption held = new HeldOption();
 
     @Mixin DeviceOption device = new DeviceOption();
 
@@ -113,7 +113,7 @@ final class ChatModelOptions {
         if (address != null) {
             return remote(address);
         }
-        QuantConfig weights = QuantConfig.DEFAULT.withLoad4bit(!noQuantize.given);
+        QuantConfig weights = held.config();
         Path path = Path.of(model);
         LanguageModel loaded = WriterOptions.load(path, weights, device.choice(), adapter);
         String identity = TaskLog.stamp(path, adapter, weights.toString());

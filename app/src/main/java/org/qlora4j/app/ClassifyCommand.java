@@ -33,14 +33,14 @@ final class ClassifyCommand implements Callable<Integer> {
             description = "A second text, for classes of pairs such as GLUE's MRPC.")
     @Nullable String pair;
 
-    @Mixin NoQuantizeOption noQuantize = new NoQuantizeOption();
+    @Mixin HeldOption held = new HeldOption();
 
     @Spec @Nullable CommandSpec spec;
 
     @Override
     public Integer call() {
         PrintWriter out = Objects.requireNonNull(spec, "picocli sets it").commandLine().getOut();
-        try (LanguageModel model = writer.load(!noQuantize.given)) {
+        try (LanguageModel model = writer.load(held.config())) {
             Classification said = model.classify(text, pair);
             if (said.probabilities().isEmpty()) {
                 out.println(String.format(Locale.ROOT, "%.4f", said.score()));

@@ -13,6 +13,7 @@ import org.qlora4j.error.ConfigException;
 import org.qlora4j.generate.GenerationConfig;
 import org.qlora4j.generate.SampleConfig;
 import org.qlora4j.generate.SampleProgress;
+import org.qlora4j.quant.QuantConfig;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
@@ -104,7 +105,7 @@ final class DataSampleCommand implements Callable<Integer> {
         OutputFile.require(out, overwrite);
         SampleProgress[] last = new SampleProgress[1];
         List<List<Map<String, String>>> written;
-        try (LanguageModel loaded = writer.load(quantize);
+        try (LanguageModel loaded = writer.load(QuantConfig.DEFAULT.withLoad4bit(quantize));
                 StatusLine status = new StatusLine(commandLine.getErr(), Terminal::current)) {
             written =
                     loaded.sampleConversations(

@@ -39,7 +39,7 @@ final class EvalGlueCommand implements Callable<Integer> {
             description = "Texts classified at once (${DEFAULT-VALUE}).")
     int batch = 16;
 
-    @Mixin NoQuantizeOption noQuantize = new NoQuantizeOption();
+    @Mixin HeldOption held = new HeldOption();
 
     @Parameters(
             paramLabel = "key=value",
@@ -57,7 +57,7 @@ final class EvalGlueCommand implements Callable<Integer> {
         settings.add("model.model_name_or_path=" + writer.model.path);
         settings.add("data.dataset=" + data);
         RunConfig config = RunConfig.of(settings.toArray(String[]::new));
-        try (LanguageModel model = writer.load(!noQuantize.given)) {
+        try (LanguageModel model = writer.load(held.config())) {
             EvalMetrics metrics = model.evaluateClasses(config.data(), batch);
             Objects.requireNonNull(spec, "picocli sets it")
                     .commandLine()

@@ -92,7 +92,7 @@ final class GenerateCommand implements Callable<Integer> {
                     "Keep the head as in the checkpoint; else it is read in 8 bits where that costs less than 0.001 nats.")
     boolean exactHead;
 
-    @Mixin NoQuantizeOption noQuantize = new NoQuantizeOption();
+    @Mixin HeldOption held = new HeldOption();
 
     @ParentCommand @Nullable QloraCommand qlora;
     @Spec @Nullable CommandSpec spec;
@@ -130,7 +130,7 @@ final class GenerateCommand implements Callable<Integer> {
     /** The model, with what the options say of its chats. */
     private LanguageModel load() {
         template.variables(); // its errors come before the weights
-        return template.on(writer.load(!noQuantize.given));
+        return template.on(writer.load(held.config()));
     }
 
     /** What --prompts asks for, or null where one prompt is given. */
@@ -173,7 +173,7 @@ final class GenerateCommand implements Callable<Integer> {
         all.add(system == null ? "" : system);
         all.add(raw);
         all.add(writer.model.path.toAbsolutePath().normalize());
-        all.add(noQuantize.given);
+        all.add(held.setting());
         all.add(exactHead);
         all.add(template.variables());
         all.add(template.sanitizeControlTokens);

@@ -32,7 +32,7 @@ final class PerplexityCommand implements Callable<Integer> {
             description = "Texts it was not trained on, in any format that qlora train reads.")
     String data = "";
 
-    @Mixin NoQuantizeOption noQuantize = new NoQuantizeOption();
+    @Mixin HeldOption held = new HeldOption();
 
     @Parameters(
             paramLabel = "key=value",
@@ -50,7 +50,7 @@ final class PerplexityCommand implements Callable<Integer> {
         settings.add("model.model_name_or_path=" + model.path);
         settings.add("model.device=" + device.choice().key());
         settings.add("data.dataset=" + data);
-        settings.add("quantization.load_in_4bit=" + !noQuantize.given);
+        settings.add(held.setting());
         RunConfig config = RunConfig.of(settings.toArray(String[]::new));
         QuantConfig quantization = config.quantization();
         Perplexity.Result result =

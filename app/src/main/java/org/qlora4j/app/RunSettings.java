@@ -17,6 +17,8 @@ import picocli.CommandLine.Parameters;
 
 /** Settings of a run on the command line, the same in every command that takes them. */
 final class RunSettings {
+    private static final String KEEP = "quantization.keep_quantization";
+
     @Parameters(
             paramLabel = "CONFIG.yaml|key=value",
             description =
@@ -30,6 +32,12 @@ final class RunSettings {
                     "Begin from the settings of that name: paper trains 10000 steps where no number is given, as"
                             + " qlora.py does; its own flags imply it.")
     @Nullable String preset;
+
+    @Option(
+            names = "--keep-quantization",
+            description =
+                    "Keep the linear weights of a GGUF file in the blocks it stores, in place of 4 bits.")
+    boolean keepsQuantization;
 
     /** Whether the first word names a file: a word of settings holds {@code =}, a flag a dash. */
     boolean nameAFile() {
@@ -47,7 +55,12 @@ final class RunSettings {
     RunConfig read(List<Overrides.Setting> more, Consumer<String> notices) {
         List<String> rest = new ArrayList<>(words);
         Path file = nameAFile() ? Path.of(rest.removeFirst()) : null;
-        Overrides typed = QloraFlags.parse(rest, more);
+        List<Overrides.Setting> flags = new ArrayList<>(more);
+        if (keepsQuantization) {
+            String flag = "--keep-quantization";
+            flags.add(new Overrides.Setting(KEEP, "true", false, flag));
+        }
+        Overrides typed = QloraFlags.parse(rest, flags);
         Overrides overrides = preset == null ? typed : typed.over(Preset.of(preset));
         overrides.notices().forEach(notices);
         return file == null ? RunConfigReader.of(overrides) : readFile(file, overrides);

@@ -119,7 +119,7 @@ final class ServeCommand implements Callable<Integer> {
 
     @Mixin TemplateOptions template = new TemplateOptions();
 
-    @Mixin NoQuantizeOption noQuantize = new NoQuantizeOption();
+    @Mixin HeldOption held = new HeldOption();
 
     @Mixin DeviceOption device = new DeviceOption();
 
@@ -132,7 +132,7 @@ final class ServeCommand implements Callable<Integer> {
         ServiceConfig service = new ServiceConfig(streams, promptPositions, queue);
         ApiKeys keys = apiKeys == null ? ApiKeys.NONE : ApiKeys.read(apiKeys);
         template.variables(); // its errors come before the weights
-        QuantConfig weights = QuantConfig.DEFAULT.withLoad4bit(!noQuantize.given);
+        QuantConfig weights = held.config();
         try (LanguageModel loaded = LanguageModel.load(model.path, weights, device.choice())) {
             if (exactHead) {
                 loaded.withExactHead();

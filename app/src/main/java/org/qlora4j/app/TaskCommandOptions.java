@@ -32,7 +32,7 @@ final class TaskCommandOptions {
 
     @Mixin ModelOption model = new ModelOption();
 
-    @Mixin NoQuantizeOption noQuantize = new NoQuantizeOption();
+    @Mixin HeldOption held = new HeldOption();
 
     @Option(
             names = "--limit",
@@ -130,7 +130,7 @@ final class TaskCommandOptions {
         settings.add("data.dataset=tasks"); // which bring their own, but settings must name some
         settings.add("model.model_name_or_path=" + model.path);
         settings.add("model.device=" + device.choice().key());
-        settings.add("quantization.load_in_4bit=" + !noQuantize.given);
+        settings.add(held.setting());
         return RunConfig.of(settings.toArray(String[]::new));
     }
 

@@ -26,11 +26,9 @@ final class WriterOptions {
     /**
      * Loads the model and puts the adapter on it. The caller closes it.
      *
-     * @param quantized whether weights are held in 4 bits, as the paper does, or as in the
-     *     checkpoint
+     * @param weights how they are held
      */
-    LanguageModel load(boolean quantized) {
-        QuantConfig weights = QuantConfig.DEFAULT.withLoad4bit(quantized);
+    LanguageModel load(QuantConfig weights) {
         return load(model.path, weights, device.choice(), adapter);
     }
 

@@ -1,5 +1,6 @@
 package org.qlora4j.autograd;
 
+import org.qlora4j.quant.BlockMatrix;
 import org.qlora4j.quant.FrozenMatrix;
 import org.qlora4j.quant.Int8Matrix;
 import org.qlora4j.quant.QuantizedMatrix;
@@ -64,7 +65,7 @@ public sealed interface Weight extends AutoCloseable permits Weight.Dense, Weigh
     }
 
     /** A frozen weight in few bits, decoded into a buffer that the whole model shares. */
-    sealed interface Frozen extends Weight permits Quantized, Int8 {
+    sealed interface Frozen extends Weight permits Quantized, Int8, Blocks {
         /** The weight as it is held. */
         FrozenMatrix matrix();
 
@@ -99,6 +100,9 @@ public sealed interface Weight extends AutoCloseable permits Weight.Dense, Weigh
 
     /** A weight in 4 bits. */
     record Quantized(QuantizedMatrix matrix, DequantizationBuffer buffer) implements Frozen {}
+
+    /** A weight in the blocks of a GGUF file. */
+    record Blocks(BlockMatrix matrix, DequantizationBuffer buffer) implements Frozen {}
 
     /** A weight in 8 bits by rows, LLM.int8(). */
     record Int8(Int8Matrix matrix, DequantizationBuffer buffer) implements Frozen {

@@ -1,12 +1,14 @@
 package org.qlora4j.checkpoint;
 
+import org.qlora4j.kernel.BlockDecoder;
+
 /**
  * Scales of quantized blocks by weighted least squares: for each of some candidate scales values
  * are rounded to codes, the best scale for those codes follows in closed form, and the candidate
  * with the least error wins. Large values weigh more, as their errors do in a product.
  */
 final class BlockFit {
-    private static final int[] LEVELS = GgufBlocks.NL_LEVELS;
+    private static final int[] LEVELS = BlockDecoder.nlLevels();
 
     private BlockFit() {}
 

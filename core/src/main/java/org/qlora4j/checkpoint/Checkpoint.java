@@ -8,7 +8,9 @@ import java.util.List;
 import java.util.Set;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
+import org.jspecify.annotations.Nullable;
 import org.qlora4j.error.FormatException;
+import org.qlora4j.kernel.BlockType;
 
 /**
  * The weights of one model under their Hugging Face names, whatever files hold them. Tensors are
@@ -150,6 +152,23 @@ public interface Checkpoint extends AutoCloseable {
      * @throws FormatException if there is no such tensor
      */
     StoredTensor read(String name, Arena arena);
+
+    /**
+     * The blocks in which a matrix is stored; null where its values are single numbers, as in all
+     * but GGUF.
+     */
+    default @Nullable BlockType blockType(String name) {
+        return null;
+    }
+
+    /**
+     * Reads a matrix in its {@linkplain #blockType blocks} into memory of the arena.
+     *
+     * @throws FormatException if it is not stored in blocks
+     */
+    default StoredBlocks blocks(String name, Arena arena) {
+        throw FormatException.of("%s: tensor %s is not stored in blocks", folder(), name);
+    }
 
     /** Bytes of all tensors as they are stored. */
     long bytes();

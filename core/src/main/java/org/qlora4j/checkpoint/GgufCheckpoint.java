@@ -11,7 +11,9 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import org.jspecify.annotations.Nullable;
 import org.qlora4j.error.FormatException;
+import org.qlora4j.kernel.BlockType;
 
 /**
  * A GGUF file of a {@linkplain GgufNames known} architecture as the Hugging Face checkpoint it was
@@ -177,6 +179,48 @@ final class GgufCheckpoint implements Checkpoint {
             shape = new long[] {dims[1], dims[0]};
         }
         return new StoredInfo(name, GgufRow.decodedType(tensor(name).type()), shape);
+    }
+
+    @Override
+    public @Nullable BlockType blockType(String name) {
+        GgufFile.Tensor tensor = tensor(name);
+        return tensor.dims().length == 2 ? tensor.type().blocks : null;
+    }
+
+    @Override
+    public StoredBlocks blocks(String name, Arena arena) {
+        GgufFile.Tensor tensor = tensor(name);
+        BlockType type = blockType(name);
+        if (type == null) {
+            return Checkpoint.super.blocks(name, arena);
+        }
+        GgufOrder order = order(name);
+        long rows = tensor.dims()[1];
+        long bytes = tensor.bytes() / rows;
+        MemorySegment source = file.data(tensor);
+        MemorySegment target = arena.allocate(tensor.bytes(), 64);
+        for (long i = 0; i < rows; i++) {
+            byte[] line = source.asSlice(i * bytes, bytes).toArray(ValueLayout.JAVA_BYTE);
+            requireFinite(name, type, line);
+            MemorySegment.copy(
+                    line,
+                    0,
+                    target,
+                    ValueLayout.JAVA_BYTE,
+                    order.huggingFaceRow(i, rows) * bytes,
+                    line.length);
+        }
+        return new StoredBlocks(type, new long[] {rows, tensor.dims()[0]}, target);
+    }
+
+    private void requireFinite(String name, BlockType type, byte[] line) {
+        for (int block = 0; block < line.length / type.bytes(); block++) {
+            if (!type.isFinite(line, block)) {
+                throw FormatException.of(
+                        "%s: tensor %s holds a value that is NaN or infinite; fetch the file again",
+                        file.path(), name);
+            }
+        }
     }
 
     private GgufFile.Tensor tensor(String name) {

@@ -1,5 +1,7 @@
 package org.qlora4j.checkpoint;
 
+import org.qlora4j.kernel.BlockDecoder;
+
 /**
  * Makes blocks of GGUF's quantized types. Q4_0 to Q8_0 give the bytes of the {@code gguf} package
  * of Python. The K types and IQ4_NL have no such reference: their scales are chosen by weighted
@@ -130,7 +132,7 @@ final class GgufEncoder {
         int[] codes = new int[32];
         float scale = BlockFit.ofLevels(in, from, codes);
         putF16(out, to, scale);
-        scale = GgufBlocks.f16(out, to);
+        scale = BlockDecoder.f16(out, to);
         for (int i = 0; i < 32; i++) {
             codes[i] = BlockFit.nearestLevel(in[from + i] * inverse(scale));
         }
@@ -152,8 +154,8 @@ final class GgufEncoder {
         }
         putF16(out, to, largestScale / 63);
         putF16(out, to + 2, largestMinimum / 63);
-        float d = GgufBlocks.f16(out, to);
-        float m = GgufBlocks.f16(out, to + 2);
+        float d = BlockDecoder.f16(out, to);
+        float m = BlockDecoder.f16(out, to + 2);
         int[] codes = new int[SUPER];
         byte[] six = new byte[12];
         for (int sub = 0; sub < 8; sub++) {
@@ -210,7 +212,7 @@ final class GgufEncoder {
             }
         }
         putF16(out, to + 208, extreme / -128);
-        float d = GgufBlocks.f16(out, to + 208);
+        float d = BlockDecoder.f16(out, to + 208);
         for (int i = 0; i < 192; i++) {
             out[to + i] = 0;
         }

@@ -3,10 +3,12 @@ package org.qlora4j.checkpoint;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.ByteOrder;
+import org.qlora4j.kernel.BlockDecoder;
+import org.qlora4j.kernel.BlockType;
 
 /**
  * Decodes rows of a GGUF tensor. Floats stay as they are, blocks become the f32 that they stand for
- * ({@link GgufBlocks}); of Q4_1 and Q8_0 the nearest bf16, whose error is small beside theirs.
+ * ({@link BlockDecoder}); of Q4_1 and Q8_0 the nearest bf16, whose error is small beside theirs.
  */
 final class GgufRow {
     private static final ValueLayout.OfFloat FLOAT =
@@ -32,13 +34,15 @@ final class GgufRow {
      * @param row receives the elements, in their {@link #decodedType}
      */
     static void decode(GgufType type, MemorySegment source, MemorySegment row) {
-        if (type == GgufType.F32 || type == GgufType.F16 || type == GgufType.BF16) {
+        BlockType blocks = type.blocks;
+        if (blocks == null) {
             row.copyFrom(source.asSlice(0, row.byteSize()));
             return;
         }
         boolean narrow = decodedType(type) == StoredType.BF16;
         float[] values = new float[(int) (row.byteSize() / (narrow ? 2 : 4))];
-        GgufBlocks.decode(type, source.toArray(ValueLayout.JAVA_BYTE), values);
+        BlockDecoder.decode(
+                blocks, source.toArray(ValueLayout.JAVA_BYTE), values.length, values);
         if (narrow) {
             for (int i = 0; i < values.length; i++) {
                 row.set(SHORT, 2L * i, bf16(values[i]));

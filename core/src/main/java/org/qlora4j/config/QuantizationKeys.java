@@ -45,6 +45,11 @@ public final class QuantizationKeys {
         return set("load_in_8bit", load8bit);
     }
 
+    /** Sets {@code keep_quantization}; {@link #load4bit} must be false beside it. */
+    public QuantizationKeys keepStored(boolean keepStored) {
+        return set("keep_quantization", keepStored);
+    }
+
     public QuantizationKeys int8Threshold(double int8Threshold) {
         return set("llm_int8_threshold", int8Threshold);
     }

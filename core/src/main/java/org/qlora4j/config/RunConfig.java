@@ -83,10 +83,14 @@ public record RunConfig(
                 train.outputDir());
         require(
                 !train.fullFinetune() || !quantization.quantizes(),
-                "train.full_finetune must be false where quantization.load_in_%sbit is true: weights in %s bits cannot"
+                "train.full_finetune must be false where quantization.%s is true: weights in %s cannot"
                         + " learn; set one of them the other way",
-                quantization.load4bit() ? 4 : 8,
-                quantization.load4bit() ? 4 : 8);
+                quantization.load4bit()
+                        ? "load_in_4bit"
+                        : quantization.load8bit() ? "load_in_8bit" : "keep_quantization",
+                quantization.load4bit()
+                        ? "4 bits"
+                        : quantization.load8bit() ? "8 bits" : "blocks");
         require(
                 model.init() != ModelInit.RANDOM || train.fullFinetune(),
                 "model.init must not be random where train.full_finetune is false: an adapter belongs to weights that"

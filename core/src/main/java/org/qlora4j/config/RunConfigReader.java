@@ -106,16 +106,19 @@ public final class RunConfigReader {
         }
     }
 
-    /** A layer that asks for 8 bits, and says nothing of 4, means 8 in place of 4; and back. */
+    /** A layer that asks for one way of holding weights, and says nothing of another, means it. */
     private void oneWayOfHolding(List<SettingsLayer.Given> layer) {
-        String[] keys = {"load_in_4bit", "load_in_8bit"};
-        for (int i = 0; i < 2; i++) {
-            String asked = "quantization." + keys[i];
-            String other = "quantization." + keys[1 - i];
-            boolean taken = layer.stream().anyMatch(one -> is(one, asked) && isTrue(one));
-            if (taken && layer.stream().noneMatch(one -> is(one, other))) {
-                tree.withObject("/quantization").put(keys[1 - i], false);
-                given.removeIf(earlier -> is(earlier, other));
+        List<String> keys = List.of("load_in_4bit", "load_in_8bit", "keep_quantization");
+        for (String asked : keys) {
+            boolean taken =
+                    layer.stream()
+                            .anyMatch(one -> is(one, "quantization." + asked) && isTrue(one));
+            for (String key : taken ? keys : List.<String>of()) {
+                String other = "quantization." + key;
+                if (!key.equals(asked) && layer.stream().noneMatch(one -> is(one, other))) {
+                    tree.withObject("/quantization").put(key, false);
+                    given.removeIf(earlier -> is(earlier, other));
+                }
             }
         }
     }

@@ -10,6 +10,7 @@ import org.qlora4j.error.Notice;
 import org.qlora4j.lora.PrincipalParts;
 import org.qlora4j.model.CausalModel;
 import org.qlora4j.model.ConfigFile;
+import org.qlora4j.model.KeptBlocks;
 import org.qlora4j.model.Labels;
 import org.qlora4j.model.LoadedModel;
 import org.qlora4j.model.ModelShape;
@@ -105,6 +106,17 @@ public final class Models {
             if (in4bits || !BnbInt8.of(checkpoint).weights().isEmpty()) {
                 throw LoadedModel.inFourBits(checkpoint.folder().toString());
             }
+        }
+    }
+
+    /**
+     * What of a model stays in the blocks of its GGUF file.
+     *
+     * @throws ConfigException if it has no such blocks
+     */
+    public static KeptBlocks kept(ModelPlace place) {
+        try (Checkpoint checkpoint = place.open()) {
+            return KeptBlocks.of(checkpoint, place.shape());
         }
     }
 

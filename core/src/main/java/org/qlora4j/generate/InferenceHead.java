@@ -124,7 +124,10 @@ public final class InferenceHead implements AutoCloseable {
 
     private boolean canHold() {
         boolean whole =
-                model.linears().stream().noneMatch(l -> l.weight() instanceof Weight.Quantized);
+                model.linears().stream()
+                        .noneMatch(l ->
+                                l.weight() instanceof Weight.Quantized
+                                        || l.weight() instanceof Weight.Blocks);
         return model.head().weight() instanceof Weight.Dense(Parameter p)
                 && !p.trainable()
                 && (model.compute() == DType.BF16 || !whole)

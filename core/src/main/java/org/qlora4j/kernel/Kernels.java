@@ -37,6 +37,7 @@ import org.slf4j.LoggerFactory;
  * @param denseProduct few rows times a weight in 16 or 32 bits
  * @param eightBitProduct few rows times a weight in 8 bits
  * @param rowInt8 weights and activations in 8 bits by rows
+ * @param blockWeights weights in the blocks of a GGUF file
  * @param eightBitAdam AdamW with moments in 8 bits
  */
 public record Kernels(
@@ -57,6 +58,7 @@ public record Kernels(
         DenseProduct denseProduct,
         EightBitProduct eightBitProduct,
         RowInt8 rowInt8,
+        BlockWeights blockWeights,
         EightBitAdam eightBitAdam) {
     private static final Logger LOG = LoggerFactory.getLogger(Kernels.class);
 
@@ -339,6 +341,7 @@ public record Kernels(
                 new VectorDenseProduct(workers),
                 eightBitProduct,
                 new VectorRowInt8(workers, plain.rowInt8),
+                new VectorBlockWeights(workers, plain.blockWeights),
                 new VectorEightBitAdam(workers));
     }
 
@@ -367,6 +370,7 @@ public record Kernels(
                 new ReferenceDenseProduct(),
                 new ReferenceEightBitProduct(),
                 new ReferenceRowInt8(),
+                new ReferenceBlockWeights(),
                 new ReferenceEightBitAdam());
     }
 }

@@ -28,6 +28,7 @@ record MetaKernels(boolean tiles)
                 ActivationRows,
                 DenseProduct,
                 RowInt8,
+                BlockWeights,
                 EightBitAdam {
     private static final ThreadLocal<@Nullable Kernels> CURRENT = new ThreadLocal<>();
 
@@ -135,6 +136,12 @@ record MetaKernels(boolean tiles)
     public void decode(Tensor codes, Tensor scales, Tensor out) {}
 
     @Override
+    public void decode(Tensor blocks, BlockType type, Tensor out) {}
+
+    @Override
+    public void multiply(Tensor x, Tensor blocks, BlockType type, Tensor y) {}
+
+    @Override
     public void step(Tensor weights, Tensor gradients, EightBitMoments moments, AdamStep step) {}
 
     /** The set that this thread computes without memory with; null if it computes with memory. */
@@ -177,6 +184,7 @@ record MetaKernels(boolean tiles)
                 none,
                 plain.eightBitProduct(),
                 rows ? plain.rowInt8() : none,
+                rows ? plain.blockWeights() : none,
                 rows ? plain.eightBitAdam() : none);
     }
 }

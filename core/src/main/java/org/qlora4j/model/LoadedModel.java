@@ -60,8 +60,12 @@ public final class LoadedModel implements CausalModel {
             DType compute,
             boolean trainable,
             @Nullable PrincipalParts principals) {
+        boolean keeps = quantization.keepStored();
+        if (keeps) {
+            KeptBlocks.of(checkpoint, shape).sayRest();
+        }
         StoredWeights source =
-                new StoredWeights(checkpoint, shape, new WeightSource.Random(seed, std, 1));
+                new StoredWeights(checkpoint, shape, new WeightSource.Random(seed, std, 1), keeps);
         CausalModel model =
                 build(
                         shape,
@@ -88,6 +92,9 @@ public final class LoadedModel implements CausalModel {
             DType compute,
             boolean trainable,
             @Nullable PrincipalParts principals) {
+        if (quantization.keepStored()) {
+            throw KeptBlocks.nothing("a model that was never trained");
+        }
         WeightSource source = new WeightSource.Random(seed, std, shape.architecture().normStart());
         return build(shape, new WeightLoader(source, quantization, compute, trainable, principals));
     }

@@ -13,10 +13,13 @@ import org.jspecify.annotations.Nullable;
 import org.qlora4j.checkpoint.Bnb4bit;
 import org.qlora4j.checkpoint.BnbInt8;
 import org.qlora4j.checkpoint.Checkpoint;
+import org.qlora4j.checkpoint.StoredBlocks;
 import org.qlora4j.checkpoint.StoredQuantized;
 import org.qlora4j.checkpoint.StoredTensor;
 import org.qlora4j.checkpoint.TensorBytes;
 import org.qlora4j.error.FormatException;
+import org.qlora4j.kernel.BlockType;
+import org.qlora4j.quant.BlockMatrix;
 import org.qlora4j.quant.FrozenMatrix;
 import org.qlora4j.quant.Int8Matrix;
 import org.qlora4j.quant.QuantConfig;
@@ -24,6 +27,7 @@ import org.qlora4j.quant.QuantizedMatrix;
 import org.qlora4j.tensor.DType;
 import org.qlora4j.tensor.Tensor;
 import org.qlora4j.tensor.TensorScope;
+import org.qlora4j.tensor.Tensors;
 import tools.jackson.databind.JsonNode;
 
 /**
@@ -39,6 +43,7 @@ final class StoredWeights implements WeightSource {
     private final Bnb4bit in4bits;
     private final BnbInt8 in8bits;
     private final ModelShape shape;
+    private final boolean keepsBlocks;
     private @Nullable Double threshold; // once asked for
     private final Set<String> used = new HashSet<>();
     private final Random newWeights;
@@ -47,8 +52,11 @@ final class StoredWeights implements WeightSource {
     /**
      * @param shape of the model that asks
      * @param newWeights gives those of a head that the checkpoint does not have
+     * @param keepsBlocks whether matrices in GGUF's blocks stay in them
      */
-    StoredWeights(Checkpoint checkpoint, ModelShape shape, Random newWeights) {
+    StoredWeights(
+            Checkpoint checkpoint, ModelShape shape, Random newWeights, boolean keepsBlocks) {
+        this.keepsBlocks = keepsBlocks;
         this.newWeights = newWeights;
         this.checkpoint = checkpoint;
         this.in4bits = Bnb4bit.besideInt8(checkpoint);
@@ -101,8 +109,9 @@ final class StoredWeights implements WeightSource {
                     checkpoint.folder(), name);
         }
         used.add(key);
-        try (FrozenMatrix matrix = readQuantized(name, expected)) {
-            if (matrix != null) { // a table, which is looked up and not multiplied in few bits
+        // a table, which is looked up and not multiplied in few bits
+        try (FrozenMatrix matrix = isKept(key) ? null : readQuantized(name, expected)) {
+            if (matrix != null) {
                 return matrix.dequantize(DType.F32);
             }
         }
@@ -143,12 +152,19 @@ final class StoredWeights implements WeightSource {
 
     @Override
     public boolean anyQuantized() {
-        return !in4bits.weights().isEmpty() || !in8bits.weights().isEmpty();
+        return keepsBlocks || !in4bits.weights().isEmpty() || !in8bits.weights().isEmpty();
+    }
+
+    /** Whether a matrix of the checkpoint stays in its blocks. */
+    private boolean isKept(String key) {
+        BlockType type = keepsBlocks && checkpoint.has(key) ? checkpoint.blockType(key) : null;
+        return type != null && type.isKept();
     }
 
     @Override
     public boolean isQuantized(String name) {
-        return in4bits.has(key(name)) || in8bits.weights().contains(key(name));
+        String key = key(name);
+        return in4bits.has(key) || in8bits.weights().contains(key) || isKept(key);
     }
 
     @Override
@@ -158,11 +174,26 @@ final class StoredWeights implements WeightSource {
             used.add(key);
             return int8(key, expected);
         }
+        if (isKept(key)) {
+            used.add(key);
+            return blocks(key, expected);
+        }
         if (!in4bits.has(key)) {
             return null;
         }
         used.add(key);
         return matrix(key, expected);
+    }
+
+    private BlockMatrix blocks(String key, long... expected) {
+        try (Arena arena = Arena.ofConfined();
+                TensorScope scope = TensorScope.open()) {
+            StoredBlocks stored = checkpoint.blocks(key, arena);
+            checkShape(key, stored.shape(), expected);
+            long[] bytes = {expected[0], stored.type().bytes(expected[1])};
+            Tensor blocks = Tensors.fromBytes(DType.U8, bytes, stored.data());
+            return new BlockMatrix(stored.type(), expected, blocks);
+        }
     }
 
     private Int8Matrix int8(String key, long... expected) {

@@ -11,6 +11,7 @@ import org.qlora4j.error.ConfigException;
 import org.qlora4j.error.FormatException;
 import org.qlora4j.lora.LinearLayer;
 import org.qlora4j.lora.PrincipalParts;
+import org.qlora4j.quant.BlockMatrix;
 import org.qlora4j.quant.FrozenMatrix;
 import org.qlora4j.quant.Int8Matrix;
 import org.qlora4j.quant.QuantConfig;
@@ -140,7 +141,7 @@ final class WeightLoader {
         } else {
             if (source.isQuantized(name)) {
                 throw ConfigException.of(
-                        "lora.init_lora_weights is %s, but %s holds %s in 4 bits already; name the checkpoint it was"
+                        "lora.init_lora_weights is %s, but %s holds %s in few bits already; name the checkpoint it was"
                                 + " quantized from",
                         parts.config().initLoraWeights().json(), source.origin(), name);
             }
@@ -217,6 +218,7 @@ final class WeightLoader {
         return switch (matrix) {
             case QuantizedMatrix in4bits -> new Weight.Quantized(in4bits, buffer);
             case Int8Matrix in8bits -> new Weight.Int8(in8bits, buffer);
+            case BlockMatrix blocks -> new Weight.Blocks(blocks, buffer);
         };
     }
 

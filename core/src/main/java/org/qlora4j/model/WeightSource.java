@@ -1,6 +1,8 @@
 package org.qlora4j.model;
 
 import org.jspecify.annotations.Nullable;
+import org.qlora4j.kernel.BlockType;
+import org.qlora4j.quant.BlockMatrix;
 import org.qlora4j.quant.FrozenMatrix;
 import org.qlora4j.quant.Int8Matrix;
 import org.qlora4j.quant.QuantConfig;
@@ -44,7 +46,7 @@ interface WeightSource {
 
         @Override
         public boolean anyQuantized() {
-            return false;
+            return quantization.keepStored();
         }
 
         @Override
@@ -66,6 +68,11 @@ interface WeightSource {
         public @Nullable FrozenMatrix readQuantized(String name, long... shape) {
             if (quantization.load8bit()) {
                 return Int8Matrix.empty(shape, quantization.int8Threshold());
+            }
+            if (quantization.keepStored() && shape[1] % BlockType.Q8_0.elements() == 0) {
+                try (TensorScope scope = TensorScope.open()) {
+                    return BlockMatrix.empty(BlockType.Q8_0, shape);
+                }
             }
             if (!quantization.load4bit()) {
                 return null;

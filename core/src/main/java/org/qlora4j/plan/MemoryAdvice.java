@@ -74,6 +74,12 @@ public record MemoryAdvice(List<String> settings, MemoryPlan plan, boolean fits)
     }
 
     private static MemoryPlan plan(RunConfig config, ModelShape model, Load load, Machine machine) {
-        return MemoryPlan.of(model, config.quantization(), config.lora(), load, machine);
+        return MemoryPlan.of(
+                model,
+                config.quantization(),
+                config.lora(),
+                load,
+                machine,
+                MemoryPlan.keptBytes(config));
     }
 }

@@ -9,6 +9,7 @@ import org.qlora4j.config.RunConfig;
 import org.qlora4j.config.TrainConfig;
 import org.qlora4j.error.FormatException;
 import org.qlora4j.family.ModelPlace;
+import org.qlora4j.family.Models;
 import org.qlora4j.family.NamedShapes;
 import org.qlora4j.kernel.BlockScales;
 import org.qlora4j.kernel.KernelMemory;
@@ -90,12 +91,24 @@ public record MemoryPlan(
     /** The plan of a run whose micro-batches are known. */
     public static MemoryPlan of(RunConfig config, Machine machine, int batch, int time) {
         Load load = Load.of(config, batch, time);
-        return of(shape(config), config.quantization(), config.lora(), load, machine);
+        return of(
+                shape(config),
+                config.quantization(),
+                config.lora(),
+                load,
+                machine,
+                keptBytes(config));
     }
 
     /** The plan of a run on a model of another shape than its settings name. */
     public static MemoryPlan of(RunConfig config, ModelShape model, Machine machine) {
-        return of(model, config.quantization(), config.lora(), Load.of(config, model), machine);
+        return of(
+                model,
+                config.quantization(),
+                config.lora(),
+                Load.of(config, model),
+                machine,
+                keptBytes(config));
     }
 
     /**
@@ -165,6 +178,14 @@ public record MemoryPlan(
         return place.shape();
     }
 
+    /** Bytes of the linears that stay in the blocks of a GGUF file, by their paths; else empty. */
+    static Map<String, Long> keptBytes(RunConfig config) {
+        if (!config.quantization().keepStored()) {
+            return Map.of();
+        }
+        return Models.kept(ModelPlace.of(config.model())).bytes();
+    }
+
     /** The plan of a model of some shape under some load. */
     public static MemoryPlan of(
             ModelShape model,
@@ -172,6 +193,17 @@ public record MemoryPlan(
             LoraConfig lora,
             Load load,
             Machine machine) {
+        return of(model, quantization, lora, load, machine, Map.of());
+    }
+
+    /** As the one above, with {@link #keptBytes} of the model. */
+    static MemoryPlan of(
+            ModelShape model,
+            QuantConfig quantization,
+            LoraConfig lora,
+            Load load,
+            Machine machine,
+            Map<String, Long> kept) {
         boolean full = load.full();
         int width = machine.width(quantization);
         boolean quantized = quantization.load4bit() && !full;
@@ -184,7 +216,7 @@ public record MemoryPlan(
             linearCount += n;
             boolean in4Bits = quantized && linear.quantizable();
             boolean in8Bits = in8bits && linear.quantizable();
-            linears += in4Bits ? (n + 1) / 2 : in8Bits ? n : n * width;
+            linears += in4Bits ? (n + 1) / 2 : in8Bits ? n : kept.getOrDefault(linear.path(), n * width);
             scales += in8Bits ? F32 * linear.out() : 0;
             scales += in4Bits ? scales(n, quantization) : 0;
         }

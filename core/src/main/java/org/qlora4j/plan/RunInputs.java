@@ -51,10 +51,13 @@ public record RunInputs(
         return read(place, config.model().newTokens(), config.model().labels(), config.data());
     }
 
-    /** Refuses to train all weights of a checkpoint in 4 bits, as loading it would. */
+    /** Refuses to train all weights of a checkpoint in 4 bits, or to keep what it has not. */
     static void requireTrainable(ModelPlace place, RunConfig config) {
         if (config.train().fullFinetune() && config.model().init() == ModelInit.CHECKPOINT) {
             Models.requireTrainable(place);
+        }
+        if (config.quantization().keepStored()) {
+            Models.kept(place);
         }
     }
 

@@ -5,7 +5,8 @@ import org.qlora4j.tensor.Tensor;
 import org.qlora4j.tensor.Tensors;
 
 /** A weight [out, in] in few bits, which never learns. It owns its memory until {@link #close}. */
-public sealed interface FrozenMatrix extends AutoCloseable permits QuantizedMatrix, Int8Matrix {
+public sealed interface FrozenMatrix extends AutoCloseable
+        permits QuantizedMatrix, Int8Matrix, BlockMatrix {
     /** [out, in], a copy. */
     long[] shape();
 

@@ -21,6 +21,8 @@ import com.fasterxml.jackson.annotation.JsonPropertyDescription;
  * @param load8bit whether weights are held in 8 bits by rows, LLM.int8() (arXiv 2208.07339)
  * @param int8Threshold magnitude from which an activation is an outlier, whose column is multiplied
  *     as it is; 0 for none
+ * @param keepStored whether weights stay in the blocks in which a GGUF file stores them; those that
+ *     are not in blocks stay as they are
  */
 public record QuantConfig(
         @JsonProperty("load_in_4bit")
@@ -48,7 +50,12 @@ public record QuantConfig(
         @JsonProperty("llm_int8_threshold")
                 @JsonPropertyDescription(
                         "With 8 bits: magnitude from which an activation is an outlier, whose column is multiplied as it is; 0 for none.")
-                double int8Threshold) {
+                double int8Threshold,
+        @JsonProperty("keep_quantization")
+                @JsonPropertyDescription(
+                        "Keep the linear weights of a GGUF file in the blocks it stores (Q4_0 to Q8_0, Q4_K to Q6_K), in place of 4 bits; other"
+                                + " types stay as they are.")
+                boolean keepStored) {
     private static final double THRESHOLD = 6;
 
     /** The paper's: NF4 with double quantization, blocks of 64, products in bfloat16. */
@@ -65,6 +72,10 @@ public record QuantConfig(
                 !load4bit || !load8bit,
                 "quantization.load_in_4bit must be false where load_in_8bit is true: weights are held in one way");
         require(
+                !keepStored || !load4bit && !load8bit,
+                "quantization.load_in_%sbit must be false where keep_quantization is true: weights are held in one way",
+                load4bit ? 4 : 8);
+        require(
                 int8Threshold >= 0 && Double.isFinite(int8Threshold),
                 "quantization.llm_int8_threshold must be at least 0, got %s",
                 int8Threshold);
@@ -77,7 +88,7 @@ public record QuantConfig(
             boolean doubleQuant,
             int blockSize,
             ComputeDtype computeDtype) {
-        this(load4bit, type, doubleQuant, blockSize, computeDtype, false, THRESHOLD);
+        this(load4bit, type, doubleQuant, blockSize, computeDtype, false, THRESHOLD, false);
     }
 
     /** With products in the default compute type. */
@@ -88,16 +99,23 @@ public record QuantConfig(
     /** The same with weights in 4 bits, or as they are in the checkpoint. */
     public QuantConfig withLoad4bit(boolean wanted) {
         return new QuantConfig(
-                wanted, type, doubleQuant, blockSize, computeDtype, false, int8Threshold);
+                wanted, type, doubleQuant, blockSize, computeDtype, false, int8Threshold, false);
     }
 
     /** The same with weights in 8 bits by rows. */
     public QuantConfig in8bit(double threshold) {
-        return new QuantConfig(false, type, doubleQuant, blockSize, computeDtype, true, threshold);
+        return new QuantConfig(
+                false, type, doubleQuant, blockSize, computeDtype, true, threshold, false);
+    }
+
+    /** The same with weights in the blocks that a GGUF file stores. */
+    public QuantConfig keepingStored() {
+        return new QuantConfig(
+                false, type, doubleQuant, blockSize, computeDtype, false, int8Threshold, true);
     }
 
     /** Whether linear weights are held in few bits. */
     public boolean quantizes() {
-        return load4bit || load8bit;
+        return load4bit || load8bit || keepStored;
     }
 }

@@ -24,7 +24,9 @@ public final class RunFacts {
                 "base held in",
                 held.load4bit()
                         ? held.type().key()
-                        : held.load8bit() ? "8 bits, LLM.int8()" : "its own type");
+                        : held.load8bit()
+                                ? "8 bits, LLM.int8()"
+                                : held.keepStored() ? "the blocks of its GGUF file" : "its own type");
         facts.put("steps", String.valueOf(state.step()));
         facts.put("data (SHA-256)", state.origin().data());
         TrainConfig train = run.train();

@@ -12,6 +12,8 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.EnumSource.Mode;
+import org.qlora4j.kernel.BlockDecoder;
+import org.qlora4j.kernel.BlockType;
 
 /**
  * Blocks of GGUF's quantized types, against the {@code gguf} package of Python and ggml's own
@@ -49,7 +51,8 @@ class GgufBlocksTest {
     void randomBlocks_areDecodedToTheBit(GgufType type) {
         float[] values = floats(type + ".values");
         float[] out = new float[values.length];
-        GgufBlocks.decode(type, bytes(type + ".blocks"), out);
+        BlockDecoder.decode(
+                BlockType.valueOf(type.name()), bytes(type + ".blocks"), out.length, out);
         for (int i = 0; i < out.length; i++) {
             assertThat(Float.floatToIntBits(out[i]))
                     .as("%s value %d: %s, not %s", type, i, out[i], values[i])
@@ -79,7 +82,8 @@ class GgufBlocksTest {
         byte[] packed = new byte[values.length / type.blockElements * type.blockBytes];
         GgufEncoder.encode(type, values, packed);
         float[] decoded = new float[values.length];
-        GgufBlocks.decode(type, packed, decoded);
+        BlockDecoder.decode(
+                BlockType.valueOf(type.name()), packed, decoded.length, decoded);
         double ratios = 0;
         for (int row = 0; row < theirs.length; row++) {
             double sum = 0;

@@ -89,6 +89,33 @@ class RunConfigReaderTest {
     }
 
     @Test
+    void keptBlocks_takeThePlaceOfFourBits() {
+        QuantConfig kept =
+                RunConfig.of(
+                                "model.model_name_or_path=m",
+                                "data.dataset=d.jsonl",
+                                "quantization.keep_quantization=true")
+                        .quantization();
+        assertThat(kept).isEqualTo(QuantConfig.DEFAULT.keepingStored());
+        assertThatThrownBy(() ->
+                        RunConfig.of(
+                                "model.model_name_or_path=m",
+                                "data.dataset=d.jsonl",
+                                "quantization.keep_quantization=true",
+                                "quantization.load_in_8bit=true"))
+                .hasMessageContaining(
+                        "quantization.load_in_8bit must be false where keep_quantization is true");
+        assertThatThrownBy(() ->
+                        RunConfig.of(
+                                "model.model_name_or_path=m",
+                                "data.dataset=d.jsonl",
+                                "train.full_finetune=true",
+                                "quantization.keep_quantization=true"))
+                .hasMessageContaining(
+                        "train.full_finetune must be false where quantization.keep_quantization is true");
+    }
+
+    @Test
     void exampleFile_givesItsValues() throws Exception {
         Path example =
                 Path.of(Objects.requireNonNull(getClass().getResource("example.yaml")).toURI());
@@ -315,7 +342,7 @@ class RunConfigReaderTest {
                     model: {base_model: a}               | unknown key model.base_model; did you mean model.model_name_or_path?
                     quantization: {quant_type: a}        | unknown key quantization.quant_type; did you mean quantization.bnb_4bit_quant_type?
                     train: {learning-rate: 1}            | unknown key train.learning-rate; did you mean train.learning_rate?
-                    quantization: {zzzzzzzz: 1}          | unknown key quantization.zzzzzzzz; quantization has load_in_4bit, bnb_4bit_quant_type, bnb_4bit_use_double_quant, bnb_4bit_blocksize, bnb_4bit_compute_dtype, load_in_8bit, llm_int8_threshold
+                    quantization: {zzzzzzzz: 1}          | unknown key quantization.zzzzzzzz; quantization has load_in_4bit, bnb_4bit_quant_type, bnb_4bit_use_double_quant, bnb_4bit_blocksize, bnb_4bit_compute_dtype, load_in_8bit, llm_int8_threshold, keep_quantization
                     """)
     void unknownKey_hintsAtTheKnown(String line, String expected) {
         String base = line.startsWith("model:") ? "version: 1\ndata: {dataset: a}\n" : LEAST;

@@ -21,6 +21,11 @@ public final class SmallLlama {
 
     /** Writes the checkpoint into an empty folder. */
     public static Path write(Path folder) {
+        return write(folder, HIDDEN, INNER, LAYERS);
+    }
+
+    /** As {@link #write(Path)}, of another size; hidden is a multiple of 8. */
+    public static Path write(Path folder, int hidden, int inner, int layers) {
         TinyLlama.copyTo(folder, "config.json", "model.safetensors", "README.md", "expected.json");
         try {
             Files.writeString(
@@ -30,27 +35,27 @@ public final class SmallLlama {
                      "num_hidden_layers": %d, "num_attention_heads": 4, "num_key_value_heads": 2,
                      "max_position_embeddings": 512, "eos_token_id": 2}
                     """
-                            .formatted(VOCABULARY, HIDDEN, INNER, LAYERS));
+                            .formatted(VOCABULARY, hidden, inner, layers));
         } catch (IOException e) {
             throw new UncheckedIOException(e);
         }
         SafetensorsWriter writer = new SafetensorsWriter(Map.of("format", "pt"));
         Random random = new Random(5);
-        add(writer, random, "model.embed_tokens.weight", VOCABULARY, HIDDEN);
-        for (int i = 0; i < LAYERS; i++) {
+        add(writer, random, "model.embed_tokens.weight", VOCABULARY, hidden);
+        for (int i = 0; i < layers; i++) {
             String p = "model.layers." + i + ".";
-            add(writer, random, p + "input_layernorm.weight", HIDDEN);
-            add(writer, random, p + "post_attention_layernorm.weight", HIDDEN);
-            add(writer, random, p + "self_attn.q_proj.weight", HIDDEN, HIDDEN);
-            add(writer, random, p + "self_attn.k_proj.weight", HIDDEN / 2, HIDDEN);
-            add(writer, random, p + "self_attn.v_proj.weight", HIDDEN / 2, HIDDEN);
-            add(writer, random, p + "self_attn.o_proj.weight", HIDDEN, HIDDEN);
-            add(writer, random, p + "mlp.gate_proj.weight", INNER, HIDDEN);
-            add(writer, random, p + "mlp.up_proj.weight", INNER, HIDDEN);
-            add(writer, random, p + "mlp.down_proj.weight", HIDDEN, INNER);
+            add(writer, random, p + "input_layernorm.weight", hidden);
+            add(writer, random, p + "post_attention_layernorm.weight", hidden);
+            add(writer, random, p + "self_attn.q_proj.weight", hidden, hidden);
+            add(writer, random, p + "self_attn.k_proj.weight", hidden / 2, hidden);
+            add(writer, random, p + "self_attn.v_proj.weight", hidden / 2, hidden);
+            add(writer, random, p + "self_attn.o_proj.weight", hidden, hidden);
+            add(writer, random, p + "mlp.gate_proj.weight", inner, hidden);
+            add(writer, random, p + "mlp.up_proj.weight", inner, hidden);
+            add(writer, random, p + "mlp.down_proj.weight", hidden, inner);
         }
-        add(writer, random, "model.norm.weight", HIDDEN);
-        add(writer, random, "lm_head.weight", VOCABULARY, HIDDEN);
+        add(writer, random, "model.norm.weight", hidden);
+        add(writer, random, "lm_head.weight", VOCABULARY, hidden);
         writer.write(folder.resolve("model.safetensors"));
         return folder;
     }

@@ -58,6 +58,7 @@ class EverySettingTest {
             quantization.bnb_4bit_compute_dtype=float32 ~ float64
             quantization.load_in_8bit=false ~ true | quantization.load_in_4bit=false
             quantization.llm_int8_threshold=6 ~ 0.01 | quantization.load_in_8bit=true quantization.load_in_4bit=false
+            quantization.keep_quantization=false ~ true | quantization.load_in_4bit=false
             lora.r=4 ~ 5
             lora.lora_alpha=8 ~ 9
             lora.lora_dropout=0 ~ 0.5

@@ -1,30 +1,30 @@
-package org.qlora4j.checkpoint;
+package org.qlora4j.kernel;
 
 /**
- * Decodes blocks of GGUF's quantized types (ggml-common.h). Values are computed in f32, each
+ * Decodes blocks of ggml's {@linkplain BlockType quantized types} (ggml-common.h). Values are computed in f32, each
  * multiplication and addition rounded, as the {@code gguf} package of Python does, so that both
  * give the same bits.
  */
-final class GgufBlocks {
+public final class BlockDecoder {
     /** Levels of IQ4_NL and IQ4_XS by code. */
-    static final int[] NL_LEVELS = {
+    private static final int[] NL_LEVELS = {
         -127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113
     };
 
-    private GgufBlocks() {}
+    private BlockDecoder() {}
 
     /**
      * Decodes whole blocks.
      *
-     * @param type a quantized one
      * @param in the blocks' bytes
-     * @param out receives as many values as the blocks hold
+     * @param count of their values
+     * @param out receives them from its beginning
      */
-    static void decode(GgufType type, byte[] in, float[] out) {
-        int blocks = out.length / type.blockElements;
+    public static void decode(BlockType type, byte[] in, int count, float[] out) {
+        int blocks = count / type.elements();
         for (int block = 0; block < blocks; block++) {
-            int from = block * type.blockBytes;
-            int to = block * type.blockElements;
+            int from = block * type.bytes();
+            int to = block * type.elements();
             switch (type) {
                 case Q4_0 -> nibbles(in, from + 2, f16(in, from), -8, 0, out, to);
                 case Q4_1 -> nibbles(in, from + 4, f16(in, from), 0, f16(in, from + 2), out, to);
@@ -38,15 +38,18 @@ final class GgufBlocks {
                 case Q4_K -> decodeQ4K(in, from, out, to);
                 case Q5_K -> decodeQ5K(in, from, out, to);
                 case Q6_K -> decodeQ6K(in, from, out, to);
-                case F32, F16, BF16, I8, I16, I32, I64, F64 ->
-                        throw new IllegalArgumentException(type + " has no blocks");
             }
         }
     }
 
-    /** A scale in fp16. */
-    static float f16(byte[] in, int at) {
+    /** A number in fp16. */
+    public static float f16(byte[] in, int at) {
         return Float.float16ToFloat((short) ((in[at] & 255) | in[at + 1] << 8));
+    }
+
+    /** The levels of IQ4_NL and IQ4_XS by code, a copy. */
+    public static int[] nlLevels() {
+        return NL_LEVELS.clone();
     }
 
     /** 16 bytes: low nibbles are values 0 to 15, high ones 16 to 31. */
@@ -143,12 +146,12 @@ final class GgufBlocks {
     }
 
     /** Scale of sub-block j of Q4_K and Q5_K, from 12 bytes. */
-    static int scale6(byte[] in, int at, int j) {
+    private static int scale6(byte[] in, int at, int j) {
         return j < 4 ? in[at + j] & 63 : (in[at + j + 4] & 15) | (in[at + j - 4] >> 6 & 3) << 4;
     }
 
     /** Minimum of sub-block j of Q4_K and Q5_K, from 12 bytes. */
-    static int minimum6(byte[] in, int at, int j) {
+    private static int minimum6(byte[] in, int at, int j) {
         return j < 4
                 ? in[at + j + 4] & 63
                 : (in[at + j + 4] >> 4 & 15) | (in[at + j] >> 6 & 3) << 4;

@@ -41,8 +41,7 @@ final class GgufRow {
         }
         boolean narrow = decodedType(type) == StoredType.BF16;
         float[] values = new float[(int) (row.byteSize() / (narrow ? 2 : 4))];
-        BlockDecoder.decode(
-                blocks, source.toArray(ValueLayout.JAVA_BYTE), values.length, values);
+        BlockDecoder.decode(blocks, source.toArray(ValueLayout.JAVA_BYTE), values.length, values);
         if (narrow) {
             for (int i = 0; i < values.length; i++) {
                 row.set(SHORT, 2L * i, bf16(values[i]));

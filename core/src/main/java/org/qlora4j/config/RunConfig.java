@@ -88,9 +88,7 @@ public record RunConfig(
                 quantization.load4bit()
                         ? "load_in_4bit"
                         : quantization.load8bit() ? "load_in_8bit" : "keep_quantization",
-                quantization.load4bit()
-                        ? "4 bits"
-                        : quantization.load8bit() ? "8 bits" : "blocks");
+                quantization.load4bit() ? "4 bits" : quantization.load8bit() ? "8 bits" : "blocks");
         require(
                 model.init() != ModelInit.RANDOM || train.fullFinetune(),
                 "model.init must not be random where train.full_finetune is false: an adapter belongs to weights that"

@@ -111,8 +111,7 @@ public final class RunConfigReader {
         List<String> keys = List.of("load_in_4bit", "load_in_8bit", "keep_quantization");
         for (String asked : keys) {
             boolean taken =
-                    layer.stream()
-                            .anyMatch(one -> is(one, "quantization." + asked) && isTrue(one));
+                    layer.stream().anyMatch(one -> is(one, "quantization." + asked) && isTrue(one));
             for (String key : taken ? keys : List.<String>of()) {
                 String other = "quantization." + key;
                 if (!key.equals(asked) && layer.stream().noneMatch(one -> is(one, other))) {

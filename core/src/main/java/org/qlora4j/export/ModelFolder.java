@@ -119,7 +119,8 @@ public final class ModelFolder {
                             Tensors.copyOf(in8bits.scales(), arena));
                 } else if (linear.weight() instanceof Weight.Blocks) {
                     throw new IllegalArgumentException(
-                            linear.path() + " is in blocks of a GGUF file, which safetensors have not");
+                            linear.path()
+                                    + " is in blocks of a GGUF file, which safetensors have not");
                 } else {
                     plain.add(linear.path());
                     // a weight that was put in another's place is in no list

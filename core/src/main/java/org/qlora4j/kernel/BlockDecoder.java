@@ -1,9 +1,9 @@
 package org.qlora4j.kernel;
 
 /**
- * Decodes blocks of ggml's {@linkplain BlockType quantized types} (ggml-common.h). Values are computed in f32, each
- * multiplication and addition rounded, as the {@code gguf} package of Python does, so that both
- * give the same bits.
+ * Decodes blocks of ggml's {@linkplain BlockType quantized types} (ggml-common.h). Values are
+ * computed in f32, each multiplication and addition rounded, as the {@code gguf} package of Python
+ * does, so that both give the same bits.
  */
 public final class BlockDecoder {
     /** Levels of IQ4_NL and IQ4_XS by code. */

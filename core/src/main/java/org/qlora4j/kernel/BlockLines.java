@@ -179,9 +179,7 @@ final class BlockLines {
     /** A vector of bytes, each -128 to 127. */
     private static IntVector signed(MemorySegment in, long at) {
         if (LANES == 4) {
-            return unsigned(in, at)
-                    .lanewise(LSHL, 24)
-                    .lanewise(ASHR, 24);
+            return unsigned(in, at).lanewise(LSHL, 24).lanewise(ASHR, 24);
         }
         return (IntVector)
                 ByteVector.fromMemorySegment(BYTES, in, at, LE)
@@ -290,8 +288,7 @@ final class BlockLines {
             float highMinimum = minimum * (minima >>> 8 & 63);
             for (int i = 0; i < 32; i += LANES) {
                 IntVector codes = unsigned(in, at + 48 + 32 * pair + i);
-                IntVector bits =
-                        unsigned(in, at + 16 + i).lanewise(LSHR, 2 * pair);
+                IntVector bits = unsigned(in, at + 16 + i).lanewise(LSHR, 2 * pair);
                 IntVector fifth = bits.and(1).lanewise(LSHL, 4);
                 FloatVector low = floats(codes.and(15).or(fifth));
                 low.mul(lowScale).sub(lowMinimum).intoArray(out, to + 64 * pair + i);

@@ -37,8 +37,7 @@ record ReferenceBlockWeights() implements BlockWeights {
                 long count = Math.min(most, lines - from);
                 Tensor part = blocks.narrow(0, from, count);
                 Tensor each = part.view(part.count() / type.bytes(), type.bytes());
-                out.narrow(0, from, count)
-                        .copyFrom(values(each, type).view(count, out.size(1)));
+                out.narrow(0, from, count).copyFrom(values(each, type).view(count, out.size(1)));
             }
         }
     }

@@ -12,8 +12,8 @@ import org.qlora4j.kernel.BlockType;
 import org.qlora4j.model.ModelShape.LinearShape;
 
 /**
- * The linear weights of a GGUF file that stay in its blocks, and those that do not; only the
- * header is read.
+ * The linear weights of a GGUF file that stay in its blocks, and those that do not; only the header
+ * is read.
  *
  * @param file with the weights
  * @param bytes of each weight that stays, by its path in the model

@@ -54,8 +54,7 @@ final class StoredWeights implements WeightSource {
      * @param newWeights gives those of a head that the checkpoint does not have
      * @param keepsBlocks whether matrices in GGUF's blocks stay in them
      */
-    StoredWeights(
-            Checkpoint checkpoint, ModelShape shape, Random newWeights, boolean keepsBlocks) {
+    StoredWeights(Checkpoint checkpoint, ModelShape shape, Random newWeights, boolean keepsBlocks) {
         this.keepsBlocks = keepsBlocks;
         this.newWeights = newWeights;
         this.checkpoint = checkpoint;

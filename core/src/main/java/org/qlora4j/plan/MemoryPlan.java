@@ -216,7 +216,10 @@ public record MemoryPlan(
             linearCount += n;
             boolean in4Bits = quantized && linear.quantizable();
             boolean in8Bits = in8bits && linear.quantizable();
-            linears += in4Bits ? (n + 1) / 2 : in8Bits ? n : kept.getOrDefault(linear.path(), n * width);
+            linears +=
+                    in4Bits
+                            ? (n + 1) / 2
+                            : in8Bits ? n : kept.getOrDefault(linear.path(), n * width);
             scales += in8Bits ? F32 * linear.out() : 0;
             scales += in4Bits ? scales(n, quantization) : 0;
         }

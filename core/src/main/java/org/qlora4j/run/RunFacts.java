@@ -26,7 +26,9 @@ public final class RunFacts {
                         ? held.type().key()
                         : held.load8bit()
                                 ? "8 bits, LLM.int8()"
-                                : held.keepStored() ? "the blocks of its GGUF file" : "its own type");
+                                : held.keepStored()
+                                        ? "the blocks of its GGUF file"
+                                        : "its own type");
         facts.put("steps", String.valueOf(state.step()));
         facts.put("data (SHA-256)", state.origin().data());
         TrainConfig train = run.train();

@@ -82,8 +82,7 @@ class GgufBlocksTest {
         byte[] packed = new byte[values.length / type.blockElements * type.blockBytes];
         GgufEncoder.encode(type, values, packed);
         float[] decoded = new float[values.length];
-        BlockDecoder.decode(
-                BlockType.valueOf(type.name()), packed, decoded.length, decoded);
+        BlockDecoder.decode(BlockType.valueOf(type.name()), packed, decoded.length, decoded);
         double ratios = 0;
         for (int row = 0; row < theirs.length; row++) {
             double sum = 0;

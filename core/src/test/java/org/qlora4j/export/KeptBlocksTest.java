@@ -71,8 +71,7 @@ class KeptBlocksTest {
     private Path gguf(Path model, GgufFormat format) throws IOException {
         AdapterMerge source = new AdapterMerge(ModelPlace.of(model), null, null, PLAIN, null);
         Path out = Files.createDirectory(folder.resolve("gguf")).resolve("model.gguf");
-        new ModelExport(source, MergeTarget.ORIGINAL, List.of(), List.of())
-                .gguf(format, out, true);
+        new ModelExport(source, MergeTarget.ORIGINAL, List.of(), List.of()).gguf(format, out, true);
         // beside the file, so that none is made among the user's caches
         Path unchecked = out.resolveSibling("model-unchecked.gguf");
         Path made = Files.exists(out) ? out : unchecked;
@@ -82,13 +81,7 @@ class KeptBlocksTest {
 
     /** Rows in another order, weights the other way around, several linears in one. */
     @ParameterizedTest
-    @CsvSource({
-        "llama, Q5_0",
-        "gpt2, Q4_0",
-        "gpt-neox, Q5_1",
-        "phi3, Q8_0",
-        "gemma3, Q4_1"
-    })
+    @CsvSource({"llama, Q5_0", "gpt2, Q4_0", "gpt-neox, Q5_1", "phi3, Q8_0", "gemma3, Q4_1"})
     void keptWeights_areThoseOfTheFile(String family, GgufFormat format) throws IOException {
         assertThat(requireKept(gguf(family, format))).contains(format.name());
     }
@@ -151,9 +144,11 @@ class KeptBlocksTest {
                         "train.learning_rate=0.05",
                         "train.max_steps=3");
         assertThat(MemoryPlan.of(config).weights())
-                .isEqualTo(Models.kept(ModelPlace.of(file)).bytes().values().stream()
-                        .mapToLong(Long::longValue)
-                        .sum() + plainBytes(file));
+                .isEqualTo(
+                        Models.kept(ModelPlace.of(file)).bytes().values().stream()
+                                        .mapToLong(Long::longValue)
+                                        .sum()
+                                + plainBytes(file));
         new Trainer(config).run();
         Path adapter = AdapterFolder.of(folder.resolve("run")).files();
         AdapterMerge merge =

@@ -67,13 +67,13 @@ class BlockWeightsTest {
     }
 
     static Stream<Arguments> products() {
-        return lines()
-                .flatMap(line ->
-                        Stream.of(
-                                        Arguments.of(DType.F32, 1),
-                                        Arguments.of(DType.BF16, 3),
-                                        Arguments.of(DType.F32, 16))
-                                .map(x -> Arguments.of(
+        return lines().flatMap(line ->
+                Stream.of(
+                                Arguments.of(DType.F32, 1),
+                                Arguments.of(DType.BF16, 3),
+                                Arguments.of(DType.F32, 16))
+                        .map(x ->
+                                Arguments.of(
                                         line.get()[0],
                                         line.get()[1],
                                         line.get()[2],

@@ -20,7 +20,7 @@ final class Budget {
     static final long MAX_NANOS = 2_000_000_000L;
 
     /** Time of one rendering by the clock on the wall, however busy the machine is. */
-    private static final long MAX_WALL_NANOS = 5 * MAX_NANOS;
+    private static final long MAX_WALL_NANOS = 2 * MAX_NANOS;
 
     /** Bytes of what a rendering has made and still holds, about. */
     static final long MAX_BYTES = 64 << 20;

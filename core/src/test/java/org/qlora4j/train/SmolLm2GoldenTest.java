@@ -13,6 +13,7 @@ import org.junit.jupiter.api.io.TempDir;
 import org.qlora4j.autograd.Parameter;
 import org.qlora4j.data.Batch;
 import org.qlora4j.family.Models;
+import org.qlora4j.kernel.Kernels;
 import org.qlora4j.lora.LoraAdapter;
 import org.qlora4j.lora.PeftAdapter;
 import org.qlora4j.model.CausalModel;
@@ -57,7 +58,7 @@ class SmolLm2GoldenTest {
                                 model.parameters(),
                                 DType.F32,
                                 true)) {
-            List<Step> steps = run(model, adapter, true);
+            List<Step> steps = run(model, adapter, true, expected.size());
             for (int i = 0; i < steps.size(); i++) {
                 assertThat(steps.get(i).loss())
                         .as("loss of step %d", i)
@@ -93,7 +94,10 @@ class SmolLm2GoldenTest {
                                 model.parameters(),
                                 DType.BF16,
                                 true)) {
-            List<Step> steps = run(model, adapter, false);
+            // without instructions for bf16 a step takes 15 seconds
+            int count = Kernels.current().hasBf16() ? expected.size() : 3;
+            List<Step> steps = run(model, adapter, false, count);
+            assertThat(steps).hasSize(count);
             for (int i = 0; i < steps.size(); i++) {
                 assertThat(steps.get(i).loss())
                         .as("loss of step %d", i)
@@ -104,7 +108,8 @@ class SmolLm2GoldenTest {
         }
     }
 
-    private List<Step> run(CausalModel model, LoraAdapter adapter, boolean checkpointing) {
+    private List<Step> run(
+            CausalModel model, LoraAdapter adapter, boolean checkpointing, int count) {
         Golden batches = Golden.open(golden().resolve("expected.safetensors"));
         JsonNode log = Golden.json(golden().resolve("expected.json")).get("run");
         List<Step> steps = new ArrayList<>();
@@ -113,7 +118,7 @@ class SmolLm2GoldenTest {
                         new TrainableParameters(
                                 adapter.parameters(), p -> ParameterGroup.of(p, null));
                 AdamW optimizer = new AdamW(parameters, OptimConfig.DEFAULT, temporary)) {
-            for (int i = 0; i < log.size(); i++) {
+            for (int i = 0; i < count; i++) {
                 Batch batch = batch(batches, i);
                 double loss = MicroBatch.backward(model, batch, checkpointing, i);
                 double norm = parameters.divideAndClip(batch.labelTokens(), 0.3);

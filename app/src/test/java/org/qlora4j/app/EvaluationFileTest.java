@@ -29,7 +29,7 @@ class EvaluationFileTest {
         assertThat(steps)
                 .extracting(step -> String.join(" ", step.args().subList(0, 2)))
                 .containsExactly(
-                        "train " + EXAMPLE.resolveSibling("../first-run/train.yaml").normalize(),
+                        "train " + EXAMPLE.resolveSibling("captain.yaml"),
                         "eval chat",
                         "eval chat",
                         "eval judge",

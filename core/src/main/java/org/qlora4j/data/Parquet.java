@@ -15,6 +15,7 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 import org.qlora4j.error.FormatException;
 
@@ -42,32 +43,43 @@ public record Parquet(Path file) implements Source {
     private static final class Records implements Rows {
         private final Path file;
         private final HardwoodContext context = HardwoodContext.create(1);
-        private final ParquetFileReader reader;
-        private final RowReader rows;
+        private @Nullable ParquetFileReader reader;
+        private @Nullable RowReader rows;
         private int row;
 
         Records(Path file) {
             this.file = file;
-            try {
-                reader = ParquetFileReader.open(new ParquetBytes(file), context);
-                rows = reader.rowReader();
-            } catch (IOException | RuntimeException e) {
-                context.close();
-                throw unreadable(e);
+        }
+
+        /** Opens the file with the first row, so that whatever it has begun is closed. */
+        private RowReader rows() {
+            RowReader open = rows;
+            if (open == null) {
+                try {
+                    reader = ParquetFileReader.open(new ParquetBytes(file), context);
+                } catch (IOException e) {
+                    throw unreadable(e);
+                }
+                open = reader.rowReader();
+                rows = open;
             }
+            return open;
         }
 
         @Override
         public @Nullable Row next() {
             try {
-                if (!rows.hasNext()) {
+                RowReader open = rows();
+                if (!open.hasNext()) {
                     return null;
                 }
-                if (++row > reader.getFileMetaData().numRows()) {
+                if (++row > Objects.requireNonNull(reader).getFileMetaData().numRows()) {
                     throw new IllegalStateException("it has more rows than it says");
                 }
-                rows.next();
-                return new Row(file.toString(), row, fields(rows), true);
+                open.next();
+                return new Row(file.toString(), row, fields(open), true);
+            } catch (FormatException e) {
+                throw e;
             } catch (RuntimeException e) { // the reader has no type of its own for damaged files
                 throw unreadable(e);
             } catch (StackOverflowError | OutOfMemoryError e) { // sizes and depths of a damaged one
@@ -125,10 +137,10 @@ public record Parquet(Path file) implements Source {
 
         @Override
         public void close() {
-            try (context) {
-                rows.close();
-                reader.close();
-            } catch (IOException e) {
+            try (context;
+                    ParquetFileReader whole = reader;
+                    RowReader open = rows) { // all are closed, the last first
+            } catch (IOException | RuntimeException e) {
                 throw unreadable(e);
             }
         }

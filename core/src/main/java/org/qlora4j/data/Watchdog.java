@@ -21,8 +21,16 @@ final class Watchdog implements Source.Rows {
     /** What a batch may take, of the clock's time and of the process's, for its threads work. */
     private static final long BUSY_NANOS = 3_000_000_000L;
 
-    /** The same by the clock alone, where the threads wait for one another. */
+    /** What it may take while the machine has a core to spare: its threads wait for one another. */
+    private static final long IDLE_NANOS = 4_000_000_000L;
+
+    /** Share of all cores beyond which none is to spare. */
+    private static final double FULL = 0.9;
+
+    /** What it may take by the clock alone, on a machine that has no time for it. */
     private static final long WALL_NANOS = 20_000_000_000L;
+
+    private static final int POLL_MILLIS = 100;
 
     /** Bytes of a file that are read in a second, even by a slow machine. */
     private static final long BYTES_A_SECOND = 8 << 20;
@@ -110,16 +118,20 @@ final class Watchdog implements Source.Rows {
     private Batch await() {
         long start = System.nanoTime();
         long cpuStart = cpuNanos();
+        long idle = 0;
         try {
             while (true) {
-                Batch next = batches.poll(100, TimeUnit.MILLISECONDS);
+                Batch next = batches.poll(POLL_MILLIS, TimeUnit.MILLISECONDS);
                 if (next != null) {
                     return next;
                 }
                 long wall = System.nanoTime() - start;
                 boolean isLong = wall > BUSY_NANOS + patience;
                 boolean isBusy = cpuNanos() - cpuStart > BUSY_NANOS + patience;
-                if ((isLong && isBusy) || wall > WALL_NANOS + patience) {
+                idle += hasCoreToSpare() ? POLL_MILLIS * 1_000_000L : 0;
+                if ((isLong && isBusy)
+                        || idle > IDLE_NANOS + patience
+                        || wall > WALL_NANOS + patience) {
                     close();
                     throw stuck;
                 }
@@ -129,6 +141,16 @@ final class Watchdog implements Source.Rows {
             close();
             throw new IllegalStateException("interrupted while a file was read", e);
         }
+    }
+
+    /** Whether the machine was not full since it was asked before; false where nobody knows. */
+    private static boolean hasCoreToSpare() {
+        return ManagementFactory.getOperatingSystemMXBean() instanceof OperatingSystemMXBean system
+                && isBelowFull(system.getCpuLoad());
+    }
+
+    private static boolean isBelowFull(double load) {
+        return load >= 0 && load < FULL;
     }
 
     /** Time of all threads of the process, since readers work in threads of their own. */

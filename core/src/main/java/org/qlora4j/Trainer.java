@@ -52,6 +52,14 @@ public final class Trainer {
         }
     }
 
+    /**
+     * Whether data and model are loaded and the first step has begun. Until then there is nothing
+     * to save, and a run that is cancelled ends when they are loaded.
+     */
+    public boolean hasBegun() {
+        return run.hasBegun();
+    }
+
     /** Asks the run to save and end, from any thread; a step that is not finished is given up. */
     public void cancel() {
         run.cancel();

@@ -98,6 +98,11 @@ record JsonRunView(PrintWriter out) implements RunView {
     }
 
     @Override
+    public void interruptedEarly() {
+        print("interrupted", Map.of());
+    }
+
+    @Override
     public void conclude(TrainResult result) {
         Path outcome = result.adapter();
         print(

@@ -5,7 +5,9 @@ import java.io.StringWriter;
 import java.time.LocalTime;
 import java.time.ZoneId;
 import java.time.format.DateTimeFormatter;
+import java.util.List;
 import java.util.Locale;
+import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.logging.Handler;
 import java.util.logging.Level;
 import java.util.logging.LogManager;
@@ -25,7 +27,7 @@ final class Logging {
     private final PrintWriter err;
     // java.util.logging forgets the level of a logger that nobody holds
     private final Logger own = Logger.getLogger("org.qlora4j");
-    private volatile Runnable beforeEachRecord = () -> {};
+    private final List<Runnable> beforeEachRecord = new CopyOnWriteArrayList<>();
 
     Logging(PrintWriter err) {
         this.err = err;
@@ -44,7 +46,7 @@ final class Logging {
 
     /** Runs before each record is printed, e.g. {@link ProgressLine#clear}. */
     void beforeEachRecord(Runnable action) {
-        beforeEachRecord = action;
+        beforeEachRecord.add(action);
     }
 
     /** One line of the default form, e.g. {@code qlora: warning: no Vector API, ...}. */
@@ -89,7 +91,7 @@ final class Logging {
             if (!isLoggable(record)) {
                 return;
             }
-            beforeEachRecord.run();
+            beforeEachRecord.forEach(Runnable::run);
             err.println(verbose ? verbose(record) : plain(record));
             err.flush();
         }

@@ -10,6 +10,7 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.Set;
 import org.qlora4j.error.Nearest;
+import org.qlora4j.error.Preparation;
 import picocli.CommandLine;
 import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.UnmatchedArgumentException;
@@ -38,7 +39,7 @@ public final class Main {
      * @return a constant of {@link ExitCode}
      */
     public static int run(String[] args, PrintWriter out, PrintWriter err) {
-        var root = new QloraCommand(new Logging(err));
+        var root = new QloraCommand(new Logging(err), new PreparationLine(out, Terminal::current));
         return execute(commandLine(root).setOut(out).setErr(err), root, args);
     }
 
@@ -70,7 +71,8 @@ public final class Main {
                 .setColorScheme(CommandLine.Help.defaultColorScheme(CommandLine.Help.Ansi.OFF))
                 .setExecutionStrategy(parsed -> {
                     root.startLogging();
-                    return new CommandLine.RunLast().execute(parsed);
+                    return Preparation.watched(
+                            root.preparation(), () -> new CommandLine.RunLast().execute(parsed));
                 })
                 .setParameterExceptionHandler(
                         (failure, args) -> reportParameter(failure, root, List.of(args)))

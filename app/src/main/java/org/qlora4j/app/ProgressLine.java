@@ -34,6 +34,16 @@ final class ProgressLine implements AutoCloseable {
         this.plainEvery = plainEvery;
     }
 
+    /** Shows on a terminal that the first step, which may take long, is under way. */
+    synchronized void begin(long totalSteps) {
+        Terminal screen = terminal.get();
+        if (screen.interactive() && firstStep < totalSteps) {
+            int width = screen.columns() - 1;
+            String line = "%d/%d  the first step is under way".formatted(firstStep, totalSteps);
+            draw(line.substring(0, Math.min(line.length(), width)), width);
+        }
+    }
+
     /** Shows where the run stands; call it after every optimizer step. */
     synchronized void update(Progress now) {
         Terminal screen = terminal.get();

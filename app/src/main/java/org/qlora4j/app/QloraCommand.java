@@ -53,10 +53,18 @@ final class QloraCommand implements Runnable {
     @Spec @Nullable CommandSpec spec;
 
     private final Logging logging;
+    private final PreparationLine preparation;
     private volatile @Nullable Path runFolder;
 
-    QloraCommand(Logging logging) {
+    QloraCommand(Logging logging, PreparationLine preparation) {
         this.logging = logging;
+        this.preparation = preparation;
+        logging.beforeEachRecord(preparation::clear);
+    }
+
+    /** Shows stages of long work of every command. */
+    PreparationLine preparation() {
+        return preparation;
     }
 
     /** Where log records go; a {@link ProgressLine} asks it to be cleared before each. */

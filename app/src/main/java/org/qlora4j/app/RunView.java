@@ -11,6 +11,9 @@ sealed interface RunView extends RunListener permits TrainReport, JsonRunView, Q
     /** Shows that the run was asked to end, and saves. */
     default void interrupted() {}
 
+    /** Shows that the run was asked to end before its first step. */
+    default void interruptedEarly() {}
+
     /** Shows that it did not end in time. */
     default void gaveUp(int seconds) {}
 

@@ -1,6 +1,7 @@
 package org.qlora4j.app;
 
 import java.io.PrintWriter;
+import java.util.function.LongSupplier;
 import java.util.function.Supplier;
 
 /**
@@ -13,17 +14,27 @@ final class StatusLine implements AutoCloseable {
 
     private final PrintWriter out;
     private final Supplier<Terminal> terminal;
-    private long shown = System.nanoTime();
+    private final LongSupplier nanoTime;
+    private long shown;
     private int drawn;
 
     StatusLine(PrintWriter out, Supplier<Terminal> terminal) {
+        this(out, terminal, System::nanoTime);
+    }
+
+    /**
+     * @param nanoTime the clock
+     */
+    StatusLine(PrintWriter out, Supplier<Terminal> terminal, LongSupplier nanoTime) {
         this.out = out;
         this.terminal = terminal;
+        this.nanoTime = nanoTime;
+        this.shown = nanoTime.getAsLong();
     }
 
     /** Shows the line, unless the last was shown just now. */
     synchronized void update(String line) {
-        long now = System.nanoTime();
+        long now = nanoTime.getAsLong();
         if (now - shown < REDRAWN_AFTER) {
             return;
         }

@@ -116,6 +116,10 @@ final class TrainCommand implements Callable<Integer> {
 
     /** Runs while the JVM goes down after Ctrl-C: the run saves at its last finished step. */
     private static void saveOnInterrupt(Trainer run, RunView report, CountDownLatch ended) {
+        if (!run.hasBegun()) { // nothing to wait for: what is being read is of no use to anybody
+            report.interruptedEarly();
+            return;
+        }
         report.interrupted();
         run.cancel();
         try {
@@ -139,6 +143,7 @@ final class TrainCommand implements Callable<Integer> {
         if (output == null) {
             return new TrainReport(terminalOut, config);
         }
+        Objects.requireNonNull(qlora, "picocli sets it").preparation().mute();
         return output.json ? new JsonRunView(terminalOut) : new QuietRunView(terminalOut);
     }
 

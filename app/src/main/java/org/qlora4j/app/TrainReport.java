@@ -72,6 +72,7 @@ final class TrainReport implements RunView {
         progress =
                 new ProgressLine(
                         out, Terminal::current, info.firstStep(), config.train().loggingSteps());
+        progress.begin(info.totalSteps());
     }
 
     /** The dtype between layers; a CPU without bf16 computes in f32 what was set as bfloat16. */
@@ -249,6 +250,11 @@ final class TrainReport implements RunView {
     @Override
     public void interrupted() {
         println("stopping: saving the last finished step");
+    }
+
+    @Override
+    public void interruptedEarly() {
+        println("stopped before the first step: nothing was saved");
     }
 
     @Override

@@ -38,7 +38,11 @@ class EvaluationFileTest {
                         "eval report");
         CommandLine qlora =
                 Main.commandLine(
-                        new QloraCommand(new Logging(new PrintWriter(new StringWriter()))));
+                        new QloraCommand(
+                                new Logging(new PrintWriter(new StringWriter())),
+                                new PreparationLine(
+                                        new PrintWriter(new StringWriter()),
+                                        () -> new Terminal(false, 80))));
         for (EvaluationFile.Step step : steps) {
             assertThat(qlora.parseArgs(step.args().toArray(String[]::new)).unmatched())
                     .as("%s", step)

@@ -22,7 +22,10 @@ import picocli.CommandLine.ParentCommand;
 /** What a subcommand's failure looks like from outside. */
 class ExitCodeTest {
     private final StringWriter err = new StringWriter();
-    private final QloraCommand root = new QloraCommand(new Logging(new PrintWriter(err, true)));
+    private final QloraCommand root =
+            new QloraCommand(
+                    new Logging(new PrintWriter(err, true)),
+                    new PreparationLine(new PrintWriter(err), () -> new Terminal(false, 80)));
 
     @TempDir Path folder;
 

@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assumptions.assumeThat;
 import java.io.BufferedReader;
 import java.io.IOException;
 import java.io.InputStreamReader;
+import java.io.OutputStream;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -85,6 +86,33 @@ class InterruptTest {
                 .anyMatch(l -> l.startsWith("adapter: ") && l.contains("checkpoint-2"));
     }
 
+    /** The data comes through a pipe that never ends. */
+    @Test
+    @Timeout(120)
+    void interruptedWhileReading_endsAtOnceAndLeavesNothing() throws Exception {
+        assumeHeeded("INT");
+        TrainBed bed = new TrainBed(folder);
+        Files.delete(bed.data());
+        assumeThat(new ProcessBuilder("mkfifo", bed.data().toString()).start().waitFor()).isZero();
+        Path errors = folder.resolve("stderr.txt");
+        Process process =
+                new ProcessBuilder(command(bed, List.of("--steps", "2")))
+                        .redirectError(errors.toFile())
+                        .start();
+        CompletableFuture.delayedExecutor(100, TimeUnit.SECONDS).execute(process::destroyForcibly);
+        try (OutputStream pipe = Files.newOutputStream(bed.data())) { // when the run has opened it
+            new ProcessBuilder("kill", "-INT", Long.toString(process.pid())).start().waitFor();
+            assertThat(process.getInputStream().readAllBytes())
+                    .asString(StandardCharsets.UTF_8)
+                    .isEqualTo("stopped before the first step: nothing was saved\n");
+            assertThat(process.waitFor(30, TimeUnit.SECONDS)).isTrue();
+        } finally {
+            process.destroyForcibly();
+        }
+        assertThat(process.exitValue()).isEqualTo(130);
+        assertThat(bed.run()).doesNotExist();
+    }
+
     /** A shell starts programs in the background with Ctrl-C ignored; children inherit that. */
     private static void assumeHeeded(String signal) throws IOException {
         Path status = Path.of("/proc/self/status");
@@ -101,8 +129,7 @@ class InterruptTest {
                 .isZero();
     }
 
-    private static Ended startAndInterrupt(
-            TrainBed bed, String when, String signal, String... settings) throws Exception {
+    private static List<String> command(TrainBed bed, List<String> settings) {
         List<String> command =
                 new ArrayList<>(
                         List.of(
@@ -126,7 +153,13 @@ class InterruptTest {
                         "lora.r=4",
                         "train.logging_steps=1",
                         "train.save_steps=0"));
-        command.addAll(List.of(settings));
+        command.addAll(settings);
+        return command;
+    }
+
+    private static Ended startAndInterrupt(
+            TrainBed bed, String when, String signal, String... settings) throws Exception {
+        List<String> command = command(bed, List.of(settings));
         Path errors = bed.folder().resolve("stderr.txt");
         Process process = new ProcessBuilder(command).redirectError(errors.toFile()).start();
         CompletableFuture.delayedExecutor(100, TimeUnit.SECONDS) // reading cannot be interrupted

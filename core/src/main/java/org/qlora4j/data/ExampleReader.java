@@ -7,6 +7,7 @@ import java.util.Map;
 import java.util.Set;
 import org.jspecify.annotations.Nullable;
 import org.qlora4j.error.FormatException;
+import org.qlora4j.error.Preparation;
 import org.qlora4j.tokenize.Tokenizer;
 
 /** Reads the parts of a data set, file by file, into a store of examples. */
@@ -76,7 +77,9 @@ final class ExampleReader {
     }
 
     private int read(Source source, DatasetPart part, int limit) {
-        try (Source.Rows rows = source.open()) {
+        String reading = "reading " + source.file().getFileName();
+        try (Source.Rows rows = source.open();
+                Preparation stage = Preparation.begin(reading, 0, "records")) {
             counter.file();
             Row row = next(rows);
             if (row == null) {
@@ -126,6 +129,7 @@ final class ExampleReader {
                     broken = e;
                 }
                 encoder.encode(block.stream().map(columns::apply).toList()).forEach(store::add);
+                stage.at(read);
                 if (broken != null) {
                     throw broken;
                 }

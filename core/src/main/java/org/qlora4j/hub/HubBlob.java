@@ -17,12 +17,14 @@ import java.util.HexFormat;
 import java.util.Objects;
 import java.util.function.Consumer;
 import org.qlora4j.error.FormatException;
+import org.qlora4j.error.Preparation;
 
 /**
  * One file on its way into the cache: {@code blobs/ETAG.incomplete}, which a later try goes on
  * with, then {@code blobs/ETAG} once it is whole, then a link from the snapshot.
  */
 final class HubBlob {
+    private static final int MEGABYTE = 1_000_000;
     private static final int TRIES = 3;
     private static final long SAID_BYTES = 16 << 20;
 
@@ -61,7 +63,7 @@ final class HubBlob {
                 if (info.size() >= SAID_BYTES) {
                     notices.accept(
                             "downloading %s of %s, %d MB"
-                                    .formatted(file, repo, info.size() / 1_000_000));
+                                    .formatted(file, repo, info.size() / MEGABYTE));
                 }
                 Path part = blob.resolveSibling(info.etag() + ".incomplete");
                 for (int attempt = 1; ; attempt++) {
@@ -105,8 +107,17 @@ final class HubBlob {
                                     StandardOpenOption.WRITE,
                                     download.isPart()
                                             ? StandardOpenOption.APPEND
-                                            : StandardOpenOption.TRUNCATE_EXISTING)) {
-                in.transferTo(out);
+                                            : StandardOpenOption.TRUNCATE_EXISTING);
+                    Preparation stage =
+                            Preparation.begin(
+                                    "downloading " + file, Math.max(0, size) / MEGABYTE, "MB")) {
+                byte[] some = new byte[1 << 16];
+                long arrived = download.isPart() ? have : 0;
+                for (int n = in.read(some); n >= 0; n = in.read(some)) {
+                    out.write(some, 0, n);
+                    arrived += n;
+                    stage.at(arrived / MEGABYTE);
+                }
             } catch (WatchedBody.TooLong e) {
                 Files.delete(part);
                 throw new FormatException(

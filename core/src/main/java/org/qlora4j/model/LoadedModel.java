@@ -11,6 +11,7 @@ import org.qlora4j.autograd.Weight;
 import org.qlora4j.checkpoint.Checkpoint;
 import org.qlora4j.error.ConfigException;
 import org.qlora4j.error.Notice;
+import org.qlora4j.error.Preparation;
 import org.qlora4j.lora.LinearLayer;
 import org.qlora4j.lora.PrincipalParts;
 import org.qlora4j.quant.QuantConfig;
@@ -67,8 +68,11 @@ public final class LoadedModel implements CausalModel {
         StoredWeights source =
                 new StoredWeights(checkpoint, shape, new WeightSource.Random(seed, std, 1), keeps);
         CausalModel model =
-                build(
+                buildTold(
                         shape,
+                        quantization.quantizes() && !source.anyQuantized()
+                                ? "quantizing weights"
+                                : "loading weights",
                         new WeightLoader(source, quantization, compute, trainable, principals));
         for (@Nullable String line : Arrays.asList(source.unused(), source.drawn())) {
             if (line != null) {
@@ -96,7 +100,10 @@ public final class LoadedModel implements CausalModel {
             throw KeptBlocks.nothing("a model that was never trained");
         }
         WeightSource source = new WeightSource.Random(seed, std, shape.architecture().normStart());
-        return build(shape, new WeightLoader(source, quantization, compute, trainable, principals));
+        return buildTold(
+                shape,
+                "drawing weights",
+                new WeightLoader(source, quantization, compute, trainable, principals));
     }
 
     /** The error for all weights of a checkpoint in 4 bits that are to learn. */
@@ -115,6 +122,16 @@ public final class LoadedModel implements CausalModel {
             ModelShape shape, QuantConfig quantization, DType compute, boolean trainable) {
         WeightSource source = new WeightSource.Sizes(quantization);
         return build(shape, new WeightLoader(source, quantization, compute, trainable, null));
+    }
+
+    /** As {@link #build}, and tells how far it is. */
+    private static CausalModel buildTold(ModelShape shape, String work, WeightLoader loader) {
+        long biases = shape.linears().stream().filter(ModelShape.LinearShape::bias).count();
+        long all = shape.linears().size() + shape.others().size() - biases;
+        try (Preparation stage = Preparation.begin(work, all, "tensors")) {
+            loader.tell(stage);
+            return build(shape, loader);
+        }
     }
 
     /** Builds the model, which owns all that the loader makes; a failure frees it. */

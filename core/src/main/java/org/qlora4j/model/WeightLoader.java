@@ -9,6 +9,7 @@ import org.qlora4j.autograd.Parameter;
 import org.qlora4j.autograd.Weight;
 import org.qlora4j.error.ConfigException;
 import org.qlora4j.error.FormatException;
+import org.qlora4j.error.Preparation;
 import org.qlora4j.lora.LinearLayer;
 import org.qlora4j.lora.PrincipalParts;
 import org.qlora4j.quant.BlockMatrix;
@@ -34,6 +35,7 @@ final class WeightLoader {
     private final boolean trainable;
     private final @Nullable PrincipalParts principals;
     private final DequantizationBuffer buffer = new DequantizationBuffer();
+    private @Nullable Preparation stage;
 
     /** What a family asked for: one of the two. */
     private record Asked(@Nullable LinearLayer linear, @Nullable Parameter parameter) {}
@@ -55,6 +57,18 @@ final class WeightLoader {
         this.principals = principals;
         if (trainable && quantization.quantizes()) {
             throw new IllegalArgumentException("weights in few bits cannot learn");
+        }
+    }
+
+    /** Tells from now on how many of the weights are loaded. */
+    void tell(Preparation told) {
+        stage = told;
+    }
+
+    private void add(Asked one) {
+        asked.add(one);
+        if (stage != null) {
+            stage.at(asked.size());
         }
     }
 
@@ -99,7 +113,7 @@ final class WeightLoader {
     /** A weight that is never quantized. */
     Parameter parameter(String name, long... shape) {
         Parameter made = plain(name, shape);
-        asked.add(new Asked(null, made));
+        add(new Asked(null, made));
         return made;
     }
 
@@ -160,7 +174,7 @@ final class WeightLoader {
         }
         LinearLayer linear =
                 new LinearLayer(path, weight, principal, bias ? plain(path + ".bias", out) : null);
-        asked.add(new Asked(linear, null));
+        add(new Asked(linear, null));
         return transposed ? linear.storedTransposed() : linear;
     }
 
@@ -168,7 +182,7 @@ final class WeightLoader {
     LinearLayer unquantized(String path, int out, int in) {
         Parameter weight = plain(path + ".weight", out, in);
         LinearLayer linear = new LinearLayer(path, new Weight.Dense(weight), null);
-        asked.add(new Asked(linear, null));
+        add(new Asked(linear, null));
         return linear;
     }
 

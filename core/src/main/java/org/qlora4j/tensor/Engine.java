@@ -12,6 +12,7 @@ import java.util.concurrent.TimeUnit;
 import org.bytedeco.openblas.global.openblas_nolapack;
 import org.bytedeco.pytorch.global.torch;
 import org.jspecify.annotations.Nullable;
+import org.qlora4j.error.Preparation;
 
 /**
  * The one platform thread on which libtorch computes: its OpenMP keeps a pool of workers for every
@@ -60,7 +61,7 @@ public final class Engine {
         } catch (Exception e) {
             throw rethrow(e);
         }
-        return await(QUEUE.submit(work));
+        return await(QUEUE.submit(Preparation.handedOn(work)));
     }
 
     private static <T extends @Nullable Object> T await(Future<T> work) {
@@ -80,7 +81,7 @@ public final class Engine {
         if (Thread.currentThread() == thread) {
             return call(work);
         }
-        LongTask<T> task = new LongTask<>(work);
+        LongTask<T> task = new LongTask<>(Preparation.handedOn(work));
         QUEUE.execute(task);
         return await(task);
     }
@@ -128,7 +129,7 @@ public final class Engine {
         if (Thread.currentThread() == thread) {
             return call(work);
         }
-        Future<T> made = QUEUE.submit(work);
+        Future<T> made = QUEUE.submit(Preparation.handedOn(work));
         try {
             return result(made);
         } catch (InterruptedException e) {

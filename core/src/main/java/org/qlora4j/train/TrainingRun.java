@@ -37,6 +37,7 @@ public final class TrainingRun {
     private final boolean resume;
     private final RunListener listener;
     private volatile boolean cancelled;
+    private volatile boolean hasBegun;
 
     /**
      * @param resume go on from the newest whole checkpoint in {@code train.output_dir}
@@ -50,6 +51,13 @@ public final class TrainingRun {
     /** Asks the run to save and end, from any thread; a step that is not finished is given up. */
     public void cancel() {
         cancelled = true;
+    }
+
+    /**
+     * Whether all is loaded and the first step has begun, so that there may be something to save.
+     */
+    public boolean hasBegun() {
+        return hasBegun;
     }
 
     /** Trains to the end, or until it is cancelled, on the engine thread. */
@@ -96,6 +104,7 @@ public final class TrainingRun {
                             parts.folder(),
                             listener,
                             () -> cancelled);
+            hasBegun = true;
             TrainResult result =
                     new TrainingLoop(config, parts, samples, listener, () -> cancelled).run();
             Path outcome = result.adapter();

@@ -7,9 +7,8 @@ import java.util.function.Supplier;
 import org.qlora4j.error.Preparation;
 
 /**
- * Shows stages of long work, such as reading data or quantizing weights, on one line of the
- * terminal that is gone when the stage is over. A short stage is not shown, and none where nobody
- * watches.
+ * Shows how far a stage of long work is, such as reading data. It has one line of the terminal,
+ * which is gone when the stage is over. A short stage is not shown, and none where nobody watches.
  */
 final class PreparationLine implements Preparation.Listener {
     private static final long SHOWN_AFTER = 300_000_000; // ns

@@ -7,6 +7,7 @@ import org.qlora4j.report.RunReports;
 import org.qlora4j.run.RunListener;
 import org.qlora4j.run.TrainResult;
 import org.qlora4j.train.TrainingRun;
+import org.qlora4j.world.Membership;
 
 /**
  * Finetunes a model in 4 bits (QLoRA, arXiv 2305.14314).
@@ -19,6 +20,10 @@ import org.qlora4j.train.TrainingRun;
  *
  * <p>Runs on one thread of the process, as {@link LanguageModel} does. What other threads ask of
  * models meanwhile is done between two steps; another run waits for the end of this one.
+ *
+ * <p>A program that torchrun, {@code qlora launch}, Slurm or Kubeflow started several times trains
+ * one model together: their variables say which process this is. Process 0 writes the run folder,
+ * calls the listener and returns where the adapter lies; the others return the same numbers.
  */
 public final class Trainer {
     private final RunReports reports;
@@ -37,7 +42,7 @@ public final class Trainer {
      */
     public Trainer(RunConfig config, boolean resume, RunListener listener) {
         reports = new RunReports(given(config, "config"), given(listener, "listener"));
-        run = new TrainingRun(config, resume, reports);
+        run = new TrainingRun(config, resume, reports, Membership.of(System.getenv()));
     }
 
     /**

@@ -35,6 +35,7 @@ class PackageOrderTest {
                     "error",
                     "hub",
                     "tensor",
+                    "world",
                     "kernel",
                     "quant",
                     "autograd",

@@ -37,7 +37,9 @@ record JsonRunView(PrintWriter out) implements RunView {
                         "held_out", info.heldOut(),
                         "parameters", info.baseParameters(),
                         "trainable", info.trainable(),
-                        "kernels", info.kernels()));
+                        "kernels", info.kernels(),
+                        "processes", info.processes(),
+                        "bytes_per_step", info.bytesPerStep()));
     }
 
     @Override

@@ -66,6 +66,10 @@ public final class Main {
                 != null) { // flags it does not know may be those of qlora.py, which it reads itself
             train.setUnmatchedOptionsArePositionalParams(true);
         }
+        CommandLine launch = commandLine.getSubcommands().get("launch");
+        if (launch != null) { // what stands behind train is train's
+            launch.setStopAtPositional(true);
+        }
         // Only now: picocli passes handlers on to the subcommands that are there.
         return commandLine
                 .setColorScheme(CommandLine.Help.defaultColorScheme(CommandLine.Help.Ansi.OFF))

@@ -24,6 +24,7 @@ import picocli.CommandLine.Spec;
         sortOptions = false,
         subcommands = {
             TrainCommand.class,
+            LaunchCommand.class,
             GenerateCommand.class,
             ClassifyCommand.class,
             ChatCommand.class,

@@ -4,7 +4,8 @@ import org.qlora4j.run.RunListener;
 import org.qlora4j.run.TrainResult;
 
 /** How {@code qlora train} shows a run: to people, to machines, or as little as can be. */
-sealed interface RunView extends RunListener permits TrainReport, JsonRunView, QuietRunView {
+sealed interface RunView extends RunListener
+        permits TrainReport, JsonRunView, QuietRunView, SilentRunView {
     /** Shows the outcome. */
     void conclude(TrainResult result);
 

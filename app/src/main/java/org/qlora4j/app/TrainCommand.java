@@ -15,6 +15,7 @@ import org.qlora4j.config.Overrides;
 import org.qlora4j.config.RunConfig;
 import org.qlora4j.plan.DryRun;
 import org.qlora4j.run.TrainResult;
+import org.qlora4j.world.Membership;
 import picocli.CommandLine.ArgGroup;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -88,13 +89,17 @@ final class TrainCommand implements Callable<Integer> {
             return ExitCode.OK;
         }
         RunConfig config = config();
+        Membership own = Membership.of(System.getenv());
+        if (dryRun && own.rank() > 0) {
+            return ExitCode.OK;
+        }
         if (dryRun) {
             terminalOut.println(DryRun.describe(config, Terminal.current().styled()));
             return ExitCode.OK;
         }
         QloraCommand parent = Objects.requireNonNull(qlora, "picocli sets it");
         Path folder = config.train().outputPath();
-        RunView report = view(terminalOut, config);
+        RunView report = own.rank() > 0 ? new SilentRunView() : view(terminalOut, config);
         parent.logging().beforeEachRecord(report::clear);
         Trainer run = new Trainer(config, resume, report);
         CountDownLatch ended = new CountDownLatch(1);

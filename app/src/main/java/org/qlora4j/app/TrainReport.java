@@ -69,6 +69,14 @@ final class TrainReport implements RunView {
                                 config.train().perDeviceTrainBatchSize(),
                                 info.examples(),
                                 heldOut));
+        if (info.processes() > 1) {
+            println(
+                    String.format(
+                            Locale.ROOT,
+                            "%d processes share each step; each sends %,d bytes of gradients a step",
+                            info.processes(),
+                            info.bytesPerStep()));
+        }
         progress =
                 new ProgressLine(
                         out, Terminal::current, info.firstStep(), config.train().loggingSteps());

@@ -40,13 +40,14 @@ public final class DoraLinear {
                         }
                     }
                     Tensor rows = input.reshape(-1, weight.in());
-                    long key = lora.dropout() > 0 && tape.dropsOut() ? tape.nextDropoutKey() : 0;
-                    Tensor dropped = Linear.drop(rows, lora, key);
+                    long @Nullable [] keys =
+                            lora.dropout() > 0 && tape.dropsOut() ? tape.nextDropoutKeys() : null;
+                    Tensor dropped = Linear.drop(rows, lora, keys);
                     Tensor hidden = call.save(dropped.mm(lora.a().value().t())); // [n, rank]
                     Tensor y = weight.input(rows).linear(weight.dense(compute), null);
                     y.addmmInPlace(hidden, lora.b().value().t(), 1, lora.scale());
                     Tensor whole = // d times the layer's weight and the update together
-                            key == 0
+                            keys == null
                                     ? y.copy()
                                     : weight.input(dropped)
                                             .linear(weight.dense(compute), null)
@@ -73,19 +74,19 @@ public final class DoraLinear {
                         if (x.needsGrad()) {
                             Tensor dense = weight.dense(compute);
                             dx =
-                                    key == 0
+                                    keys == null
                                             ? scaled.mm(dense)
                                             : dy.mm(dense)
                                                     .addcmulInPlace(
                                                             stretched.mm(dense),
                                                             Dropout.mask(
-                                                                    key,
+                                                                    keys,
                                                                     lora.dropout(),
                                                                     compute,
                                                                     saved.shape()),
                                                             1);
                         }
-                        Linear.backwardLora(lora, key, saved, hidden, scaled, dx);
+                        Linear.backwardLora(lora, keys, saved, hidden, scaled, dx);
                         if (dx != null) {
                             x.accumulate(dx.view(shape));
                         }

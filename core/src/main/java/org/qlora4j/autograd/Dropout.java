@@ -6,8 +6,9 @@ import org.qlora4j.tensor.TensorScope;
 import org.qlora4j.tensor.Tensors;
 
 /**
- * Dropout masks by counter: element i of the mask is a hash of the key and i. The backward pass,
- * and a checkpointed block that runs again, make the same mask from the same key and store none.
+ * Dropout masks by counter: element i of a row's mask is a hash of the row's key and i. The
+ * backward pass, and a checkpointed block that runs again, make the same mask from the same keys
+ * and store none.
  */
 public final class Dropout {
     /** Elements made at once: bounds the memory of the steps of the hash. */
@@ -18,25 +19,39 @@ public final class Dropout {
     /**
      * A mask of 0 and 1 / (1 - p) in the given shape.
      *
+     * @param keys of equal parts of the first dimension, in their order
      * @param p share of zeros, in (0, 1)
      */
-    static Tensor mask(long key, double p, DType dtype, long... shape) {
+    static Tensor mask(long[] keys, double p, DType dtype, long... shape) {
+        if (keys.length == 0 || shape[0] % keys.length != 0) {
+            throw new IllegalArgumentException(
+                    "%d rows with %d dropout keys".formatted(shape[0], keys.length));
+        }
         try (TensorScope scope = TensorScope.open()) {
             long count = 1;
             for (long s : shape) {
                 count *= s;
             }
             Tensor mask = Tensors.empty(dtype, count);
-            long chunks = Tensors.haveValues() ? count : Math.min(count, CHUNK);
-            for (long from = 0; from < chunks; from += CHUNK) {
-                try (TensorScope chunk = TensorScope.open()) {
-                    long length = Math.min(CHUNK, count - from);
-                    Tensor x = hash(key, from, length);
-                    Tensor kept = x.greaterOrEqual((long) (p * 0x1p32)).to(dtype);
-                    mask.narrow(0, from, length).copyFrom(kept.mulInPlace(1 / (1 - p)));
-                }
+            long part = count / keys.length;
+            long parts = Tensors.haveValues() ? keys.length : 1;
+            for (int i = 0; i < parts; i++) {
+                fill(mask.narrow(0, i * part, part), keys[i], p);
             }
             return scope.promote(mask.view(shape));
+        }
+    }
+
+    private static void fill(Tensor mask, long key, double p) {
+        long count = mask.count();
+        long end = Tensors.haveValues() ? count : Math.min(count, CHUNK);
+        for (long from = 0; from < end; from += CHUNK) {
+            try (TensorScope chunk = TensorScope.open()) {
+                long length = Math.min(CHUNK, count - from);
+                Tensor x = hash(key, from, length);
+                Tensor kept = x.greaterOrEqual((long) (p * 0x1p32)).to(mask.dtype());
+                mask.narrow(0, from, length).copyFrom(kept.mulInPlace(1 / (1 - p)));
+            }
         }
     }
 

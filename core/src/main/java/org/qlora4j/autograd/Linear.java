@@ -48,14 +48,14 @@ public final class Linear {
                                     .linear(
                                             weight.dense(compute),
                                             bias == null ? null : bias.value());
-                    long dropoutKey =
+                    long @Nullable [] dropoutKeys =
                             lora != null && lora.dropout() > 0 && tape.dropsOut()
-                                    ? tape.nextDropoutKey()
-                                    : 0;
+                                    ? tape.nextDropoutKeys()
+                                    : null;
                     Tensor hidden = null;
                     if (lora != null) {
                         Tensor down =
-                                drop(rows, lora, dropoutKey).mm(lora.a().value().t()); // [n, rank]
+                                drop(rows, lora, dropoutKeys).mm(lora.a().value().t()); // [n, rank]
                         y.addmmInPlace(down, lora.b().value().t(), 1, lora.scale());
                         hidden = call.save(down);
                     }
@@ -65,7 +65,7 @@ public final class Linear {
                         Tensor saved = input.reshape(-1, weight.in());
                         Tensor dx = x.needsGrad() ? dy.mm(weight.dense(compute)) : null;
                         if (lora != null && loraHidden != null) {
-                            backwardLora(lora, dropoutKey, saved, loraHidden, dy, dx);
+                            backwardLora(lora, dropoutKeys, saved, loraHidden, dy, dx);
                         }
                         if (weight instanceof Weight.Dense(Parameter p) && p.trainable()) {
                             addProduct(p.grad(), dy.t(), saved, 1);
@@ -129,7 +129,7 @@ public final class Linear {
 
     static void backwardLora(
             LoraFactors lora,
-            long dropoutKey,
+            long @Nullable [] dropoutKeys,
             Tensor x,
             Tensor hidden,
             Tensor dy,
@@ -139,15 +139,15 @@ public final class Linear {
             addNarrowProduct(lora.b().grad(), dy, hidden, lora.scale());
         }
         if (lora.a().trainable()) {
-            addProduct(lora.a().grad(), dHidden.t(), drop(x, lora, dropoutKey), 1);
+            addProduct(lora.a().grad(), dHidden.t(), drop(x, lora, dropoutKeys), 1);
         }
         if (dx == null) {
             return;
         }
-        if (dropoutKey == 0) {
+        if (dropoutKeys == null) {
             dx.addmmInPlace(dHidden, lora.a().value(), 1, 1);
         } else {
-            Tensor mask = Dropout.mask(dropoutKey, lora.dropout(), dx.dtype(), dx.shape());
+            Tensor mask = Dropout.mask(dropoutKeys, lora.dropout(), dx.dtype(), dx.shape());
             dx.addcmulInPlace(dHidden.mm(lora.a().value()), mask, 1);
         }
     }
@@ -164,10 +164,10 @@ public final class Linear {
         }
     }
 
-    static Tensor drop(Tensor rows, LoraFactors lora, long dropoutKey) {
-        return dropoutKey == 0
+    static Tensor drop(Tensor rows, LoraFactors lora, long @Nullable [] dropoutKeys) {
+        return dropoutKeys == null
                 ? rows
-                : rows.times(Dropout.mask(dropoutKey, lora.dropout(), rows.dtype(), rows.shape()));
+                : rows.times(Dropout.mask(dropoutKeys, lora.dropout(), rows.dtype(), rows.shape()));
     }
 
     /** {@code sum += scale * a · b}, with the product in the compute dtype and the sum in f32. */

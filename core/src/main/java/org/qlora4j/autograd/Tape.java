@@ -27,9 +27,11 @@ import org.qlora4j.tensor.Tensors;
  * }</pre>
  */
 public final class Tape implements AutoCloseable {
+    private static final long[] NO_KEYS = {};
+
     private final boolean recording;
     private final boolean dropsOut;
-    private final long dropoutKey;
+    private final long[] dropoutKeys;
     private int dropouts;
     private final List<Node> nodes = new ArrayList<>();
     private List<Tensor> frame = new ArrayList<>();
@@ -108,13 +110,13 @@ public final class Tape implements AutoCloseable {
     private Tape(
             boolean recording,
             boolean dropsOut,
-            long dropoutKey,
+            long[] dropoutKeys,
             int dropouts,
             @Nullable Workspace workspace) {
         this.workspace = workspace;
         this.recording = recording;
         this.dropsOut = dropsOut;
-        this.dropoutKey = dropoutKey;
+        this.dropoutKeys = dropoutKeys;
         this.dropouts = dropouts;
     }
 
@@ -125,19 +127,29 @@ public final class Tape implements AutoCloseable {
      *     function of seed, step and micro-batch, so that a step can be repeated
      */
     public static Tape recording(long dropoutKey) {
-        return new Tape(true, true, dropoutKey, 0, null);
+        return recording(new long[] {dropoutKey});
+    }
+
+    /**
+     * A tape for training whose values begin with a dimension of rows.
+     *
+     * @param dropoutKeys one for each row, so that the masks of a row do not depend on the rows
+     *     that are computed beside it
+     */
+    public static Tape recording(long[] dropoutKeys) {
+        return new Tape(true, true, dropoutKeys.clone(), 0, null);
     }
 
     /** A tape that records nothing and applies no dropout. */
     public static Tape inference() {
-        return new Tape(false, false, 0, 0, null);
+        return new Tape(false, false, NO_KEYS, 0, null);
     }
 
     /**
      * As {@link #inference()}, for a step that uses again what the steps before it are done with.
      */
     public static Tape inference(Workspace workspace) {
-        return new Tape(false, false, 0, 0, workspace);
+        return new Tape(false, false, NO_KEYS, 0, workspace);
     }
 
     /** Makes the tape the owner of a tensor that its operations use, such as ids. */
@@ -164,9 +176,14 @@ public final class Tape implements AutoCloseable {
         return dropsOut;
     }
 
-    /** The key of the next dropout mask. */
-    long nextDropoutKey() {
-        return Dropout.mix(dropoutKey + Dropout.mix(++dropouts));
+    /** The keys of the next dropout mask, one for each row of values. */
+    long[] nextDropoutKeys() {
+        long[] keys = new long[dropoutKeys.length];
+        long number = Dropout.mix(++dropouts);
+        for (int row = 0; row < keys.length; row++) {
+            keys[row] = Dropout.mix(dropoutKeys[row] + number);
+        }
+        return keys;
     }
 
     /**
@@ -225,7 +242,8 @@ public final class Tape implements AutoCloseable {
                 true,
                 call -> {
                     Tensor value;
-                    try (Tape first = new Tape(false, dropsOut, dropoutKey, dropoutsBefore, null)) {
+                    try (Tape first =
+                            new Tape(false, dropsOut, dropoutKeys, dropoutsBefore, null)) {
                         value = first.take(body.apply(first, first.constant(x.value())));
                         dropouts = first.dropouts;
                     }
@@ -233,7 +251,7 @@ public final class Tape implements AutoCloseable {
                     call.backward(gradient -> {
                         Var leaf = new Var(input, x.needsGrad());
                         try (Tape again =
-                                new Tape(true, dropsOut, dropoutKey, dropoutsBefore, null)) {
+                                new Tape(true, dropsOut, dropoutKeys, dropoutsBefore, null)) {
                             again.backward(body.apply(again, leaf), gradient);
                             leaf.shareGradWith(x);
                         } finally {

@@ -6,6 +6,7 @@ import com.fasterxml.jackson.annotation.JsonProperty;
 import com.fasterxml.jackson.annotation.JsonPropertyDescription;
 import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 import org.qlora4j.optim.LrSchedulerKwargs;
@@ -45,6 +46,8 @@ import org.qlora4j.optim.OptimType;
  * @param saveSteps steps between two checkpoints; 0 saves at the end only
  * @param saveTotalLimit checkpoints kept, the newest; 0 keeps all
  * @param threads CPU threads; 0 takes one a core
+ * @param ddpTimeout seconds after which a process without a sign of life ends the run in all
+ *     others, where several train together; at least 1
  * @param samplePrompt prompts answered by the base and by the finetuned model at the end
  * @param sampleMaxNewTokens longest such answer in tokens; at least 1
  * @param sampleSteps steps between two such rounds of answers; 0 answers at the end only
@@ -138,6 +141,11 @@ public record TrainConfig(
                 int saveTotalLimit,
         @JsonProperty("threads") @JsonPropertyDescription("CPU threads; 0 takes one a core.")
                 int threads,
+        @JsonProperty("ddp_timeout")
+                @JsonPropertyDescription(
+                        "Where several processes train together: seconds without a sign of life after which a process"
+                                + " is given up and the run ends in all others.")
+                int ddpTimeout,
         @JsonProperty("sample_prompt")
                 @JsonPropertyDescription(
                         "Prompts answered by the base and by the finetuned model at the end.")
@@ -184,6 +192,7 @@ public record TrainConfig(
                     250,
                     40,
                     0,
+                    60,
                     List.of(),
                     256,
                     0,
@@ -245,6 +254,7 @@ public record TrainConfig(
                 "train.save_total_limit must be at least 0, got %d",
                 saveTotalLimit);
         require(threads >= 0, "train.threads must be at least 0, got %d", threads);
+        require(ddpTimeout >= 1, "train.ddp_timeout must be at least 1, got %d", ddpTimeout);
         for (String prompt : samplePrompt) {
             require(
                     !prompt.isBlank(),
@@ -341,6 +351,11 @@ public record TrainConfig(
      */
     public int warmupStepsOf(int totalSteps) {
         return warmupSteps > 0 ? warmupSteps : (int) Math.ceil(totalSteps * warmupRatio);
+    }
+
+    /** How long a process of several may give no sign of life. */
+    public Duration silence() {
+        return Duration.ofSeconds(ddpTimeout);
     }
 
     /** Seed of the order of the examples. */

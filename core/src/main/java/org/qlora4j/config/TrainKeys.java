@@ -123,6 +123,10 @@ public final class TrainKeys {
         return set("threads", threads);
     }
 
+    public TrainKeys ddpTimeout(int ddpTimeout) {
+        return set("ddp_timeout", ddpTimeout);
+    }
+
     public TrainKeys samplePrompt(List<String> samplePrompt) {
         return set("sample_prompt", samplePrompt);
     }

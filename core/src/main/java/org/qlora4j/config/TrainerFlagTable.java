@@ -27,6 +27,7 @@ final class TrainerFlagTable {
         flags.sets("lr_scheduler_kwargs", "train.lr_scheduler_kwargs");
         flags.sets("seed", "train.seed");
         flags.sets("data_seed", "train.data_seed");
+        flags.sets("ddp_timeout", "train.ddp_timeout");
         flags.truth("bf16", "quantization.bnb_4bit_compute_dtype", "bfloat16", "float32");
         flags.refused(
                 "float16 is not offered; use --bf16, or --bf16 False for float32", FALSE, "fp16");
@@ -110,7 +111,6 @@ final class TrainerFlagTable {
                 "ddp_find_unused_parameters",
                 "ddp_bucket_cap_mb",
                 "ddp_broadcast_buffers",
-                "ddp_timeout",
                 "sharded_ddp",
                 "fsdp",
                 "fsdp_min_num_params",

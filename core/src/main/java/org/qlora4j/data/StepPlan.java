@@ -1,5 +1,6 @@
 package org.qlora4j.data;
 
+import java.util.ArrayList;
 import java.util.List;
 
 /**
@@ -11,4 +12,61 @@ import java.util.List;
  * @param batches its micro-batches [rows, places of the examples of a row]; fewer than the
  *     accumulation at an epoch's end, where the last micro-batch may be short too
  */
-public record StepPlan(long step, int epoch, int firstBatch, List<int[][]> batches) {}
+public record StepPlan(long step, int epoch, int firstBatch, List<int[][]> batches) {
+    /**
+     * Rows that one process computes at once.
+     *
+     * @param rows [rows, places of the examples of a row]
+     * @param places of the rows among all rows of the step: what dropout masks are made from
+     */
+    @SuppressWarnings("ArrayRecordComponent") // never compared
+    public record Share(int[][] rows, int[] places) {}
+
+    /**
+     * What one of several processes computes of this step; of one process all. Whole micro-batches
+     * are dealt as long as there is one for each process; the rows of the rest are dealt one by
+     * one, so that rows that are sorted by length do not make one process wait for another.
+     *
+     * @param rank of the process, from 0
+     * @param size number of processes
+     * @return its micro-batches, none larger than those of the plan; none if the step has fewer
+     *     rows than there are processes
+     */
+    public List<Share> share(int rank, int size) {
+        List<Share> shares = new ArrayList<>();
+        int dealt = batches.size() / size * size;
+        int place = 0;
+        List<int[]> rest = new ArrayList<>();
+        List<Integer> placesOfRest = new ArrayList<>();
+        int left = 0;
+        for (int i = 0; i < batches.size(); i++) {
+            int[][] rows = batches.get(i);
+            if (i < dealt) {
+                if (i % size == rank) {
+                    shares.add(new Share(rows, places(place, rows.length)));
+                }
+            } else {
+                for (int row = 0; row < rows.length; row++) {
+                    if (left++ % size == rank) {
+                        rest.add(rows[row]);
+                        placesOfRest.add(place + row);
+                    }
+                }
+            }
+            place += rows.length;
+        }
+        if (!rest.isEmpty()) {
+            int[] places = placesOfRest.stream().mapToInt(Integer::intValue).toArray();
+            shares.add(new Share(rest.toArray(int[][]::new), places));
+        }
+        return shares;
+    }
+
+    private static int[] places(int from, int count) {
+        int[] places = new int[count];
+        for (int i = 0; i < count; i++) {
+            places[i] = from + i;
+        }
+        return places;
+    }
+}

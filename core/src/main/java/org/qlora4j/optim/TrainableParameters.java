@@ -61,6 +61,11 @@ public final class TrainableParameters implements AutoCloseable {
         }
     }
 
+    /** All gradients, laid end to end; stays this object's. */
+    public Tensor gradients() {
+        return gradients;
+    }
+
     /** Number of weights. */
     public long count() {
         return weights.count();
@@ -124,7 +129,17 @@ public final class TrainableParameters implements AutoCloseable {
      * @return the norm before it was limited
      */
     public double divideAndClip(long labelTokens, double maxNorm) {
-        double norm = gradientNorm() / labelTokens;
+        return divideAndClip(labelTokens, maxNorm, gradientNorm());
+    }
+
+    /**
+     * As {@link #divideAndClip(long, double)}, by a norm that is known already.
+     *
+     * @param summedNorm {@link #gradientNorm} of the sums
+     * @return the norm before it was limited
+     */
+    public double divideAndClip(long labelTokens, double maxNorm, double summedNorm) {
+        double norm = summedNorm / labelTokens;
         double limit = maxNorm > 0 ? Math.min(1, maxNorm / (norm + 1e-6)) : 1;
         scaleGradients(limit / labelTokens);
         return norm;

@@ -170,8 +170,11 @@ public record RunFolder(Path path) {
         }
     }
 
-    /** Folders of checkpoints, newest first. */
+    /** Folders of checkpoints, newest first; none where the folder is not made yet. */
     private List<Path> checkpoints() {
+        if (!Files.isDirectory(path)) {
+            return List.of();
+        }
         return files().stream()
                 .filter(Files::isDirectory)
                 .filter(f -> step(f) >= 0)

@@ -12,6 +12,8 @@ package org.qlora4j.run;
  * @param trainable weights that learn
  * @param kernels name of the kernel set
  * @param classifies whether the model classifies texts, and writes none
+ * @param processes that train together
+ * @param bytesPerStep bytes of gradients that each of them sends in a step; 0 for one
  */
 public record RunInfo(
         long firstStep,
@@ -22,4 +24,6 @@ public record RunInfo(
         long baseBytes,
         long trainable,
         String kernels,
-        boolean classifies) {}
+        boolean classifies,
+        int processes,
+        long bytesPerStep) {}

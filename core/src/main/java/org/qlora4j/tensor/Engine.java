@@ -165,6 +165,11 @@ public final class Engine {
         return torch.get_num_threads();
     }
 
+    /** Version of libtorch and of its Java binding. */
+    public static String libtorchVersion() {
+        return Cuda.libtorchVersion();
+    }
+
     /** The widest instructions that libtorch's own kernels use, by its own name: {@code AVX2}. */
     public static String cpuCapability() {
         Libtorch.load();

@@ -17,11 +17,15 @@ final class ClassTally {
         this.task = task;
     }
 
-    void add(MicroBatch.Classified batch) {
-        for (int row = 0; row < batch.labels().length; row++) {
-            labels.add(batch.labels()[row]);
-            said.add(batch.logits()[row]);
-        }
+    /**
+     * Adds a text.
+     *
+     * @param label its class; of a regression the bits of its number
+     * @param logits what the model said of it
+     */
+    void add(int label, float[] logits) {
+        labels.add(label);
+        said.add(logits);
     }
 
     /** Accuracy, F1 and Matthews correlation of classes; of numbers their correlations. */

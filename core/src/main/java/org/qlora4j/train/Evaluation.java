@@ -3,7 +3,6 @@ package org.qlora4j.train;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
-import java.util.Map;
 import java.util.function.BooleanSupplier;
 import org.jspecify.annotations.Nullable;
 import org.qlora4j.config.EvalConfig;
@@ -13,6 +12,7 @@ import org.qlora4j.model.CausalModel;
 import org.qlora4j.model.Task;
 import org.qlora4j.plan.TrainingData;
 import org.qlora4j.run.EvalMetrics;
+import org.qlora4j.world.World;
 
 /**
  * The loss on held-out examples: a mean over all their label tokens, so that neither batch size nor
@@ -23,11 +23,21 @@ public final class Evaluation {
     private final TrainingSet set;
     private final int padId;
     private final List<int[]> batches;
+    private final World world;
 
     /**
      * @param batchSize examples computed at once; those of similar length stand together
      */
     public Evaluation(CausalModel model, TrainingSet set, int padId, int batchSize) {
+        this(model, set, padId, batchSize, World.ALONE);
+    }
+
+    /**
+     * @param world its processes share the batches, and all come to the same numbers, which are
+     *     those of one process
+     */
+    private Evaluation(CausalModel model, TrainingSet set, int padId, int batchSize, World world) {
+        this.world = world;
         this.model = model;
         this.set = set;
         this.padId = padId;
@@ -35,11 +45,13 @@ public final class Evaluation {
     }
 
     /** What the settings ask for; null where nothing is held out, or never looked at. */
-    static @Nullable Evaluation of(EvalConfig config, CausalModel model, TrainingData data) {
+    static @Nullable Evaluation of(
+            EvalConfig config, CausalModel model, TrainingData data, World world) {
         TrainingSet heldOut = data.eval();
+        int batchSize = config.perDeviceEvalBatchSize();
         return heldOut == null || !config.enabled()
                 ? null
-                : new Evaluation(model, heldOut, data.padId(), config.perDeviceEvalBatchSize());
+                : new Evaluation(model, heldOut, data.padId(), batchSize, world);
     }
 
     /** Longest first, so that too little memory shows at once. */
@@ -61,39 +73,40 @@ public final class Evaluation {
      * Evaluates the model as it is.
      *
      * @param cancelled asked between two batches
-     * @return null if the run was cancelled meanwhile
+     * @return null if the run was cancelled meanwhile, in one process or another
      */
     public @Nullable EvalMetrics measure(long step, double epoch, BooleanSupplier cancelled) {
         long began = System.nanoTime();
-        double lossSum = 0;
-        long labelTokens = 0;
-        ClassTally classes =
-                model.shape().architecture().task() instanceof Task.Classify task
-                        ? new ClassTally(task)
+        Task.@Nullable Classify task =
+                model.shape().architecture().task() instanceof Task.Classify classify
+                        ? classify
                         : null;
-        for (int[] places : batches) {
-            if (cancelled.getAsBoolean()) {
-                return null;
+        EvalTable table = new EvalTable(batches, task);
+        boolean givenUp = false;
+        for (int i = world.rank(); i < batches.size(); i += world.size()) {
+            givenUp = cancelled.getAsBoolean();
+            if (givenUp) {
+                break;
             }
-            Batch batch = set.batch(places, padId, 1);
-            labelTokens += batch.labelTokens();
-            if (classes == null) {
-                lossSum += MicroBatch.evaluate(model, batch);
+            Batch batch = set.batch(batches.get(i), padId, 1);
+            if (task == null) {
+                table.put(i, batch.labelTokens(), MicroBatch.evaluate(model, batch));
             } else {
-                MicroBatch.Classified said = MicroBatch.classify(model, batch);
-                lossSum += said.loss();
-                classes.add(said);
+                table.put(i, batch.labelTokens(), MicroBatch.classify(model, batch));
             }
         }
+        if (world.any(givenUp)) {
+            return null;
+        }
+        EvalTable all = table.summed(world);
         double seconds = (System.nanoTime() - began) / 1e9;
-        double loss = lossSum / labelTokens;
         return new EvalMetrics(
                 step,
                 epoch,
-                loss,
+                all.loss() / all.labelTokens(),
                 set.lengths().length,
-                labelTokens,
-                classes == null ? Map.of() : classes.scores(),
+                all.labelTokens(),
+                all.scores(),
                 false,
                 seconds);
     }

@@ -28,7 +28,8 @@ final class FiniteCheck {
         }
     }
 
-    private static String lastGood(RunFolder folder) {
+    /** From where a run can go on, in words. */
+    static String lastGood(RunFolder folder) {
         return folder.newestWhole()
                 .map(c -> "the last good checkpoint is " + c.folder())
                 .orElse("no checkpoint was saved before");

@@ -21,8 +21,12 @@ import org.qlora4j.tensor.DType;
  */
 @SuppressWarnings("ArrayRecordComponent") // never compared
 record LongestBatch(int[][] rows, int time) {
-    /** Rows of the first epoch; later ones only pack and order the same examples anew. */
-    static LongestBatch of(TrainingData data, BatchSampler sampler) {
+    /**
+     * Rows of the first epoch; later ones only pack and order the same examples anew.
+     *
+     * @param processes that share the rows of a step
+     */
+    static LongestBatch of(TrainingData data, BatchSampler sampler, int processes) {
         List<int[][]> batches = sampler.batchesOf(0);
         int[][] all = batches.stream().flatMap(Arrays::stream).toArray(int[][]::new);
         int[] lengths = data.set().lengths();
@@ -35,14 +39,18 @@ record LongestBatch(int[][] rows, int time) {
             keys[i] = -tokens << 32 | i;
         }
         Arrays.sort(keys);
-        int[][] rows = new int[batches.getFirst().length][]; // the first batch is never short
+        // the first step is never short, and process 0 has no fewer rows than others
+        int[][] rows = new int[sampler.stepAt(0).share(0, processes).getFirst().rows().length][];
         Arrays.setAll(rows, i -> all[(int) keys[i]]);
         return new LongestBatch(rows, data.batch(rows).time());
     }
 
-    /** Whether the first micro-batch of a step has this size already. */
-    boolean comesFirst(StepPlan step, TrainingData data) {
-        Batch first = data.batch(step.batches().getFirst());
+    /** Whether the first of the micro-batches of a step has this size already. */
+    boolean comesFirst(List<StepPlan.Share> shares, TrainingData data) {
+        if (shares.isEmpty()) {
+            return false;
+        }
+        Batch first = data.batch(shares.getFirst().rows());
         return first.batch() == rows.length && first.time() == time;
     }
 

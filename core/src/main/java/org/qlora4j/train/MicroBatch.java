@@ -26,22 +26,25 @@ public final class MicroBatch {
      *
      * @param checkpointing keep only each layer's input, and compute the layer again in the
      *     backward pass
-     * @param dropoutKey makes the dropout masks: a function of seed, step and micro-batch
+     * @param dropoutKey makes the dropout masks of all rows
      * @return the sum of -log p over the label tokens, in nats
      */
     public static double backward(
             CausalModel model, Batch batch, boolean checkpointing, long dropoutKey) {
-        return backward(model, batch, checkpointing, dropoutKey, CrossEntropy::sum);
+        long[] all = {dropoutKey};
+        return backward(model, batch, checkpointing, all, CrossEntropy::sum);
     }
 
     /**
      * As {@link #backward(CausalModel, Batch, boolean, long)}, with another loss; returns its sum.
+     *
+     * @param dropoutKeys make the dropout masks, one for each row or one for all
      */
     static double backward(
-            CausalModel model, Batch batch, boolean checkpointing, long dropoutKey, Loss kind) {
+            CausalModel model, Batch batch, boolean checkpointing, long[] dropoutKeys, Loss kind) {
         try (TensorScope step = TensorScope.openSafetyNet();
                 Objective objective = Objective.of(model, batch);
-                Tape tape = Tape.recording(dropoutKey)) {
+                Tape tape = Tape.recording(dropoutKeys)) {
             Var loss = objective.sum(tape, model, checkpointing, kind);
             double sum = loss.value().item();
             if (Double.isFinite(sum)) {

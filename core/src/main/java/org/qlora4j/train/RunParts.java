@@ -12,15 +12,19 @@ import org.qlora4j.run.RunFolder;
 import org.qlora4j.run.RunLock;
 import org.qlora4j.run.TrainerState;
 import org.qlora4j.task.TaskSuite;
+import org.qlora4j.world.World;
 
 /**
- * What a run works on. Each part rests on those before it, so they are closed from the last to the
- * first.
+ * What a run works on, in one process. Each part rests on those before it, so they are closed from
+ * the last to the first.
  *
  * @param tasks that are asked at evaluations, or null
  * @param begin how far the run has come; what learns and the optimizer are those of then
  * @param teacher whose logits are learnt, or null
- * @param lock on the folder of a new run; null for a run that goes on, which holds its own
+ * @param folder written by process 0 alone
+ * @param lock on the folder of a new run; null for a run that goes on, which holds its own, and in
+ *     all processes but the first
+ * @param world the processes of the run; stays the caller's
  */
 record RunParts(
         RunInputs inputs,
@@ -32,7 +36,8 @@ record RunParts(
         @Nullable Teacher teacher,
         RunFolder folder,
         @Nullable RunLock lock,
-        AdamW optimizer)
+        AdamW optimizer,
+        World world)
         implements AutoCloseable {
     TrainingData data() {
         return inputs.data();

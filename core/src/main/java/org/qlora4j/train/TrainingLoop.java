@@ -32,11 +32,12 @@ import org.qlora4j.run.TrainerState;
 import org.qlora4j.task.TaskSuite;
 import org.qlora4j.tensor.Engine;
 import org.qlora4j.tensor.NativeMemory;
+import org.qlora4j.world.World;
 
 /**
  * The course of a run: try the longest micro-batch, then plan a step, add up gradients, change the
- * weights, report, evaluate, save. Use it once. It owns nothing; what it works on is {@link
- * RunParts}'.
+ * weights, report, evaluate, save. Use it once, in each process of the run. It owns nothing; what
+ * it works on is {@link RunParts}'.
  */
 final class TrainingLoop {
     private final RunConfig config;
@@ -48,6 +49,7 @@ final class TrainingLoop {
     private final TrainableParameters parameters;
     private final AdamW optimizer;
     private final @Nullable Teacher teacher;
+    private final World world;
     private final SampleAnswers samples;
     private final RunListener listener;
     private final BooleanSupplier cancelled;
@@ -81,14 +83,15 @@ final class TrainingLoop {
         this.parameters = parts.parameters();
         this.optimizer = parts.optimizer();
         this.teacher = parts.teacher();
+        this.world = parts.world();
         this.samples = samples;
         this.listener = listener;
         this.cancelled = cancelled;
         metrics = new MetricsFile(folder.metricsFile());
         sampler = data.sampler(config);
-        longest = LongestBatch.of(data, sampler);
+        longest = LongestBatch.of(data, sampler, world.size());
         plan = longest.plan(config, model.compute());
-        evaluation = Evaluation.of(config.eval(), model, data);
+        evaluation = Evaluation.of(config.eval(), model, data, world);
         TaskSuite suite = parts.tasks();
         tasks = suite == null ? null : new TaskEvaluation(suite, model, parts.inputs().tokenizer());
         total = train.totalSteps(sampler.stepsPerEpoch());
@@ -96,34 +99,44 @@ final class TrainingLoop {
         saved = parts.begin().step() > 0 ? state : null;
     }
 
-    /** Trains to the end, until it gains no more, or until it is cancelled, and saves. */
+    /**
+     * Trains to the end, until it gains no more, or until it is cancelled, and saves. All processes
+     * take the same way through it: what one decides alone, such as to give a step up, it tells the
+     * others.
+     */
     TrainResult run() {
         TrainerState first = state;
         LearningRate schedule = learningRate();
         TrainingStep step =
-                new TrainingStep(train, model, data, parameters, optimizer, teacher, cancelled);
-        metrics.keepUpTo(state);
-        samples.keepUpTo(state.step());
-        listener.started(info());
-        if (state.step() < total
-                && !longest.comesFirst(sampler.stepAt(state.step()), data)
-                && !cancelled.getAsBoolean()) {
-            step.tryOut(longest.rows());
+                new TrainingStep(
+                        train, model, data, parameters, optimizer, teacher, world, cancelled);
+        if (world.isFirst()) {
+            metrics.keepUpTo(state);
+            samples.keepUpTo(state.step());
         }
-        if (state.step() == 0) {
+        listener.started(info());
+        if (state.step() < total && !cancelled.getAsBoolean()) {
+            StepPlan next = sampler.stepAt(state.step());
+            if (!longest.comesFirst(next.share(world.rank(), world.size()), data)) {
+                step.tryOut(longest.rows());
+            }
+        }
+        if (state.step() == 0 && world.isFirst()) {
             samples.askBase();
         }
 
         long began = System.nanoTime();
         double firstLoss = Double.NaN;
         double lastLoss = Double.NaN;
+        boolean givenUp = false;
         evaluateIfDue(); // before the first step, or where a run was cancelled while it evaluated
-        while (state.step() < total && !stopsEarly() && !cancelled.getAsBoolean()) {
+        while (state.step() < total && !stopsEarly()) {
             Engine.letOthersIn();
             long stepBegan = System.nanoTime();
             StepPlan plan = sampler.stepAt(state.step());
             TrainingStep.Window window = step.accumulate(plan);
             if (window == null) {
+                givenUp = true;
                 break;
             }
             FiniteCheck.require(window, state.step() + 1, folder);
@@ -147,7 +160,7 @@ final class TrainingLoop {
             firstLoss = Double.isNaN(firstLoss) ? done.loss() : firstLoss;
             lastLoss = done.loss();
             evaluateIfDue();
-            if (state.step() < total) { // at the end they are given beside the base model's
+            if (state.step() < total && world.isFirst()) { // at the end beside the base model's
                 samples.giveIfDue(state.step());
             }
             if (train.saves(state.step()) || isBestToKeep()) {
@@ -158,14 +171,14 @@ final class TrainingLoop {
             save();
         }
         return new TrainResult(
-                outcome(),
+                world.isFirst() ? outcome() : null,
                 state.step(),
                 firstLoss,
                 lastLoss,
                 lastEvaluation,
                 state.best(),
                 stopsEarly() && state.step() < total,
-                cancelled.getAsBoolean() && state.step() < total,
+                givenUp,
                 (System.nanoTime() - began) / 1e9,
                 state.tokensSeen() - first.tokensSeen(),
                 plan,
@@ -182,7 +195,9 @@ final class TrainingLoop {
                 model.byteSize(),
                 learner.count(),
                 Kernels.current().name(),
-                model.shape().architecture().task() instanceof Task.Classify);
+                model.shape().architecture().task() instanceof Task.Classify,
+                world.size(),
+                world.bytesToSum(parameters.gradients().byteSize()));
     }
 
     private LearningRate learningRate() {
@@ -201,7 +216,7 @@ final class TrainingLoop {
     private void report(StepMetrics done) {
         boolean logged = train.logs(done.step(), done.totalSteps());
         state = state.after(done, logged);
-        if (logged) {
+        if (logged && world.isFirst()) {
             metrics.append(done);
         }
         listener.stepDone(done);
@@ -214,34 +229,52 @@ final class TrainingLoop {
         if (!due || state.isEvaluated()) {
             return;
         }
-        if (tasks != null) { // first, for a state that was evaluated on held-out data is done
-            TaskMetrics asked = tasks.measure(state.step(), state.epoch(), cancelled);
-            if (asked == null) {
-                return;
-            }
-            metrics.append(asked);
-            listener.tasksAsked(asked);
+        if (tasks != null && !askTasks(tasks)) {
+            return; // before held-out data: a state that was evaluated on that is done
         }
         if (evaluation == null) {
             return;
         }
         EvalMetrics measured = evaluation.measure(state.step(), state.epoch(), cancelled);
-        Map<String, Double> answered = measured == null ? null : samples.scores(state.step());
-        if (measured == null || answered == null) {
+        if (measured == null) {
             return;
         }
-        measured = measured.withScores(answered);
+        Map<String, Double> answered =
+                world.isFirst() ? samples.scores(state.step()) : Map.<String, Double>of();
+        if (world.any(answered == null)) {
+            return;
+        }
+        measured = measured.withScores(answered == null ? Map.of() : answered);
+        double deciding =
+                world.fromFirst(
+                        world.isFirst() ? measured.value(eval.metricForBestModel()) : Double.NaN);
         BestEval best =
                 BestEval.after(
                         state.best(),
-                        measured.value(eval.metricForBestModel()),
+                        deciding,
                         state.step(),
                         eval.metricForBestModel().isGreaterBetter(),
                         eval.earlyStoppingThreshold());
         state = state.after(measured, best);
         lastEvaluation = measured.withBest(best.step() == state.step());
-        metrics.append(measured);
+        if (world.isFirst()) {
+            metrics.append(measured);
+        }
         listener.evaluated(lastEvaluation);
+    }
+
+    /** Process 0 asks, the others wait; false if the run was cancelled meanwhile. */
+    private boolean askTasks(TaskEvaluation asked) {
+        TaskMetrics answers =
+                world.isFirst() ? asked.measure(state.step(), state.epoch(), cancelled) : null;
+        if (world.any(world.isFirst() && answers == null)) {
+            return false;
+        }
+        if (answers != null) {
+            metrics.append(answers);
+            listener.tasksAsked(answers);
+        }
+        return true;
     }
 
     private boolean stopsEarly() {
@@ -257,8 +290,13 @@ final class TrainingLoop {
         return config.eval().loadBestModelAtEnd() && best != null && best.step() == state.step();
     }
 
+    /** Process 0 writes; the others, which have the same weights, go on. */
     private void save() {
         FiniteCheck.require(parameters, state.step(), folder);
+        saved = state;
+        if (!world.isFirst()) {
+            return;
+        }
         Path target = folder.checkpoint(state.step());
         RunCheckpoint.save(
                 target,
@@ -271,7 +309,6 @@ final class TrainingLoop {
                     }
                     optimizer.save(building.resolve(RunCheckpoint.OPTIMIZER_FILE));
                 });
-        saved = state;
         folder.keepNewest(train.saveTotalLimit(), state.step(), state.best());
         listener.checkpointSaved(target);
     }

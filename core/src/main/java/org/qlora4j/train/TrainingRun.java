@@ -1,9 +1,11 @@
 package org.qlora4j.train;
 
+import java.nio.file.Files;
 import java.nio.file.Path;
 import org.jspecify.annotations.Nullable;
 import org.qlora4j.config.RunConfig;
 import org.qlora4j.config.RunConfigWriter;
+import org.qlora4j.error.DeviceException;
 import org.qlora4j.family.ModelPlace;
 import org.qlora4j.family.Models;
 import org.qlora4j.kernel.Kernels;
@@ -27,6 +29,8 @@ import org.qlora4j.run.TrainerState;
 import org.qlora4j.task.TaskSuite;
 import org.qlora4j.tensor.DType;
 import org.qlora4j.tensor.Engine;
+import org.qlora4j.world.Membership;
+import org.qlora4j.world.World;
 
 /**
  * One finetuning run, from settings to an adapter (QLoRA, arXiv 2305.14314) or a whole model on
@@ -35,17 +39,33 @@ import org.qlora4j.tensor.Engine;
 public final class TrainingRun {
     private final RunConfig config;
     private final boolean resume;
+    private final Membership membership;
     private final RunListener listener;
     private volatile boolean cancelled;
     private volatile boolean hasBegun;
 
     /**
+     * A run of this process alone.
+     *
      * @param resume go on from the newest whole checkpoint in {@code train.output_dir}
      */
     public TrainingRun(RunConfig config, boolean resume, RunListener listener) {
+        this(config, resume, listener, Membership.ALONE);
+    }
+
+    /**
+     * A run of several processes, which all make it with the same settings.
+     *
+     * @param resume go on from the newest whole checkpoint in {@code train.output_dir}
+     * @param listener told in process 0 alone
+     * @param membership which of the processes this is
+     */
+    public TrainingRun(
+            RunConfig config, boolean resume, RunListener listener, Membership membership) {
         this.config = config;
         this.resume = resume;
-        this.listener = listener;
+        this.listener = membership.rank() == 0 ? listener : RunListener.NONE;
+        this.membership = membership;
     }
 
     /** Asks the run to save and end, from any thread; a step that is not finished is given up. */
@@ -66,20 +86,59 @@ public final class TrainingRun {
     }
 
     private TrainResult runOnEngine() {
-        if (config.train().threads() > 0) {
-            Engine.setThreads(config.train().threads());
+        int threads = threads();
+        if (threads > 0) {
+            Engine.setThreads(threads);
         }
         Kernels.select(config.model().device());
+        try (World world = World.join(membership, config.train().silence())) {
+            try {
+                return run(world);
+            } catch (RuntimeException | Error e) {
+                if (world.isBroken()) {
+                    throw lost(e);
+                }
+                world.fail(String.valueOf(e.getMessage()));
+                throw e;
+            }
+        }
+    }
+
+    /** What to say where another process ended the run: also from where it can go on. */
+    private RuntimeException lost(Throwable why) {
+        Path folder = config.train().outputPath();
+        String goOn =
+                Files.isDirectory(folder) // other machines may not see it
+                        ? "; " + FiniteCheck.lastGood(new RunFolder(folder))
+                        : "";
+        return new DeviceException(
+                "%s%s; start all processes again, with --resume if there is a checkpoint"
+                        .formatted(why.getMessage(), goOn),
+                why);
+    }
+
+    /** Threads to compute with; 0 for as many as libtorch takes by itself. */
+    private int threads() {
+        int set = config.train().threads();
+        boolean decided = set > 0 || System.getenv("OMP_NUM_THREADS") != null;
+        return decided || membership.localSize() == 1
+                ? set
+                : Math.max(1, Engine.threads() / membership.localSize());
+    }
+
+    private TrainResult run(World world) {
         Path folder = config.train().outputPath();
         if (!resume) {
-            RunFolder.requireFree(folder); // now, since the model may take minutes to load
-            return run(null);
+            if (world.isFirst()) {
+                RunFolder.requireFree(folder); // now, since the model may take minutes to load
+            }
+            return run(world, null);
         }
         RunFolder.requireRun(folder);
-        try (RunLock lock = RunLock.take(folder)) {
-            RunFolder old = RunFolder.reopen(folder);
+        try (RunLock lock = world.isFirst() ? RunLock.take(folder) : null) {
+            RunFolder old = world.isFirst() ? RunFolder.reopen(folder) : new RunFolder(folder);
             ResumeCheck.requireSameSettings(old, config);
-            return run(old);
+            return run(world, old);
         }
     }
 
@@ -88,8 +147,8 @@ public final class TrainingRun {
      *
      * @param old the folder of the run to go on with, locked; null for a new run
      */
-    private TrainResult run(@Nullable RunFolder old) {
-        try (RunParts parts = parts(old)) {
+    private TrainResult run(World world, @Nullable RunFolder old) {
+        try (RunParts parts = parts(world, old)) {
             SampleAnswers samples =
                     new SampleAnswers(
                             config,
@@ -107,22 +166,30 @@ public final class TrainingRun {
             hasBegun = true;
             TrainResult result =
                     new TrainingLoop(config, parts, samples, listener, () -> cancelled).run();
-            Path outcome = result.adapter();
-            boolean isNewest = parts.folder().checkpoint(result.steps()).equals(outcome);
-            if (outcome != null && !isNewest) {
-                parts.learner().restore(outcome); // the best weights are those that answer
-                samples.forget();
+            world.leave(); // what is left to do, process 0 does alone
+            if (world.isFirst()) {
+                answer(result, parts, samples);
             }
-            if (!result.cancelled()) {
-                samples.giveAtEnd(result.steps());
-                samples.compareAtEnd(result.steps());
-            }
-            listener.finished(result);
             return result;
         }
     }
 
-    private RunParts parts(@Nullable RunFolder old) {
+    /** Answers with the weights that the run ends with. */
+    private void answer(TrainResult result, RunParts parts, SampleAnswers samples) {
+        Path outcome = result.adapter();
+        boolean isNewest = parts.folder().checkpoint(result.steps()).equals(outcome);
+        if (outcome != null && !isNewest) {
+            parts.learner().restore(outcome); // the best weights are those that answer
+            samples.forget();
+        }
+        if (!result.cancelled()) {
+            samples.giveAtEnd(result.steps());
+            samples.compareAtEnd(result.steps());
+        }
+        listener.finished(result);
+    }
+
+    private RunParts parts(World world, @Nullable RunFolder old) {
         RunParts.Made made = new RunParts.Made();
         try {
             RunInputs inputs = made.add(RunInputs.load(config));
@@ -138,6 +205,7 @@ public final class TrainingRun {
             }
             Fingerprints origin = Fingerprints.of(config, inputs.place(), data);
             RunCheckpoint start = old == null ? null : checkpoint(old, origin);
+            world.requireSame(SharedFacts.of(config, origin, start));
             TrainerState begin = start == null ? TrainerState.atStart(origin) : start.state();
             Learner learner = made.add(Learner.create(config, inputs.place(), model, start));
             TrainableParameters parameters =
@@ -152,9 +220,13 @@ public final class TrainingRun {
                                     inputs.place(),
                                     inputs.tokenizer(),
                                     data.set().examples()));
-            RunFolder folder = folder(old); // only now: bad input leaves nothing behind
-            RunLock lock = made.addIfAny(old == null ? RunLock.take(folder.path()) : null);
-            AdamW optimizer = optimizer(old == null, folder, start, parameters);
+            boolean owns = world.isFirst();
+            RunFolder folder =
+                    owns // only now: bad input leaves nothing behind
+                            ? folder(old)
+                            : new RunFolder(config.train().outputPath());
+            RunLock lock = made.addIfAny(owns && old == null ? RunLock.take(folder.path()) : null);
+            AdamW optimizer = optimizer(owns && old == null, folder, start, parameters);
             return new RunParts(
                     inputs,
                     tasks,
@@ -165,7 +237,8 @@ public final class TrainingRun {
                     teacher,
                     folder,
                     lock,
-                    optimizer);
+                    optimizer,
+                    world);
         } catch (RuntimeException | Error e) {
             made.undo(e);
             throw e;
@@ -196,7 +269,8 @@ public final class TrainingRun {
             TrainableParameters parameters) {
         AdamW optimizer;
         try {
-            optimizer = new AdamW(parameters, config.train().optimizer(), folder.path());
+            Path pages = Files.isDirectory(folder.path()) ? folder.path() : Path.of("");
+            optimizer = new AdamW(parameters, config.train().optimizer(), pages.toAbsolutePath());
         } catch (RuntimeException e) {
             if (isNew) {
                 folder.abandon();

@@ -11,12 +11,14 @@ import org.qlora4j.model.CausalModel;
 import org.qlora4j.optim.AdamW;
 import org.qlora4j.optim.TrainableParameters;
 import org.qlora4j.plan.TrainingData;
+import org.qlora4j.world.World;
 
 /**
  * One update of the weights: gradients of a window of micro-batches, divided by its label tokens,
  * limited, and handed to the optimizer.
  *
  * @param teacher whose logits are learnt, or null
+ * @param world the processes that share a step; each computes some of its rows
  * @param cancelled asked between two micro-batches
  */
 record TrainingStep(
@@ -26,6 +28,7 @@ record TrainingStep(
         TrainableParameters parameters,
         AdamW optimizer,
         @Nullable Teacher teacher,
+        World world,
         BooleanSupplier cancelled) {
     /**
      * What the window was.
@@ -37,30 +40,43 @@ record TrainingStep(
      */
     record Window(double loss, double gradNorm, long tokens, long labelTokens) {}
 
-    /** Gradients of the step's window; null if the run was cancelled meanwhile. */
+    /**
+     * Gradients of the step's window, summed over all processes; null if one of them was cancelled
+     * meanwhile. All get the same bits: the norm is that of process 0, since the order in which a
+     * machine adds up squares may follow its threads.
+     */
     @Nullable Window accumulate(StepPlan plan) {
         double lossSum = 0;
         long labelTokens = 0;
         long tokens = 0;
-        for (int i = 0; i < plan.batches().size(); i++) {
-            if (cancelled.getAsBoolean()) {
-                return null;
+        boolean givenUp = false;
+        for (StepPlan.Share share : plan.share(world.rank(), world.size())) {
+            givenUp = cancelled.getAsBoolean();
+            if (givenUp) {
+                break;
             }
-            int[][] rows = plan.batches().get(i);
-            Batch batch = data.batch(rows);
-            lossSum += backward(rows, batch, DropoutKey.of(train.seed(), plan.step(), i));
+            Batch batch = data.batch(share.rows());
+            lossSum += backward(share, batch, plan.step());
             labelTokens += batch.labelTokens();
             tokens += batch.realTokens();
         }
-        double gradNorm = parameters.divideAndClip(labelTokens, train.maxGradNorm());
-        return new Window(lossSum / labelTokens, gradNorm, tokens, labelTokens);
+        double[] all = world.sum(lossSum, labelTokens, tokens, givenUp ? 1 : 0);
+        if (all[3] > 0) {
+            return null;
+        }
+        world.sum(parameters.gradients());
+        double summedNorm = world.fromFirst(parameters.gradientNorm());
+        labelTokens = (long) all[1];
+        double gradNorm = parameters.divideAndClip(labelTokens, train.maxGradNorm(), summedNorm);
+        return new Window(all[0] / labelTokens, gradNorm, (long) all[2], labelTokens);
     }
 
     /** Adds the gradients of a micro-batch to the others; returns its summed loss. */
-    private double backward(int[][] rows, Batch batch, long dropoutKey) {
+    private double backward(StepPlan.Share share, Batch batch, long step) {
         MicroBatch.Loss loss =
-                teacher == null ? CrossEntropy::sum : teacher.loss(rows, batch.time());
-        return MicroBatch.backward(model, batch, train.gradientCheckpointing(), dropoutKey, loss);
+                teacher == null ? CrossEntropy::sum : teacher.loss(share.rows(), batch.time());
+        long[] dropoutKeys = DropoutKey.of(train.seed(), step, share.places());
+        return MicroBatch.backward(model, batch, train.gradientCheckpointing(), dropoutKeys, loss);
     }
 
     /**
@@ -72,7 +88,7 @@ record TrainingStep(
     void tryOut(int[][] rows) {
         Batch batch = data.batch(rows);
         try {
-            backward(rows, batch, DropoutKey.of(train.seed(), 0, 0));
+            backward(new StepPlan.Share(rows, new int[rows.length]), batch, 0);
         } catch (DeviceException e) {
             throw new DeviceException(
                     "the longest micro-batch, %d x %d tokens: %s"

@@ -65,7 +65,9 @@ class DoraLinearGradientTest implements GradientSuite {
                     var dropped = x[0];
                     if (dropout > 0) { // the first mask of the suite's tape, whose key is 7
                         long key = Dropout.mix(7 + Dropout.mix(1));
-                        Tensor mask = Dropout.mask(key, dropout, DType.F64, batch * time, in);
+                        Tensor mask =
+                                Dropout.mask(
+                                        new long[] {key}, dropout, DType.F64, batch * time, in);
                         dropped = x[0].mul(Raw.of(mask.view(batch, time, in)));
                     }
                     var sum = w.add(p[1].mm(p[0]).mul(new Scalar(SCALE)));

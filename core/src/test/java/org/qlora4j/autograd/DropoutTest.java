@@ -50,10 +50,10 @@ class DropoutTest {
         double p = 0.5;
         try (Tape first = Tape.recording(1234);
                 Tape second = Tape.recording(1235)) {
-            float[] mask = mask(first.nextDropoutKey(), p, COUNT);
+            float[] mask = mask(first.nextDropoutKeys()[0], p, COUNT);
             for (int i = 0; i < 40; i++) {
                 Tape tape = i % 2 == 0 ? first : second;
-                float[] other = mask(tape.nextDropoutKey(), p, COUNT);
+                float[] other = mask(tape.nextDropoutKeys()[0], p, COUNT);
                 assertThat(Math.abs(correlation(mask, other, 0)))
                         .as("mask %d", i)
                         .isLessThan(4.5 / Math.sqrt(COUNT));
@@ -81,7 +81,7 @@ class DropoutTest {
 
     private static float[] mask(long key, double p, long... shape) {
         try (TensorScope scope = TensorScope.open()) {
-            return Dropout.mask(key, p, DType.F32, shape).toFloats();
+            return Dropout.mask(new long[] {key}, p, DType.F32, shape).toFloats();
         }
     }
 
@@ -90,11 +90,11 @@ class DropoutTest {
         try (Tape a = Tape.recording(1);
                 Tape b = Tape.recording(1);
                 Tape c = Tape.recording(2)) {
-            long first = a.nextDropoutKey();
-            long second = a.nextDropoutKey();
+            long first = a.nextDropoutKeys()[0];
+            long second = a.nextDropoutKeys()[0];
             assertThat(first).isNotEqualTo(second);
-            assertThat(b.nextDropoutKey()).isEqualTo(first);
-            assertThat(c.nextDropoutKey()).isNotIn(first, second);
+            assertThat(b.nextDropoutKeys()[0]).isEqualTo(first);
+            assertThat(c.nextDropoutKeys()[0]).isNotIn(first, second);
         }
     }
 

@@ -209,6 +209,7 @@ class RunConfigReaderTest {
                                 250,
                                 40,
                                 0,
+                                60,
                                 List.of(),
                                 256,
                                 0,

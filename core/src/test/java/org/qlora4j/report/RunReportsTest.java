@@ -99,7 +99,7 @@ class RunReportsTest {
         RunConfig config = org.qlora4j.config.RunConfigReader.read(run.resolve("config.yaml"));
         Path events;
         try (RunReports reports = new RunReports(config, RunListener.NONE)) {
-            reports.started(new RunInfo(0, 40, 8, 0, 1000, 500, 10, "reference", false));
+            reports.started(new RunInfo(0, 40, 8, 0, 1000, 500, 10, "reference", false, 1, 0));
             try (Stream<Path> files = Files.list(run.resolve("tensorboard"))) {
                 events = Objects.requireNonNull(files.toList().getFirst());
             }

@@ -123,6 +123,7 @@ class EverySettingTest {
             train.save_steps=0 ~ 1
             train.save_total_limit=40 ~ 1 | train.save_steps=1
             train.threads=0 ~ 1
+            train.ddp_timeout=60 ~ 0
             train.sample_prompt=[] ~ [ab]
             train.sample_max_new_tokens=4 ~ 3 | train.sample_prompt=[ab]
             train.sample_steps=0 ~ 1 | train.sample_prompt=[ab] train.sample_max_new_tokens=2

@@ -41,6 +41,15 @@ public final class TinyRun {
     }
 
     public static RunConfig config(Path model, Path out, Path data, String... settings) {
+        return RunConfigReader.of(Overrides.ofWords(words(model, out, data, settings)));
+    }
+
+    /** The words of {@link #config(Path, Path, String...)}. */
+    static List<String> words(Path out, Path data, String... settings) {
+        return words(TinyLlama.folder(), out, data, settings);
+    }
+
+    private static List<String> words(Path model, Path out, Path data, String... settings) {
         List<String> words =
                 new ArrayList<>(
                         List.of(
@@ -57,7 +66,7 @@ public final class TinyRun {
                                 "train.logging_steps=1",
                                 "train.save_steps=0"));
         words.addAll(List.of(settings));
-        return RunConfigReader.of(Overrides.ofWords(words));
+        return words;
     }
 
     /** What a run told. */

@@ -1,0 +1,117 @@
+package org.qlora4j.tensor;
+
+import java.time.Duration;
+import org.bytedeco.javacpp.Loader;
+import org.bytedeco.javacpp.PointerScope;
+import org.bytedeco.javacpp.chrono.Milliseconds;
+import org.bytedeco.pytorch.AllreduceOptions;
+import org.bytedeco.pytorch.BroadcastOptions;
+import org.bytedeco.pytorch.GlooDeviceVector;
+import org.bytedeco.pytorch.ProcessGroupGloo;
+import org.bytedeco.pytorch.TCPStore;
+import org.bytedeco.pytorch.TensorVector;
+import org.bytedeco.pytorch.global.torch_gloo;
+import org.qlora4j.error.ConfigException;
+
+/**
+ * Processes that add up tensors together: libtorch's {@code ProcessGroupGloo}. Each call must be
+ * made by all processes in the same order. Its sums are a function of values and number of
+ * processes: Gloo passes each part of a tensor round the ring in a fixed order, and hands the same
+ * bits to all.
+ */
+public final class ProcessGroup implements AutoCloseable {
+    private final ProcessGroupGloo group;
+    private final Milliseconds timeout;
+
+    private ProcessGroup(ProcessGroupGloo group, Milliseconds timeout) {
+        this.group = group;
+        this.timeout = timeout;
+    }
+
+    /** What was begun, and is done beside the calling thread. */
+    public static final class Work implements AutoCloseable {
+        private final org.bytedeco.pytorch.Work work;
+
+        private Work(org.bytedeco.pytorch.Work work) {
+            this.work = work;
+        }
+
+        /** Whether it is over, done or failed. */
+        public boolean isOver() {
+            return work.isCompleted();
+        }
+
+        /**
+         * Waits for its end.
+         *
+         * @throws RuntimeException with Gloo's words, if it failed
+         */
+        public void await() {
+            work._wait();
+        }
+
+        @Override
+        public void close() {
+            work.deallocate();
+        }
+    }
+
+    /**
+     * Connects all processes with each other.
+     *
+     * @param host of the {@link SharedStore} in which they find each other
+     * @param port of it
+     * @param address of this process, on which alone it listens
+     * @param timeout until all are there, and of each call: whoever waits should give up earlier
+     * @throws RuntimeException with Gloo's words, if some do not come
+     */
+    public static ProcessGroup connect(
+            String host, int port, String address, int rank, int size, Duration timeout) {
+        if (Tensors.device().cuda()) {
+            throw new ConfigException(
+                    "model.device must be cpu where several processes train together: sums over GPUs (NCCL) are not there");
+        }
+        Libtorch.load();
+        Loader.load(torch_gloo.class);
+        Milliseconds patience = new Milliseconds(timeout.toMillis());
+        // The group takes the store over: JavaCPP makes it without counting who holds it, so that
+        // freeing it here too would free it twice.
+        TCPStore store = SharedStore.client(host, port, timeout);
+        try (PointerScope temporaries = new PointerScope()) {
+            ProcessGroupGloo.Options options = ProcessGroupGloo.Options.create(patience);
+            options.devices(
+                    new GlooDeviceVector(ProcessGroupGloo.createDeviceForHostname(address)));
+            ProcessGroupGloo group =
+                    Posix.printingToStderr(() -> new ProcessGroupGloo(store, rank, size, options));
+            group.retainReference();
+            return new ProcessGroup(group, patience);
+        }
+    }
+
+    /** Begins to add up a tensor over all processes, in place. */
+    public Work sum(Tensor tensor) {
+        try (PointerScope temporaries = new PointerScope()) {
+            AllreduceOptions options = new AllreduceOptions().timeout(timeout);
+            var work = group.allreduce(new TensorVector(tensor.handle()), options);
+            work.retainReference();
+            return new Work(work);
+        }
+    }
+
+    /** Begins to hand the first process's tensor to all, in place. */
+    public Work fromFirst(Tensor tensor) {
+        try (PointerScope temporaries = new PointerScope()) {
+            BroadcastOptions options = new BroadcastOptions().rootRank(0).timeout(timeout);
+            var work = group.broadcast(new TensorVector(tensor.handle()), options);
+            work.retainReference();
+            return new Work(work);
+        }
+    }
+
+    /** Ends the connections. Waits for work that is not over. */
+    @Override
+    public void close() {
+        group.deallocate();
+        timeout.deallocate();
+    }
+}

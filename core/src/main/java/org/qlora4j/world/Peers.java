@@ -1,0 +1,293 @@
+package org.qlora4j.world;
+
+import java.io.IOException;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.net.DatagramSocket;
+import java.net.InetSocketAddress;
+import java.net.Socket;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.TreeMap;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.locks.LockSupport;
+import java.util.function.Supplier;
+import java.util.regex.Pattern;
+import org.jspecify.annotations.Nullable;
+import org.qlora4j.error.ConfigException;
+import org.qlora4j.error.DeviceException;
+import org.qlora4j.tensor.DType;
+import org.qlora4j.tensor.ProcessGroup;
+import org.qlora4j.tensor.SharedStore;
+import org.qlora4j.tensor.Tensor;
+import org.qlora4j.tensor.TensorScope;
+import org.qlora4j.tensor.Tensors;
+
+/** A world of several processes, connected by libtorch's store and process group. */
+final class Peers implements World {
+    /** How long processes may come after one another: a scheduler may start them minutes apart. */
+    static final Duration COMING = Duration.ofMinutes(10);
+
+    /** Gloo's own limit. Whoever waits here gives up earlier, by signs of life. */
+    private static final Duration LONG = Duration.ofDays(7);
+
+    /** Elements that are sent at once. */
+    private static final long BUCKET = 1 << 22;
+
+    private static final long SHORTEST_PAUSE = TimeUnit.MICROSECONDS.toNanos(10);
+    private static final long LONGEST_PAUSE = TimeUnit.MILLISECONDS.toNanos(1);
+    private static final Pattern SOURCE = Pattern.compile("^(\\[[^\\]]*\\.(cc|cpp|h):\\d+\\] )+");
+
+    private final Membership membership;
+    private final SharedStore store;
+    private final Heartbeat heartbeat;
+    private final ProcessGroup group;
+    private int compared;
+    private boolean broken;
+
+    private Peers(
+            Membership membership, SharedStore store, Heartbeat heartbeat, ProcessGroup group) {
+        this.membership = membership;
+        this.store = store;
+        this.heartbeat = heartbeat;
+        this.group = group;
+    }
+
+    /**
+     * Meets the others.
+     *
+     * @param coming how long to wait for all of them
+     */
+    static Peers join(Membership own, Duration silence, Duration coming) {
+        SharedStore store = open(own, coming);
+        try {
+            Greeting.exchange(store, own, coming);
+        } catch (RuntimeException e) {
+            store.close();
+            throw e;
+        }
+        Heartbeat heartbeat =
+                new Heartbeat(
+                        SharedStore.connect(own.address(), own.port(), coming),
+                        own.rank(),
+                        own.size(),
+                        silence);
+        try {
+            ProcessGroup group =
+                    ProcessGroup.connect(
+                            own.address(),
+                            own.port(),
+                            ownAddress(own),
+                            own.rank(),
+                            own.size(),
+                            LONG);
+            return new Peers(own, store, heartbeat, group);
+        } catch (RuntimeException e) {
+            heartbeat.close();
+            store.close();
+            throw lost("the processes cannot connect: " + words(e), e);
+        }
+    }
+
+    private static SharedStore open(Membership own, Duration coming) {
+        if (own.rank() == 0) {
+            return SharedStore.serve(own.address(), own.port(), coming);
+        }
+        awaitServer(own, coming); // libtorch would fill the screen if nobody is there
+        return SharedStore.connect(own.address(), own.port(), coming);
+    }
+
+    private static void awaitServer(Membership own, Duration coming) {
+        long end = System.nanoTime() + coming.toNanos();
+        while (true) {
+            try (Socket socket = new Socket()) {
+                socket.connect(
+                        new InetSocketAddress(own.address(), own.port()),
+                        (int) Math.min(coming.toMillis(), 5000));
+                return;
+            } catch (IOException e) {
+                if (System.nanoTime() > end) {
+                    throw new DeviceException(
+                            "process %d of %d finds no process 0 at %s, port %d, for %d s (%s); start it, and see that"
+                                            .formatted(
+                                                    own.rank(),
+                                                    own.size(),
+                                                    own.address(),
+                                                    own.port(),
+                                                    coming.toSeconds(),
+                                                    e.getMessage())
+                                    + " MASTER_ADDR and MASTER_PORT are the same everywhere",
+                            e);
+                }
+                LockSupport.parkNanos(TimeUnit.MILLISECONDS.toNanos(100));
+            }
+        }
+    }
+
+    /** The address of this machine on the way to process 0, on which alone it listens. */
+    private static String ownAddress(Membership own) {
+        try (DatagramSocket way = new DatagramSocket()) {
+            way.connect(new InetSocketAddress(own.address(), own.port())); // sends nothing
+            return way.getLocalAddress().getHostAddress();
+        } catch (IOException e) {
+            throw new DeviceException(
+                    "no way to MASTER_ADDR %s: %s".formatted(own.address(), e.getMessage()), e);
+        }
+    }
+
+    @Override
+    public int rank() {
+        return membership.rank();
+    }
+
+    @Override
+    public int size() {
+        return membership.size();
+    }
+
+    @Override
+    public void sum(Tensor values) {
+        try (TensorScope scope = TensorScope.open()) {
+            Tensor flat = values.view(values.count());
+            List<Supplier<ProcessGroup.Work>> calls = new ArrayList<>();
+            for (long from = 0; from < flat.count(); from += BUCKET) {
+                Tensor bucket = flat.narrow(0, from, Math.min(BUCKET, flat.count() - from));
+                calls.add(() -> group.sum(bucket));
+            }
+            all(calls);
+        }
+    }
+
+    @Override
+    public double[] sum(double... values) {
+        return exchange(values, group::sum);
+    }
+
+    @Override
+    public double fromFirst(double value) {
+        return exchange(new double[] {value}, group::fromFirst)[0];
+    }
+
+    private interface Call {
+        ProcessGroup.Work begin(Tensor tensor);
+    }
+
+    private double[] exchange(double[] values, Call call) {
+        try (TensorScope scope = TensorScope.open();
+                Arena arena = Arena.ofConfined()) {
+            MemorySegment bytes = MemorySegment.ofArray(values);
+            Tensor tensor = Tensors.fromBytes(DType.F64, new long[] {values.length}, bytes);
+            all(List.of(() -> call.begin(tensor)));
+            return Tensors.copyOf(tensor, arena).toArray(ValueLayout.JAVA_DOUBLE);
+        }
+    }
+
+    /** Begins all calls in their order and waits for them. */
+    private void all(List<Supplier<ProcessGroup.Work>> calls) {
+        List<ProcessGroup.Work> begun = new ArrayList<>();
+        try {
+            for (Supplier<ProcessGroup.Work> call : calls) {
+                requireUnbroken();
+                begun.add(call.get());
+            }
+            for (ProcessGroup.Work work : begun) {
+                await(work);
+            }
+        } catch (DeviceException e) {
+            broken = true;
+            throw e;
+        } catch (RuntimeException e) {
+            broken = true;
+            throw lost(heartbeat.whoIsGone("a process of the run is gone: " + words(e)), e);
+        } finally {
+            begun.forEach(ProcessGroup.Work::close);
+        }
+    }
+
+    private void requireUnbroken() {
+        String failure = heartbeat.failure();
+        if (failure != null) {
+            throw lost(failure, null);
+        }
+    }
+
+    private void await(ProcessGroup.Work work) {
+        long pause = SHORTEST_PAUSE;
+        while (!work.isOver()) {
+            requireUnbroken();
+            LockSupport.parkNanos(pause);
+            pause = Math.min(LONGEST_PAUSE, pause * 3 / 2);
+        }
+        work.await();
+    }
+
+    private static DeviceException lost(String what, @Nullable Throwable cause) {
+        return new DeviceException(what, cause);
+    }
+
+    /** What libtorch says, on one line and without places in its source. */
+    private static String words(RuntimeException e) {
+        String first = String.valueOf(e.getMessage()).lines().findFirst().orElse("");
+        return SOURCE.matcher(first).replaceFirst("");
+    }
+
+    @Override
+    public void requireSame(Map<String, String> facts) {
+        String prefix = "same/" + compared++ + "/";
+        if (isFirst()) {
+            new TreeMap<>(facts).forEach((name, value) -> store.set(prefix + name, value));
+        }
+        sum(0); // they are there
+        String other = null;
+        if (!isFirst()) {
+            for (Map.Entry<String, String> fact : new TreeMap<>(facts).entrySet()) {
+                String first = store.get(prefix + fact.getKey());
+                if (other == null && !fact.getValue().equals(first)) {
+                    other =
+                            "%s of process %d of %d is %s, that of process 0 is %s; give all processes the same"
+                                    .formatted(
+                                            fact.getKey(),
+                                            rank(),
+                                            size(),
+                                            fact.getValue(),
+                                            String.valueOf(first));
+                }
+            }
+        }
+        if (other != null) {
+            throw new ConfigException(other);
+        }
+        any(false); // nobody goes on who will hear that another one differs
+    }
+
+    @Override
+    public boolean isBroken() {
+        return broken;
+    }
+
+    @Override
+    public void fail(String reason) {
+        if (!broken) {
+            broken = true;
+            heartbeat.tell("process %d of %d ended: %s".formatted(rank(), size(), reason));
+        }
+    }
+
+    @Override
+    public void leave() {
+        any(false);
+        heartbeat.close();
+    }
+
+    @Override
+    public void close() {
+        heartbeat.close();
+        if (!broken) { // else calls may be under way that nobody will answer
+            group.close();
+            store.close();
+        }
+    }
+}

@@ -52,6 +52,15 @@ class PlanCommandTest {
     }
 
     @Test
+    void keptBlocksOfAModelWithoutAny_areRefused() {
+        int code = bed.command("plan", "--keep-quantization", "model.model_name_or_path=" + bed.model());
+        assertThat(code).isEqualTo(ExitCode.USER_ERROR);
+        assertThat(bed.err())
+                .contains("quantization.keep_quantization is true, but no weight of")
+                .contains("(in F32) is in blocks of a GGUF file");
+    }
+
+    @Test
     void file_givesTheSamePlanAsItsWords() {
         Path file = folder.resolve("run.yaml");
         TrainBed.write(

@@ -53,7 +53,9 @@ class PlanCommandTest {
 
     @Test
     void keptBlocksOfAModelWithoutAny_areRefused() {
-        int code = bed.command("plan", "--keep-quantization", "model.model_name_or_path=" + bed.model());
+        int code =
+                bed.command(
+                        "plan", "--keep-quantization", "model.model_name_or_path=" + bed.model());
         assertThat(code).isEqualTo(ExitCode.USER_ERROR);
         assertThat(bed.err())
                 .contains("quantization.keep_quantization is true, but no weight of")

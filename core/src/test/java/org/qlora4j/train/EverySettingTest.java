@@ -89,6 +89,7 @@ class EverySettingTest {
             data.truncation=cut ~ refuse | data.source_max_len=8
             data.on_bad_data=skip ~ refuse | data.dataset=BAD
             data.columns={} ~ {input: q, output: a} | data.dataset=COLUMNS
+            data.encoding=null ~ utf-16
             data.stopping_strategy=first_exhausted ~ all_exhausted | data.dataset=[{path: DATA, weight: 3}, {path: EVAL, weight: 1}]
             data.eval_dataset=null ~ EVAL | eval.do_eval=true
             data.eval_dataset_size=0 ~ 4 | eval.do_eval=true

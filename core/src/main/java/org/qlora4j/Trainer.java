@@ -3,6 +3,7 @@ package org.qlora4j;
 import static org.qlora4j.error.Require.given;
 
 import org.qlora4j.config.RunConfig;
+import org.qlora4j.data.Records;
 import org.qlora4j.report.RunReports;
 import org.qlora4j.run.RunListener;
 import org.qlora4j.run.TrainResult;
@@ -43,6 +44,25 @@ public final class Trainer {
     public Trainer(RunConfig config, boolean resume, RunListener listener) {
         reports = new RunReports(given(config, "config"), given(listener, "listener"));
         run = new TrainingRun(config, resume, reports, Membership.of(System.getenv()));
+    }
+
+    /**
+     * A run on records that the program holds, or makes one after the other. {@code data.dataset}
+     * is {@link Records#NAME}; all other keys hold as for a file. A run is resumed with the same
+     * records.
+     *
+     * @param resume as above
+     * @param listener as above
+     */
+    public Trainer(RunConfig config, Records records, boolean resume, RunListener listener) {
+        reports = new RunReports(given(config, "config"), given(listener, "listener"));
+        run =
+                new TrainingRun(
+                        config,
+                        given(records, "records"),
+                        resume,
+                        reports,
+                        Membership.of(System.getenv()));
     }
 
     /**

@@ -76,6 +76,15 @@ final class ExampleReader {
         return read;
     }
 
+    /**
+     * Adds the examples of a program's records.
+     *
+     * @param limit records to read at most
+     */
+    void read(Records records, int limit) {
+        read(records, DatasetPart.of(records.file().toString()), limit);
+    }
+
     private int read(Source source, DatasetPart part, int limit) {
         String reading = "reading " + source.file().getFileName();
         try (Source.Rows rows = source.open();

@@ -10,10 +10,10 @@ import org.jspecify.annotations.Nullable;
 import org.qlora4j.error.FormatException;
 
 /**
- * Where records come from: one file, or the raw texts of a folder. Closed, so that every reader
- * keeps the same promises about places and errors.
+ * Where records come from: a file, the raw texts of a folder, or a program. Closed, so that every
+ * reader keeps the same promises about places and errors.
  */
-public sealed interface Source permits JsonLines, JsonArray, Csv, Parquet, Xlsx, Texts {
+public sealed interface Source permits JsonLines, JsonArray, Csv, Parquet, Xlsx, Texts, Records {
     /** What the files may be called, for messages. */
     String ENDINGS =
             ".jsonl, .json, .csv, .tsv, .txt, .md, each also with .gz or .zst, .parquet or .xlsx";

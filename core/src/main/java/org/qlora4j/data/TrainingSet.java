@@ -51,7 +51,7 @@ public record TrainingSet(
             Tokenizer tokenizer,
             SpecialIds special,
             @Nullable ChatRenderer template) {
-        return TrainingSplits.load(config, tokenizer, special, new Layout.OneText(), template)
+        return TrainingSplits.load(config, tokenizer, special, new Layout.OneText(), template, null)
                 .train();
     }
 

@@ -23,6 +23,7 @@ public record TrainingSplits(TrainingSet train, @Nullable TrainingSet eval) {
      * TrainingSet#load}.
      *
      * @param layout how the model takes an example
+     * @param records what is trained on in place of {@code data.dataset}; null for that
      *     <p>The examples held out are those of {@code datasets.train_test_split} with this seed,
      *     as in qlora.py; the others keep its random order too.
      */
@@ -31,7 +32,15 @@ public record TrainingSplits(TrainingSet train, @Nullable TrainingSet eval) {
             Tokenizer tokenizer,
             SpecialIds special,
             Layout layout,
-            @Nullable ChatRenderer template) {
+            @Nullable ChatRenderer template,
+            @Nullable Records records) {
+        if ((records != null) != config.dataset().toString().equals(Records.NAME)) {
+            throw ConfigException.of(
+                    records != null
+                            ? "data.dataset is %s, but the program gives records; name Records.NAME there"
+                            : "data.dataset is %s: records that only the program which trained on them can give",
+                    config.dataset().isEmpty() ? "not set" : config.dataset());
+        }
         if (config.dataset().isEmpty()) {
             throw new ConfigException(
                     "data.dataset is not set; name a file, e.g. data.jsonl, or org/name");
@@ -39,7 +48,11 @@ public record TrainingSplits(TrainingSet train, @Nullable TrainingSet eval) {
         var sets = new Loader(config, tokenizer, special, layout, template);
         Datasets evalDataset = config.evalDataset();
         boolean splits = evalDataset == null && config.evalDatasetSize() > 0;
-        Loaded all = sets.load(config.dataset(), "train", splits ? 0 : config.maxTrainSamples());
+        int most = splits ? 0 : config.maxTrainSamples();
+        Loaded all =
+                records == null
+                        ? sets.load(config.dataset(), "train", most)
+                        : sets.load(records, most);
         int[] train = all.order;
         @Nullable TrainingSet eval = null;
         if (evalDataset != null) {
@@ -112,29 +125,45 @@ public record TrainingSplits(TrainingSet train, @Nullable TrainingSet eval) {
                 sizes[i] = store.size() - before;
             }
             store.flush();
-            DataStats stats = reader.stats();
+            requireExamples(store, reader.stats(), datasets.toString());
+            return datasets.isMixed()
+                    ? mix(store, datasets, sizes, reader)
+                    : inOrder(store, reader);
+        }
+
+        Loaded load(Records records, int maxRecords) {
+            ExampleStore store = new ExampleStore(ExampleStore.MEMORY_BYTES);
+            ExampleReader reader =
+                    new ExampleReader(config, tokenizer, special, layout, template, store);
+            reader.read(records, maxRecords == 0 ? Integer.MAX_VALUE : maxRecords);
+            store.flush();
+            requireExamples(store, reader.stats(), records.file().toString());
+            return inOrder(store, reader);
+        }
+
+        private static Loaded inOrder(ExampleStore store, ExampleReader reader) {
+            int[] order = IntStream.range(0, store.size()).toArray();
+            return new Loaded(
+                    store, order, reader.stats(), reader.description(), List.of(), reader.forms());
+        }
+
+        private static void requireExamples(ExampleStore store, DataStats stats, String name) {
             if (store.size() == 0 && stats.records() == 0 && !stats.faults().isEmpty()) {
                 throw FormatException.of(
                         "%s: each of the %d records has a fault; the first: %s",
-                        datasets, stats.faults().size(), stats.faults().getFirst());
+                        name, stats.faults().size(), stats.faults().getFirst());
             }
             if (store.size() == 0) {
                 throw FormatException.of(
                         "%s: none of the %d records has a token to train on (the first is at %s)%s; chats need an answer of the"
                                 + " assistant, and limits that reach it: see data.source_max_len and data.target_max_len",
-                        datasets,
+                        name,
                         stats.records(),
                         stats.droppedAt(),
                         stats.told().stream()
                                 .map(told -> "; " + told)
                                 .collect(Collectors.joining()));
             }
-            if (!datasets.isMixed()) {
-                int[] order = IntStream.range(0, store.size()).toArray();
-                return new Loaded(
-                        store, order, stats, reader.description(), List.of(), reader.forms());
-            }
-            return mix(store, datasets, sizes, reader);
         }
 
         private Loaded mix(

@@ -3,9 +3,11 @@ package org.qlora4j.plan;
 import static org.qlora4j.error.Require.require;
 
 import java.util.List;
+import org.jspecify.annotations.Nullable;
 import org.qlora4j.config.RunConfig;
 import org.qlora4j.data.DataConfig;
 import org.qlora4j.data.DataGate;
+import org.qlora4j.data.Records;
 import org.qlora4j.family.ModelPlace;
 import org.qlora4j.family.Models;
 import org.qlora4j.model.Labels;
@@ -34,6 +36,11 @@ public record RunInputs(
         return passed(read(config), config.data());
     }
 
+    /** As {@link #load(RunConfig)}, with records in place of {@code data.dataset}, unless null. */
+    public static RunInputs load(RunConfig config, @Nullable Records records) {
+        return passed(read(config, records), config.data());
+    }
+
     /** As {@link #load(RunConfig)}, of a model as it is. */
     public static RunInputs load(ModelPlace place, DataConfig data) {
         return load(place, Labels.OF_CONFIG, data);
@@ -41,14 +48,19 @@ public record RunInputs(
 
     /** As {@link #load(ModelPlace, DataConfig)}, of a model with other classes. */
     public static RunInputs load(ModelPlace place, Labels labels, DataConfig data) {
-        return passed(read(place, List.of(), labels, data), data);
+        return passed(read(place, List.of(), labels, data, null), data);
     }
 
     /** Reads all of it and checks that the model can take the data. */
     public static RunInputs read(RunConfig config) {
+        return read(config, null);
+    }
+
+    private static RunInputs read(RunConfig config, @Nullable Records records) {
         ModelPlace place = ModelPlace.of(config.model());
         requireTrainable(place, config);
-        return read(place, config.model().newTokens(), config.model().labels(), config.data());
+        return read(
+                place, config.model().newTokens(), config.model().labels(), config.data(), records);
     }
 
     /** Refuses to train all weights of a checkpoint in 4 bits, or to keep what it has not. */
@@ -83,7 +95,11 @@ public record RunInputs(
     }
 
     private static RunInputs read(
-            ModelPlace place, List<String> newTokens, Labels labels, DataConfig config) {
+            ModelPlace place,
+            List<String> newTokens,
+            Labels labels,
+            DataConfig config,
+            @Nullable Records records) {
         ModelShape shape = labels.of(place.shape());
         requireNewRows(shape, newTokens);
         Tokenizer tokenizer = Tokenizer.load(place.folder(), newTokens);
@@ -92,7 +108,7 @@ public record RunInputs(
                     newTokens.isEmpty()
                             ? shape.vocabularySize()
                             : Math.max(shape.vocabularySize(), tokenizer.idLimit());
-            TrainingData data = TrainingData.read(config, tokenizer, shape, rows);
+            TrainingData data = TrainingData.read(config, tokenizer, shape, rows, records);
             return new RunInputs(place, shape, rows, tokenizer, data);
         } catch (RuntimeException e) {
             tokenizer.close();

@@ -12,6 +12,7 @@ import org.qlora4j.data.ChatRenderer;
 import org.qlora4j.data.DataConfig;
 import org.qlora4j.data.Example;
 import org.qlora4j.data.Layout;
+import org.qlora4j.data.Records;
 import org.qlora4j.data.SpecialIds;
 import org.qlora4j.data.TrainingSet;
 import org.qlora4j.data.TrainingSplits;
@@ -67,9 +68,14 @@ public record TrainingData(
      * @param shape of the model
      * @param vocabularySize rows of the model's tables: larger ids mean that tokenizer and model do
      *     not belong together
+     * @param records in place of {@code data.dataset}; null for that
      */
     static TrainingData read(
-            DataConfig config, Tokenizer tokenizer, ModelShape shape, int vocabularySize) {
+            DataConfig config,
+            Tokenizer tokenizer,
+            ModelShape shape,
+            int vocabularySize,
+            @Nullable Records records) {
         Iterable<Integer> eos = shape.eosIds();
         Layout layout = layout(shape);
         String chatTemplate = config.chatTemplate();
@@ -79,7 +85,8 @@ public record TrainingData(
         SpecialIds ids = specialIds(tokenizer, eos);
         ChatTemplate template = tokenizer.chatTemplate().orElse(null);
         @Nullable ChatRenderer renderer = template == null ? null : ChatRenderer.of(template);
-        TrainingSplits splits = TrainingSplits.load(config, tokenizer, ids, layout, renderer);
+        TrainingSplits splits =
+                TrainingSplits.load(config, tokenizer, ids, layout, renderer, records);
         if (!(layout instanceof Layout.Classes)) { // which are cut to what the model takes
             requireFit(splits.train(), vocabularySize, shape.maxPositions());
             if (splits.eval() != null) {

@@ -5,6 +5,7 @@ import java.nio.file.Path;
 import org.jspecify.annotations.Nullable;
 import org.qlora4j.config.RunConfig;
 import org.qlora4j.config.RunConfigWriter;
+import org.qlora4j.data.Records;
 import org.qlora4j.error.DeviceException;
 import org.qlora4j.family.ModelPlace;
 import org.qlora4j.family.Models;
@@ -38,6 +39,7 @@ import org.qlora4j.world.World;
  */
 public final class TrainingRun {
     private final RunConfig config;
+    private final @Nullable Records records;
     private final boolean resume;
     private final Membership membership;
     private final RunListener listener;
@@ -62,7 +64,26 @@ public final class TrainingRun {
      */
     public TrainingRun(
             RunConfig config, boolean resume, RunListener listener, Membership membership) {
+        this(config, null, resume, listener, membership);
+    }
+
+    /**
+     * A run of several processes on files or records.
+     *
+     * @param records what is trained on in place of {@code data.dataset}, the same in each process;
+     *     null for that
+     * @param resume as above
+     * @param listener as above
+     * @param membership as above
+     */
+    public TrainingRun(
+            RunConfig config,
+            @Nullable Records records,
+            boolean resume,
+            RunListener listener,
+            Membership membership) {
         this.config = config;
+        this.records = records;
         this.resume = resume;
         this.listener = membership.rank() == 0 ? listener : RunListener.NONE;
         this.membership = membership;
@@ -192,7 +213,7 @@ public final class TrainingRun {
     private RunParts parts(World world, @Nullable RunFolder old) {
         RunParts.Made made = new RunParts.Made();
         try {
-            RunInputs inputs = made.add(RunInputs.load(config));
+            RunInputs inputs = made.add(RunInputs.load(config, records));
             Objective.check(config, inputs.shape());
             TaskSuite tasks = TaskEvaluation.suite(config.eval());
             CausalModel model = made.add(load(inputs.place(), old));

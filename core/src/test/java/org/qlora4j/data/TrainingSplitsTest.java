@@ -34,7 +34,8 @@ class TrainingSplitsTest {
                 tokenizer,
                 References.CHATML,
                 new Layout.OneText(),
-                References.CHATML_TEMPLATE);
+                References.CHATML_TEMPLATE,
+                null);
     }
 
     /** Records whose lines are told apart by their place. */

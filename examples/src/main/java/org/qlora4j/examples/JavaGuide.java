@@ -14,13 +14,17 @@ import org.qlora4j.TextRequest;
 import org.qlora4j.TextService;
 import org.qlora4j.Trainer;
 import org.qlora4j.config.RunConfig;
+import org.qlora4j.data.Chat;
+import org.qlora4j.data.Records;
 import org.qlora4j.generate.GenerationConfig;
 import org.qlora4j.generate.Token;
 import org.qlora4j.run.RunListener;
 import org.qlora4j.run.StepMetrics;
 import org.qlora4j.run.TrainResult;
 
-/** The six programs of {@code docs/java.md}; a test runs them and compares them with that page. */
+/**
+ * The seven programs of {@code docs/java.md}; a test runs them and compares them with that page.
+ */
 final class JavaGuide {
     private JavaGuide() {}
 
@@ -41,6 +45,29 @@ final class JavaGuide {
                     }
                 };
         return new Trainer(config, false, listener).run();
+    }
+
+    static TrainResult fromMemory(String base, Map<String, String> answers, Path run) {
+        List<Chat> chats =
+                answers.entrySet().stream()
+                        .map(each ->
+                                new Chat(
+                                        List.of(
+                                                Map.of("role", "user", "content", each.getKey()),
+                                                Map.of(
+                                                        "role",
+                                                        "assistant",
+                                                        "content",
+                                                        each.getValue())),
+                                        null))
+                        .toList();
+        RunConfig config =
+                RunConfig.builder()
+                        .model(model -> model.modelNameOrPath(base))
+                        .data(rows -> rows.dataset(Records.NAME))
+                        .train(train -> train.outputDir(run).maxSteps(20))
+                        .build();
+        return new Trainer(config, Records.ofChats(chats), false, RunListener.NONE).run();
     }
 
     static Answer stream(LanguageModel model, String question) {

@@ -9,6 +9,7 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Map;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -50,6 +51,9 @@ class JavaGuideTest {
         TrainResult result = JavaGuide.finetune(TINY.toString(), data, run);
         assertThat(result.steps()).isEqualTo(3); // nine examples, a step of 16 each epoch
         assertThat(result.evaluation()).isNotNull();
+        Path other = run.resolveSibling("other");
+        assertThat(JavaGuide.fromMemory(TINY.toString(), Map.of("a", "b", "c", "d"), other).steps())
+                .isEqualTo(20);
         JavaGuide.compare(TINY, run, "a b");
         try (LanguageModel model = LanguageModel.load(TINY)) {
             assertThat(JavaGuide.stream(model, "a b").newTokens()).isBetween(1, 64);
@@ -66,7 +70,16 @@ class JavaGuideTest {
     }
 
     @ParameterizedTest
-    @ValueSource(strings = {"finetune", "stream", "cancel", "compare", "manyAtOnce", "serve"})
+    @ValueSource(
+            strings = {
+                "finetune",
+                "fromMemory",
+                "stream",
+                "cancel",
+                "compare",
+                "manyAtOnce",
+                "serve"
+            })
     void page_showsTheProgram(String name) throws IOException {
         String page = Files.readString(Path.of("..", "docs", "java.md"));
         String source =

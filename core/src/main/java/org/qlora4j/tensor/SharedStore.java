@@ -9,6 +9,7 @@ import org.bytedeco.pytorch.IntOptional;
 import org.bytedeco.pytorch.StringVector;
 import org.bytedeco.pytorch.TCPStore;
 import org.bytedeco.pytorch.TCPStoreOptions;
+import org.bytedeco.pytorch.global.torch;
 import org.bytedeco.pytorch.global.torch_gloo;
 import org.jspecify.annotations.Nullable;
 
@@ -53,6 +54,7 @@ public final class SharedStore implements AutoCloseable {
     private static TCPStore open(String host, int port, Duration timeout, int listening) {
         Libtorch.load();
         Loader.load(torch_gloo.class);
+        torch.initLogging(); // heeds TORCH_CPP_LOG_LEVEL: a lost connection is a page of C++ else
         try (TCPStoreOptions options = new TCPStoreOptions();
                 IntOptional socket = new IntOptional(listening);
                 Milliseconds patience = new Milliseconds(timeout.toMillis())) {

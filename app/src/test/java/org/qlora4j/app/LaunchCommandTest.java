@@ -18,8 +18,19 @@ class LaunchCommandTest {
     void processes_trainTogetherOrAllFail() {
         TrainBed bed = new TrainBed(folder);
         String[] train = {
-            "launch", "-n", "2", "train", "--model", bed.model().toString(), "--data",
-            bed.data().toString(), "--out", bed.run().toString(), "--steps", "2", "lora.r=4"
+            "launch",
+            "-n",
+            "2",
+            "train",
+            "--model",
+            bed.model().toString(),
+            "--data",
+            bed.data().toString(),
+            "--out",
+            bed.run().toString(),
+            "--steps",
+            "2",
+            "lora.r=4"
         };
         assertThat(bed.command(train)).isEqualTo(ExitCode.OK);
         assertThat(bed.run().resolve("checkpoint-2/qlora4j.json")).isRegularFile();

@@ -42,7 +42,8 @@ import picocli.CommandLine.Spec;
             EvalCommand.class,
             StudyCommand.class,
             DoctorCommand.class,
-            CompletionCommand.class
+            CompletionCommand.class,
+            ManCommand.class
         })
 final class QloraCommand implements Runnable {
     @Option(

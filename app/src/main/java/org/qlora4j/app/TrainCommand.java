@@ -41,7 +41,11 @@ final class TrainCommand implements Callable<Integer> {
     @Option(names = "--model", paramLabel = "DIR|FILE.gguf", description = "The base model.")
     @Nullable String model;
 
-    @Option(names = "--data", paramLabel = "FILE", description = "JSON Lines to train on.")
+    @Option(
+            names = "--data",
+            paramLabel = "FILE",
+            description =
+                    "A table, chats or texts (.jsonl, .csv, .xlsx, .parquet, .txt, ...), a folder of them, or org/name of the hub.")
     @Nullable String data;
 
     @Option(names = "--out", paramLabel = "DIR", description = "The run folder to make.")

@@ -24,6 +24,9 @@ import org.qlora4j.error.FormatException;
  * Double, structs and maps Map, lists List, dates and decimals their text.
  */
 public record Parquet(Path file) implements Source {
+    /** Of a file whose reader was given up; its threads go on until the process ends. */
+    static final String ENDLESS = "it gives no row, and no end";
+
     @Override
     public Rows open() {
         long bytes;
@@ -36,8 +39,7 @@ public record Parquet(Path file) implements Source {
                 () -> new Records(file),
                 bytes,
                 new FormatException(
-                        file
-                                + ": not a Parquet file that can be read: it gives no row, and no end"));
+                        file + ": not a Parquet file that can be read: " + ENDLESS));
     }
 
     private static final class Records implements Rows {

@@ -22,8 +22,15 @@ public final class FuzzChild {
     private static final String DONE = "done";
     private static final String ACCEPTED = "accepted";
     private static final String REFUSED = "refused";
+    private static final String RENEW = "renew";
 
     private FuzzChild() {}
+
+    /** Why a child must not go on though its input was refused: threads that nobody can end. */
+    @FunctionalInterface
+    public interface Spoilt {
+        boolean by(UserException refusal);
+    }
 
     /** What a child does with one input. */
     @FunctionalInterface
@@ -37,6 +44,15 @@ public final class FuzzChild {
      * @param arguments first seed and number of seeds
      */
     public static void main(String[] arguments, Trial trial) {
+        main(arguments, trial, refusal -> false);
+    }
+
+    /**
+     * The same for readers that leave something behind.
+     *
+     * @param spoilt tells after which refusals the rest is for a fresh child
+     */
+    public static void main(String[] arguments, Trial trial, Spoilt spoilt) {
         long from = Long.parseLong(arguments[0]);
         long count = Long.parseLong(arguments[1]);
         for (long seed = from; seed < from + count; seed++) {
@@ -50,6 +66,10 @@ public final class FuzzChild {
                 String message = String.valueOf(e.getMessage());
                 if (message.lines().count() != 1 || message.contains("tools.jackson")) {
                     say("fault " + seed + " says " + message.replaceAll("\\R", " / "));
+                }
+                if (spoilt.by(e)) {
+                    say(RENEW);
+                    System.exit(0);
                 }
             } catch (Throwable e) {
                 StackTraceElement[] trace = e.getStackTrace();
@@ -147,6 +167,8 @@ public final class FuzzChild {
                     counts.begin();
                 } else if (line.equals(ACCEPTED) || line.equals(REFUSED)) {
                     counts.end(line, at);
+                } else if (line.equals(RENEW)) {
+                    return at + 1;
                 } else if (line.startsWith("fault ")) {
                     faults.add(line);
                 } else if (line.equals("end")) {

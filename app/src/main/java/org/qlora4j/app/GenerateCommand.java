@@ -173,7 +173,7 @@ final class GenerateCommand implements Callable<Integer> {
         all.add(system == null ? "" : system);
         all.add(raw);
         all.add(writer.model.path.toAbsolutePath().normalize());
-        all.add(held.setting());
+        all.addAll(held.settings());
         all.add(exactHead);
         all.add(template.variables());
         all.add(template.sanitizeControlTokens);

@@ -50,7 +50,7 @@ final class PerplexityCommand implements Callable<Integer> {
         settings.add("model.model_name_or_path=" + model.path);
         settings.add("model.device=" + device.choice().key());
         settings.add("data.dataset=" + data);
-        settings.add(held.setting());
+        settings.addAll(held.settings());
         RunConfig config = RunConfig.of(settings.toArray(String[]::new));
         QuantConfig quantization = config.quantization();
         Perplexity.Result result =

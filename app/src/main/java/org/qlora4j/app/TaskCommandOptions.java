@@ -130,7 +130,7 @@ final class TaskCommandOptions {
         settings.add("data.dataset=tasks"); // which bring their own, but settings must name some
         settings.add("model.model_name_or_path=" + model.path);
         settings.add("model.device=" + device.choice().key());
-        settings.add(held.setting());
+        settings.addAll(held.settings());
         return RunConfig.of(settings.toArray(String[]::new));
     }
 

@@ -102,6 +102,19 @@ public record QuantConfig(
                 wanted, type, doubleQuant, blockSize, computeDtype, false, int8Threshold, false);
     }
 
+    /** The same with products in another type. */
+    public QuantConfig withComputeDtype(ComputeDtype wanted) {
+        return new QuantConfig(
+                load4bit,
+                type,
+                doubleQuant,
+                blockSize,
+                wanted,
+                load8bit,
+                int8Threshold,
+                keepStored);
+    }
+
     /** The same with weights in 8 bits by rows. */
     public QuantConfig in8bit(double threshold) {
         return new QuantConfig(

@@ -12,8 +12,8 @@ import picocli.CommandLine.Option;
 import picocli.CommandLine.TypeConversionException;
 
 /**
- * {@code --no-quantize}, {@code --keep-quantization} and {@code --dtype}, the same in every command that holds
- * weights in 4 bits by default.
+ * {@code --no-quantize}, {@code --keep-quantization} and {@code --dtype}, the same in every command
+ * that holds weights in 4 bits by default.
  */
 final class HeldOption {
     /** One of the two. */

@@ -38,8 +38,7 @@ public record Parquet(Path file) implements Source {
         return new Watchdog(
                 () -> new Records(file),
                 bytes,
-                new FormatException(
-                        file + ": not a Parquet file that can be read: " + ENDLESS));
+                new FormatException(file + ": not a Parquet file that can be read: " + ENDLESS));
     }
 
     private static final class Records implements Rows {

@@ -24,7 +24,7 @@ import org.qlora4j.error.FormatException;
  * Double, structs and maps Map, lists List, dates and decimals their text.
  */
 public record Parquet(Path file) implements Source {
-    /** Of a file whose reader was given up; its threads go on until the process ends. */
+    /** A file gave no row; the threads that read it go on until the process ends. */
     static final String ENDLESS = "it gives no row, and no end";
 
     @Override

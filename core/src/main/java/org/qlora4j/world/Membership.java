@@ -127,7 +127,7 @@ public record Membership(
 
         String text(String name, @Nullable String orElse) {
             if (has(name)) {
-                return values.get(name).strip();
+                return values.getOrDefault(name, "").strip();
             }
             if (orElse == null) {
                 throw ConfigException.of(

@@ -70,12 +70,13 @@ class KeptBlocksTest {
 
     private Path gguf(Path model, GgufFormat format) throws IOException {
         AdapterMerge source = new AdapterMerge(ModelPlace.of(model), null, null, PLAIN, null);
-        Path out = Files.createDirectory(folder.resolve("gguf")).resolve("model.gguf");
+        Path own = Files.createDirectory(folder.resolve("gguf"));
+        Path out = own.resolve("model.gguf");
         new ModelExport(source, MergeTarget.ORIGINAL, List.of(), List.of()).gguf(format, out, true);
         // beside the file, so that none is made among the user's caches
         Path unchecked = out.resolveSibling("model-unchecked.gguf");
         Path made = Files.exists(out) ? out : unchecked;
-        GgufFolder.write(made, out.getParent());
+        GgufFolder.write(made, own);
         return made;
     }
 
@@ -106,7 +107,10 @@ class KeptBlocksTest {
             for (LinearLayer linear : model.linears()) {
                 String name = linear.path() + ".weight";
                 Tensor stored = TensorBytes.toTensor(checkpoint.read(name, arena));
-                Tensor expected = transposed.get(linear.path()) ? stored.t().contiguous() : stored;
+                Tensor expected =
+                        transposed.getOrDefault(linear.path(), false)
+                                ? stored.t().contiguous()
+                                : stored;
                 if (linear.weight() instanceof Weight.Blocks blocks) {
                     types.add(blocks.matrix().type().name());
                     // where a file is read without keeping blocks, some are rounded to bf16

@@ -15,6 +15,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.TreeMap;
 import org.assertj.core.data.Offset;
 import org.junit.jupiter.api.AfterAll;
@@ -43,7 +44,7 @@ class WorldRunTest {
     private static final Offset<Double> ROUNDING = Offset.offset(1e-5);
 
     @TempDir static Path folder;
-    private static Path data;
+    private Path data;
     private final List<Process> others = new ArrayList<>();
     private final List<BufferedReader> answers = new ArrayList<>();
     private int runs;
@@ -126,10 +127,9 @@ class WorldRunTest {
         Map<String, float[]> actual = weights(together.resolve(file));
         assertThat(actual).containsOnlyKeys(expected.keySet());
         expected.forEach((name, values) -> {
+            float[] own = Objects.requireNonNull(actual.get(name), name);
             for (int i = 0; i < values.length; i++) {
-                assertThat((double) actual.get(name)[i])
-                        .as("%s [%d]", name, i)
-                        .isCloseTo(values[i], ROUNDING);
+                assertThat((double) own[i]).as("%s [%d]", name, i).isCloseTo(values[i], ROUNDING);
             }
         });
     }

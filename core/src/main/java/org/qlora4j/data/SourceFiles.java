@@ -55,7 +55,8 @@ final class SourceFiles {
         if (isGlob(part.path())) {
             return glob(part.path(), encoding, told);
         }
-        return sources(Path.of(part.path()), fromHub(part, wanted), encoding);
+        List<Path> files = fromHub(part, wanted); // or tells that it is no name of a data set
+        return sources(Path.of(part.path()), files, encoding);
     }
 
     /** A source for each file, but one for all texts. */

@@ -260,7 +260,7 @@ class PissaGoldenTest {
                 .isInstanceOf(ConfigException.class)
                 .hasMessage(
                         "lora.init_lora_weights is pissa_niter_4, but %s holds"
-                                + " model.layers.0.self_attn.q_proj.weight in 4 bits already; name the checkpoint it was"
+                                + " model.layers.0.self_attn.q_proj.weight in few bits already; name the checkpoint it was"
                                 + " quantized from",
                         base);
     }

@@ -2,10 +2,11 @@
 
     python make_task_reference.py
 
-writes tiny/expected.json: for each variant all results, and for each document what was asked and answered; and built-in.json: for made-up documents in
+writes tiny/expected.json.gz: for each variant all results, and for each document what was asked and answered; and built-in.json: for made-up documents in
 the shape of each known data set, what the harness' own task of that name asks and counts (IFEval's in ifeval.json); and qlora-mmlu.jsonl with the logits of its letters. Made with lm_eval 0.4.13, transformers 5.23.0, torch 2.10.0,
 datasets 5.2.0, Python 3.11, float32 on a CPU.
 """
+import gzip
 import json
 import os
 import pathlib
@@ -220,7 +221,7 @@ def main():
             for s in samples
         ]
         out[name] = {"tasks": tasks, "options": options, "results": run["results"], "documents": documents}
-    with open("expected.json", "w") as file:
+    with gzip.open("expected.json.gz", "wt") as file:
         json.dump(out, file, indent=1, default=float)
 
 

@@ -6,12 +6,15 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.within;
 
 import java.io.IOException;
+import java.io.InputStream;
+import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.zip.GZIPInputStream;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -44,7 +47,12 @@ class TaskRunTest {
     }
 
     private static JsonNode expected(String variant) {
-        return JSON.readTree(FOLDER.resolve("expected.json").toFile()).get(variant);
+        try (InputStream in =
+                new GZIPInputStream(Files.newInputStream(FOLDER.resolve("expected.json.gz")))) {
+            return JSON.readTree(in).get(variant);
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
     }
 
     private static TaskSuite suite(JsonNode variant) {

@@ -4,11 +4,13 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.within;
 
 import java.io.IOException;
+import java.io.InputStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.zip.GZIPInputStream;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -45,8 +47,7 @@ class EvalTasksCommandTest {
         Path log = folder.resolve("log.jsonl");
         assertThat(eval("tasks", "--log", log.toString())).as("%s", bed.err()).isZero();
         JsonNode results = JSON.readTree(bed.out()).get("results");
-        JsonNode expected =
-                JSON.readTree(TASKS.resolve("expected.json").toFile()).get("plain").get("results");
+        JsonNode expected = packed(TASKS.resolve("expected.json.gz")).get("plain").get("results");
         int compared = assertNumbers(results, expected, 1e-4);
         assertThat(compared).isGreaterThan(30);
 
@@ -135,5 +136,11 @@ class EvalTasksCommandTest {
         bed.assertOneLine(
                 eval("tasks", "train.max_steps=3"),
                 "only settings of section quantization count here");
+    }
+
+    private static JsonNode packed(Path file) throws IOException {
+        try (InputStream in = new GZIPInputStream(Files.newInputStream(file))) {
+            return JSON.readTree(in);
+        }
     }
 }

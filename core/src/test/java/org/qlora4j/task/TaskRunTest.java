@@ -6,15 +6,12 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.within;
 
 import java.io.IOException;
-import java.io.InputStream;
-import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.zip.GZIPInputStream;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -22,6 +19,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 import org.qlora4j.LanguageModel;
 import org.qlora4j.quant.QuantConfig;
+import org.qlora4j.testing.PackedJson;
 import org.qlora4j.testing.TinyLlama;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
@@ -47,12 +45,7 @@ class TaskRunTest {
     }
 
     private static JsonNode expected(String variant) {
-        try (InputStream in =
-                new GZIPInputStream(Files.newInputStream(FOLDER.resolve("expected.json.gz")))) {
-            return JSON.readTree(in).get(variant);
-        } catch (IOException e) {
-            throw new UncheckedIOException(e);
-        }
+        return PackedJson.read(FOLDER.resolve("expected.json.gz")).get(variant);
     }
 
     private static TaskSuite suite(JsonNode variant) {

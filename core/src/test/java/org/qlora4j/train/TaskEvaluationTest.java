@@ -15,6 +15,7 @@ import org.qlora4j.config.RunConfig;
 import org.qlora4j.error.ConfigException;
 import org.qlora4j.error.FormatException;
 import org.qlora4j.run.TaskMetrics;
+import org.qlora4j.testing.PackedJson;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
 
@@ -56,8 +57,7 @@ class TaskEvaluationTest {
                 .run();
         assertThat(told).extracting(TaskMetrics::step).containsExactly(0L, 2L, 3L);
         JsonNode expected =
-                JSON.readTree(TASKS.resolve("expected.json").toFile())
-                        .at("/plain/results/tiny_last");
+                PackedJson.read(TASKS.resolve("expected.json.gz")).at("/plain/results/tiny_last");
         double before = expected.get("perplexity,none").asDouble();
         assertThat(perplexity(told.getFirst())).isCloseTo(before, within(1e-4 * before));
         assertThat(perplexity(told.getLast())).isNotCloseTo(before, within(1e-3 * before));

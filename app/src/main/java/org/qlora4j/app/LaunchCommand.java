@@ -1,11 +1,8 @@
 package org.qlora4j.app;
 
-import java.io.BufferedReader;
 import java.io.IOException;
-import java.io.InputStreamReader;
 import java.io.UncheckedIOException;
 import java.lang.ProcessBuilder.Redirect;
-import java.lang.management.ManagementFactory;
 import java.net.InetAddress;
 import java.net.ServerSocket;
 import java.nio.charset.StandardCharsets;
@@ -174,13 +171,7 @@ final class LaunchCommand implements Callable<Integer> {
 
     /** Process 0 has the terminal; lines of errors of the others are told with their number. */
     private Process start(Map<String, String> variables, int rank) throws IOException {
-        List<String> line = new ArrayList<>();
-        line.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
-        line.addAll(ManagementFactory.getRuntimeMXBean().getInputArguments());
-        line.addAll(List.of("-cp", System.getProperty("java.class.path")));
-        line.add(Main.class.getName());
-        line.addAll(command);
-        ProcessBuilder builder = new ProcessBuilder(line);
+        ProcessBuilder builder = new ProcessBuilder(OwnJvm.command(command));
         builder.environment().putAll(variables);
         builder.redirectInput(Redirect.from(Path.of("/dev/null").toFile()));
         builder.redirectOutput(Redirect.INHERIT);
@@ -197,9 +188,7 @@ final class LaunchCommand implements Callable<Integer> {
 
     private void passOn(Process process, int rank) {
         var err = Objects.requireNonNull(spec, "picocli sets it").commandLine().getErr();
-        try (var lines =
-                new BufferedReader(
-                        new InputStreamReader(process.getErrorStream(), StandardCharsets.UTF_8))) {
+        try (var lines = process.errorReader(StandardCharsets.UTF_8)) {
             for (String line = lines.readLine(); line != null; line = lines.readLine()) {
                 err.println("process " + rank + ": " + line);
             }
@@ -228,7 +217,7 @@ final class LaunchCommand implements Callable<Integer> {
                 .mapToInt(Process::exitValue)
                 .filter(code -> code != 0)
                 .findFirst()
-                .orElse(failed);
+                .orElse(ExitCode.OK);
     }
 
     /** Ctrl-C reaches all of a terminal; a signal to this process alone is passed on. */

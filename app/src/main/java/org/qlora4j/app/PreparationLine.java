@@ -51,7 +51,7 @@ final class PreparationLine implements Preparation.Listener {
             begun = nanoTime.getAsLong();
         }
         boolean isShort = nanoTime.getAsLong() - begun < SHOWN_AFTER;
-        if (!muted && !isShort && terminal.get().interactive()) {
+        if (!muted && !isShort && line.isDue() && terminal.get().interactive()) {
             String count = String.format(Locale.ROOT, "%,d", done);
             String of = all > 0 ? String.format(Locale.ROOT, " of %,d", Math.max(all, done)) : "";
             line.update(work + ": " + count + of + " " + unit);

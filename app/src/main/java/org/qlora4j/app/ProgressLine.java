@@ -19,7 +19,7 @@ final class ProgressLine implements AutoCloseable {
     private final Supplier<Terminal> terminal;
     private final long firstStep;
     private final int plainEvery;
-    private String drawn = "";
+    private final DrawnLine drawn;
 
     /**
      * @param terminal is asked at every step, for a window may change
@@ -32,15 +32,15 @@ final class ProgressLine implements AutoCloseable {
         this.terminal = terminal;
         this.firstStep = firstStep;
         this.plainEvery = plainEvery;
+        this.drawn = new DrawnLine(out);
     }
 
     /** Shows on a terminal that the first step, which may take long, is under way. */
     synchronized void begin(long totalSteps) {
         Terminal screen = terminal.get();
         if (screen.interactive() && firstStep < totalSteps) {
-            int width = screen.columns() - 1;
-            String line = "%d/%d  the first step is under way".formatted(firstStep, totalSteps);
-            draw(line.substring(0, Math.min(line.length(), width)), width);
+            drawn.draw(
+                    "%d/%d  the first step is under way".formatted(firstStep, totalSteps), screen);
         }
     }
 
@@ -48,9 +48,7 @@ final class ProgressLine implements AutoCloseable {
     synchronized void update(Progress now) {
         Terminal screen = terminal.get();
         if (screen.interactive()) {
-            // A character in the last column would wrap the line.
-            int width = screen.columns() - 1;
-            draw(bar(now, firstStep, width), width);
+            drawn.draw(bar(now, firstStep, screen.columns() - 1), screen);
         } else if (now.step() % plainEvery == 0 || now.step() == now.totalSteps()) {
             out.println(plain(now, firstStep));
             out.flush();
@@ -62,10 +60,8 @@ final class ProgressLine implements AutoCloseable {
      * again.
      */
     synchronized void clear() {
-        if (!drawn.isEmpty()) {
-            draw("", terminal.get().columns() - 1);
-            VisibleWriter.own(() -> out.print('\r'));
-            out.flush();
+        if (drawn.isDrawn()) {
+            drawn.wipe(terminal.get());
         }
     }
 
@@ -79,19 +75,9 @@ final class ProgressLine implements AutoCloseable {
     /** Leaves the last state standing and moves to the next line. */
     @Override
     public synchronized void close() {
-        if (!drawn.isEmpty()) {
-            drawn = "";
-            out.println();
-            out.flush();
+        if (drawn.isDrawn()) {
+            drawn.leave();
         }
-    }
-
-    private void draw(String line, int width) {
-        int room = Math.max(line.length(), width);
-        int clear = Math.clamp(drawn.length() - line.length(), 0, room - line.length());
-        VisibleWriter.own(() -> out.print('\r' + line + " ".repeat(clear)));
-        out.flush();
-        drawn = line;
     }
 
     /**

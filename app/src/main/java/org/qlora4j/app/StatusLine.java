@@ -15,8 +15,8 @@ final class StatusLine implements AutoCloseable {
     private final PrintWriter out;
     private final Supplier<Terminal> terminal;
     private final LongSupplier nanoTime;
+    private final DrawnLine drawn;
     private long shown;
-    private int drawn;
 
     StatusLine(PrintWriter out, Supplier<Terminal> terminal) {
         this(out, terminal, System::nanoTime);
@@ -29,41 +29,39 @@ final class StatusLine implements AutoCloseable {
         this.out = out;
         this.terminal = terminal;
         this.nanoTime = nanoTime;
+        this.drawn = new DrawnLine(out);
         this.shown = nanoTime.getAsLong();
     }
 
-    /** Shows the line, unless the last was shown just now. */
+    /** Whether the last line was not shown just now. */
+    synchronized boolean isDue() {
+        return nanoTime.getAsLong() - shown >= REDRAWN_AFTER;
+    }
+
+    /** Shows the line, if it {@linkplain #isDue is time}. */
     synchronized void update(String line) {
-        long now = nanoTime.getAsLong();
-        if (now - shown < REDRAWN_AFTER) {
+        if (!isDue()) {
             return;
         }
+        long now = nanoTime.getAsLong();
         Terminal screen = terminal.get();
         if (!screen.interactive() && now - shown < PLAIN_AFTER) {
             return;
         }
         shown = now;
         if (screen.interactive()) {
-            // A character in the last column would wrap the line.
-            int room = screen.columns() - 1;
-            String fits = line.substring(0, Math.min(line.length(), room));
-            int clear = Math.clamp(drawn - fits.length(), 0, room - fits.length());
-            VisibleWriter.own(() -> out.print('\r' + fits + " ".repeat(clear)));
-            drawn = fits.length();
+            drawn.draw(line, screen);
         } else {
             out.println(line);
+            out.flush();
         }
-        out.flush();
     }
 
     /** Takes the line off the screen. */
     @Override
     public synchronized void close() {
-        if (drawn > 0) {
-            int clear = Math.min(drawn, terminal.get().columns() - 1);
-            VisibleWriter.own(() -> out.print('\r' + " ".repeat(clear) + '\r'));
-            out.flush();
-            drawn = 0;
+        if (drawn.isDrawn()) {
+            drawn.wipe(terminal.get());
         }
     }
 }

@@ -4,7 +4,6 @@ import java.io.IOException;
 import java.io.PrintWriter;
 import java.io.UncheckedIOException;
 import java.lang.ProcessBuilder.Redirect;
-import java.lang.management.ManagementFactory;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -94,13 +93,10 @@ final class StudyCommand implements Callable<Integer> {
 
     /** Starts processes that measure in the same folder. */
     private List<Process> others(int count) {
-        List<String> command = new ArrayList<>();
-        command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
-        command.addAll(ManagementFactory.getRuntimeMXBean().getInputArguments());
-        command.addAll(List.of("-cp", System.getProperty("java.class.path")));
-        command.addAll(List.of(Main.class.getName(), "study", study));
-        command.addAll(words);
-        command.addAll(List.of("--out", out.toString()));
+        List<String> own = new ArrayList<>(List.of("study", study));
+        own.addAll(words);
+        own.addAll(List.of("--out", out.toString()));
+        List<String> command = OwnJvm.command(own);
         List<Process> started = new ArrayList<>();
         try {
             for (int i = 0; i < count; i++) {

@@ -94,11 +94,10 @@ final class TrainCommand implements Callable<Integer> {
         }
         RunConfig config = config();
         Membership own = Membership.of(System.getenv());
-        if (dryRun && own.rank() > 0) {
-            return ExitCode.OK;
-        }
         if (dryRun) {
-            terminalOut.println(DryRun.describe(config, Terminal.current().styled()));
+            if (own.rank() == 0) {
+                terminalOut.println(DryRun.describe(config, Terminal.current().styled()));
+            }
             return ExitCode.OK;
         }
         QloraCommand parent = Objects.requireNonNull(qlora, "picocli sets it");

@@ -8,6 +8,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Locale;
 import java.util.zip.GZIPInputStream;
+import org.jspecify.annotations.Nullable;
 import org.qlora4j.error.FormatException;
 
 /** Files as they are, or packed with gzip ({@code .gz}) or Zstandard ({@code .zst}). */
@@ -36,8 +37,8 @@ enum Compression {
     }
 
     /** The unpacked bytes, buffered; a {@link FormatException} if the file cannot be opened. */
-    static InputStream open(Path file) {
-        InputStream in = null;
+    static BufferedInputStream open(Path file) {
+        BufferedInputStream in = null;
         try {
             in = new BufferedInputStream(Files.newInputStream(file), BUFFER_BYTES);
             return switch (of(String.valueOf(file.getFileName()))) {
@@ -53,7 +54,8 @@ enum Compression {
         }
     }
 
-    private static void close(@org.jspecify.annotations.Nullable InputStream in) {
+    /** Closes what could not be read. */
+    static void close(@Nullable InputStream in) {
         try {
             if (in != null) {
                 in.close();

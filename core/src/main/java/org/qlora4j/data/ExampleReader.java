@@ -60,29 +60,25 @@ final class ExampleReader {
     /**
      * Adds the examples of a part.
      *
+     * @param records what the part stands for; null for the files that it names
      * @param split of a folder or repository that is wanted if the part names none
      * @param limit records to read at most
      * @return records read
      */
-    int read(DatasetPart part, String split, int limit) {
+    int read(DatasetPart part, @Nullable Records records, String split, int limit) {
         int most = part.maxSamples() == 0 ? limit : Math.min(limit, part.maxSamples());
         int read = 0;
-        for (Source source : SourceFiles.of(part, split, encoding, counter::note)) {
+        List<Source> sources =
+                records != null
+                        ? List.of(records)
+                        : SourceFiles.of(part, split, encoding, counter::note);
+        for (Source source : sources) {
             if (read == most) {
                 break;
             }
             read += read(source, part, most - read);
         }
         return read;
-    }
-
-    /**
-     * Adds the examples of a program's records.
-     *
-     * @param limit records to read at most
-     */
-    void read(Records records, int limit) {
-        read(records, DatasetPart.of(records.file().toString()), limit);
     }
 
     private int read(Source source, DatasetPart part, int limit) {

@@ -2,6 +2,7 @@ package org.qlora4j.data;
 
 import java.util.ArrayList;
 import java.util.List;
+import java.util.stream.IntStream;
 
 /**
  * What one optimizer step is made of.
@@ -43,7 +44,8 @@ public record StepPlan(long step, int epoch, int firstBatch, List<int[][]> batch
             int[][] rows = batches.get(i);
             if (i < dealt) {
                 if (i % size == rank) {
-                    shares.add(new Share(rows, places(place, rows.length)));
+                    int[] places = IntStream.range(place, place + rows.length).toArray();
+                    shares.add(new Share(rows, places));
                 }
             } else {
                 for (int row = 0; row < rows.length; row++) {
@@ -60,13 +62,5 @@ public record StepPlan(long step, int epoch, int firstBatch, List<int[][]> batch
             shares.add(new Share(rest.toArray(int[][]::new), places));
         }
         return shares;
-    }
-
-    private static int[] places(int from, int count) {
-        int[] places = new int[count];
-        for (int i = 0; i < count; i++) {
-            places[i] = from + i;
-        }
-        return places;
     }
 }

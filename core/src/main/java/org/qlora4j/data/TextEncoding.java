@@ -70,34 +70,27 @@ public record TextEncoding(@Nullable Charset told, String key) {
 
     /** The letters of a file, unpacked, without its mark; the caller closes. */
     Reader letters(Path file) {
-        BufferedInputStream bytes = new BufferedInputStream(Compression.open(file));
-        try {
-            return new TextReader(file, bytes, this, find(bytes));
-        } catch (IOException e) {
-            throw closed(file, bytes, e);
-        }
+        BufferedInputStream bytes = Compression.open(file);
+        return new TextReader(file, bytes, this, found(file, bytes));
     }
 
     /** The same as bytes of UTF-8; those of a file in UTF-8 may have faults still. */
     InputStream utf8(Path file) {
-        BufferedInputStream bytes = new BufferedInputStream(Compression.open(file));
-        try {
-            Charset found = find(bytes);
-            return found.equals(StandardCharsets.UTF_8)
-                    ? bytes
-                    : new Utf8Stream(new TextReader(file, bytes, this, found));
-        } catch (IOException e) {
-            throw closed(file, bytes, e);
-        }
+        BufferedInputStream bytes = Compression.open(file);
+        Charset found = found(file, bytes);
+        return found.equals(StandardCharsets.UTF_8)
+                ? bytes
+                : new Utf8Stream(new TextReader(file, bytes, this, found));
     }
 
-    private static FormatException closed(Path file, InputStream bytes, IOException failure) {
+    /** As {@link #find}; what cannot be read is closed. */
+    private Charset found(Path file, BufferedInputStream bytes) {
         try {
-            bytes.close();
+            return find(bytes);
         } catch (IOException e) {
-            failure.addSuppressed(e);
+            Compression.close(bytes);
+            throw Compression.unreadable(file, e);
         }
-        return Compression.unreadable(file, failure);
     }
 
     /** Looks at the first bytes, and reads past a mark. */

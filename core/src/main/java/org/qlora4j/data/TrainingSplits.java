@@ -49,14 +49,11 @@ public record TrainingSplits(TrainingSet train, @Nullable TrainingSet eval) {
         Datasets evalDataset = config.evalDataset();
         boolean splits = evalDataset == null && config.evalDatasetSize() > 0;
         int most = splits ? 0 : config.maxTrainSamples();
-        Loaded all =
-                records == null
-                        ? sets.load(config.dataset(), "train", most)
-                        : sets.load(records, most);
+        Loaded all = sets.load(config.dataset(), records, "train", most);
         int[] train = all.order;
         @Nullable TrainingSet eval = null;
         if (evalDataset != null) {
-            Loaded other = sets.load(evalDataset, "validation", 0);
+            Loaded other = sets.load(evalDataset, null, "validation", 0);
             eval = other.set(first(other.order, config.maxEvalSamples()), List.of());
         } else if (splits) {
             int held = heldOut(config.evalDatasetSize(), train.length);
@@ -110,7 +107,7 @@ public record TrainingSplits(TrainingSet train, @Nullable TrainingSet eval) {
             SpecialIds special,
             Layout layout,
             @Nullable ChatRenderer template) {
-        Loaded load(Datasets datasets, String split, int maxRecords) {
+        Loaded load(Datasets datasets, @Nullable Records records, String split, int maxRecords) {
             ExampleStore store = new ExampleStore(ExampleStore.MEMORY_BYTES);
             ExampleReader reader =
                     new ExampleReader(config, tokenizer, special, layout, template, store);
@@ -120,7 +117,7 @@ public record TrainingSplits(TrainingSet train, @Nullable TrainingSet eval) {
             for (int i = 0; i < sizes.length; i++) {
                 int before = store.size();
                 if (left > 0) {
-                    left -= reader.read(parts.get(i), split, left);
+                    left -= reader.read(parts.get(i), records, split, left);
                 }
                 sizes[i] = store.size() - before;
             }
@@ -129,16 +126,6 @@ public record TrainingSplits(TrainingSet train, @Nullable TrainingSet eval) {
             return datasets.isMixed()
                     ? mix(store, datasets, sizes, reader)
                     : inOrder(store, reader);
-        }
-
-        Loaded load(Records records, int maxRecords) {
-            ExampleStore store = new ExampleStore(ExampleStore.MEMORY_BYTES);
-            ExampleReader reader =
-                    new ExampleReader(config, tokenizer, special, layout, template, store);
-            reader.read(records, maxRecords == 0 ? Integer.MAX_VALUE : maxRecords);
-            store.flush();
-            requireExamples(store, reader.stats(), records.file().toString());
-            return inOrder(store, reader);
         }
 
         private static Loaded inOrder(ExampleStore store, ExampleReader reader) {

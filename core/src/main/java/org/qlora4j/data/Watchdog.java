@@ -145,11 +145,10 @@ final class Watchdog implements Source.Rows {
 
     /** Whether the machine was not full since it was asked before; false where nobody knows. */
     private static boolean hasCoreToSpare() {
-        return ManagementFactory.getOperatingSystemMXBean() instanceof OperatingSystemMXBean system
-                && isBelowFull(system.getCpuLoad());
-    }
-
-    private static boolean isBelowFull(double load) {
+        double load =
+                ManagementFactory.getOperatingSystemMXBean() instanceof OperatingSystemMXBean system
+                        ? system.getCpuLoad()
+                        : -1;
         return load >= 0 && load < FULL;
     }
 

@@ -16,7 +16,7 @@ import org.jspecify.annotations.Nullable;
  *
  * @param sheets in the order of their tabs
  * @param texts shared strings, which cells name by place
- * @param formats the number format of each cell style
+ * @param formats the {@linkplain XlsxCell#places places} of the number format of each cell style
  * @param from1904 whether days are counted from 1904 and not from 1900
  */
 record XlsxBook(List<Sheet> sheets, List<String> texts, List<String> formats, boolean from1904) {
@@ -25,17 +25,17 @@ record XlsxBook(List<Sheet> sheets, List<String> texts, List<String> formats, bo
 
     /** Formats that are not written in the file; the others of it are plain numbers. */
     private static final Map<String, String> BUILT_IN =
-            Map.ofEntries(
-                    Map.entry("9", "0%"),
-                    Map.entry("10", "0.00%"),
-                    Map.entry("18", "h:mm"),
-                    Map.entry("19", "h:mm:ss"),
-                    Map.entry("20", "h:mm"),
-                    Map.entry("21", "h:mm:ss"),
-                    Map.entry("22", "m/d/yy h:mm"),
-                    Map.entry("45", "mm:ss"),
-                    Map.entry("46", "[h]:mm:ss"),
-                    Map.entry("47", "mmss.0"));
+            Map.of(
+                    "9", "0%",
+                    "10", "0.00%",
+                    "18", "h:mm",
+                    "19", "h:mm:ss",
+                    "20", "h:mm",
+                    "21", "h:mm:ss",
+                    "22", "m/d/yy h:mm",
+                    "45", "mm:ss",
+                    "46", "[h]:mm:ss",
+                    "47", "mmss.0");
 
     /** Dates, those of East Asian versions too. */
     private static final Pattern DATES = Pattern.compile("1[4-7]|2[7-9]|3[0-6]|5[0-8]");
@@ -182,7 +182,7 @@ record XlsxBook(List<Sheet> sheets, List<String> texts, List<String> formats, bo
                     codes.put(id, String.valueOf(xml.attribute("formatCode")));
                 } else if (isOfCells && xml.begins("xf")) {
                     String plain = DATES.matcher(id).matches() ? "yyyy-mm-dd" : "";
-                    formats.add(codes.getOrDefault(id, plain));
+                    formats.add(XlsxCell.places(codes.getOrDefault(id, plain)));
                 }
             }
         }

@@ -5,6 +5,7 @@ import java.time.LocalDate;
 import java.time.LocalDateTime;
 import java.time.format.DateTimeFormatter;
 import java.util.Locale;
+import java.util.regex.Pattern;
 
 /**
  * The text of a number in a spreadsheet. It loses what only its storage added (Excel keeps 3.14 as
@@ -20,6 +21,9 @@ final class XlsxCell {
     /** The days up to the year 9999. */
     private static final int DAYS = 2_958_466;
 
+    private static final Pattern DATES = Pattern.compile("[yd]|mmm");
+    private static final Pattern TIMES = Pattern.compile("[hs]");
+
     /** What is no place of a date in a format: quoted, escaped, padded, a colour or a currency. */
     private static final String LITERALS = "\"[^\"]*\"|[\\\\_*].|\\[(?!h+]|m+]|s+])[^]]*]";
 
@@ -29,18 +33,17 @@ final class XlsxCell {
      * A number as text.
      *
      * @param stored as the file has it
-     * @param format number format of the cell; empty for none
+     * @param places of the cell's number format, as {@link #places} gives them; empty for none
      * @param from1904 whether days are counted from 1904 and not from 1900
      * @throws NumberFormatException if it is none
      */
-    static String text(String stored, String format, boolean from1904) {
-        String places = places(format);
+    static String text(String stored, String places, boolean from1904) {
         double value = Double.parseDouble(stored);
         if (places.contains("[")) {
             return duration(value);
         }
-        boolean date = places.matches("(?s).*([yd]|mmm).*");
-        boolean time = places.matches("(?s).*[hs].*") || (!date && places.contains("m"));
+        boolean date = DATES.matcher(places).find();
+        boolean time = TIMES.matcher(places).find() || (!date && places.contains("m"));
         if ((date || time) && value >= 0 && value < DAYS) {
             LocalDateTime moment = moment(value, from1904);
             return !date && value < 1
@@ -55,7 +58,7 @@ final class XlsxCell {
     }
 
     /** The format of numbers above 0, in small letters and without literals. */
-    private static String places(String format) {
+    static String places(String format) {
         String plain = format.toLowerCase(Locale.ROOT).replaceAll(LITERALS, "");
         int end = plain.indexOf(';');
         return (end < 0 ? plain : plain.substring(0, end))

@@ -107,10 +107,9 @@ record Avx2FourBitProduct(Workers workers) implements FourBitProduct {
                     rows,
                     out,
                     TASK / in,
-                    GROUP,
                     columns,
                     (lines, line, tiles, sums, room) -> {
-                        Avx2Tiles tile = new Avx2Tiles(GROUP, in, lines, Avx2Tiles.vectorsOf(rows));
+                        Avx2Tiles tile = new Avx2Tiles(in, lines, Avx2Tiles.vectorsOf(rows));
                         code(new TileShape(tile, nested, blockShift))
                                 .invokeExact(
                                         packed + (long) line * in / 2,

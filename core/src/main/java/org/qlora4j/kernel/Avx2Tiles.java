@@ -27,15 +27,17 @@ import org.qlora4j.kernel.X86Instructions.Register;
  * first those of a group's lane, times the group's scale to the sum of that lane, in the end the
  * sums of all lanes. So a row gets the same bits, however many rows there are.
  *
- * @param group weights of a line that share a scale, a multiple of 8
  * @param in input features, a multiple of the group
  * @param lines of W at once
  * @param vectors of 8 rows of x, 1 or 2
  */
-record Avx2Tiles(int group, int in, int lines, int vectors) {
+record Avx2Tiles(int in, int lines, int vectors) {
     /** Codes, constants or scales, sums, first group, room, tiles. */
     static final FunctionDescriptor TILES =
             FunctionDescriptor.ofVoid(JAVA_LONG, JAVA_LONG, ADDRESS, JAVA_LONG, ADDRESS, JAVA_LONG);
+
+    /** Weights of a line that share a scale. */
+    private static final int GROUP = VectorFourBitProduct.HALF;
 
     /** Floats of a vector. */
     static final int LANES = 8;
@@ -105,7 +107,7 @@ record Avx2Tiles(int group, int in, int lines, int vectors) {
     }
 
     private int levelAt(int line, int weight) {
-        return (line * group + weight) * Float.BYTES;
+        return (line * GROUP + weight) * Float.BYTES;
     }
 
     Memory scale(int line) {
@@ -149,7 +151,7 @@ record Avx2Tiles(int group, int in, int lines, int vectors) {
             }
         }
         a.mov(X, new Memory(ROOM, X_AT));
-        a.mov(GROUPS_LEFT, in / group);
+        a.mov(GROUPS_LEFT, in / GROUP);
         int next = a.here();
         decoding.decode(a, this);
         a.lea(LEVEL, new Memory(ROOM, LEVELS_AT));
@@ -162,7 +164,7 @@ record Avx2Tiles(int group, int in, int lines, int vectors) {
         a.add(LANE_SUMS, laneBytes());
         a.dec(LANES_LEFT);
         a.jnz(lane);
-        a.add(X, (group - LANES) * row);
+        a.add(X, (GROUP - LANES) * row);
         decoding.nextGroup(a);
         a.dec(GROUPS_LEFT);
         a.jnz(next);
@@ -184,7 +186,7 @@ record Avx2Tiles(int group, int in, int lines, int vectors) {
 
     /** The group's products of one lane, times its scale to the lane's sums. */
     private void addLane(Avx2Assembler a) {
-        for (int i = 0; i < group / LANES; i++) {
+        for (int i = 0; i < GROUP / LANES; i++) {
             for (int v = 0; v < vectors; v++) {
                 a.vmovups(X_VECTOR + v, new Memory(X, (i * LANES * vectors + v) * VECTOR));
             }
@@ -251,13 +253,12 @@ record Avx2Tiles(int group, int in, int lines, int vectors) {
             int rows,
             int out,
             int fewest,
-            int group,
             MemorySegment x,
             Code code) {
         int vectors = vectorsOf(rows);
         int width = vectors * LANES;
         int most = linesOf(vectors);
-        long room = new Avx2Tiles(group, group, most, vectors).roomBytes();
+        long room = new Avx2Tiles(GROUP, most, vectors).roomBytes();
         workers.runLines(
                 Math.ceilDiv(out, most),
                 Math.ceilDiv(fewest, most),
@@ -269,7 +270,7 @@ record Avx2Tiles(int group, int in, int lines, int vectors) {
                             NativeScratch.ofTask(room + (long) lines * width * Float.BYTES);
                     all.set(JAVA_LONG, X_AT, x.address());
                     MemorySegment sums = all.asSlice(room);
-                    try {
+                    MachineLines.call(() -> {
                         if (whole > 0) {
                             code.run(most, first, whole, sums, all);
                         }
@@ -278,19 +279,10 @@ record Avx2Tiles(int group, int in, int lines, int vectors) {
                             long at = (long) done * width * Float.BYTES;
                             code.run(lines - done, first + done, 1, sums.asSlice(at), all);
                         }
-                    } catch (RuntimeException | Error e) {
-                        throw e;
-                    } catch (Throwable e) { // machine code throws nothing
-                        throw new IllegalStateException(e);
-                    }
+                    });
                     float[] made = FloatRows.scratch(lines * width);
                     MemorySegment.copy(sums, JAVA_FLOAT, 0, made, 0, lines * width);
-                    for (int row = 0; row < rows; row++) {
-                        long at = (long) row * out + first;
-                        for (int i = 0; i < lines; i++) {
-                            y.set(at + i, made[i * width + row]);
-                        }
-                    }
+                    MachineLines.store(made, width, y, 0, rows, out, first, lines);
                 });
     }
 }

@@ -108,20 +108,48 @@ final class MachineLines {
                     (line, end) -> {
                         int lines = end - line;
                         float[] sums = FloatRows.scratch(lines * count);
-                        try {
-                            code.add(first, count, line, lines, MemorySegment.ofArray(sums));
-                        } catch (RuntimeException | Error e) {
-                            throw e;
-                        } catch (Throwable e) { // machine code throws nothing
-                            throw new IllegalStateException(e);
-                        }
-                        for (int row = 0; row < count; row++) {
-                            long at = (long) (first + row) * out + line;
-                            for (int i = 0; i < lines; i++) {
-                                y.set(at + i, sums[i * count + row]);
-                            }
-                        }
+                        call(() ->
+                                code.add(first, count, line, lines, MemorySegment.ofArray(sums)));
+                        store(sums, count, y, first, count, out, line, lines);
                     });
+        }
+    }
+
+    /** A call of machine code, which throws nothing itself. */
+    interface Call {
+        void run() throws Throwable;
+    }
+
+    static void call(Call code) {
+        try {
+            code.run();
+        } catch (RuntimeException | Error e) {
+            throw e;
+        } catch (Throwable e) {
+            throw new IllegalStateException(e);
+        }
+    }
+
+    /**
+     * Writes the sums of neighbouring lines, [lines, width], to y [rows, out].
+     *
+     * @param firstRow of x that the sums are for
+     * @param rows of x, at most the width
+     */
+    static void store(
+            float[] sums,
+            int width,
+            FloatRows y,
+            int firstRow,
+            int rows,
+            int out,
+            int line,
+            int lines) {
+        for (int row = 0; row < rows; row++) {
+            long at = (long) (firstRow + row) * out + line;
+            for (int i = 0; i < lines; i++) {
+                y.set(at + i, sums[i * width + row]);
+            }
         }
     }
 }

@@ -79,7 +79,7 @@ record VectorDenseProduct(Workers workers) implements DenseProduct {
 
     /** Factors for one row. */
     private record RowUpdate(int row, int rank, FloatRows a, FloatRows b, float scale) {
-        /** Outputs at once, in one scratch with the input. */
+        /** Outputs at once, which the thread's scratch takes. */
         private static final int PART = 256;
 
         RowUpdate ofRow(int other) {

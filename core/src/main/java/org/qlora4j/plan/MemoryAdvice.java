@@ -3,6 +3,7 @@ package org.qlora4j.plan;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
+import java.util.Map;
 import org.qlora4j.config.RunConfig;
 import org.qlora4j.model.ModelShape;
 import org.qlora4j.plan.MemoryPlan.Load;
@@ -31,24 +32,25 @@ public record MemoryAdvice(List<String> settings, MemoryPlan plan, boolean fits)
      */
     public static MemoryAdvice of(RunConfig config, ModelShape model, Machine machine, long bytes) {
         Load load = Load.of(config, model);
+        Map<String, Long> kept = MemoryPlan.keptBytes(config);
         int accumulation = config.train().gradientAccumulationSteps();
         List<String> settings = new ArrayList<>();
-        MemoryPlan plan = plan(config, model, load, machine);
+        MemoryPlan plan = MemoryPlan.of(config, model, load, machine, kept);
         if (plan.total() > bytes && !load.checkpointing()) {
             load = load.withCheckpointing();
             settings.add("train.gradient_checkpointing=true");
-            plan = plan(config, model, load, machine);
+            plan = MemoryPlan.of(config, model, load, machine, kept);
         }
         if (plan.total() > bytes && !load.optim().paged()) {
             load = load.withPaging();
             settings.add("train.optim=" + load.optim().name().toLowerCase(Locale.ROOT));
-            plan = plan(config, model, load, machine);
+            plan = MemoryPlan.of(config, model, load, machine, kept);
         }
         int batch = load.batch();
         while (plan.total() > bytes && batch % 2 == 0) { // odd ones would change the step's size
             batch /= 2;
             accumulation *= 2;
-            plan = plan(config, model, load.withBatch(batch), machine);
+            plan = MemoryPlan.of(config, model, load.withBatch(batch), machine, kept);
         }
         if (batch != load.batch()) {
             settings.add("train.per_device_train_batch_size=" + batch);
@@ -61,25 +63,17 @@ public record MemoryAdvice(List<String> settings, MemoryPlan plan, boolean fits)
     public static int largestBatch(
             RunConfig config, ModelShape model, Machine machine, long bytes) {
         Load load = Load.of(config, model);
+        Map<String, Long> kept = MemoryPlan.keptBytes(config);
         int fits = 0;
         int step = 1 << 12;
         while (step > 0) {
-            if (plan(config, model, load.withBatch(fits + step), machine).total() <= bytes) {
+            Load tried = load.withBatch(fits + step);
+            if (MemoryPlan.of(config, model, tried, machine, kept).total() <= bytes) {
                 fits += step;
             } else {
                 step /= 2;
             }
         }
         return fits;
-    }
-
-    private static MemoryPlan plan(RunConfig config, ModelShape model, Load load, Machine machine) {
-        return MemoryPlan.of(
-                model,
-                config.quantization(),
-                config.lora(),
-                load,
-                machine,
-                MemoryPlan.keptBytes(config));
     }
 }

@@ -91,24 +91,22 @@ public record MemoryPlan(
     /** The plan of a run whose micro-batches are known. */
     public static MemoryPlan of(RunConfig config, Machine machine, int batch, int time) {
         Load load = Load.of(config, batch, time);
-        return of(
-                shape(config),
-                config.quantization(),
-                config.lora(),
-                load,
-                machine,
-                keptBytes(config));
+        return of(config, shape(config), load, machine, keptBytes(config));
     }
 
     /** The plan of a run on a model of another shape than its settings name. */
     public static MemoryPlan of(RunConfig config, ModelShape model, Machine machine) {
-        return of(
-                model,
-                config.quantization(),
-                config.lora(),
-                Load.of(config, model),
-                machine,
-                keptBytes(config));
+        return of(config, model, Load.of(config, model), machine, keptBytes(config));
+    }
+
+    /** The plan of a run under another load than its settings say, with its {@link #keptBytes}. */
+    static MemoryPlan of(
+            RunConfig config,
+            ModelShape model,
+            Load load,
+            Machine machine,
+            Map<String, Long> kept) {
+        return of(model, config.quantization(), config.lora(), load, machine, kept);
     }
 
     /**
@@ -197,7 +195,7 @@ public record MemoryPlan(
     }
 
     /** As the one above, with {@link #keptBytes} of the model. */
-    static MemoryPlan of(
+    private static MemoryPlan of(
             ModelShape model,
             QuantConfig quantization,
             LoraConfig lora,

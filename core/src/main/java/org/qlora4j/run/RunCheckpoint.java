@@ -113,7 +113,8 @@ public record RunCheckpoint(Path folder, TrainerState state) {
         return out;
     }
 
-    private static String sha256(Path file) throws IOException {
+    /** SHA-256 of a file, in hexadecimal digits. */
+    public static String sha256(Path file) throws IOException {
         MessageDigest digest = Fingerprints.sha256();
         try (InputStream in = new DigestInputStream(Files.newInputStream(file), digest)) {
             in.transferTo(OutputStream.nullOutputStream());

@@ -1,6 +1,5 @@
 package org.qlora4j.train;
 
-import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
@@ -16,6 +15,7 @@ final class EvalTable {
 
     private final List<int[]> batches;
     private final Task.@Nullable Classify task;
+    private final int width; // a label and logits of an example
     private final int[] offsets; // of each batch, and the end
     private final double[] cells;
 
@@ -26,8 +26,8 @@ final class EvalTable {
     EvalTable(List<int[]> batches, Task.@Nullable Classify task) {
         this.batches = batches;
         this.task = task;
+        this.width = task == null ? 0 : 1 + task.classes();
         this.offsets = new int[batches.size() + 1];
-        int width = task == null ? 0 : 1 + (task.isRegression() ? 1 : task.classes());
         for (int i = 0; i < batches.size(); i++) {
             offsets[i + 1] = offsets[i] + HEAD + width * batches.get(i).length;
         }
@@ -37,6 +37,7 @@ final class EvalTable {
     private EvalTable(EvalTable layout, double[] cells) {
         this.batches = layout.batches;
         this.task = layout.task;
+        this.width = layout.width;
         this.offsets = layout.offsets;
         this.cells = cells;
     }
@@ -85,10 +86,7 @@ final class EvalTable {
         }
         ClassTally tally = new ClassTally(task);
         for (int i = 0; i < batches.size(); i++) {
-            int rows = batches.get(i).length;
-            int width = (offsets[i + 1] - offsets[i] - HEAD) / rows;
-            for (int row = 0; row < rows; row++) {
-                int at = offsets[i] + HEAD + row * width;
+            for (int at = offsets[i] + HEAD; at < offsets[i + 1]; at += width) {
                 float[] logits = new float[width - 1];
                 for (int j = 0; j < logits.length; j++) {
                     logits[j] = (float) cells[at + 1 + j];
@@ -97,10 +95,5 @@ final class EvalTable {
             }
         }
         return tally.scores();
-    }
-
-    @Override
-    public String toString() {
-        return Arrays.toString(cells);
     }
 }

@@ -5,9 +5,6 @@ import java.net.URISyntaxException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.security.CodeSource;
-import java.security.MessageDigest;
-import java.security.NoSuchAlgorithmException;
-import java.util.HexFormat;
 import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.Set;
@@ -73,15 +70,9 @@ final class SharedFacts {
         }
         try {
             Path place = Path.of(source.getLocation().toURI());
-            if (!Files.isRegularFile(place)) {
-                return "no jar";
-            }
-            MessageDigest digest = MessageDigest.getInstance("SHA-256");
-            return HexFormat.of().formatHex(digest.digest(Files.readAllBytes(place)));
+            return Files.isRegularFile(place) ? RunCheckpoint.sha256(place) : "no jar";
         } catch (IOException | URISyntaxException e) {
             return "unreadable";
-        } catch (NoSuchAlgorithmException e) {
-            throw new IllegalStateException("every JDK has SHA-256", e);
         }
     }
 }

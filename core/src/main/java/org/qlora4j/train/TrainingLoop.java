@@ -241,10 +241,10 @@ final class TrainingLoop {
         }
         Map<String, Double> answered =
                 world.isFirst() ? samples.scores(state.step()) : Map.<String, Double>of();
-        if (world.any(answered == null)) {
+        if (world.any(answered == null) || answered == null) {
             return;
         }
-        measured = measured.withScores(answered == null ? Map.of() : answered);
+        measured = measured.withScores(answered);
         double deciding =
                 world.fromFirst(
                         world.isFirst() ? measured.value(eval.metricForBestModel()) : Double.NaN);

@@ -226,7 +226,9 @@ public final class TrainingRun {
             }
             Fingerprints origin = Fingerprints.of(config, inputs.place(), data);
             RunCheckpoint start = old == null ? null : checkpoint(old, origin);
-            world.requireSame(SharedFacts.of(config, origin, start));
+            if (world.size() > 1) {
+                world.requireSame(SharedFacts.of(config, origin, start));
+            }
             TrainerState begin = start == null ? TrainerState.atStart(origin) : start.state();
             Learner learner = made.add(Learner.create(config, inputs.place(), model, start));
             TrainableParameters parameters =

@@ -7,7 +7,6 @@ import java.io.BufferedReader;
 import java.io.IOException;
 import java.io.InputStreamReader;
 import java.io.PrintStream;
-import java.net.ServerSocket;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -30,6 +29,7 @@ import org.qlora4j.error.DeviceException;
 import org.qlora4j.run.RunListener;
 import org.qlora4j.run.StepMetrics;
 import org.qlora4j.testing.ChildJvm;
+import org.qlora4j.testing.FreePort;
 import org.qlora4j.world.Membership;
 
 /** Runs of two processes of which one, in a JVM of its own, dies, hangs or fails. */
@@ -48,9 +48,7 @@ class WorldFaultTest {
     void start() throws IOException {
         data = TinyRun.data(folder);
         out = folder.resolve("run");
-        try (ServerSocket free = new ServerSocket(0)) {
-            port = free.getLocalPort();
-        }
+        port = FreePort.any();
         other =
                 ChildJvm.start(
                         WorldProcess.class,
@@ -157,9 +155,7 @@ class WorldFaultTest {
         assertThat(answers.readLine()).startsWith("error train.learning_rate of process 1");
         assertThat(out).doesNotExist();
 
-        try (ServerSocket free = new ServerSocket(0)) {
-            port = free.getLocalPort();
-        }
+        port = FreePort.any();
         tell(1, "train.max_steps=100000");
         TrainingRun[] run = new TrainingRun[1];
         RunListener stops =

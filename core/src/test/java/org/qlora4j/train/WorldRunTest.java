@@ -8,7 +8,6 @@ import java.io.InputStreamReader;
 import java.io.PrintStream;
 import java.lang.foreign.Arena;
 import java.lang.foreign.ValueLayout;
-import java.net.ServerSocket;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -31,6 +30,7 @@ import org.qlora4j.config.RunConfig;
 import org.qlora4j.run.StepMetrics;
 import org.qlora4j.run.TrainResult;
 import org.qlora4j.testing.ChildJvm;
+import org.qlora4j.testing.FreePort;
 import org.qlora4j.world.Membership;
 
 /**
@@ -79,10 +79,7 @@ class WorldRunTest {
     private record Ended(TinyRun.Record told, TrainResult result, List<String> elsewhere) {}
 
     private Ended together(Path out, boolean resume, String... settings) throws IOException {
-        int port;
-        try (ServerSocket free = new ServerSocket(0)) {
-            port = free.getLocalPort();
-        }
+        int port = FreePort.any();
         for (int i = 0; i < others.size(); i++) {
             tell(i, member(i + 1, port, ""), resume, TinyRun.words(out, data, settings));
         }

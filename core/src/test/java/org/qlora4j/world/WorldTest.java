@@ -3,9 +3,6 @@ package org.qlora4j.world;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
-import java.io.IOException;
-import java.io.UncheckedIOException;
-import java.net.ServerSocket;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -28,6 +25,7 @@ import org.qlora4j.tensor.DType;
 import org.qlora4j.tensor.Tensor;
 import org.qlora4j.tensor.TensorScope;
 import org.qlora4j.tensor.Tensors;
+import org.qlora4j.testing.FreePort;
 
 /** Worlds whose processes are threads of this one, on loopback. */
 @Timeout(60)
@@ -39,20 +37,12 @@ class WorldTest {
         T of(World world) throws Exception;
     }
 
-    static int freePort() {
-        try (ServerSocket socket = new ServerSocket(0)) {
-            return socket.getLocalPort();
-        } catch (IOException e) {
-            throw new UncheckedIOException(e);
-        }
-    }
-
     private static Membership member(int rank, int size, int port, String token) {
         return new Membership(rank, size, rank, size, "127.0.0.1", port, token);
     }
 
     private static List<Membership> members(int size) {
-        int port = freePort();
+        int port = FreePort.any();
         List<Membership> all = new ArrayList<>();
         for (int rank = 0; rank < size; rank++) {
             all.add(member(rank, size, port, ""));
@@ -178,7 +168,7 @@ class WorldTest {
 
     @Test
     void otherNumberOfProcesses_isRefused() throws Exception {
-        int port = freePort();
+        int port = FreePort.any();
         List<Object> ended =
                 each(List.of(member(0, 2, port, ""), member(1, 3, port, "")), world -> "never");
         for (Object one : ended) {
@@ -191,7 +181,7 @@ class WorldTest {
 
     @Test
     void otherToken_isRefused() throws Exception {
-        int port = freePort();
+        int port = FreePort.any();
         List<Object> ended =
                 each(
                         List.of(member(0, 2, port, "right"), member(1, 2, port, "wrong")),
@@ -205,7 +195,7 @@ class WorldTest {
 
     @Test
     void twoOfOneRank_areRefused() throws Exception {
-        int port = freePort();
+        int port = FreePort.any();
         List<Object> ended =
                 each(
                         List.of(
@@ -222,7 +212,7 @@ class WorldTest {
 
     @Test
     void nobodyThere_isOneLine() {
-        Membership alone = member(1, 2, freePort(), "");
+        Membership alone = member(1, 2, FreePort.any(), "");
         assertThatThrownBy(() -> Peers.join(alone, SILENCE, Duration.ofMillis(300)))
                 .isInstanceOf(DeviceException.class)
                 .hasMessageContaining("process 1 of 2 finds no process 0 at 127.0.0.1, port ")
@@ -231,7 +221,7 @@ class WorldTest {
 
     @Test
     void addressOfAnotherMachine_isRefused() {
-        Membership elsewhere = new Membership(0, 2, 0, 1, "192.0.2.1", freePort(), "");
+        Membership elsewhere = new Membership(0, 2, 0, 1, "192.0.2.1", FreePort.any(), "");
         assertThatThrownBy(() -> Peers.join(elsewhere, SILENCE, COMING))
                 .isInstanceOf(ConfigException.class)
                 .hasMessageContaining("process 0 cannot listen on 192.0.2.1, port ");

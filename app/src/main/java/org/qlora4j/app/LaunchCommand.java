@@ -7,6 +7,7 @@ import java.net.InetAddress;
 import java.net.ServerSocket;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
@@ -42,6 +43,9 @@ final class LaunchCommand implements Callable<Integer> {
 
     /** As long as a process may take to save after Ctrl-C, and a little more. */
     private static final int SAVE_SECONDS = 65;
+
+    /** Time to read what processes said before they ended. */
+    private static final int READ_SECONDS = 5;
 
     @Option(
             names = {"-n", "--nproc-per-node"},
@@ -82,6 +86,7 @@ final class LaunchCommand implements Callable<Integer> {
     @Spec @Nullable CommandSpec spec;
 
     private final Map<String, String> environment = System.getenv();
+    private final List<Thread> readers = new ArrayList<>(); // of what processes say on stderr
 
     @Override
     public Integer call() throws InterruptedException {
@@ -123,6 +128,9 @@ final class LaunchCommand implements Callable<Integer> {
             throw new UncheckedIOException(e);
         } finally {
             all.forEach(Process::destroyForcibly); // at work only after a failure
+            for (Thread reader : readers) { // the last lines that processes said
+                reader.join(Duration.ofSeconds(READ_SECONDS));
+            }
             removeHook(onInterrupt);
         }
     }
@@ -179,10 +187,11 @@ final class LaunchCommand implements Callable<Integer> {
             return builder.redirectError(Redirect.INHERIT).start();
         }
         Process process = builder.start();
-        Thread.ofPlatform()
-                .daemon()
-                .name("qlora4j-errors-" + rank)
-                .start(() -> passOn(process, rank));
+        readers.add(
+                Thread.ofPlatform()
+                        .daemon()
+                        .name("qlora4j-errors-" + rank)
+                        .start(() -> passOn(process, rank)));
         return process;
     }
 

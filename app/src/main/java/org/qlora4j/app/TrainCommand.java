@@ -102,6 +102,9 @@ final class TrainCommand implements Callable<Integer> {
         }
         QloraCommand parent = Objects.requireNonNull(qlora, "picocli sets it");
         Path folder = config.train().outputPath();
+        if (own.rank() > 0) {
+            parent.preparation().mute(); // process 0 has the terminal
+        }
         RunView report = own.rank() > 0 ? new SilentRunView() : view(terminalOut, config);
         parent.logging().beforeEachRecord(report::clear);
         Trainer run = new Trainer(config, resume, report);

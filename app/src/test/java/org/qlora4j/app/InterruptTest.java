@@ -138,21 +138,9 @@ class InterruptTest {
                                 "--enable-native-access=ALL-UNNAMED",
                                 "-XX:+UseSerialGC"));
         command.addAll(InstructionSet.limit().jvmFlags());
-        command.addAll(
-                List.of(
-                        "-cp",
-                        System.getProperty("java.class.path"),
-                        Main.class.getName(),
-                        "train",
-                        "--model",
-                        bed.model().toString(),
-                        "--data",
-                        bed.data().toString(),
-                        "--out",
-                        bed.run().toString(),
-                        "lora.r=4",
-                        "train.logging_steps=1",
-                        "train.save_steps=0"));
+        String classes = System.getProperty("java.class.path");
+        command.addAll(List.of("-cp", classes, Main.class.getName()));
+        command.addAll(bed.words("train.logging_steps=1", "train.save_steps=0"));
         command.addAll(settings);
         return command;
     }

@@ -3,6 +3,8 @@ package org.qlora4j.app;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
@@ -17,21 +19,9 @@ class LaunchCommandTest {
     @Test
     void processes_trainTogetherOrAllFail() {
         TrainBed bed = new TrainBed(folder);
-        String[] train = {
-            "launch",
-            "-n",
-            "2",
-            "train",
-            "--model",
-            bed.model().toString(),
-            "--data",
-            bed.data().toString(),
-            "--out",
-            bed.run().toString(),
-            "--steps",
-            "2",
-            "lora.r=4"
-        };
+        List<String> words = new ArrayList<>(List.of("launch", "-n", "2"));
+        words.addAll(bed.words("--steps", "2"));
+        String[] train = words.toArray(String[]::new);
         assertThat(bed.command(train)).isEqualTo(ExitCode.OK);
         assertThat(bed.run().resolve("checkpoint-2/qlora4j.json")).isRegularFile();
         assertThat(bed.run().resolve("config.yaml")).isRegularFile();

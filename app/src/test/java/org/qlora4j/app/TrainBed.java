@@ -88,6 +88,14 @@ final class TrainBed {
         }
     }
 
+    /** {@code qlora train} on this bed's model, data and run folder, for a process of its own. */
+    List<String> words(String... settings) {
+        List<String> words = new ArrayList<>(List.of("train", "--model", model().toString()));
+        words.addAll(List.of("--data", data().toString(), "--out", run().toString(), "lora.r=4"));
+        words.addAll(List.of(settings));
+        return words;
+    }
+
     /** Two steps with this bed's model, data and run folder, unless the arguments say otherwise. */
     int train(String... arguments) {
         List<String> all = new ArrayList<>(List.of("train"));

@@ -12,6 +12,7 @@ import java.util.BitSet;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 import org.qlora4j.error.DeviceException;
+import org.qlora4j.hub.Caches;
 
 /**
  * Examples in the order they were added: in memory while they are few, beyond {@code memoryBytes}
@@ -121,8 +122,8 @@ final class ExampleStore {
             spilled.write(pending.array(), 0, pending.position());
         } catch (IOException e) {
             throw new DeviceException(
-                    "the tokens cannot be written to %s (%s); free disk space, or let XDG_CACHE_HOME name another disk"
-                            .formatted(folder(), e.getMessage()),
+                    "the tokens cannot be written to %s (%s); free disk space, or set QLORA_CACHE to a folder on another disk"
+                            .formatted(Caches.folder(), e.getMessage()),
                     e);
         }
         Arrays.fill(pending.array(), (byte) 0); // labels beyond the last set bit are skipped
@@ -153,16 +154,18 @@ final class ExampleStore {
                 file.readFully(bytes);
             } catch (IOException e) {
                 throw new DeviceException(
-                        "the tokens cannot be read back from " + folder() + ": " + e.getMessage(),
+                        "the tokens cannot be read back from "
+                                + Caches.folder()
+                                + ": "
+                                + e.getMessage(),
                         e);
             }
         }
     }
 
     private static RandomAccessFile openFile() {
-        Path folder = folder();
+        Path folder = Caches.made();
         try {
-            Files.createDirectories(folder);
             Path file = Files.createTempFile(folder, "examples-", ".tokens");
             RandomAccessFile open = new RandomAccessFile(file.toFile(), "rw");
             try {
@@ -173,19 +176,9 @@ final class ExampleStore {
             return open;
         } catch (IOException e) {
             throw new DeviceException(
-                    "the data is too large for memory, and %s cannot be written (%s); let XDG_CACHE_HOME name a folder that can"
+                    "the data is too large for memory, and %s cannot be written (%s); set QLORA_CACHE to a folder that can"
                             .formatted(folder, e.getMessage()),
                     e);
         }
-    }
-
-    /** Not the system's folder of temporary files, which is often memory itself. */
-    private static Path folder() {
-        String cache = System.getenv("XDG_CACHE_HOME");
-        Path root =
-                cache == null || cache.isBlank()
-                        ? Path.of(System.getProperty("user.home"), ".cache")
-                        : Path.of(cache);
-        return root.resolve("qlora4j");
     }
 }

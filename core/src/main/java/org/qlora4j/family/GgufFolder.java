@@ -16,7 +16,7 @@ import org.qlora4j.checkpoint.AtomicFolder;
 import org.qlora4j.checkpoint.GgufFile;
 import org.qlora4j.error.DeviceException;
 import org.qlora4j.error.FormatException;
-import org.qlora4j.model.EmbeddedModel;
+import org.qlora4j.hub.Caches;
 import org.qlora4j.tokenize.GgufVocabulary;
 import tools.jackson.databind.SerializationFeature;
 import tools.jackson.databind.json.JsonMapper;
@@ -64,7 +64,7 @@ public final class GgufFolder {
      * again.
      */
     static synchronized Path of(Path gguf) {
-        Path caches = EmbeddedModel.caches();
+        Path caches = Caches.folder();
         Path target = caches.resolve("gguf-" + fingerprint(gguf));
         if (Files.isDirectory(target)) {
             return target;

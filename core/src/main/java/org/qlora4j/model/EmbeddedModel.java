@@ -17,6 +17,7 @@ import java.util.Objects;
 import org.qlora4j.checkpoint.AtomicFiles;
 import org.qlora4j.checkpoint.AtomicFolder;
 import org.qlora4j.error.DeviceException;
+import org.qlora4j.hub.Caches;
 
 /**
  * The small chat model inside the library, for trying things without a download. Its model card is
@@ -48,24 +49,7 @@ public final class EmbeddedModel {
                 throw new IllegalStateException(e);
             }
         }
-        return unpack(caches());
-    }
-
-    /**
-     * Where files are kept that can be made again: {@code QLORA_CACHE}, or {@code qlora4j} where
-     * this user's programs keep such.
-     */
-    public static Path caches() {
-        String own = System.getenv("QLORA_CACHE");
-        if (own != null && !own.isBlank()) {
-            return Path.of(own);
-        }
-        String xdg = System.getenv("XDG_CACHE_HOME");
-        Path caches =
-                xdg != null && !xdg.isBlank()
-                        ? Path.of(xdg)
-                        : Path.of(System.getProperty("user.home"), ".cache");
-        return caches.resolve("qlora4j");
+        return unpack(Caches.folder());
     }
 
     /**

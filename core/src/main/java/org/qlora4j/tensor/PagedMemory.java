@@ -24,7 +24,7 @@ public final class PagedMemory implements AutoCloseable {
     private final boolean managed;
 
     /**
-     * @param folder where the file is made, if one is; it must exist and have room
+     * @param folder where the file is made, if one is; made if it is not there, and must have room
      * @param bytes size
      */
     public PagedMemory(Path folder, long bytes) {
@@ -43,6 +43,11 @@ public final class PagedMemory implements AutoCloseable {
     private MemorySegment mapFile(Path folder, long bytes) {
         Path file =
                 folder.resolve(PREFIX + ProcessHandle.current().pid() + "-" + System.nanoTime());
+        try {
+            Files.createDirectories(folder);
+        } catch (IOException e) {
+            throw unusable(folder, e);
+        }
         try (FileChannel channel =
                 FileChannel.open(
                         file,
@@ -58,13 +63,16 @@ public final class PagedMemory implements AutoCloseable {
             }
             return channel.map(FileChannel.MapMode.READ_WRITE, 0, bytes, arena);
         } catch (IOException e) {
-            arena.close();
-            throw new DeviceException(
-                    "the paged optimizer state cannot be made in " + folder + ": " + e.getMessage(),
-                    e);
+            throw unusable(folder, e);
         } finally {
             unlink(file);
         }
+    }
+
+    private DeviceException unusable(Path folder, IOException e) {
+        arena.close();
+        return new DeviceException(
+                "the paged optimizer state cannot be made in " + folder + ": " + e.getMessage(), e);
     }
 
     /**

@@ -21,9 +21,9 @@ import org.qlora4j.error.ConfigException;
  */
 public final class ProcessGroup implements AutoCloseable {
     private final ProcessGroupGloo group;
-    private final Milliseconds timeout;
+    private final Duration timeout;
 
-    private ProcessGroup(ProcessGroupGloo group, Milliseconds timeout) {
+    private ProcessGroup(ProcessGroupGloo group, Duration timeout) {
         this.group = group;
         this.timeout = timeout;
     }
@@ -62,36 +62,48 @@ public final class ProcessGroup implements AutoCloseable {
      * @param host of the {@link SharedStore} in which they find each other
      * @param port of it
      * @param address of this process, on which alone it listens
-     * @param timeout until all are there, and of each call: whoever waits should give up earlier
+     * @param coming until all are connected
+     * @param timeout of each call afterwards: whoever waits should give up earlier
      * @throws RuntimeException with Gloo's words, if some do not come
      */
     public static ProcessGroup connect(
-            String host, int port, String address, int rank, int size, Duration timeout) {
+            String host,
+            int port,
+            String address,
+            int rank,
+            int size,
+            Duration coming,
+            Duration timeout) {
         if (Tensors.device().cuda()) {
             throw new ConfigException(
                     "model.device must be cpu where several processes train together: sums over GPUs (NCCL) are not there");
         }
         Libtorch.load();
         Loader.load(torch_gloo.class);
-        Milliseconds patience = new Milliseconds(timeout.toMillis());
         // The group takes the store over: JavaCPP makes it without counting who holds it, so that
         // freeing it here too would free it twice.
-        TCPStore store = SharedStore.client(host, port, timeout);
+        TCPStore store = SharedStore.client(host, port, coming);
         try (PointerScope temporaries = new PointerScope()) {
-            ProcessGroupGloo.Options options = ProcessGroupGloo.Options.create(patience);
+            ProcessGroupGloo.Options options =
+                    ProcessGroupGloo.Options.create(new Milliseconds(coming.toMillis()));
             options.devices(
                     new GlooDeviceVector(ProcessGroupGloo.createDeviceForHostname(address)));
             ProcessGroupGloo group =
                     Posix.printingToStderr(() -> new ProcessGroupGloo(store, rank, size, options));
             group.retainReference();
-            return new ProcessGroup(group, patience);
+            return new ProcessGroup(group, timeout);
         }
+    }
+
+    /** That of a call, in the innermost scope of pointers. */
+    private Milliseconds timeout() {
+        return new Milliseconds(timeout.toMillis());
     }
 
     /** Begins to add up a tensor over all processes, in place. */
     public Work sum(Tensor tensor) {
         try (PointerScope temporaries = new PointerScope()) {
-            AllreduceOptions options = new AllreduceOptions().timeout(timeout);
+            AllreduceOptions options = new AllreduceOptions().timeout(timeout());
             var work = group.allreduce(new TensorVector(tensor.handle()), options);
             work.retainReference();
             return new Work(work);
@@ -101,7 +113,7 @@ public final class ProcessGroup implements AutoCloseable {
     /** Begins to hand the first process's tensor to all, in place. */
     public Work fromFirst(Tensor tensor) {
         try (PointerScope temporaries = new PointerScope()) {
-            BroadcastOptions options = new BroadcastOptions().rootRank(0).timeout(timeout);
+            BroadcastOptions options = new BroadcastOptions().rootRank(0).timeout(timeout());
             var work = group.broadcast(new TensorVector(tensor.handle()), options);
             work.retainReference();
             return new Work(work);
@@ -112,6 +124,5 @@ public final class ProcessGroup implements AutoCloseable {
     @Override
     public void close() {
         group.deallocate();
-        timeout.deallocate();
     }
 }

@@ -9,6 +9,7 @@ import org.qlora4j.data.Records;
 import org.qlora4j.error.DeviceException;
 import org.qlora4j.family.ModelPlace;
 import org.qlora4j.family.Models;
+import org.qlora4j.hub.Caches;
 import org.qlora4j.kernel.Kernels;
 import org.qlora4j.lora.LoraInit;
 import org.qlora4j.lora.PrincipalParts;
@@ -107,10 +108,20 @@ public final class TrainingRun {
     }
 
     private TrainResult runOnEngine() {
-        int threads = threads();
-        if (threads > 0) {
-            Engine.setThreads(threads);
+        int before = Engine.threads();
+        int threads = threads(before);
+        if (threads == 0) {
+            return runWithThreads();
         }
+        Engine.setThreads(threads);
+        try {
+            return runWithThreads();
+        } finally {
+            Engine.setThreads(before); // the next run shares out all of them again
+        }
+    }
+
+    private TrainResult runWithThreads() {
         Kernels.select(config.model().device());
         try (World world = World.join(membership, config.train().silence())) {
             try {
@@ -138,13 +149,17 @@ public final class TrainingRun {
                 why);
     }
 
-    /** Threads to compute with; 0 for as many as libtorch takes by itself. */
-    private int threads() {
+    /**
+     * Threads to compute with; 0 for as many as there are.
+     *
+     * @param all those of this machine's processes together
+     */
+    private int threads(int all) {
         int set = config.train().threads();
         boolean decided = set > 0 || System.getenv("OMP_NUM_THREADS") != null;
         return decided || membership.localSize() == 1
                 ? set
-                : Math.max(1, Engine.threads() / membership.localSize());
+                : Math.max(1, all / membership.localSize());
     }
 
     private TrainResult run(World world) {
@@ -249,7 +264,8 @@ public final class TrainingRun {
                             ? folder(old)
                             : new RunFolder(config.train().outputPath());
             RunLock lock = made.addIfAny(owns && old == null ? RunLock.take(folder.path()) : null);
-            AdamW optimizer = optimizer(owns && old == null, folder, start, parameters);
+            Path pages = owns ? folder.path().toAbsolutePath() : Caches.folder();
+            AdamW optimizer = optimizer(owns && old == null, folder, pages, start, parameters);
             return new RunParts(
                     inputs,
                     tasks,
@@ -288,12 +304,12 @@ public final class TrainingRun {
     private AdamW optimizer(
             boolean isNew,
             RunFolder folder,
+            Path pages,
             @Nullable RunCheckpoint start,
             TrainableParameters parameters) {
         AdamW optimizer;
         try {
-            Path pages = Files.isDirectory(folder.path()) ? folder.path() : Path.of("");
-            optimizer = new AdamW(parameters, config.train().optimizer(), pages.toAbsolutePath());
+            optimizer = new AdamW(parameters, config.train().optimizer(), pages);
         } catch (RuntimeException e) {
             if (isNew) {
                 folder.abandon();

@@ -30,8 +30,10 @@ final class Heartbeat implements AutoCloseable {
     private final Thread thread;
     private final Patience ownRounds = new Patience();
     private long roundsSeen;
+    private boolean seen;
 
     private volatile long rounds;
+    private volatile boolean allSeen;
     private volatile @Nullable String failure;
     private volatile @Nullable String toTell;
     private volatile boolean told;
@@ -89,7 +91,10 @@ final class Heartbeat implements AutoCloseable {
         String reason = store.get(REASON);
         if (reason != null && failure == null) {
             failure = reason;
-            store.add(SEEN, 1);
+        }
+        if (failure != null && !allSeen) {
+            allSeen = store.add(SEEN, seen ? 0 : 1) >= size;
+            seen = true;
         }
         if (alarmed && rank != 0) {
             store.setIfAbsent(ALARM, "yes");
@@ -156,13 +161,22 @@ final class Heartbeat implements AutoCloseable {
         while (!told && thread.isAlive() && System.nanoTime() < end) {
             LockSupport.parkNanos(SHORTEST / 5);
         }
-        // whoever serves the store must not take it away before the others have read it
-        long stay = rank == 0 ? 2 * interval : 0;
-        LockSupport.parkNanos(stay);
     }
 
+    /**
+     * Ends the beat. Process 0, which serves the store, waits a little until the others have read
+     * there why the run ended, if it has failed.
+     */
     @Override
     public void close() {
+        long end = System.nanoTime() + 2 * interval;
+        while (rank == 0
+                && (failure != null || told)
+                && !allSeen
+                && thread.isAlive()
+                && System.nanoTime() < end) {
+            LockSupport.parkNanos(SHORTEST / 5);
+        }
         closing = true;
         LockSupport.unpark(thread);
         try {

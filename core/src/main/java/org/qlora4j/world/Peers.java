@@ -19,19 +19,24 @@ import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 import org.qlora4j.error.ConfigException;
 import org.qlora4j.error.DeviceException;
+import org.qlora4j.error.UserException;
 import org.qlora4j.tensor.DType;
 import org.qlora4j.tensor.ProcessGroup;
 import org.qlora4j.tensor.SharedStore;
 import org.qlora4j.tensor.Tensor;
 import org.qlora4j.tensor.TensorScope;
 import org.qlora4j.tensor.Tensors;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /** A world of several processes, connected by libtorch's store and process group. */
 final class Peers implements World {
+    private static final Logger LOG = LoggerFactory.getLogger(Peers.class);
+
     /** How long processes may come after one another: a scheduler may start them minutes apart. */
     static final Duration COMING = Duration.ofMinutes(10);
 
-    /** Gloo's own limit. Whoever waits here gives up earlier, by signs of life. */
+    /** Gloo's own limit of a call. Whoever waits for one gives up earlier, by signs of life. */
     private static final Duration LONG = Duration.ofDays(7);
 
     /** Elements that are sent at once. */
@@ -47,6 +52,7 @@ final class Peers implements World {
     private final ProcessGroup group;
     private int compared;
     private boolean broken;
+    private boolean closed;
 
     private Peers(
             Membership membership, SharedStore store, Heartbeat heartbeat, ProcessGroup group) {
@@ -63,32 +69,41 @@ final class Peers implements World {
      */
     static Peers join(Membership own, Duration silence, Duration coming) {
         SharedStore store = open(own, coming);
+        Heartbeat heartbeat = null;
         try {
             Greeting.exchange(store, own, coming);
+            heartbeat = beat(own, silence, coming);
+            return new Peers(own, store, heartbeat, connect(own, coming));
         } catch (RuntimeException e) {
+            if (heartbeat != null) {
+                heartbeat.close();
+            }
             store.close();
             throw e;
         }
-        Heartbeat heartbeat =
-                new Heartbeat(
-                        SharedStore.connect(own.address(), own.port(), coming),
-                        own.rank(),
-                        own.size(),
-                        silence);
+    }
+
+    private static Heartbeat beat(Membership own, Duration silence, Duration coming) {
         try {
-            ProcessGroup group =
-                    ProcessGroup.connect(
-                            own.address(),
-                            own.port(),
-                            ownAddress(own),
-                            own.rank(),
-                            own.size(),
-                            LONG);
-            return new Peers(own, store, heartbeat, group);
+            SharedStore store = SharedStore.connect(own.address(), own.port(), coming);
+            return new Heartbeat(store, own.rank(), own.size(), silence);
         } catch (RuntimeException e) {
-            heartbeat.close();
-            store.close();
-            throw lost("the processes cannot connect: " + words(e), e);
+            throw lost("process 0 of %d is gone: %s".formatted(own.size(), words(e)), e);
+        }
+    }
+
+    private static ProcessGroup connect(Membership own, Duration coming) {
+        String address = ownAddress(own);
+        try {
+            return ProcessGroup.connect(
+                    own.address(), own.port(), address, own.rank(), own.size(), coming, LONG);
+        } catch (UserException e) {
+            throw e;
+        } catch (RuntimeException e) {
+            throw lost(
+                    "the processes cannot connect with each other within %d s, though all have come: %s"
+                            .formatted(coming.toSeconds(), words(e)),
+                    e);
         }
     }
 
@@ -276,18 +291,34 @@ final class Peers implements World {
         }
     }
 
+    /**
+     * Ends in steps that all take together: nobody loses a store or a connection that it still
+     * uses, and the port is free once anybody has returned, who may begin another run on it.
+     */
     @Override
     public void leave() {
         any(false);
-        heartbeat.close();
+        try {
+            heartbeat.close();
+            any(false); // no signs of life are sent any more, so that the store may go
+            store.close();
+            any(false); // now it is gone, that of process 0 too
+        } catch (DeviceException e) {
+            LOG.debug("a process went without a good-bye, when all had done their part", e);
+        }
+        close();
     }
 
     @Override
     public void close() {
+        if (closed) {
+            return;
+        }
+        closed = true;
         heartbeat.close();
+        store.close();
         if (!broken) { // else calls may be under way that nobody will answer
             group.close();
-            store.close();
         }
     }
 }

@@ -26,6 +26,7 @@ import org.qlora4j.plan.DryRun;
 import org.qlora4j.plan.MemoryPlan;
 import org.qlora4j.run.EvalMetrics;
 import org.qlora4j.run.ExactMatch;
+import org.qlora4j.run.RunListener;
 import org.qlora4j.run.SampleAnswer;
 import org.qlora4j.run.StepMetrics;
 import org.qlora4j.run.TaskMetrics;
@@ -236,7 +237,7 @@ class EverySettingTest {
     @MethodSource("cases")
     void anotherValue_givesAnotherResultAnotherPlanOrAnError(Case setting) {
         if (setting.key.equals("train.threads")) { // results never depend on it
-            assertThat(threads(setting, setting.other)).isEqualTo(1);
+            assertOneThread(config(setting, setting.other, "run"));
             return;
         }
         String one = plan(setting, setting.one);
@@ -250,11 +251,22 @@ class EverySettingTest {
                 .anyMatch(text -> !text.startsWith("refused: "));
     }
 
-    private int threads(Case setting, String value) {
+    /** While it runs: the next run of this process shares out all threads again. */
+    private static void assertOneThread(RunConfig config) {
         int before = Engine.call(Engine::threads);
         try {
-            TinyRun.run(config(setting, value, "run"));
-            return Engine.call(Engine::threads);
+            Engine.run(() -> Engine.setThreads(3));
+            List<Integer> during = new ArrayList<>();
+            RunListener counts =
+                    new RunListener() {
+                        @Override
+                        public void stepDone(StepMetrics metrics) {
+                            during.add(Engine.threads());
+                        }
+                    };
+            new TrainingRun(config, false, counts).run();
+            assertThat(during).isNotEmpty().containsOnly(1);
+            assertThat(Engine.call(Engine::threads)).isEqualTo(3);
         } finally {
             Engine.run(() -> Engine.setThreads(before));
         }

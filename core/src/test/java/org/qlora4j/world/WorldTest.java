@@ -9,6 +9,7 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.Callable;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
@@ -22,6 +23,7 @@ import org.junit.jupiter.params.provider.ValueSource;
 import org.qlora4j.error.ConfigException;
 import org.qlora4j.error.DeviceException;
 import org.qlora4j.tensor.DType;
+import org.qlora4j.tensor.SharedStore;
 import org.qlora4j.tensor.Tensor;
 import org.qlora4j.tensor.TensorScope;
 import org.qlora4j.tensor.Tensors;
@@ -208,6 +210,88 @@ class WorldTest {
                         assertThat((Throwable) one)
                                 .isInstanceOf(ConfigException.class)
                                 .hasMessageContaining("two processes have RANK 1 of 3"));
+    }
+
+    /** As two trainings of a library's user: whoever is first begins the next run at once. */
+    @Test
+    void worldsOneAfterAnother_meetOnOnePort() throws Exception {
+        List<Membership> members = members(3);
+        List<Object> sums =
+                each(
+                        members,
+                        first -> {
+                            first.leave();
+                            double sum = 0;
+                            for (int run = 0; run < 3; run++) {
+                                Membership own = members.get(first.rank());
+                                World next = Peers.join(own, SILENCE, COMING);
+                                sum += next.sum(run)[0];
+                                next.leave();
+                            }
+                            return sum;
+                        });
+        assertThat(sums).containsOnly(9.0);
+    }
+
+    @Test
+    void failedWorld_freesItsPort() throws Exception {
+        List<Membership> members = members(2);
+        Part<String> fails =
+                world -> {
+                    if (world.isFirst()) {
+                        throw new ConfigException("wrong");
+                    }
+                    return "" + world.sum(1)[0];
+                };
+        for (int run = 0; run < 2; run++) {
+            List<Object> ended = each(members, fails);
+            assertThat((Throwable) ended.getFirst()).hasMessage("wrong");
+            assertThat((Throwable) ended.get(1)).hasMessage("process 0 of 2 ended: wrong");
+        }
+    }
+
+    /** A process greets, and is gone before connections are made. */
+    @Test
+    void processThatVanishesEarly_isOneLineInTime() {
+        List<Membership> members = members(2);
+        Duration coming = Duration.ofSeconds(2);
+        CompletableFuture<Void> vanishes =
+                CompletableFuture.runAsync(() -> {
+                    Membership own = members.get(1);
+                    try (SharedStore store =
+                            SharedStore.connect(own.address(), own.port(), coming)) {
+                        Greeting.exchange(store, own, coming);
+                    }
+                });
+        assertThatThrownBy(() -> Peers.join(members.getFirst(), SILENCE, coming))
+                .isInstanceOf(DeviceException.class)
+                .hasMessageStartingWith("the processes cannot connect with each other within 2 s")
+                .message()
+                .doesNotContain("\n");
+        vanishes.join();
+    }
+
+    /** Long after all have come, a process keeps the others waiting. */
+    @Test
+    void limitOfComing_isNotThatOfACall() throws Exception {
+        Duration coming = Duration.ofSeconds(2);
+        List<Future<Double>> sums = new ArrayList<>();
+        try (ExecutorService threads = Executors.newFixedThreadPool(2)) {
+            for (Membership own : members(2)) {
+                sums.add(
+                        threads.submit(() -> {
+                            try (World world = Peers.join(own, SILENCE, coming)) {
+                                Thread.sleep(world.isFirst() ? 2500 : 0);
+                                double sum = world.sum(1)[0];
+                                world.leave();
+                                return sum;
+                            }
+                        }));
+            }
+            for (Future<Double> sum : sums) {
+                assertThat(sum.get()).isEqualTo(2);
+            }
+        }
     }
 
     @Test

@@ -95,7 +95,7 @@ public final class ProcessGroup implements AutoCloseable {
         }
     }
 
-    /** That of a call, in the innermost scope of pointers. */
+    /** The limit of a call, in the innermost scope of pointers. */
     private Milliseconds timeout() {
         return new Milliseconds(timeout.toMillis());
     }

@@ -45,6 +45,10 @@ out["tied-flag-same-head"] = of({**config, "tie_word_embeddings": True}, {**tens
 tied = {k: v for k, v in tensors.items() if k != HEAD}
 out["tied"] = of({**config, "tie_word_embeddings": True}, tied)
 
+# the flag is not there: Gemma's default is true
+gemma = {k: v for k, v in config.items() if k != "tie_word_embeddings"} | {"model_type": "gemma", "hidden_act": "gelu_pytorch_tanh"}
+out["gemma-no-flag-own-head"] = of(gemma, tensors)
+
 # 02: rope_scaling beside rope_parameters
 DEFAULT = {"rope_type": "default", "rope_theta": 10000.0}
 LLAMA3 = {"rope_type": "llama3", "rope_theta": 5000.0, "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0,

@@ -87,7 +87,7 @@ public interface Checkpoint extends AutoCloseable {
             return FilesCheckpoint.of(SafetensorsFile.open(folder.resolve(MODEL_FILE)));
         }
         if (Files.exists(folder.resolve(INDEX_FILE))) {
-            return FilesCheckpoint.ofIndex(folder.resolve(INDEX_FILE), SafetensorsFile::open, true);
+            return FilesCheckpoint.ofIndex(folder.resolve(INDEX_FILE), SafetensorsFile::open);
         }
         List<Path> ggufs = ggufsIn(folder);
         if (ggufs.size() == 1) {
@@ -102,7 +102,7 @@ public interface Checkpoint extends AutoCloseable {
             return FilesCheckpoint.of(TorchFile.open(folder.resolve(TORCH_FILE)));
         }
         if (Files.exists(folder.resolve(TORCH_INDEX))) {
-            return FilesCheckpoint.ofIndex(folder.resolve(TORCH_INDEX), TorchFile::open, false);
+            return FilesCheckpoint.ofIndex(folder.resolve(TORCH_INDEX), TorchFile::open);
         }
         if (Files.exists(folder.resolve(ADAPTER_FILE))) {
             throw FormatException.of(

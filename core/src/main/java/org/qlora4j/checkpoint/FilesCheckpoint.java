@@ -33,13 +33,13 @@ final class FilesCheckpoint implements Checkpoint {
     }
 
     /**
-     * The tensors of the files of an index's {@code weight_map}; all are opened and checked.
+     * The tensors of the files of an index's {@code weight_map}; all are opened and checked. Where
+     * several hold one of a name, that of the file that the index names counts; a tensor that the
+     * index does not list, or lists for a file without it, is found as transformers finds it.
      *
      * @param open opens one of them
-     * @param listedOnly whether a tensor that the index does not list for its file is left out
      */
-    static FilesCheckpoint ofIndex(
-            Path index, Function<Path, ? extends TensorFile> open, boolean listedOnly) {
+    static FilesCheckpoint ofIndex(Path index, Function<Path, ? extends TensorFile> open) {
         Path folder = AtomicFiles.folderOf(index);
         Map<String, String> weightMap = ShardIndex.read(index);
         var opened = new TreeMap<String, TensorFile>();
@@ -52,12 +52,12 @@ final class FilesCheckpoint implements Checkpoint {
             var fileOf = new LinkedHashMap<String, TensorFile>();
             opened.forEach((shard, file) -> { // shard by shard: this is the order to read in
                 for (String name : file.names()) {
-                    if (!listedOnly || shard.equals(weightMap.get(name))) {
+                    if (!fileOf.containsKey(name) || shard.equals(weightMap.get(name))) {
                         fileOf.put(name, file);
                     }
                 }
             });
-            // a tensor that its file does not hold is missed by who asks for it, if anybody does
+            // a tensor that no file holds is missed by who asks for it, if anybody does
             return new FilesCheckpoint(folder, opened.values(), fileOf);
         } catch (RuntimeException | Error e) {
             opened.values().forEach(TensorFile::close);

@@ -2,6 +2,7 @@ package org.qlora4j.error;
 
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.regex.Pattern;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 import org.slf4j.helpers.NOPLoggerFactory;
@@ -14,6 +15,9 @@ public final class Notice {
     private static final Logger LOG = LoggerFactory.getLogger(Notice.class);
     private static final Set<String> SAID = ConcurrentHashMap.newKeySet();
 
+    /** Characters that steer a terminal, which names in strangers' files may hold. */
+    private static final Pattern STEERS = Pattern.compile("[\\p{Cc}\\u202A-\\u202E\\u2066-\\u2069]");
+
     private Notice() {}
 
     /** Says the line, unless it was said. */
@@ -22,7 +26,7 @@ public final class Notice {
             return;
         }
         if (LoggerFactory.getILoggerFactory() instanceof NOPLoggerFactory) {
-            System.err.println("qlora4j: warning: " + line);
+            System.err.println("qlora4j: warning: " + STEERS.matcher(line).replaceAll("?"));
         } else {
             LOG.warn(line);
         }

@@ -78,11 +78,13 @@ public final class Models {
             if (tying.notice() != null) {
                 Notice.say(tying.notice());
             }
+            ModelShape shape = labels.of(Families.shape(tying.config()));
+            boolean mayDraw = !shape.architecture().newHead().isEmpty();
             return LoadedModel.read(
-                    labels.of(Families.shape(tying.config())),
+                    shape,
                     checkpoint,
                     seed,
-                    std(tying.config()),
+                    mayDraw ? std(tying.config()) : INIT_STD, // a key nobody needs may hold anything
                     quantization,
                     compute,
                     trainable,

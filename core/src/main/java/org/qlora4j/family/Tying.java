@@ -30,21 +30,20 @@ record Tying(ConfigFile config, @Nullable String notice) {
         if (embeddings == null) {
             return new Tying(config, null);
         }
-        if (config.node(KEY) == null) { // with a head, a family's default holds
-            return new Tying(head == null ? with(config, true) : config, null);
-        }
-        boolean tied = config.flag(KEY);
+        boolean isSet = config.node(KEY) != null;
+        boolean tied = isSet ? config.flag(KEY) : !Families.shape(config).hasOwnHead();
+        String flag = (isSet ? "%s" : "not set, which means %s for this family").formatted(tied);
         if (!tied && head == null) {
             return new Tying(
                     with(config, true),
-                    "%s: tie_word_embeddings is false, but the checkpoint has no head; the embeddings (%s) serve as head"
-                            .formatted(config.file(), embeddings));
+                    "%s: tie_word_embeddings is %s, but the checkpoint has no head; the embeddings (%s) serve as head"
+                            .formatted(config.file(), flag, embeddings));
         }
         if (tied && head != null && !same(checkpoint, head, embeddings)) {
             return new Tying(
                     with(config, false),
-                    "%s: tie_word_embeddings is true, but %s differs from %s; both are kept"
-                            .formatted(config.file(), head, embeddings));
+                    "%s: tie_word_embeddings is %s, but %s differs from %s; both are kept"
+                            .formatted(config.file(), flag, head, embeddings));
         }
         return new Tying(config, null);
     }

@@ -132,6 +132,14 @@ public record ConfigFile(Path file, JsonNode root) {
         if (node(key) == null) {
             throw FormatException.of("%s: %s is missing, which this rope_type needs", file, key);
         }
+        return aboveZero(key, 0);
+    }
+
+    /** A number above 0. */
+    public double aboveZero(String key, double otherwise) {
+        if (node(key) == null) {
+            return otherwise;
+        }
         double number = number(key, 0);
         if (number == 0) {
             throw FormatException.of("%s: %s must be above 0, got 0", file, key);

@@ -44,11 +44,21 @@ public record Rope(double theta, RopeScaling scaling, double share) {
     public static Rope partial(ConfigFile config, ModelFacts facts, int original) {
         JsonNode replacing = config.object("rope_scaling");
         JsonNode scaling = replacing != null ? replacing : config.object("rope_parameters");
-        double theta = config.number("rope_theta", 10000);
+        double theta = config.aboveZero("rope_theta", 10000);
         double share = config.number("partial_rotary_factor", 1);
         int length = config.positive("original_max_position_embeddings", original);
         if (scaling == null) {
             return new Rope(theta, new RopeScaling.Default(), share).checked(config, facts);
+        }
+        for (String kind : List.of("full_attention", "sliding_attention")) {
+            if (scaling.path(kind).isObject()) {
+                throw FormatException.of(
+                        "%s: %s has angles for %s alone; models of type %s have one kind of angles for all layers",
+                        config.file(),
+                        replacing != null ? "rope_scaling" : "rope_parameters",
+                        kind,
+                        facts.type());
+            }
         }
         return ofParameters(new ConfigFile(config.file(), scaling), facts, theta, share, length);
     }
@@ -77,7 +87,7 @@ public record Rope(double theta, RopeScaling scaling, double share) {
                                     rope.needed("factor"),
                                     rope.needed("low_freq_factor"),
                                     rope.needed("high_freq_factor"),
-                                    rope.number("original_max_position_embeddings", original));
+                                    rope.aboveZero("original_max_position_embeddings", original));
                     case "yarn" -> yarn(rope, facts, original);
                     case "longrope" -> longRope(rope, facts, original);
                     default ->
@@ -87,7 +97,7 @@ public record Rope(double theta, RopeScaling scaling, double share) {
                                     rope.file(), type);
                 };
         return new Rope(
-                        rope.number("rope_theta", theta),
+                        rope.aboveZero("rope_theta", theta),
                         scaling,
                         rope.number("partial_rotary_factor", share))
                 .checked(rope, facts);
@@ -95,7 +105,7 @@ public record Rope(double theta, RopeScaling scaling, double share) {
 
     private static RopeScaling yarn(ConfigFile rope, ModelFacts facts, int unsaid) {
         double original = rope.positive("original_max_position_embeddings", unsaid);
-        double factor = rope.number("factor", facts.maxPositions() / original);
+        double factor = rope.aboveZero("factor", facts.maxPositions() / original);
         double own = RopeScaling.Yarn.attention(factor, 1);
         double mscale = rope.number("mscale", 0);
         double mscaleAll = rope.number("mscale_all_dim", 0);
@@ -107,15 +117,15 @@ public record Rope(double theta, RopeScaling scaling, double share) {
         return new RopeScaling.Yarn(
                 factor,
                 original,
-                rope.number("beta_fast", 32),
-                rope.number("beta_slow", 1),
+                rope.aboveZero("beta_fast", 32),
+                rope.aboveZero("beta_slow", 1),
                 rope.node("truncate") == null || rope.flag("truncate"),
                 rope.number("attention_factor", own));
     }
 
     private static RopeScaling longRope(ConfigFile rope, ModelFacts facts, int unsaid) {
         int original = rope.positive("original_max_position_embeddings", unsaid);
-        double factor = rope.number("factor", (double) facts.maxPositions() / original);
+        double factor = rope.aboveZero("factor", (double) facts.maxPositions() / original);
         double own = factor <= 1 ? 1 : Math.sqrt(1 + Math.log(factor) / Math.log(original));
         return new RopeScaling.LongRope(
                 factors(rope, "short_factor"),
@@ -147,6 +157,11 @@ public record Rope(double theta, RopeScaling scaling, double share) {
                     "%s: partial_rotary_factor %s turns %d of the %d places of a head; it must be an even number of"
                             + " them",
                     config.file(), share, turned, facts.headDim());
+        }
+        if (scaling instanceof RopeScaling.Dynamic && turned == 2) {
+            throw FormatException.of(
+                    "%s: rope_type \"dynamic\" needs 4 turned places of a head at least, got 2",
+                    config.file());
         }
         if (scaling instanceof RopeScaling.LongRope longRope
                 && (longRope.shortFactors().size() != turned / 2

@@ -68,7 +68,8 @@ public record AdapterFolder(Path files, @Nullable RunConfig settings) {
         } catch (UserException e) { // another tool's
             Notice.say(
                     "%s is not read, for it is not this program's (%s); chats are written as the model's own template does"
-                            .formatted(settings, e.getMessage()));
+                            .formatted(
+                                    settings, String.valueOf(e.getMessage()).lines().findFirst().orElse("")));
             return null;
         }
     }

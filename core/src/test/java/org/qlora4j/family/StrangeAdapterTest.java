@@ -103,7 +103,10 @@ class StrangeAdapterTest {
                         model.withAdapter(adapter);
                     }
                 });
-        assertThat(said).contains("config.yaml is not read, for it is not this program's");
+        assertThat(said.lines())
+                .singleElement()
+                .asString()
+                .contains("config.yaml is not read, for it is not this program's");
     }
 
     @ParameterizedTest

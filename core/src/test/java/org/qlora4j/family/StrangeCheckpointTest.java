@@ -120,6 +120,52 @@ class StrangeCheckpointTest {
         assertThat(Families.shape(folder).hasOwnHead()).isFalse();
     }
 
+    /** Without the flag a family's default holds, which the tensors may contradict as well. */
+    @Test
+    void noFlag_meansTheFamilysDefaultAndSaysWhatContradictsIt() {
+        Strangers.base(
+                folder,
+                """
+                {"tie_word_embeddings": null, "model_type": "gemma", "hidden_act": "gelu_pytorch_tanh"}
+                """);
+        String said = Strangers.said(() -> assertLoss(loss(folder), "gemma-no-flag-own-head"));
+        assertThat(said)
+                .contains("tie_word_embeddings is not set, which means true for this family, but");
+        assertThat(Families.shape(folder).hasOwnHead()).isTrue();
+    }
+
+    @Test
+    void noFlagAndNoHead_saysThatTheEmbeddingsServe() {
+        Strangers.base(
+                folder, "{\"tie_word_embeddings\": null}", tensors -> without(tensors, HEAD));
+        String said = Strangers.said(() -> assertLoss(loss(folder), "tied"));
+        assertThat(said)
+                .contains("not set, which means false for this family, but the checkpoint has no");
+    }
+
+    @Test
+    void anyValueOfAKeyNobodyNeeds_isRead() {
+        Strangers.base(folder, "{\"initializer_range\": \"none\"}");
+        assertLoss(loss(folder), "base");
+    }
+
+    @ParameterizedTest
+    @CsvSource(
+            delimiter = '|',
+            value = {
+                "{'rope_parameters': {'rope_theta': 0}} | rope_theta must be above 0, got 0",
+                "{'rope_scaling': {'type': 'yarn', 'factor': 0}} | factor must be above 0, got 0",
+                "{'rope_scaling': {'type': 'yarn', 'factor': 2, 'beta_fast': 0}} | beta_fast must be above 0",
+                "{'rope_parameters': {'full_attention': {}}} | rope_parameters has angles for full_attention alone",
+                "{'head_dim': 2, 'rope_scaling': {'type': 'dynamic', 'factor': 2}} | needs 4 turned places of a head",
+            })
+    void anglesThatComeOutAsNoNumbers_areRefused(String keys, String message) {
+        Strangers.base(folder, keys.replace('\'', '"'));
+        assertThatThrownBy(() -> Families.shape(folder))
+                .isInstanceOf(FormatException.class)
+                .hasMessageContaining(message);
+    }
+
     @Test
     void onlyTheHeadOfATiedModel_isItsTable() {
         Strangers.base(

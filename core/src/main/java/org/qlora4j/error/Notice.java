@@ -16,7 +16,8 @@ public final class Notice {
     private static final Set<String> SAID = ConcurrentHashMap.newKeySet();
 
     /** Characters that steer a terminal, which names in strangers' files may hold. */
-    private static final Pattern STEERS = Pattern.compile("[\\p{Cc}\\u202A-\\u202E\\u2066-\\u2069]");
+    private static final Pattern STEERS =
+            Pattern.compile("[\\p{Cc}\\u202A-\\u202E\\u2066-\\u2069]");
 
     private Notice() {}
 

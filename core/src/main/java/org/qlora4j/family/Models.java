@@ -84,7 +84,9 @@ public final class Models {
                     shape,
                     checkpoint,
                     seed,
-                    mayDraw ? std(tying.config()) : INIT_STD, // a key nobody needs may hold anything
+                    mayDraw
+                            ? std(tying.config())
+                            : INIT_STD, // a key nobody needs may hold anything
                     quantization,
                     compute,
                     trainable,

@@ -69,7 +69,8 @@ public record AdapterFolder(Path files, @Nullable RunConfig settings) {
             Notice.say(
                     "%s is not read, for it is not this program's (%s); chats are written as the model's own template does"
                             .formatted(
-                                    settings, String.valueOf(e.getMessage()).lines().findFirst().orElse("")));
+                                    settings,
+                                    String.valueOf(e.getMessage()).lines().findFirst().orElse("")));
             return null;
         }
     }

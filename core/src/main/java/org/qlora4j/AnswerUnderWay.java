@@ -2,8 +2,9 @@ package org.qlora4j;
 
 import java.util.List;
 import java.util.Set;
-import java.util.function.Consumer;
+import java.util.function.BiConsumer;
 import org.jspecify.annotations.Nullable;
+import org.qlora4j.ServedAdapters.Served;
 import org.qlora4j.generate.Decoding;
 import org.qlora4j.generate.Generation;
 import org.qlora4j.generate.Receiver;
@@ -11,6 +12,7 @@ import org.qlora4j.generate.StopReason;
 import org.qlora4j.generate.Text;
 import org.qlora4j.generate.TextOutput;
 import org.qlora4j.generate.Token;
+import org.qlora4j.lora.LoraAdapter;
 import org.qlora4j.tokenize.Tokenizer;
 
 /**
@@ -19,29 +21,64 @@ import org.qlora4j.tokenize.Tokenizer;
  */
 final class AnswerUnderWay implements Receiver, TextService.Ticket {
     private final Decoding.Request request;
+    private final @Nullable Served served;
     private final Set<Integer> eosIds;
     private final TextOutput output;
     private final StringBuilder whole = new StringBuilder();
     private final TextListener listener;
-    private final Consumer<@Nullable Answer> atEnd;
+    private final BiConsumer<AnswerUnderWay, @Nullable Answer> atEnd;
     private volatile @Nullable Text text;
+    private @Nullable LoraAdapter weights;
+    private @Nullable RuntimeException unreadable;
     private boolean done;
     private volatile boolean cancelled;
 
     /**
+     * @param request without weights of an adapter
+     * @param served the adapter that answers; null for the base model
      * @param atEnd takes the answer once, when it has ended; null if it failed
      */
     AnswerUnderWay(
             Decoding.Request request,
+            @Nullable Served served,
             Tokenizer tokenizer,
             Set<Integer> eosIds,
             TextListener listener,
-            Consumer<@Nullable Answer> atEnd) {
+            BiConsumer<AnswerUnderWay, @Nullable Answer> atEnd) {
         this.request = request;
+        this.served = served;
         this.eosIds = eosIds;
         this.output = new TextOutput(tokenizer.stream(true), request.config().stopStrings());
         this.listener = listener;
         this.atEnd = atEnd;
+    }
+
+    @Nullable Served served() {
+        return served;
+    }
+
+    /** Whether weights of an adapter stay for it. */
+    boolean isPinned() {
+        return weights != null;
+    }
+
+    /**
+     * Has the weights of its adapter stay, on the engine thread. One that cannot be read again ends
+     * it when it begins.
+     *
+     * @return whether there was room for them, or none are needed
+     */
+    boolean pin(ServedAdapters adapters) {
+        if (served == null || cancelled) {
+            return true;
+        }
+        try {
+            weights = adapters.pin(served);
+            return weights != null;
+        } catch (RuntimeException e) {
+            unreadable = e;
+            return true;
+        }
     }
 
     /** Begins, on the engine thread; false if it has ended thereby. */
@@ -50,13 +87,17 @@ final class AnswerUnderWay implements Receiver, TextService.Ticket {
             ended(new Generation(List.of(), StopReason.CANCELLED, request.prompt().length, 0, 0));
             return false;
         }
+        if (unreadable != null) {
+            failed(unreadable);
+            return false;
+        }
         try {
             text =
                     decoding.begin(
                             new Decoding.Request(
                                     request.prompt(),
                                     request.config(),
-                                    request.adapter(),
+                                    weights,
                                     request.mask(),
                                     this));
             return true;
@@ -119,7 +160,7 @@ final class AnswerUnderWay implements Receiver, TextService.Ticket {
                         generation.tokens().size(),
                         generation.prefillSeconds(),
                         generation.decodeSeconds());
-        atEnd.accept(answer);
+        atEnd.accept(this, answer);
         tell(() -> listener.ended(rest, answer));
     }
 
@@ -129,7 +170,7 @@ final class AnswerUnderWay implements Receiver, TextService.Ticket {
             return;
         }
         done = true;
-        atEnd.accept(null);
+        atEnd.accept(this, null);
         tell(() -> listener.failed(failure));
     }
 

@@ -6,19 +6,17 @@ import java.lang.ref.Reference;
 import java.nio.file.Path;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
-import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
-import java.util.OptionalInt;
 import java.util.Set;
-import java.util.TreeSet;
 import java.util.WeakHashMap;
+import java.util.concurrent.Semaphore;
 import java.util.concurrent.atomic.LongAdder;
 import org.jspecify.annotations.Nullable;
-import org.qlora4j.data.ChatSettings;
+import org.qlora4j.ServedAdapters.Served;
 import org.qlora4j.error.ConfigException;
-import org.qlora4j.error.Nearest;
+import org.qlora4j.generate.CacheSize;
 import org.qlora4j.generate.Decoding;
 import org.qlora4j.generate.InferenceHead;
 import org.qlora4j.generate.MeanHidden;
@@ -27,11 +25,8 @@ import org.qlora4j.grammar.JsonGrammar;
 import org.qlora4j.grammar.TokenMask;
 import org.qlora4j.grammar.TokenVocabulary;
 import org.qlora4j.lora.LoraAdapter;
-import org.qlora4j.lora.PeftAdapter;
 import org.qlora4j.model.CausalModel;
-import org.qlora4j.run.AdapterFolder;
 import org.qlora4j.template.ChatTemplate;
-import org.qlora4j.template.NamedTemplates;
 import org.qlora4j.tensor.Engine;
 import org.qlora4j.tokenize.TokenBytes;
 import org.qlora4j.tokenize.Tokenizer;
@@ -46,15 +41,20 @@ import org.slf4j.LoggerFactory;
 public final class TextService implements AutoCloseable {
     private static final Logger LOG = LoggerFactory.getLogger(TextService.class);
 
+    /** Between two looks of who waits for memory. */
+    private static final long PATIENCE_MILLIS = 50;
+
     private final LanguageModel owner; // which must not be collected meanwhile
     private final CausalModel model;
     private final InferenceHead head;
     private final Voice base;
-    private final ServiceConfig config;
+    private final ServiceConfig config; // with bounds in bytes
+    private final CacheSize size;
+    private final ServedAdapters adapters;
+    private final Semaphore embedding = new Semaphore(1, true); // they would compute by turns
     private final Thread thread = new Thread(this::loop, "qlora4j-service");
 
     // guarded by this
-    private final Map<String, ServedAdapter> adapters = new LinkedHashMap<>();
     private final Map<Tokenizer, TokenVocabulary> vocabularies = new WeakHashMap<>(); // by itself
     private final ArrayDeque<AnswerUnderWay> queue = new ArrayDeque<>();
     private boolean closing;
@@ -62,9 +62,14 @@ public final class TextService implements AutoCloseable {
     // of the engine thread alone
     private final Set<AnswerUnderWay> underWay = new LinkedHashSet<>();
     private Decoding decoding;
+    private long gaveWayBefore; // in decodings that failed
 
+    private volatile boolean stalled; // until others give memory back
     private volatile int running; // answers in the batch
     private volatile long reused;
+    private volatile long gaveWay;
+    private volatile long cacheBytes;
+    private volatile boolean outsider; // waits for memory, so that nobody else begins
     private final LongAdder answers = new LongAdder();
     private final LongAdder cancelled = new LongAdder();
     private final LongAdder promptTokens = new LongAdder();
@@ -78,29 +83,6 @@ public final class TextService implements AutoCloseable {
     public record Counts(
             long answers, long cancelled, long promptTokens, long reusedTokens, long newTokens) {}
 
-    /** An adapter, the answers that need it, and whether its name was dropped. */
-    private static final class ServedAdapter implements AutoCloseable {
-        final LoraAdapter weights;
-        final Voice voice;
-        final boolean ownTokenizer;
-        int users;
-        boolean dropped;
-
-        ServedAdapter(LoraAdapter weights, Voice voice, boolean ownTokenizer) {
-            this.weights = weights;
-            this.voice = voice;
-            this.ownTokenizer = ownTokenizer;
-        }
-
-        @Override
-        public void close() {
-            Engine.run(weights::close);
-            if (ownTokenizer) {
-                voice.tokenizer().close();
-            }
-        }
-    }
-
     TextService(
             LanguageModel owner,
             CausalModel model,
@@ -111,15 +93,33 @@ public final class TextService implements AutoCloseable {
         this.model = model;
         this.head = head;
         this.base = base;
-        this.config = config;
+        this.config = config.here();
+        this.size = CacheSize.of(model);
+        size.requireSome(this.config.kvCacheBytes());
+        this.adapters =
+                new ServedAdapters(
+                        model,
+                        base,
+                        this.config.adapterBytes(),
+                        weights -> decoding.forget(weights));
         this.decoding = Engine.call(this::newDecoding);
+        if (contextLength() < model.maxPositions()) {
+            LOG.warn(
+                    "a text fills at most {} positions and not the model's {}, since the key-value cache has {} bytes",
+                    contextLength(),
+                    model.maxPositions(),
+                    this.config.kvCacheBytes());
+        }
         thread.setDaemon(true);
         thread.start();
     }
 
     private Decoding newDecoding() {
         return new Decoding(
-                model, head, Decoding.Manner.shared(config.streams(), config.promptPositions()));
+                model,
+                head,
+                Decoding.Manner.shared(
+                        config.streams(), config.promptPositions(), config.kvCacheBytes()));
     }
 
     /** An answer to come. */
@@ -136,14 +136,14 @@ public final class TextService implements AutoCloseable {
      *
      * @throws BusyException if too many wait, or the service is about to end
      * @throws ConfigException if there is no adapter of that name, or the prompt is empty, too long
-     *     or a chat without a template
+     *     or a chat without a template, or prompt and new tokens do not fit into the cache
      * @throws org.qlora4j.error.FormatException if the template refuses the chat, or an id is none
      *     of the model's
      */
     public Ticket submit(TextRequest request, TextListener listener) {
         given(request, "request");
         given(listener, "listener");
-        ServedAdapter served = acquireIfNamed(request.adapter());
+        Served served = acquireIfNamed(request.adapter());
         try {
             Voice voice = voice(served);
             int[] ids = voice.ids("the prompt", request.prompt());
@@ -151,20 +151,19 @@ public final class TextService implements AutoCloseable {
                     new Decoding.Request(
                             ids,
                             request.config(),
-                            served == null ? null : served.weights,
+                            null, // the weights come when it begins
                             mask(voice, request.grammar()),
                             token -> null);
             Decoding.check(model, prompt);
+            Decoding.checkRoom(model, prompt, config.kvCacheBytes());
             AnswerUnderWay answer =
                     new AnswerUnderWay(
                             prompt,
+                            served,
                             voice.tokenizer(),
                             model.eosIds(),
                             listener,
-                            ended -> {
-                                count(ended);
-                                release(served);
-                            });
+                            this::ended);
             synchronized (this) {
                 requireOpen();
                 if (queue.size() >= config.queue() + Math.max(0, config.streams() - running)) {
@@ -178,6 +177,17 @@ public final class TextService implements AutoCloseable {
         } catch (RuntimeException | Error e) {
             release(served);
             throw e;
+        }
+    }
+
+    private void ended(AnswerUnderWay answer, @Nullable Answer ended) {
+        Served served = answer.served();
+        count(ended);
+        if (served != null) {
+            if (answer.isPinned()) {
+                adapters.unpin(served);
+            }
+            adapters.release(served);
         }
     }
 
@@ -205,13 +215,32 @@ public final class TextService implements AutoCloseable {
      * @throws org.qlora4j.error.FormatException if an id is none of the model's
      */
     public Embedded embed(@Nullable String adapter, Prompt prompt) {
-        ServedAdapter served = acquireIfNamed(adapter);
+        Served served = acquireIfNamed(adapter);
         try {
             Voice voice = voice(served);
             int[] ids = voice.ids("the text", prompt);
-            LoraAdapter weights = served == null ? null : served.weights;
             requireOpen();
-            MeanHidden mean = Engine.open(() -> new MeanHidden(model, ids, weights));
+            embedding.acquireUninterruptibly();
+            try {
+                return embed(served, ids);
+            } finally {
+                embedding.release();
+            }
+        } finally {
+            release(served);
+        }
+    }
+
+    private Embedded embed(@Nullable Served served, int[] ids) {
+        long bytes = size.alone(ids.length);
+        if (bytes > config.kvCacheBytes()) {
+            throw ConfigException.of(
+                    "the text of %d tokens does not fit into the key-value cache, which holds %d"
+                            + " positions; shorten it, or give the cache more memory",
+                    ids.length, contextLength());
+        }
+        try (Outside memory = new Outside(served, bytes)) {
+            MeanHidden mean = Engine.open(() -> new MeanHidden(model, ids, memory.weights()));
             try {
                 while (!mean.isDone()) { // others compute between pieces
                     Engine.run(() -> mean.read(config.promptPositions()));
@@ -220,9 +249,76 @@ public final class TextService implements AutoCloseable {
             } finally {
                 Engine.run(mean::close);
             }
-        } finally {
-            release(served);
         }
+    }
+
+    /**
+     * Room in the key-value cache and an adapter's weights for who computes beside the batch. While
+     * he waits for them no further answer begins.
+     */
+    private final class Outside implements AutoCloseable {
+        private final @Nullable Served served;
+        private final long bytes;
+        private @Nullable LoraAdapter weights;
+
+        Outside(@Nullable Served served, long bytes) {
+            this.served = served;
+            this.bytes = bytes;
+            try {
+                while (!Engine.call(this::take)) {
+                    outsider = true;
+                    awaitStep();
+                }
+            } finally {
+                outsider = false;
+                wake();
+            }
+        }
+
+        /** Whether there was room. */
+        private boolean take() {
+            if (!decoding.take(bytes)) {
+                return false;
+            }
+            try {
+                weights = served == null ? null : adapters.pin(served);
+            } catch (RuntimeException | Error e) {
+                decoding.give(bytes);
+                throw e;
+            }
+            if (served != null && weights == null) {
+                decoding.give(bytes);
+                return false;
+            }
+            return true;
+        }
+
+        @Nullable LoraAdapter weights() {
+            return weights;
+        }
+
+        @Override
+        public void close() {
+            Engine.run(() -> decoding.give(bytes));
+            if (served != null) {
+                adapters.unpin(served);
+            }
+            wake();
+        }
+    }
+
+    /** Waits for what a step may have freed. */
+    private synchronized void awaitStep() {
+        try {
+            wait(PATIENCE_MILLIS);
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+            throw new BusyException("the request was interrupted while it waited for memory");
+        }
+    }
+
+    private synchronized void wake() {
+        notifyAll();
     }
 
     /**
@@ -256,115 +352,84 @@ public final class TextService implements AutoCloseable {
                 answers.sum(), cancelled.sum(), promptTokens.sum(), reused, newTokens.sum());
     }
 
-    private Voice voice(@Nullable ServedAdapter served) {
-        return served == null ? base : served.voice;
+    /** What memory is in use now, and what was done for want of it. */
+    public Memory memory() {
+        return new Memory(
+                cacheBytes,
+                config.kvCacheBytes(),
+                gaveWay,
+                adapters.bytes(),
+                config.adapterBytes(),
+                adapters.evicted());
     }
 
-    private @Nullable ServedAdapter acquireIfNamed(@Nullable String name) {
-        return name == null ? null : acquire(name);
+    /**
+     * Memory that requests share.
+     *
+     * @param kvCacheBytes of keys and values, those kept for prompts that begin alike too
+     * @param kvCacheLimit bytes that they never exceed
+     * @param preempted times that an answer gave its keys and values to an older one, to compute
+     *     them again later
+     * @param adapterBytes of the weights of adapters
+     * @param adapterLimit bytes that they never exceed
+     * @param evicted times that the weights of an adapter made way for others
+     */
+    public record Memory(
+            long kvCacheBytes,
+            long kvCacheLimit,
+            long preempted,
+            long adapterBytes,
+            long adapterLimit,
+            long evicted) {}
+
+    private Voice voice(@Nullable Served served) {
+        return served == null ? base : served.voice();
     }
 
-    private synchronized ServedAdapter acquire(String name) {
-        ServedAdapter served = adapters.get(name);
-        if (served == null) {
-            String nearest = Nearest.of(name, new TreeSet<>(adapters.keySet()));
-            throw ConfigException.of(
-                    "there is no adapter %s%s",
-                    name, nearest == null ? "" : "; did you mean " + nearest + "?");
-        }
-        served.users++;
-        return served;
+    private @Nullable Served acquireIfNamed(@Nullable String name) {
+        return name == null ? null : adapters.acquire(name);
     }
 
-    private void release(@Nullable ServedAdapter served) {
-        if (served == null) {
-            return;
-        }
-        boolean last;
-        synchronized (this) {
-            served.users--;
-            last = served.dropped && served.users == 0;
-        }
-        if (last) {
-            served.close();
+    private void release(@Nullable Served served) {
+        if (served != null) {
+            adapters.release(served);
         }
     }
 
     /** Names of the adapters, in the order in which they were loaded. */
-    public synchronized List<String> adapters() {
-        return List.copyOf(adapters.keySet());
+    public List<String> adapters() {
+        return adapters.names();
+    }
+
+    /** The adapters, in the order in which they were loaded. */
+    public List<AdapterState> adapterStates() {
+        return adapters.states();
     }
 
     /**
-     * Reads an adapter and lets it answer under a name.
+     * An adapter that requests may name.
+     *
+     * @param bytes of its weights
+     * @param loaded whether they are in memory; else the next request reads them again
+     */
+    public record AdapterState(String name, long bytes, boolean loaded) {}
+
+    /**
+     * Reads an adapter and lets it answer under a name. Where memory is short, those that have not
+     * been used for longest make way, and are read again from their folders when asked for.
      *
      * @param folder of a PEFT LoRA adapter, or of a run, whose newest whole checkpoint is taken
-     * @throws ConfigException if the name is taken, or the adapter brings new tokens
+     * @throws ConfigException if the name is taken, or the adapter brings new tokens or is larger
+     *     than the memory of adapters
      * @throws org.qlora4j.error.FormatException if files are missing or damaged, or belong to
      *     another model
+     * @throws BusyException if adapters in use leave no room, or the service is about to end
      */
     public void load(String name, Path folder) {
         given(folder, "folder");
-        if (adapters().contains(given(name, "name"))) {
-            throw ConfigException.of("there is an adapter %s already; drop it first", name);
-        }
-        ServedAdapter served = Engine.open(() -> read(name, AdapterFolder.of(folder)));
-        boolean taken;
-        synchronized (this) {
-            taken = closing || adapters.putIfAbsent(name, served) != null;
-        }
-        if (taken) {
-            served.close();
-            throw ConfigException.of("there is an adapter %s already; drop it first", name);
-        }
-    }
-
-    /** Reads an adapter, on the engine thread; nothing is left of one that cannot be read. */
-    private ServedAdapter read(String name, AdapterFolder files) {
-        Tokenizer own = files.tokenizer();
-        try {
-            requireSameTables(name, files.files());
-            Voice voice = voice(name, files, own);
-            LoraAdapter weights =
-                    PeftAdapter.read(
-                            files.files(), model.linears(), model.parameters(), model.compute());
-            return new ServedAdapter(weights, voice, own != null);
-        } catch (RuntimeException | Error e) {
-            if (own != null) {
-                own.close();
-            }
-            throw e;
-        }
-    }
-
-    private void requireSameTables(String name, Path files) {
-        OptionalInt rows = PeftAdapter.tableRows(files);
-        if (rows.isPresent() && rows.getAsInt() != model.vocabularySize()) {
-            throw ConfigException.of(
-                    "adapter %s brings tables of %d tokens, the model has %d; adapters with new tokens"
-                            + " cannot share a base, merge it or serve it alone",
-                    name, rows.getAsInt(), model.vocabularySize());
-        }
-    }
-
-    private Voice voice(String name, AdapterFolder files, @Nullable Tokenizer own) {
-        Tokenizer tokenizer = own == null ? base.tokenizer() : own;
-        ChatTemplate template = base.template();
-        if (own != null || !files.chatTemplate().equals(NamedTemplates.OF_TOKENIZER)) {
-            try {
-                tokenizer.useChatTemplate(files.chatTemplate());
-                template = tokenizer.chatTemplate().orElse(null);
-            } finally {
-                if (own == null) {
-                    tokenizer.useChatTemplate(NamedTemplates.OF_TOKENIZER);
-                }
-            }
-        }
-        // what was said of the base's chats counts for all who answer over it
-        ChatSettings told = base.chats();
-        ChatSettings itsOwn = files.chats().with(told.variables());
-        return new Voice(
-                name, tokenizer, template, told.sanitizes() ? itsOwn.sanitizing(true) : itsOwn);
+        given(name, "name");
+        requireOpen();
+        adapters.load(name, folder);
     }
 
     /**
@@ -373,14 +438,10 @@ public final class TextService implements AutoCloseable {
      * @throws ConfigException if there is none of that name
      */
     public void drop(String name) {
-        ServedAdapter served = acquire(given(name, "name"));
-        synchronized (this) {
-            served.dropped = adapters.remove(name) == served || served.dropped;
-        }
-        release(served);
+        adapters.drop(given(name, "name"));
     }
 
-    /** Requests that wait. */
+    /** Requests that wait for their turn. */
     public synchronized int waiting() {
         return queue.size();
     }
@@ -395,9 +456,9 @@ public final class TextService implements AutoCloseable {
         return model.vocabularySize();
     }
 
-    /** Positions that prompt and answer may fill. */
+    /** Positions that prompt and answer may fill: the model's, or what the cache has room for. */
     public int contextLength() {
-        return model.maxPositions();
+        return Math.min(model.maxPositions(), size.positions(config.kvCacheBytes(), 0));
     }
 
     /**
@@ -407,7 +468,7 @@ public final class TextService implements AutoCloseable {
      * @throws ConfigException if there is no adapter of that name
      */
     public String chatTemplate(@Nullable String adapter) {
-        ServedAdapter served = acquireIfNamed(adapter);
+        Served served = acquireIfNamed(adapter);
         try {
             ChatTemplate template = voice(served).template();
             return template == null ? "" : template.text();
@@ -453,12 +514,14 @@ public final class TextService implements AutoCloseable {
 
     /** Waits for requests; false once there are none and none will come. */
     private synchronized boolean awaitWork() {
-        while (queue.isEmpty() && running == 0) {
-            if (closing) {
+        boolean stalled = this.stalled;
+        while (stalled || (queue.isEmpty() && running == 0)) {
+            if (closing && !stalled) {
                 return false;
             }
             try {
-                wait();
+                wait(stalled ? PATIENCE_MILLIS : 0);
+                stalled = false;
             } catch (InterruptedException e) {
                 closing = true; // nobody else has this thread
             }
@@ -466,20 +529,16 @@ public final class TextService implements AutoCloseable {
         return true;
     }
 
-    private synchronized @Nullable AnswerUnderWay poll() {
-        return queue.poll();
+    private synchronized @Nullable AnswerUnderWay peek() {
+        return queue.peek();
+    }
+
+    private synchronized void remove(AnswerUnderWay answer) {
+        queue.remove(answer);
     }
 
     private void step() {
-        while (decoding.hasRoom()) {
-            AnswerUnderWay answer = poll();
-            if (answer == null) {
-                break;
-            }
-            if (answer.begin(decoding)) {
-                underWay.add(answer);
-            }
-        }
+        boolean held = beginAnswers();
         running = decoding.size();
         if (!decoding.isIdle()) {
             decoding.step();
@@ -487,11 +546,38 @@ public final class TextService implements AutoCloseable {
         underWay.removeIf(AnswerUnderWay::isDone);
         running = decoding.size();
         reused = decoding.reused();
+        gaveWay = gaveWayBefore + decoding.gaveWay();
+        cacheBytes = decoding.cacheBytes();
+        stalled = decoding.isStalled() || (held && decoding.isIdle());
+        if (outsider) {
+            wake();
+        }
+    }
+
+    /** Begins answers in their order; whether one is held up by others that use memory. */
+    private boolean beginAnswers() {
+        while (!outsider && decoding.hasRoom()) {
+            AnswerUnderWay answer = peek();
+            if (answer == null) {
+                return false;
+            }
+            if (!answer.pin(adapters)) {
+                return true;
+            }
+            remove(answer);
+            if (answer.begin(decoding)) {
+                underWay.add(answer);
+            }
+        }
+        return outsider;
     }
 
     private void beginAnew(Throwable failure) {
+        long taken = decoding.taken();
+        gaveWayBefore += decoding.gaveWay();
         decoding.close();
         decoding = newDecoding();
+        decoding.take(taken);
         RuntimeException told =
                 failure instanceof RuntimeException e ? e : new IllegalStateException(failure);
         List.copyOf(underWay).forEach(answer -> answer.failed(told));
@@ -519,7 +605,7 @@ public final class TextService implements AutoCloseable {
             Thread.currentThread().interrupt();
             return;
         }
-        adapters().forEach(this::drop);
+        adapters.close();
         Reference.reachabilityFence(owner);
     }
 }

@@ -88,6 +88,22 @@ final class ServeCommand implements Callable<Integer> {
     int promptPositions = SERVICE.promptPositions();
 
     @Option(
+            names = "--kv-cache-memory",
+            paramLabel = "BYTES",
+            converter = ByteSize.Converter.class,
+            description =
+                    "Most memory of keys and values of all requests, such as 4GiB (half of what heap and model leave of this machine's).")
+    long kvCacheMemory = SERVICE.kvCacheBytes();
+
+    @Option(
+            names = "--adapter-memory",
+            paramLabel = "BYTES",
+            converter = ByteSize.Converter.class,
+            description =
+                    "Most memory of adapters; the least recently used make way and are read again when asked for (a quarter of the same).")
+    long adapterMemory = SERVICE.adapterBytes();
+
+    @Option(
             names = "--runs",
             paramLabel = "DIR",
             description = "Show the runs of this folder on the page at /, as they go on.")
@@ -129,7 +145,8 @@ final class ServeCommand implements Callable<Integer> {
     public Integer call() throws InterruptedException {
         PrintWriter out = Objects.requireNonNull(spec, "picocli sets it").commandLine().getOut();
         ApiConfig api = api();
-        ServiceConfig service = new ServiceConfig(streams, promptPositions, queue);
+        ServiceConfig service =
+                new ServiceConfig(streams, promptPositions, queue, kvCacheMemory, adapterMemory);
         ApiKeys keys = apiKeys == null ? ApiKeys.NONE : ApiKeys.read(apiKeys);
         template.variables(); // its errors come before the weights
         QuantConfig weights = held.config();

@@ -1,6 +1,7 @@
 package org.qlora4j.bench;
 
 import java.util.Arrays;
+import java.util.stream.IntStream;
 import org.openjdk.jmh.annotations.Benchmark;
 import org.openjdk.jmh.annotations.Param;
 import org.qlora4j.kernel.StreamAttention;
@@ -31,6 +32,8 @@ public class StreamAttentionBench extends TwinBench {
     private Tensor v;
     private Tensor keys;
     private Tensor values;
+    private Tensor[] keyRows;
+    private Tensor[] valueRows;
     private int[] lengths;
     private Tensor out;
 
@@ -46,6 +49,8 @@ public class StreamAttentionBench extends TwinBench {
         v = normal(3, 1, texts, kvHeads, dim);
         keys = normal(4, 1, texts, kvHeads, blocks, dim, block);
         values = normal(5, 1, texts, kvHeads, (long) blocks * block, dim);
+        keyRows = rows(keys);
+        valueRows = rows(values);
         lengths = new int[texts];
         Arrays.fill(lengths, positions - 1);
         out = unwritten(q.shape());
@@ -53,20 +58,24 @@ public class StreamAttentionBench extends TwinBench {
         Tensor expected = unwritten(q.shape());
         Tensor expectedKeys = keys.copy();
         Tensor expectedValues = values.copy();
-        step(kernel, keys, values, out);
-        step(reference.streamAttention(), expectedKeys, expectedValues, expected);
+        step(kernel, keyRows, valueRows, out);
+        step(reference.streamAttention(), rows(expectedKeys), rows(expectedValues), expected);
         Answer.requireClose("attention", out, expected, 4 * tolerance());
         Answer.requireSame("keys", keys, expectedKeys);
         Answer.requireSame("values", values, expectedValues);
     }
 
-    private void step(StreamAttention by, Tensor keysOf, Tensor valuesOf, Tensor into) {
+    private Tensor[] rows(Tensor all) {
+        return IntStream.range(0, texts).mapToObj(row -> all.select(0, row)).toArray(Tensor[]::new);
+    }
+
+    private void step(StreamAttention by, Tensor[] keysOf, Tensor[] valuesOf, Tensor into) {
         by.step(q, k, v, keysOf, valuesOf, lengths, SCALE, softcap, window, into);
     }
 
     @Benchmark
     public void step(Work work) {
-        step(kernel, keys, values, out); // the new position is written again and again
+        step(kernel, keyRows, valueRows, out); // the new position is written again and again
         int seen = window == 0 ? positions : Math.min(window, positions);
         long cached = bytes(keys, values) * seen / positions;
         work.add((long) texts * shape.heads() * seen, bytes(q, k, v, out) + cached);

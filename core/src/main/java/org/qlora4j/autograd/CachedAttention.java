@@ -1,5 +1,6 @@
 package org.qlora4j.autograd;
 
+import org.jspecify.annotations.Nullable;
 import org.qlora4j.kernel.Kernels;
 import org.qlora4j.tensor.Tensor;
 
@@ -14,7 +15,7 @@ public final class CachedAttention {
      * @param q [rows, 1, heads, headDim]
      * @param k [rows, 1, kvHeads, headDim]; written behind the keys
      * @param v [rows, 1, kvHeads * headDim]; written behind the values
-     * @param keys as {@link org.qlora4j.kernel.StreamAttention} lays them out
+     * @param keys by row, as {@link org.qlora4j.kernel.StreamAttention} lays them out
      * @param values likewise
      * @param lengths positions held in each row, negative for a row without text
      * @return [rows, 1, heads * headDim]
@@ -24,8 +25,8 @@ public final class CachedAttention {
             Var q,
             Var k,
             Var v,
-            Tensor keys,
-            Tensor values,
+            @Nullable Tensor[] keys,
+            @Nullable Tensor[] values,
             int[] lengths,
             AttentionShape shape) {
         if (shape.bias() != null) {

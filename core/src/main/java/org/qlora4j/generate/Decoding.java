@@ -3,8 +3,11 @@ package org.qlora4j.generate;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collections;
+import java.util.Comparator;
 import java.util.List;
+import java.util.NavigableSet;
 import java.util.Objects;
+import java.util.TreeSet;
 import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
 import org.qlora4j.error.ConfigException;
@@ -31,8 +34,15 @@ public final class Decoding implements AutoCloseable {
     private final Manner manner;
     private final @Nullable Text[] texts; // by row
     private final List<Text> unread = new ArrayList<>(); // in the order of their beginnings
+    private final NavigableSet<Text> waiting = // for room in the cache
+            new TreeSet<>(Comparator.comparingLong(text -> text.order));
     private final PrefixRows prefixes;
+    private final CacheSize size;
+    private final CacheRoom room;
+    private long begun;
     private long reused;
+    private long gaveWay;
+    private boolean stalled;
 
     /**
      * A text to continue.
@@ -68,8 +78,10 @@ public final class Decoding implements AutoCloseable {
      *     so that texts under way go on
      * @param repeatable whether every step has the same shape, so that a text depends on its prompt
      *     and settings alone; otherwise a step computes what it must
+     * @param cacheBytes that keys and values of all texts have at most, those kept of ended ones
+     *     too
      */
-    public record Manner(int rows, int promptPositions, boolean repeatable) {
+    public record Manner(int rows, int promptPositions, boolean repeatable, long cacheBytes) {
         public Manner {
             if (rows < 1 || promptPositions < 1) {
                 throw new IllegalArgumentException(
@@ -78,18 +90,23 @@ public final class Decoding implements AutoCloseable {
         }
 
         /** One text at a time. */
-        public static final Manner ALONE = new Manner(1, Integer.MAX_VALUE, true);
+        public static final Manner ALONE = new Manner(1, Integer.MAX_VALUE, true, Long.MAX_VALUE);
 
         /**
          * Many texts, for all of which somebody waits: prompts are read as soon as a row is free.
          */
         public static Manner together(int rows) {
-            return new Manner(rows, Integer.MAX_VALUE, true);
+            return new Manner(rows, Integer.MAX_VALUE, true, Long.MAX_VALUE);
         }
 
         /** Texts of many people, each of whom waits for his own. */
         public static Manner shared(int rows, int promptPositions) {
-            return new Manner(rows, promptPositions, false);
+            return shared(rows, promptPositions, Long.MAX_VALUE);
+        }
+
+        /** As {@link #shared(int, int)}, with a bound of the cache. */
+        public static Manner shared(int rows, int promptPositions, long cacheBytes) {
+            return new Manner(rows, promptPositions, false, cacheBytes);
         }
     }
 
@@ -100,11 +117,82 @@ public final class Decoding implements AutoCloseable {
         this.cache = new KeyValueCache(model, manner.rows());
         this.texts = new @Nullable Text[manner.rows()];
         this.prefixes = new PrefixRows(manner.rows());
+        this.size = CacheSize.of(model);
+        this.room = new CacheRoom(cache, prefixes, size, manner.cacheBytes());
     }
 
-    /** Whether a row is free. */
+    /** Whether a row is free, and no text waits for room in the cache. */
     public boolean hasRoom() {
+        return waiting.isEmpty() && hasFreeRow();
+    }
+
+    private boolean hasFreeRow() {
         return Arrays.stream(texts).anyMatch(Objects::isNull);
+    }
+
+    /** Texts that wait for room in the cache. */
+    public int waiting() {
+        return waiting.size();
+    }
+
+    /**
+     * Whether the last step went on with no text, since what was {@linkplain #take taken} is not
+     * back.
+     */
+    public boolean isStalled() {
+        return stalled;
+    }
+
+    /** Times that a text gave way to an older one. */
+    public long gaveWay() {
+        return gaveWay;
+    }
+
+    /** Bytes of keys and values, of what was taken too. */
+    public long cacheBytes() {
+        return room.bytes();
+    }
+
+    /** Most bytes of keys and values of its texts at once so far. */
+    long peakBytes() {
+        return cache.peakBytes();
+    }
+
+    /**
+     * Takes bytes of the bound for keys and values that lie elsewhere.
+     *
+     * @return whether there was room; if not, ask again after a step
+     */
+    public boolean take(long bytes) {
+        return room.take(bytes, this::isKept);
+    }
+
+    /** Gives back what was taken. */
+    public void give(long bytes) {
+        room.give(bytes);
+    }
+
+    /** Bytes that are taken. */
+    public long taken() {
+        return room.outside();
+    }
+
+    /** Frees what is kept of texts that an adapter computed. */
+    public void forget(LoraAdapter adapter) {
+        for (int row = 0; row < texts.length; row++) {
+            if (prefixes.isOf(row, adapter)) {
+                prefixes.forget(row);
+                if (isKept(row)) {
+                    cache.drop(row);
+                }
+            }
+        }
+    }
+
+    /** Whether a row holds nothing of a text under way. */
+    private boolean isKept(int row) {
+        Text text = texts[row];
+        return text == null || !text.hasRoom;
     }
 
     /** Whether no text is under way. */
@@ -120,28 +208,117 @@ public final class Decoding implements AutoCloseable {
     /**
      * Takes a text in; the steps that follow go on with it.
      *
-     * @throws ConfigException if the prompt is empty or too long
+     * @throws ConfigException if the prompt is empty, or it or the answer too long
      * @throws FormatException if an id is none of the model's
      * @throws IllegalStateException if no row is free
      */
     public Text begin(Request request) {
         check(model, request);
+        checkRoom(model, request, manner.cacheBytes());
         Text text = text(request);
-        if (!hasRoom()) {
+        if (!hasFreeRow()) {
             throw new IllegalStateException("no row is free");
         }
         int row = prefixes.choose(request, index -> texts[index] == null);
+        text.order = begun++;
         texts[row] = text;
-        unread.add(text);
-        if (texts.length == 1) {
+        if (texts.length == 1 && manner.repeatable()) {
             cache.reserve(text.last);
         }
+        waiting.add(text);
+        admit();
         return text;
+    }
+
+    /** Lets texts that wait be read, in the order of their beginnings, as far as there is room. */
+    private void admit() {
+        while (!waiting.isEmpty()) {
+            Text text = waiting.first();
+            int row = Arrays.asList(texts).indexOf(text);
+            PrefixRows.Found found = prefixes.longest(text.toRead, text.request.adapter());
+            if (found != null) {
+                prefixes.touch(found.row()); // not that which goes first
+            }
+            int sourceTokens = text.source == null ? 0 : ReadSource.tokens(model, text.source);
+            long beside = sourceTokens * size.source() + sourcesToRead() + nextGrowth();
+            if (!room.grow(row, text.toRead.length + 1, text.last, beside, this::isKept)) {
+                return;
+            }
+            text.hasRoom = true;
+            waiting.remove(text);
+            unread.add(text);
+        }
+    }
+
+    /** Bytes by which texts under way grow next; without them a new one would soon give way. */
+    private long nextGrowth() {
+        long bytes = 0;
+        for (int row = 0; row < texts.length; row++) {
+            Text text = texts[row];
+            int held = cache.capacity(row);
+            if (text != null && text.hasRoom && held < text.last) {
+                bytes += cache.growth(row, held + 1, text.last, size);
+            }
+        }
+        return bytes;
+    }
+
+    /** Bytes of sources that texts have room for and that were not yet read. */
+    private long sourcesToRead() {
+        long tokens = 0;
+        for (Text text : texts) {
+            if (text != null && text.hasRoom && text.source != null && text.read == 0) {
+                tokens += ReadSource.tokens(model, text.source);
+            }
+        }
+        return tokens * size.source();
+    }
+
+    /** Gives every text that goes on room for a position; old ones take it from young ones. */
+    private void growTexts() {
+        List<Text> byAge = new ArrayList<>();
+        for (Text text : texts) {
+            if (text != null && text.hasRoom && !text.isReading()) {
+                byAge.add(text);
+            }
+        }
+        byAge.sort(Comparator.comparingLong(text -> text.order));
+        for (Text text : byAge) {
+            int row = Arrays.asList(texts).indexOf(text);
+            int wanted = cache.length(row) + 1;
+            while (text.hasRoom
+                    && cache.capacity(row) < wanted
+                    && !room.grow(row, wanted, text.last, sourcesToRead(), this::isKept)) {
+                giveWay(youngest());
+            }
+        }
+    }
+
+    /** That text of those with a store which began last. */
+    private Text youngest() {
+        Text youngest = null;
+        for (Text text : texts) {
+            if (text != null && text.hasRoom && (youngest == null || text.order > youngest.order)) {
+                youngest = text;
+            }
+        }
+        return Objects.requireNonNull(youngest, "one of them asks for room");
+    }
+
+    private void giveWay(Text text) {
+        int row = Arrays.asList(texts).indexOf(text);
+        prefixes.forget(row);
+        cache.drop(row);
+        unread.remove(text);
+        text.giveWay();
+        waiting.add(text);
+        gaveWay++;
     }
 
     /** A text, whose decoder reads the prompt, or a start behind which it answers the prompt. */
     private Text text(Request request) {
-        int last = lastPosition(model, request);
+        int fit = size.positions(manner.cacheBytes(), ReadSource.tokens(model, request.prompt()));
+        int last = Math.min(lastPosition(model, request), fit);
         if (!ReadSource.isFor(model)) {
             return new Text(request, null, last, model.eosIds());
         }
@@ -188,6 +365,31 @@ public final class Decoding implements AutoCloseable {
         }
     }
 
+    /**
+     * Refuses a text that a bounded cache cannot hold, though it were alone there. A number of new
+     * tokens that is the largest of all stands for as many as there is room for.
+     *
+     * @throws ConfigException that says how many positions there are
+     */
+    public static void checkRoom(CausalModel model, Request request, long cacheBytes) {
+        int sourceTokens = ReadSource.tokens(model, request.prompt());
+        int fit = CacheSize.of(model).positions(cacheBytes, sourceTokens);
+        int prompt = ReadSource.decoderPrompt(model, request.prompt()).length;
+        if (prompt >= fit) {
+            throw ConfigException.of(
+                    "the prompt of %d tokens does not fit into the key-value cache, which holds %d positions;"
+                            + " shorten it, or give the cache more memory",
+                    request.prompt().length, fit);
+        }
+        int wanted = lastPosition(model, request);
+        if (wanted > fit && request.config().maxNewTokens() < Integer.MAX_VALUE) {
+            throw ConfigException.of(
+                    "a prompt of %d tokens and %d new ones do not fit into the key-value cache, which holds"
+                            + " %d positions; ask for at most %d new tokens, or give the cache more memory",
+                    request.prompt().length, request.config().maxNewTokens(), fit, fit - prompt);
+        }
+    }
+
     /** Positions that prompt and continuation fill at most. */
     static int lastPosition(CausalModel model, Request request) {
         return (int)
@@ -211,6 +413,8 @@ public final class Decoding implements AutoCloseable {
                 end(row, StopReason.CANCELLED);
             }
         }
+        admit();
+        stalled = !waiting.isEmpty() && waiting.size() == size();
         readPrompts();
         if (!manner.repeatable()) {
             closeGaps();
@@ -228,20 +432,28 @@ public final class Decoding implements AutoCloseable {
             if (text.isReading()) {
                 unread.add(text); // a long prompt lets short ones pass
             } else {
-                if (text.request.config().promptLogprobs() >= 0) {
-                    text.request.receiver().promptRead(List.copyOf(text.promptTokens));
-                }
-                tell(row, take(text, text.firstLogits.clone(), text.read - 1));
+                begin(text, row);
             }
         }
     }
 
+    /** Gives a text that has been read its first token, unless it has some from before. */
+    private void begin(Text text, int row) {
+        if (text.isResumed()) {
+            return;
+        }
+        if (text.request.config().promptLogprobs() >= 0) {
+            text.request.receiver().promptRead(List.copyOf(text.promptTokens));
+        }
+        tell(row, take(text, text.firstLogits.clone(), text.read - 1));
+    }
+
     /** Reads a piece of a prompt, or copies what another row has of the same; positions read. */
     private int readPiece(Text text, int row, int most) {
-        int[] prompt = text.request.prompt();
-        boolean scored = text.request.config().promptLogprobs() >= 0;
+        int[] prompt = text.toRead;
+        boolean scored = text.request.config().promptLogprobs() >= 0 && !text.isResumed();
         if (text.read == 0 && !scored) {
-            if (copied(text, row)) {
+            if (!text.isResumed() && copied(text, row)) {
                 prefixes.forget(row);
                 return 0;
             }
@@ -265,7 +477,7 @@ public final class Decoding implements AutoCloseable {
             }
             int top = text.request.config().promptLogprobs();
             NextLogits.Scores scores =
-                    top < 0 ? null : new NextLogits.Scores(top, text.promptTokens);
+                    scored ? new NextLogits.Scores(top, text.promptTokens) : null;
             logits = next.read(prompt, from, from + count, time, cache, row, scores);
         }
         text.read = from + count;
@@ -286,9 +498,9 @@ public final class Decoding implements AutoCloseable {
                 prefixes.put(other, live.held(cache.length(other)), live.request.adapter());
             }
         }
-        PrefixRows.Found found = prefixes.longest(text.request);
+        PrefixRows.Found found = prefixes.longest(text.toRead, text.request.adapter());
         for (int other = 0; other < texts.length; other++) {
-            if (texts[other] != null && texts[other] != text) {
+            if (texts[other] != null && texts[other] != text && cache.length(other) > 0) {
                 prefixes.forget(other); // it grows on
             }
         }
@@ -341,37 +553,32 @@ public final class Decoding implements AutoCloseable {
             if (free < row) {
                 texts[free] = text;
                 texts[row] = null;
-                int held = Math.max(prefixes.positions(free), prefixes.positions(row));
-                if (held > 0) {
-                    cache.exchange(row, free, Math.max(held, cache.length(row)));
-                    prefixes.exchange(row, free);
-                } else if (cache.length(row) >= 0) {
-                    cache.move(row, free);
-                }
+                cache.exchange(row, free);
+                prefixes.exchange(row, free);
             }
         }
     }
 
     private void takeTokens() {
+        growTexts();
         int rows = texts.length;
         while (!manner.repeatable() && rows > 0 && texts[rows - 1] == null) {
             rows--;
         }
         boolean[] goesOn = new boolean[rows];
         long[] ids = new long[rows];
-        int longest = 0;
+        boolean any = false;
         for (int row = 0; row < rows; row++) {
             Text text = texts[row];
-            if (text != null && !text.isReading()) {
+            if (text != null && text.hasRoom && !text.isReading()) {
                 goesOn[row] = true;
                 ids[row] = text.tokens.getLast();
-                longest = Math.max(longest, cache.length(row) + 1);
+                any = true;
             }
         }
-        if (longest == 0) {
+        if (!any) {
             return;
         }
-        cache.reserve(longest);
         float[][] logits = logits(ids, goesOn);
         // a row's softmax over the vocabulary takes a while: all cores share them
         List<@Nullable RuntimeException> failures =
@@ -449,11 +656,16 @@ public final class Decoding implements AutoCloseable {
     private void free(int row) {
         Text text = text(row);
         unread.remove(text);
-        if (!manner.repeatable() && text.source == null && cache.length(row) > 0) {
-            prefixes.put(row, text.held(cache.length(row)), text.request.adapter());
-        }
+        boolean waited = waiting.remove(text); // then its row is as one before left it
         texts[row] = null;
-        cache.clear(row);
+        if (manner.repeatable() || waited) {
+            cache.clear(row);
+        } else if (text.source == null && cache.length(row) > 0) {
+            prefixes.put(row, text.held(cache.length(row)), text.request.adapter());
+            cache.clear(row);
+        } else if (!prefixes.holds(row)) {
+            cache.drop(row);
+        }
     }
 
     private Text text(int row) {
@@ -462,6 +674,9 @@ public final class Decoding implements AutoCloseable {
 
     @Override
     public void close() {
+        for (int row = 0; row < texts.length; row++) {
+            prefixes.forget(row);
+        }
         cache.close();
         next.close();
     }

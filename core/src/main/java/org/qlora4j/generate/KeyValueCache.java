@@ -4,7 +4,6 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.function.Function;
-import java.util.function.LongFunction;
 import org.jspecify.annotations.Nullable;
 import org.qlora4j.autograd.Attention;
 import org.qlora4j.autograd.AttentionMask;
@@ -13,7 +12,6 @@ import org.qlora4j.autograd.CachedAttention;
 import org.qlora4j.autograd.Tape;
 import org.qlora4j.autograd.Var;
 import org.qlora4j.error.ConfigException;
-import org.qlora4j.kernel.StreamAttention;
 import org.qlora4j.model.CausalModel;
 import org.qlora4j.model.Context;
 import org.qlora4j.model.ModelFacts;
@@ -22,26 +20,26 @@ import org.qlora4j.model.SourceContext;
 import org.qlora4j.model.Task;
 import org.qlora4j.tensor.DType;
 import org.qlora4j.tensor.Tensor;
-import org.qlora4j.tensor.TensorScope;
 import org.qlora4j.tensor.Tensors;
 
 /**
  * Keys and values of texts that are continued together, each in a row and of a length of its own. A
  * row begins with {@link #fill} or {@link #copy} and is free again after {@link #clear}. As a
  * context it takes one position for every row, and what it computes for a free row means nothing.
- * It grows as texts do. The owner closes it.
+ * Each row grows as its text does. The owner closes it.
  */
 public final class KeyValueCache implements SourceContext, AutoCloseable {
     private static final int NO_TEXT = -1;
+
+    /** Positions that a row grows by at least. */
+    private static final int MORE = 16;
 
     private final int[] lengths;
     private final int kvHeads;
     private final int headDim;
     private final DType dtype;
-    private final Tensor[] keys; // by layer, as StreamAttention lays them out
-    private final Tensor[] values;
+    private final KeyValueRows rows;
     private final @Nullable ReadSource[] sources; // by row; texts of one source share it
-    private int capacity;
 
     /**
      * An empty cache of texts that are continued together, whatever their lengths.
@@ -67,30 +65,9 @@ public final class KeyValueCache implements SourceContext, AutoCloseable {
         this.kvHeads = kvHeads;
         this.headDim = headDim;
         this.dtype = dtype;
-        this.keys = new Tensor[layers];
-        this.values = new Tensor[layers];
+        this.rows = new KeyValueRows(layers, rows, kvHeads, headDim, dtype);
         this.sources = new @Nullable ReadSource[rows];
         Arrays.fill(lengths, NO_TEXT);
-        try (TensorScope scope = TensorScope.open()) {
-            for (int i = 0; i < layers; i++) {
-                keys[i] = TensorScope.release(newKeys(0));
-                values[i] = TensorScope.release(newValues(0));
-            }
-        }
-    }
-
-    private Tensor newKeys(long positions) {
-        return Tensors.empty(
-                dtype,
-                lengths.length,
-                kvHeads,
-                positions / StreamAttention.BLOCK,
-                headDim,
-                StreamAttention.BLOCK);
-    }
-
-    private Tensor newValues(long positions) {
-        return Tensors.empty(dtype, lengths.length, kvHeads, positions, headDim);
     }
 
     /** Rows, free ones too. */
@@ -103,29 +80,64 @@ public final class KeyValueCache implements SourceContext, AutoCloseable {
         return lengths[row];
     }
 
-    /** Makes room for texts of so many positions. */
+    /** Makes room for texts of so many positions in every row. */
     public void reserve(int positions) {
-        if (positions <= capacity) {
-            return;
+        for (int row = 0; row < lengths.length; row++) {
+            reserve(row, positions, Integer.MAX_VALUE);
         }
-        // a half more, so that a growing text is copied a few times only
-        int wanted = Math.max(positions, capacity + capacity / 2);
-        int block = StreamAttention.BLOCK;
-        int grown = (wanted + block - 1) / block * block;
-        for (int i = 0; i < keys.length; i++) {
-            keys[i] = grown(keys[i], this::newKeys, grown);
-            values[i] = grown(values[i], this::newValues, grown);
-        }
-        capacity = grown;
     }
 
-    private static Tensor grown(Tensor old, LongFunction<Tensor> make, int positions) {
-        try (TensorScope scope = TensorScope.open()) {
-            Tensor made = make.apply(positions);
-            made.narrow(2, 0, old.size(2)).copyFrom(old);
-            old.close();
-            return TensorScope.release(made);
+    /**
+     * Makes room for so many positions of a row.
+     *
+     * @param last positions that its text fills at most
+     */
+    void reserve(int row, int positions, int last) {
+        if (positions > rows.capacity(row)) {
+            rows.reserve(row, grown(row, positions, last));
         }
+    }
+
+    /** What a row has room for once it has grown: a bit more, so that it is copied a few times. */
+    private int grown(int row, int positions, int last) {
+        int held = rows.capacity(row);
+        if (positions <= held) {
+            return held;
+        }
+        long wanted = held == 0 ? positions : positions + Math.max(MORE, positions / 8L);
+        return KeyValueRows.whole((int) Math.min(wanted, Math.max(positions, last)));
+    }
+
+    /** Bytes that the cache has at most beyond those of now, while it does {@link #reserve}. */
+    long growth(int row, int positions, int last, CacheSize size) {
+        int held = rows.capacity(row);
+        int more = grown(row, positions, last) - held;
+        return more == 0 ? 0 : more * size.position() + held * size.moving();
+    }
+
+    /** Frees what a free row still holds. */
+    void drop(int row) {
+        clear(row);
+        rows.drop(row);
+    }
+
+    /** Positions that a row has room for. */
+    int capacity(int row) {
+        return rows.capacity(row);
+    }
+
+    /** Bytes of keys and values, and of sources as they are once they are all made. */
+    long bytes() {
+        return rows.bytes() + Arrays.stream(sources).distinct().mapToLong(this::bytes).sum();
+    }
+
+    private long bytes(@Nullable ReadSource source) {
+        return source == null ? 0 : source.bytes();
+    }
+
+    /** Most bytes of keys and values at once so far. */
+    long peakBytes() {
+        return rows.peakBytes();
     }
 
     /** Has a free row's text answer a source, which the model's encoder reads here. */
@@ -154,20 +166,9 @@ public final class KeyValueCache implements SourceContext, AutoCloseable {
 
     /** Gives a row the first positions of another's text. */
     public void copy(int from, int to, int positions) {
-        int blocks = (positions + StreamAttention.BLOCK - 1) / StreamAttention.BLOCK;
-        for (int i = 0; i < keys.length; i++) {
-            copy(keys[i], from, to, blocks);
-            copy(values[i], from, to, positions);
-        }
+        rows.copy(from, to, positions);
         lengths[to] = positions;
         setSource(to, sources[from]);
-    }
-
-    private static void copy(Tensor store, int from, int to, int count) {
-        try (TensorScope scope = TensorScope.open()) {
-            Tensor source = store.select(0, from).narrow(1, 0, count);
-            store.select(0, to).narrow(1, 0, count).copyFrom(source);
-        }
     }
 
     /**
@@ -180,40 +181,20 @@ public final class KeyValueCache implements SourceContext, AutoCloseable {
         return new Step(this, rows, goesOn);
     }
 
-    /** Gives a free row the text of another, which is then free. */
-    void move(int from, int to) {
-        copy(from, to, lengths[from]);
-        clear(from);
-    }
-
     /** Gives a free row a text's first positions again, which nothing has written over since. */
     void restore(int row, int positions) {
         lengths[row] = positions;
     }
 
-    /** Changes the places of two rows, with what free ones still hold of their first positions. */
-    void exchange(int one, int other, int positions) {
-        int blocks = Math.ceilDiv(positions, StreamAttention.BLOCK);
-        for (int i = 0; i < keys.length; i++) {
-            exchange(keys[i], one, other, blocks);
-            exchange(values[i], one, other, positions);
-        }
+    /** Changes the places of two rows, with what free ones still hold. */
+    void exchange(int one, int other) {
+        rows.exchange(one, other);
         ReadSource source = sources[one];
         sources[one] = sources[other];
         sources[other] = source;
         int length = lengths[one];
         lengths[one] = lengths[other];
         lengths[other] = length;
-    }
-
-    private static void exchange(Tensor store, int one, int other, int count) {
-        try (TensorScope scope = TensorScope.open()) {
-            Tensor first = store.select(0, one).narrow(1, 0, count);
-            Tensor second = store.select(0, other).narrow(1, 0, count);
-            Tensor kept = first.copy();
-            first.copyFrom(second);
-            second.copyFrom(kept);
-        }
     }
 
     /** Forgets a row's positions from {@code newLength} on. */
@@ -235,7 +216,8 @@ public final class KeyValueCache implements SourceContext, AutoCloseable {
     @Override
     public Var attend(Tape tape, int layer, AttentionShape shape, Var q, Var k, Var v) {
         return shape.bias() == null
-                ? CachedAttention.apply(tape, q, k, v, keys[layer], values[layer], lengths, shape)
+                ? CachedAttention.apply(
+                        tape, q, k, v, rows.keys(layer), rows.values(layer), lengths, shape)
                 : attendOneByOne(tape, layer, shape, q, k, v, lengths);
     }
 
@@ -252,8 +234,8 @@ public final class KeyValueCache implements SourceContext, AutoCloseable {
             }
             Tensor newKeys = row(tape, k, row).value();
             Tensor newValues = row(tape, v, row).value();
-            Tensor all = tape.keep(withKeys(layer, row, past, newKeys));
-            Tensor seen = tape.keep(withValues(layer, row, past, newValues));
+            Tensor all = tape.keep(rows.withKeys(layer, row, past, newKeys));
+            Tensor seen = tape.keep(rows.withValues(layer, row, past, newValues));
             write(layer, row, all, seen, past, past + 1);
             try (AttentionMask mask = new AttentionMask(1, 1, past + 1, null)) {
                 Var out =
@@ -321,10 +303,7 @@ public final class KeyValueCache implements SourceContext, AutoCloseable {
         for (int row = 0; row < sources.length; row++) {
             setSource(row, null);
         }
-        for (int i = 0; i < keys.length; i++) {
-            keys[i].close();
-            values[i].close();
-        }
+        rows.close();
     }
 
     /** See {@link #step}. */
@@ -350,21 +329,21 @@ public final class KeyValueCache implements SourceContext, AutoCloseable {
             if (shape.bias() != null) {
                 return cache.attendOneByOne(tape, layer, shape, q, k, v, lengths);
             }
-            Tensor keys = first(tape, cache.keys[layer]);
-            Tensor values = first(tape, cache.values[layer]);
-            return CachedAttention.apply(tape, q, k, v, keys, values, lengths, shape);
+            return CachedAttention.apply(
+                    tape,
+                    q,
+                    k,
+                    v,
+                    cache.rows.keys(layer),
+                    cache.rows.values(layer),
+                    lengths,
+                    shape);
         }
 
         @Override
         public Var attendToSource(
                 Tape tape, int layer, AttentionShape shape, Var q, Function<Var, Projected> make) {
             return attendToSources(tape, layer, shape, q, make, cache.sources);
-        }
-
-        private Tensor first(Tape tape, Tensor store) {
-            return lengths.length == cache.rows()
-                    ? store
-                    : tape.keep(store.narrow(0, 0, lengths.length));
         }
 
         @Override
@@ -401,8 +380,8 @@ public final class KeyValueCache implements SourceContext, AutoCloseable {
                 cache.write(layer, row, k.value(), v.value(), 0, positions);
                 return Attention.apply(tape, q, k, v, seen, shape);
             }
-            Tensor keys = tape.keep(cache.withKeys(layer, row, past, k.value()));
-            Tensor values = tape.keep(cache.withValues(layer, row, past, v.value()));
+            Tensor keys = tape.keep(cache.rows.withKeys(layer, row, past, k.value()));
+            Tensor values = tape.keep(cache.rows.withValues(layer, row, past, v.value()));
             cache.write(layer, row, keys, values, past, past + positions);
             return Attention.apply(
                     tape, q, tape.constant(keys), tape.constant(values), seen, shape);
@@ -441,69 +420,8 @@ public final class KeyValueCache implements SourceContext, AutoCloseable {
         return Math.max(0, lengths[row]);
     }
 
-    /** The first keys of a row and new ones behind them, [1, past + time, kvHeads, headDim]. */
-    private Tensor withKeys(int layer, int row, int past, Tensor added) {
-        int blocks = (past + StreamAttention.BLOCK - 1) / StreamAttention.BLOCK;
-        try (TensorScope scope = TensorScope.open()) {
-            Tensor held =
-                    keys[layer]
-                            .select(0, row)
-                            .narrow(1, 0, blocks)
-                            .permute(1, 3, 0, 2)
-                            .reshape((long) blocks * StreamAttention.BLOCK, kvHeads, headDim)
-                            .narrow(0, 0, past);
-            return scope.promote(behind(held, added));
-        }
-    }
-
-    /** As {@link #withKeys} for values. */
-    private Tensor withValues(int layer, int row, int past, Tensor added) {
-        try (TensorScope scope = TensorScope.open()) {
-            Tensor held = values[layer].select(0, row).narrow(1, 0, past).transpose(0, 1);
-            return scope.promote(behind(held, added));
-        }
-    }
-
-    private Tensor behind(Tensor held, Tensor added) {
-        Tensor all = Tensors.cat(List.of(held, added.view(-1, kvHeads, headDim)), 0);
-        return all.view(1, all.size(0), kvHeads, headDim);
-    }
-
-    /**
-     * Writes keys and values of [1, …, kvHeads, headDim] to a row.
-     *
-     * @param held how many of the first the row has already; those of a block begun are written
-     *     again
-     * @param time where to stop
-     */
     private void write(int layer, int row, Tensor k, Tensor v, int held, int time) {
-        int block = StreamAttention.BLOCK;
-        int first = held / block;
-        int whole = time / block - first;
-        int rest = time % block;
-        reserve(time);
-        try (TensorScope scope = TensorScope.open()) {
-            Tensor rowKeys = keys[layer].select(0, row); // [kvHeads, blocks, headDim, 16]
-            Tensor all = k.view(-1, kvHeads, headDim);
-            if (whole > 0) {
-                rowKeys.narrow(1, first, whole)
-                        .copyFrom(
-                                all.narrow(0, (long) first * block, (long) whole * block)
-                                        .view(whole, block, kvHeads, headDim)
-                                        .permute(2, 0, 3, 1));
-            }
-            if (rest > 0) {
-                rowKeys.select(1, first + whole)
-                        .narrow(2, 0, rest)
-                        .copyFrom(all.narrow(0, time - rest, rest).permute(1, 2, 0));
-            }
-            values[layer]
-                    .select(0, row)
-                    .narrow(1, held, time - held)
-                    .copyFrom(
-                            v.view(-1, kvHeads, headDim)
-                                    .narrow(0, held, time - held)
-                                    .transpose(0, 1));
-        }
+        reserve(row, time, Integer.MAX_VALUE);
+        rows.write(layer, row, k, v, held, time);
     }
 }

@@ -41,6 +41,7 @@ public final class MeanHidden implements AutoCloseable {
         this.ids = ids;
         this.adapter = adapter;
         this.cache = new KeyValueCache(model, 1);
+        cache.reserve(ids.length);
         this.sum = new double[Math.toIntExact(model.shape().facts().hiddenSize())];
     }
 

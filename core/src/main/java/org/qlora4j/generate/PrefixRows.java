@@ -35,10 +35,9 @@ final class PrefixRows {
         rows[row] = null;
     }
 
-    /** Positions that a row holds of a text that has ended; 0 if it holds none. */
-    int positions(int row) {
-        Held held = rows[row];
-        return held == null ? 0 : held.ids.length;
+    /** Whether a row holds the beginning of a text that has ended. */
+    boolean holds(int row) {
+        return rows[row] != null;
     }
 
     void exchange(int one, int other) {
@@ -47,11 +46,44 @@ final class PrefixRows {
         rows[other] = held;
     }
 
-    /** The row that holds most of a prompt, all but its last token at most; null if none does. */
-    @Nullable Found longest(Decoding.Request request) {
+    /** Says that a row's beginning was of use again. */
+    void touch(int row) {
+        Held held = rows[row];
+        if (held != null) {
+            put(row, held.ids, held.adapter);
+        }
+    }
+
+    /** The row that has been of no use for longest, of those that may be freed; -1 if none may. */
+    int oldest(IntPredicate free) {
+        int oldest = -1;
+        long since = Long.MAX_VALUE;
+        for (int row = 0; row < rows.length; row++) {
+            Held held = rows[row];
+            if (held != null && held.since < since && free.test(row)) {
+                oldest = row;
+                since = held.since;
+            }
+        }
+        return oldest;
+    }
+
+    /** Whether an adapter computed what a row holds. */
+    boolean isOf(int row, LoraAdapter adapter) {
+        Held held = rows[row];
+        return held != null && held.adapter == adapter;
+    }
+
+    /**
+     * The row that holds most of a text, all but its last token at most; null if none does.
+     *
+     * @param ids of the text
+     * @param adapter that computes it
+     */
+    @Nullable Found longest(int[] ids, @Nullable LoraAdapter adapter) {
         Found best = null;
         for (int row = 0; row < rows.length; row++) {
-            int same = same(rows[row], request);
+            int same = same(rows[row], ids, adapter);
             if (same >= LEAST && (best == null || same > best.positions())) {
                 best = new Found(row, same);
             }
@@ -59,11 +91,10 @@ final class PrefixRows {
         return best;
     }
 
-    private static int same(@Nullable Held held, Decoding.Request request) {
-        if (held == null || held.adapter != request.adapter()) {
+    private static int same(@Nullable Held held, int[] prompt, @Nullable LoraAdapter adapter) {
+        if (held == null || held.adapter != adapter) {
             return 0;
         }
-        int[] prompt = request.prompt();
         int most = Math.min(held.ids.length, prompt.length - 1);
         int same = 0;
         while (same < most && held.ids[same] == prompt[same]) {
@@ -84,7 +115,7 @@ final class PrefixRows {
                 continue;
             }
             Held held = rows[row];
-            int same = same(held, request);
+            int same = same(held, request.prompt(), request.adapter());
             long rank = same >= LEAST ? 1L + same : held == null ? 0 : -1 - held.since;
             if (chosen < 0 || rank > bestRank) {
                 chosen = row;

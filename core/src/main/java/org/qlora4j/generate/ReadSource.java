@@ -23,10 +23,12 @@ import org.qlora4j.tensor.Tensors;
  */
 final class ReadSource implements AutoCloseable {
     private final Tensor hidden; // [1, time, hidden]
+    private final long bytes;
     private final Map<Integer, Tensor[]> projected = new HashMap<>(); // keys and values by layer
 
-    private ReadSource(Tensor hidden) {
+    private ReadSource(Tensor hidden, long bytes) {
         this.hidden = hidden;
+        this.bytes = bytes;
     }
 
     /**
@@ -42,8 +44,19 @@ final class ReadSource implements AutoCloseable {
                 BatchContext seen = BatchContext.whole(1, whole.length, visible);
                 Tape tape = Tape.inference()) {
             Tensor input = tape.keep(Tensors.of(whole, 1, whole.length));
-            return new ReadSource(tape.take(model.encode(tape, input, seen, false)));
+            Tensor hidden = tape.take(model.encode(tape, input, seen, false));
+            return new ReadSource(hidden, whole.length * CacheSize.of(model).source());
         }
+    }
+
+    /** Bytes once keys and values of all layers are made. */
+    long bytes() {
+        return bytes;
+    }
+
+    /** Tokens of a source that an encoder reads; 0 for a model without one. */
+    static int tokens(CausalModel model, int[] prompt) {
+        return isFor(model) ? ended(model, prompt).length : 0;
     }
 
     /** Ids of a source with the end that sources have in training. */

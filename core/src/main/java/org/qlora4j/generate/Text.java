@@ -15,7 +15,10 @@ public final class Text {
     final int last; // positions that prompt and continuation fill at most
     final List<Integer> tokens = new ArrayList<>();
     final List<Token> promptTokens = new ArrayList<>(); // if their log-probabilities are wanted
-    int read; // positions of the prompt
+    int[] toRead; // the prompt, or all but the newest token once it had to give way
+    int read; // positions of that
+    long order; // among the texts of a decoding
+    boolean hasRoom; // whether its row has a store of keys and values
     float[] firstLogits = {}; // of the prompt, for another text with the same
 
     private final Sampler sampler;
@@ -34,6 +37,7 @@ public final class Text {
      */
     Text(Decoding.Request request, int @Nullable [] source, int last, Set<Integer> eosIds) {
         this.request = request;
+        this.toRead = request.prompt();
         this.source = source;
         this.last = last;
         this.ends = new HashSet<>(eosIds);
@@ -75,14 +79,32 @@ public final class Text {
     }
 
     boolean isReading() {
-        return read < request.prompt().length;
+        return read < toRead.length;
     }
 
-    /** Says that the prompt is read. */
+    /** Whether it has tokens already, and is read again. */
+    boolean isResumed() {
+        return !tokens.isEmpty();
+    }
+
+    /** Says that all is read. */
     void wasRead(float[] logits) {
-        read = request.prompt().length;
-        firstLogits = logits;
-        prefilled = System.nanoTime();
+        read = toRead.length;
+        if (!isResumed()) {
+            firstLogits = logits;
+            prefilled = System.nanoTime();
+        }
+    }
+
+    /** Loses its keys and values; what it has so far will be read again. */
+    void giveWay() {
+        hasRoom = false;
+        read = 0;
+        if (isResumed()) {
+            toRead = held(request.prompt().length + tokens.size() - 1);
+        } else {
+            promptTokens.clear();
+        }
     }
 
     /** Chooses a token; the logits are the text's to change. */
@@ -116,7 +138,7 @@ public final class Text {
 
     void end(StopReason reason) {
         long now = System.nanoTime();
-        long whenRead = isReading() ? now : prefilled;
+        long whenRead = isReading() && !isResumed() ? now : prefilled;
         generation =
                 new Generation(
                         tokens,

@@ -1,5 +1,8 @@
 package org.qlora4j.kernel;
 
+import static java.util.Objects.requireNonNull;
+
+import org.jspecify.annotations.Nullable;
 import org.qlora4j.tensor.DType;
 import org.qlora4j.tensor.Tensor;
 import org.qlora4j.tensor.TensorScope;
@@ -11,8 +14,8 @@ record ReferenceStreamAttention() implements StreamAttention {
             Tensor q,
             Tensor k,
             Tensor v,
-            Tensor keys,
-            Tensor values,
+            @Nullable Tensor[] keys,
+            @Nullable Tensor[] values,
             int[] lengths,
             double scale,
             double softcap,
@@ -26,10 +29,10 @@ record ReferenceStreamAttention() implements StreamAttention {
                     target.zero();
                     continue;
                 }
-                Tensor rowKeys = keys.select(0, row);
-                Tensor rowValues = values.select(0, row);
-                long kvHeads = values.size(1);
-                long headDim = values.size(3);
+                Tensor rowKeys = requireNonNull(keys[row]);
+                Tensor rowValues = requireNonNull(values[row]);
+                long kvHeads = rowValues.size(0);
+                long headDim = rowValues.size(2);
                 Tensor newKey = k.select(0, row).reshape(kvHeads, headDim);
                 Tensor newValue = v.select(0, row).reshape(kvHeads, headDim);
                 rowKeys.select(1, at / BLOCK).select(2, at % BLOCK).copyFrom(newKey);

@@ -1,5 +1,6 @@
 package org.qlora4j.kernel;
 
+import org.jspecify.annotations.Nullable;
 import org.qlora4j.tensor.Tensor;
 
 /**
@@ -19,9 +20,10 @@ public sealed interface StreamAttention permits ReferenceStreamAttention, Vector
      * @param q [rows, ..., headDim], with all heads of a row
      * @param k [rows, ...], with all key heads of a row
      * @param v as k
-     * @param keys [rows, kvHeads, capacity / 16, headDim, 16], so that 16 positions make a vector
-     * @param values [rows, kvHeads, capacity, headDim]
-     * @param lengths positions that each row holds already, fewer than the capacity; negative for a
+     * @param keys of each row [kvHeads, capacity / 16, headDim, 16], so that 16 positions make a
+     *     vector; rows have capacities of their own, and null stands for one without text
+     * @param values of each row [kvHeads, capacity, headDim]
+     * @param lengths positions that each row holds already, fewer than its capacity; negative for a
      *     row without text, whose output is 0
      * @param softcap bound of the scores by {@code c · tanh(s / c)}; 0 for none
      * @param window positions that are seen at most, the new one among them; 0 for all
@@ -31,8 +33,8 @@ public sealed interface StreamAttention permits ReferenceStreamAttention, Vector
             Tensor q,
             Tensor k,
             Tensor v,
-            Tensor keys,
-            Tensor values,
+            @Nullable Tensor[] keys,
+            @Nullable Tensor[] values,
             int[] lengths,
             double scale,
             double softcap,

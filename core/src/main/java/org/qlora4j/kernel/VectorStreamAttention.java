@@ -1,8 +1,11 @@
 package org.qlora4j.kernel;
 
+import static java.util.Objects.requireNonNull;
+
 import java.util.Arrays;
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.VectorOperators;
+import org.jspecify.annotations.Nullable;
 import org.qlora4j.tensor.Tensor;
 
 /**
@@ -21,13 +24,13 @@ record VectorStreamAttention(Workers workers, StreamAttention reference)
             FloatRows q,
             FloatRows k,
             FloatRows v,
-            FloatRows keys,
-            FloatRows values,
+            @Nullable FloatRows[] keys,
+            @Nullable FloatRows[] values,
             FloatRows out,
             int kvHeads,
             int group,
             int headDim,
-            int capacity,
+            int[] capacities,
             float scale,
             float softcap,
             int window) {}
@@ -37,8 +40,8 @@ record VectorStreamAttention(Workers workers, StreamAttention reference)
             Tensor q,
             Tensor k,
             Tensor v,
-            Tensor keys,
-            Tensor values,
+            @Nullable Tensor[] keys,
+            @Nullable Tensor[] values,
             int[] lengths,
             double scale,
             double softcap,
@@ -48,24 +51,40 @@ record VectorStreamAttention(Workers workers, StreamAttention reference)
             reference.step(q, k, v, keys, values, lengths, scale, softcap, window, out);
             return;
         }
-        int kvHeads = Math.toIntExact(values.size(1));
-        int headDim = Math.toIntExact(values.size(3));
+        int headDim = Math.toIntExact(q.size(-1));
+        int kvHeads = Math.toIntExact(k.count() / lengths.length / headDim);
         Step s =
                 new Step(
                         FloatRows.of(q),
                         FloatRows.of(k),
                         FloatRows.of(v),
-                        FloatRows.of(keys),
-                        FloatRows.of(values),
+                        rows(keys, lengths),
+                        rows(values, lengths),
                         FloatRows.of(out),
                         kvHeads,
                         Math.toIntExact(q.count() / k.count()),
                         headDim,
-                        Math.toIntExact(values.size(2)),
+                        capacities(values, lengths),
                         (float) scale,
                         (float) softcap,
                         window);
         workers.run(lengths.length * kvHeads, task -> keyHead(s, task, lengths[task / kvHeads]));
+    }
+
+    private static @Nullable FloatRows[] rows(@Nullable Tensor[] stores, int[] lengths) {
+        @Nullable FloatRows[] out = new @Nullable FloatRows[lengths.length];
+        for (int row = 0; row < out.length; row++) {
+            out[row] = lengths[row] < 0 ? null : FloatRows.of(requireNonNull(stores[row]));
+        }
+        return out;
+    }
+
+    private static int[] capacities(@Nullable Tensor[] values, int[] lengths) {
+        int[] out = new int[lengths.length];
+        for (int row = 0; row < out.length; row++) {
+            out[row] = lengths[row] < 0 ? 0 : Math.toIntExact(requireNonNull(values[row]).size(1));
+        }
+        return out;
     }
 
     /**
@@ -78,8 +97,11 @@ record VectorStreamAttention(Workers workers, StreamAttention reference)
             s.out.clear(firstQuery, firstQuery + (long) s.group * s.headDim);
             return;
         }
-        long keyStart = (long) index * s.capacity * s.headDim;
-        append(s, index, length, keyStart);
+        int row = index / s.kvHeads;
+        FloatRows keys = requireNonNull(s.keys[row]);
+        FloatRows values = requireNonNull(s.values[row]);
+        long keyStart = (long) (index % s.kvHeads) * s.capacities[row] * s.headDim;
+        append(s, keys, values, index, length, keyStart);
         int first = s.window == 0 ? 0 : Math.max(0, length + 1 - s.window);
         int start = first / BLOCK * BLOCK; // whole blocks before the window are passed over
         long seenStart = keyStart + (long) start * s.headDim;
@@ -97,7 +119,7 @@ record VectorStreamAttention(Workers workers, StreamAttention reference)
                     scratch[i * s.headDim + d] = s.q.get(query + d) * s.scale;
                 }
             }
-            score(s.keys, seenStart, s.headDim, padded, scratch);
+            score(keys, seenStart, s.headDim, padded, scratch);
             for (int i = 0; i < count; i++) {
                 if (s.softcap != 0) {
                     FastTanh.cap(scratch, scores + i * padded, padded, s.softcap);
@@ -108,17 +130,18 @@ record VectorStreamAttention(Workers workers, StreamAttention reference)
                 System.arraycopy(
                         scratch, scores, scratch, scores + i * padded, padded); // finite: unused
             }
-            weigh(s, seenStart, seen, padded, scratch, queries, count);
+            weigh(s, values, seenStart, seen, padded, scratch, queries, count);
         }
     }
 
-    private static void append(Step s, int index, int length, long keyStart) {
+    private static void append(
+            Step s, FloatRows keys, FloatRows values, int index, int length, long keyStart) {
         long added = (long) index * s.headDim;
         long key = keyStart + (long) (length / BLOCK) * s.headDim * BLOCK + length % BLOCK;
         long value = keyStart + (long) length * s.headDim;
         for (int d = 0; d < s.headDim; d++) {
-            s.keys.set(key + (long) d * BLOCK, s.k.get(added + d));
-            s.values.set(value + d, s.v.get(added + d));
+            keys.set(key + (long) d * BLOCK, s.k.get(added + d));
+            values.set(value + d, s.v.get(added + d));
         }
     }
 
@@ -195,9 +218,15 @@ record VectorStreamAttention(Workers workers, StreamAttention reference)
 
     /** Sums of the values by the probabilities, written for {@code count} queries. */
     private static void weigh(
-            Step s, long start, int seen, int padded, float[] scratch, long out, int count) {
+            Step s,
+            FloatRows values,
+            long start,
+            int seen,
+            int padded,
+            float[] scratch,
+            long out,
+            int count) {
         int first = QUERIES * s.headDim;
-        FloatRows values = s.values;
         int headDim = s.headDim;
         int d = 0;
         for (; d <= headDim - LANES; d += LANES) {

@@ -281,6 +281,22 @@ public final class PeftAdapter {
         }
     }
 
+    /**
+     * Bytes that an adapter's weights take once they are {@linkplain #read read}, from the head of
+     * its file. Vectors stay in f32.
+     */
+    public static long bytes(Path folder, DType compute) {
+        try (Checkpoint stored = Checkpoint.open(file(folder))) {
+            long bytes = 0;
+            for (String key : stored.names()) {
+                long[] shape = stored.info(key).shape();
+                long count = Arrays.stream(shape).reduce(1, Math::multiplyExact);
+                bytes += count * (shape.length < 2 ? compute.wide() : compute).bytes();
+            }
+            return bytes;
+        }
+    }
+
     /** Rows of the embedding table or head that an adapter brings; empty if it brings neither. */
     public static OptionalInt tableRows(Path folder) {
         try (Checkpoint stored = Checkpoint.open(file(folder))) {
@@ -327,7 +343,7 @@ public final class PeftAdapter {
     }
 
     /** The file with an adapter's tensors. */
-    static Path file(Path folder) {
+    public static Path file(Path folder) {
         Path older = folder.resolve(Checkpoint.TORCH_ADAPTER);
         Path file = folder.resolve(Checkpoint.ADAPTER_FILE);
         if (!Files.isRegularFile(file) && Files.isRegularFile(older)) {

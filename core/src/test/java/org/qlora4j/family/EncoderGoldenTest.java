@@ -21,6 +21,7 @@ import org.qlora4j.error.ConfigException;
 import org.qlora4j.generate.BeamConfig;
 import org.qlora4j.generate.BeamGenerator;
 import org.qlora4j.generate.BeamSearch;
+import org.qlora4j.generate.CacheSize;
 import org.qlora4j.generate.Decoding;
 import org.qlora4j.generate.Generation;
 import org.qlora4j.generate.GenerationConfig;
@@ -28,6 +29,7 @@ import org.qlora4j.generate.Generator;
 import org.qlora4j.generate.InferenceHead;
 import org.qlora4j.generate.KeyValueCache;
 import org.qlora4j.generate.MeanHidden;
+import org.qlora4j.generate.Text;
 import org.qlora4j.grammar.JsonGrammar;
 import org.qlora4j.grammar.TokenVocabulary;
 import org.qlora4j.lora.LinearLayer;
@@ -238,8 +240,31 @@ class EncoderGoldenTest {
                             .generate(source, twelve, BeamConfig.of(3))
                             .getFirst();
             assertThat(best.tokens()).isEqualTo(expectedBeam);
+            assertThat(bounded(model, source, twelve)).containsOnly(expectedGreedy);
             assertThat(NativeMemory.liveBytes()).isEqualTo(before);
         }
+    }
+
+    /** Four texts where keys, values and read sources of hardly two have room. */
+    private static List<List<Integer>> bounded(
+            CausalModel model, int[] source, GenerationConfig config) {
+        CacheSize size = CacheSize.of(model);
+        long bound = 2 * 25 * size.source() + 40 * size.position() + 16 * size.moving();
+        List<Text> texts = new ArrayList<>();
+        try (Decoding decoding =
+                new Decoding(
+                        model, InferenceHead.exact(model), Decoding.Manner.shared(4, 64, bound))) {
+            while (texts.size() < 4 || !decoding.isIdle()) {
+                while (texts.size() < 4 && decoding.hasRoom()) {
+                    texts.add(
+                            decoding.begin(new Decoding.Request(source, config, null, t -> null)));
+                }
+                decoding.step();
+                assertThat(decoding.cacheBytes()).isBetween(0L, bound);
+                assertThat(decoding.size() - decoding.waiting()).isLessThanOrEqualTo(2);
+            }
+        }
+        return texts.stream().map(text -> text.generation().tokens()).toList();
     }
 
     private static List<Integer> expected(Golden golden, String name) {

@@ -14,6 +14,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 import org.qlora4j.autograd.Parameter;
 import org.qlora4j.config.RunConfig;
+import org.qlora4j.error.ConfigException;
 import org.qlora4j.error.FormatException;
 import org.qlora4j.family.Models;
 import org.qlora4j.generate.Decoding.Manner;
@@ -272,6 +273,165 @@ class DecodingTest {
             // five begin alike, of which one is read; the others may begin while it is read
             assertThat(decoding.reused())
                     .isBetween(3L * system.length - 3 * 21, 4L * system.length);
+        }
+    }
+
+    /**
+     * Caches that hold one text alone, hardly two, or most of four: texts wait, give way and are
+     * read again, and each continues as alone.
+     */
+    @ParameterizedTest
+    @ValueSource(ints = {64, 80, 100, 150, 400})
+    void boundedCache_isNeverExceeded(int positions) {
+        CacheSize size = CacheSize.of(MODEL);
+        long bound = positions * (size.position() + size.moving());
+        long gaveWay;
+        List<Text> texts = new ArrayList<>();
+        try (Decoding decoding =
+                new Decoding(MODEL, InferenceHead.exact(MODEL), Manner.shared(4, 16, bound))) {
+            while (texts.size() < 24 || !decoding.isIdle()) {
+                while (texts.size() < 24 && decoding.hasRoom()) {
+                    texts.add(begin(decoding, texts.size()));
+                }
+                decoding.step();
+                assertThat(decoding.isStalled()).isFalse();
+                assertThat(decoding.cacheBytes()).isLessThanOrEqualTo(bound);
+            }
+            assertThat(decoding.peakBytes()).isBetween(bound / 3, bound);
+            gaveWay = decoding.gaveWay();
+        }
+        for (int i = 0; i < 24; i++) {
+            assertThat(texts.get(i).generation().tokens()).as("text %d", i).isEqualTo(alone(i));
+        }
+        if (positions == 400) {
+            assertThat(gaveWay).isZero(); // all four fit
+        }
+    }
+
+    /** Two texts that fit when they begin, and not when they end. */
+    @Test
+    void olderText_growsAtTheCostOfTheYounger() {
+        CacheSize size = CacheSize.of(MODEL);
+        GenerationConfig long30 =
+                GenerationConfig.DEFAULT.withMaxNewTokens(30).withMinNewTokens(30);
+        List<Integer> alone = new Generator(MODEL).generate(prompt(6), long30, id -> true).tokens();
+        List<String> ends = new ArrayList<>();
+        try (Decoding decoding =
+                new Decoding(
+                        MODEL,
+                        InferenceHead.exact(MODEL),
+                        Manner.shared(2, 100, 90 * (size.position() + size.moving())))) {
+            Text older = decoding.begin(new Request(prompt(6), long30, null, ended(ends, "older")));
+            decoding.step();
+            Text younger =
+                    decoding.begin(new Request(prompt(2), long30, null, ended(ends, "younger")));
+            while (!decoding.isIdle()) {
+                decoding.step();
+            }
+            assertThat(decoding.gaveWay()).isPositive();
+            assertThat(ends).containsExactly("older", "younger");
+            assertThat(older.generation().tokens()).isEqualTo(alone);
+            assertThat(younger.generation().tokens())
+                    .isEqualTo(
+                            new Generator(MODEL).generate(prompt(2), long30, t -> true).tokens());
+        }
+    }
+
+    private static Receiver ended(List<String> ends, String name) {
+        return new Receiver() {
+            @Override
+            public @Nullable StopReason token(Token token) {
+                return null;
+            }
+
+            @Override
+            public void ended(Generation generation) {
+                ends.add(name);
+            }
+        };
+    }
+
+    @Test
+    void textThatCanNeverFit_isRefused() {
+        CacheSize size = CacheSize.of(MODEL);
+        long bound = 47 * (size.position() + size.moving()); // 32 positions in whole blocks
+        GenerationConfig fits = config(0).withMinNewTokens(0).withMaxNewTokens(15);
+        try (Decoding decoding =
+                new Decoding(MODEL, InferenceHead.exact(MODEL), Manner.shared(2, 16, bound))) {
+            assertThatThrownBy(() -> decoding.begin(new Request(prompt(0), fits, null, t -> null)))
+                    .isInstanceOf(ConfigException.class)
+                    .hasMessageStartingWith(
+                            "the prompt of 40 tokens does not fit into the key-value cache, which holds 32 positions");
+            assertThatThrownBy(() ->
+                            decoding.begin(
+                                    new Request(
+                                            prompt(2), fits.withMaxNewTokens(16), null, t -> null)))
+                    .isInstanceOf(ConfigException.class)
+                    .hasMessageContaining("ask for at most 15 new tokens");
+            Text whole = decoding.begin(new Request(prompt(2), fits, null, t -> null));
+            Text asFits =
+                    decoding.begin(
+                            new Request(
+                                    prompt(2),
+                                    fits.withMaxNewTokens(Integer.MAX_VALUE).withMinNewTokens(15),
+                                    null,
+                                    t -> null));
+            while (!decoding.isIdle()) {
+                decoding.step();
+                assertThat(decoding.cacheBytes()).isLessThanOrEqualTo(bound);
+            }
+            assertThat(whole.isDone()).isTrue();
+            assertThat(asFits.generation().tokens()).hasSize(15);
+            assertThat(asFits.generation().stopReason()).isEqualTo(StopReason.CONTEXT_FULL);
+        }
+        assertThatThrownBy(() -> size.requireSome(15 * size.position()))
+                .isInstanceOf(ConfigException.class)
+                .hasMessageContaining("give it at least " + 16 * (size.position() + size.moving()));
+    }
+
+    /** What is kept of ended texts makes way, that of no use for longest first. */
+    @Test
+    void keptBeginnings_makeWayInTheOrderOfTheirLastUse() {
+        CacheSize size = CacheSize.of(MODEL);
+        GenerationConfig two = GenerationConfig.DEFAULT.withMaxNewTokens(2).withMinNewTokens(2);
+        int[] numbers = {0, 4, 6, 0, 2, 0, 4}; // 40, 33, 31, 40, 17, 40 and 33 tokens
+        List<Long> reused = new ArrayList<>();
+        try (Decoding decoding =
+                new Decoding(
+                        MODEL,
+                        InferenceHead.exact(MODEL),
+                        Manner.shared(4, 100, 144 * size.position() + 48 * size.moving()))) {
+            for (int number : numbers) {
+                decoding.begin(new Request(prompt(number), two, null, t -> null));
+                while (!decoding.isIdle()) {
+                    decoding.step();
+                }
+                reused.add(decoding.reused());
+            }
+        }
+        // three are kept; the fifth takes the place of the second, since the first was used again
+        assertThat(reused).containsExactly(0L, 0L, 0L, 39L, 39L, 78L, 78L);
+    }
+
+    /** Bytes that lie elsewhere count, and keep texts waiting until they are back. */
+    @Test
+    void takenBytes_holdTextsUp() {
+        CacheSize size = CacheSize.of(MODEL);
+        long bound = 64 * (size.position() + size.moving());
+        try (Decoding decoding =
+                new Decoding(MODEL, InferenceHead.exact(MODEL), Manner.shared(2, 16, bound))) {
+            assertThat(decoding.take(bound - 16 * size.position())).isTrue();
+            Text text = begin(decoding, 2);
+            decoding.step();
+            assertThat(decoding.isStalled()).isTrue();
+            assertThat(decoding.waiting()).isEqualTo(1);
+            assertThat(decoding.hasRoom()).isFalse();
+            assertThat(decoding.take(bound)).isFalse();
+            decoding.give(decoding.taken());
+            while (!decoding.isIdle()) {
+                decoding.step();
+            }
+            assertThat(text.generation().tokens()).isEqualTo(alone(2));
         }
     }
 

@@ -2,7 +2,9 @@ package org.qlora4j.kernel;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import java.util.List;
 import java.util.stream.Stream;
+import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
@@ -43,12 +45,21 @@ class StreamAttentionTest {
             return Samples.normal(DType.F32, 70 + seed, shape).to(dtype);
         }
 
+        /** The store of each row, none where there is no text. */
+        private static @Nullable Tensor[] rows(Tensor all) {
+            @Nullable Tensor[] out = new @Nullable Tensor[LENGTHS.length];
+            for (int row = 0; row < out.length; row++) {
+                out[row] = LENGTHS[row] < 0 ? null : all.select(0, row);
+            }
+            return out;
+        }
+
         void run(StreamAttention kernel) {
             run(kernel, 0, 0);
         }
 
         void run(StreamAttention kernel, double softcap, int window) {
-            kernel.step(q, k, v, keys, values, LENGTHS, 0.3, softcap, window, out);
+            kernel.step(q, k, v, rows(keys), rows(values), LENGTHS, 0.3, softcap, window, out);
         }
     }
 
@@ -106,6 +117,30 @@ class StreamAttentionTest {
         }
     }
 
+    /** What a row has room for is its own. */
+    @ParameterizedTest
+    @CsvSource({"F32, 8", "BF16, 40", "F64, 8"})
+    void rowsOfDifferentCapacities_areThoseOfOneCapacity(DType dtype, int headDim) {
+        StreamAttention vector = new VectorStreamAttention(new Workers(3), reference);
+        for (StreamAttention kernel : List.of(reference, vector)) {
+            try (TensorScope scope = TensorScope.open()) {
+                Step all = Step.make(dtype, 2, 3, headDim);
+                Step own = Step.make(dtype, 2, 3, headDim);
+                all.run(kernel);
+                @Nullable Tensor[] keys = Step.rows(own.keys);
+                @Nullable Tensor[] values = Step.rows(own.values);
+                for (int row = 1; row < LENGTHS.length; row++) {
+                    int blocks = LENGTHS[row] / 16 + 1;
+                    keys[row] = own.keys.select(0, row).narrow(1, 0, blocks).copy();
+                    values[row] = own.values.select(0, row).narrow(1, 0, blocks * 16L).copy();
+                }
+                kernel.step(own.q, own.k, own.v, keys, values, LENGTHS, 0.3, 0, 0, own.out);
+                double tolerance = dtype == DType.BF16 ? 1e-2 : 2e-6;
+                Close.assertClose("attention", own.out, all.out, tolerance, 1e-30);
+            }
+        }
+    }
+
     @Test
     void row_dependsOnNoOther() {
         StreamAttention kernel = Kernels.current().streamAttention();
@@ -137,8 +172,8 @@ class StreamAttentionTest {
                     step.q,
                     step.k,
                     step.v,
-                    step.keys,
-                    step.values,
+                    Step.rows(step.keys),
+                    Step.rows(step.values),
                     LENGTHS,
                     0.3,
                     softcap,

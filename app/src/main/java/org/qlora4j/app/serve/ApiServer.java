@@ -314,10 +314,22 @@ public final class ApiServer implements AutoCloseable {
         return out;
     }
 
+    private static Map<String, Object> entry(TextService.AdapterState adapter) {
+        Map<String, Object> out = new LinkedHashMap<>();
+        out.put("name", adapter.name());
+        out.put("loaded", adapter.loaded());
+        out.put("bytes", adapter.bytes());
+        return out;
+    }
+
     private void models(ServerRequest request, ServerResponse response) {
         List<Object> all = new ArrayList<>();
         all.add(entry(config.modelName(), true));
-        service.adapters().forEach(name -> all.add(entry(name, false)));
+        for (TextService.AdapterState adapter : service.adapterStates()) {
+            Map<String, @Nullable Object> entry = entry(adapter.name(), false);
+            entry.put("loaded", adapter.loaded());
+            all.add(entry);
+        }
         Reply.json(response, 200, Map.of("object", "list", "data", all));
     }
 
@@ -331,8 +343,8 @@ public final class ApiServer implements AutoCloseable {
     }
 
     private void adapters(ServerRequest request, ServerResponse response) {
-        List<Map<String, String>> all =
-                service.adapters().stream().map(name -> Map.of("name", name)).toList();
+        List<Map<String, Object>> all =
+                service.adapterStates().stream().map(ApiServer::entry).toList();
         Reply.json(response, 200, Map.of("object", "list", "data", all));
     }
 

@@ -31,11 +31,11 @@ final class ChatCompletions {
                     "parallel_tool_calls", "parallel_tool_calls false is not supported here");
         }
         ChatRequest request = ChatRequest.of(fields, service, adapter);
-        int most = service.contextLength();
+        int asManyAsFit = Integer.MAX_VALUE;
         int maxTokens =
                 fields.integer(
                         "max_completion_tokens",
-                        fields.integer("max_tokens", most, 1, Integer.MAX_VALUE),
+                        fields.integer("max_tokens", asManyAsFit, 1, Integer.MAX_VALUE),
                         1,
                         Integer.MAX_VALUE);
         boolean logprobs = fields.flag("logprobs");
@@ -43,8 +43,7 @@ final class ChatCompletions {
         if (top > 0 && !logprobs) {
             throw ApiError.field("top_logprobs", "top_logprobs needs logprobs true");
         }
-        GenerationConfig generation =
-                Sampling.config(fields, Math.min(most, maxTokens), logprobs ? top : -1, -1);
+        GenerationConfig generation = Sampling.config(fields, maxTokens, logprobs ? top : -1, -1);
         int n = fields.integer("n", 1, 1, Choices.MOST);
         boolean usage = includesUsage(fields);
         try (Choices choices = new Choices(config.timeout())) {

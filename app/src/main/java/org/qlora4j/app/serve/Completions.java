@@ -42,7 +42,7 @@ final class Completions {
         if (stream && echo) {
             throw ApiError.field("echo", "echo cannot be streamed");
         }
-        int limit = Math.max(1, Math.min(service.contextLength(), maxTokens));
+        int limit = Math.max(1, maxTokens);
         GenerationConfig generation = Sampling.config(fields, limit, top, echo ? top : -1);
         try (Choices choices = new Choices(config.timeout())) {
             for (List<Integer> prompt : prompts) {

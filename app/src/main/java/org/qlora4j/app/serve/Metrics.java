@@ -48,6 +48,14 @@ final class Metrics {
         counter(out, "qlora_generated_tokens_total", counts.newTokens());
         counter(out, "qlora_answers_total", counts.answers());
         counter(out, "qlora_answers_cancelled_total", counts.cancelled());
+        TextService.Memory memory = service.memory();
+        gauge(out, "qlora_kv_cache_bytes", memory.kvCacheBytes());
+        gauge(out, "qlora_kv_cache_limit_bytes", memory.kvCacheLimit());
+        counter(out, "qlora_requests_preempted_total", memory.preempted());
+        gauge(out, "qlora_adapters", service.adapters().size());
+        gauge(out, "qlora_adapter_bytes", memory.adapterBytes());
+        gauge(out, "qlora_adapter_limit_bytes", memory.adapterLimit());
+        counter(out, "qlora_adapters_evicted_total", memory.evicted());
         return out.toString();
     }
 

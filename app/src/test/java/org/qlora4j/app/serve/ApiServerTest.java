@@ -95,7 +95,12 @@ class ApiServerTest {
     }
 
     private static HttpResponse<String> get(String path) throws IOException, InterruptedException {
-        return CLIENT.send(request(server, path).build(), BodyHandlers.ofString());
+        return get(server, path);
+    }
+
+    private static HttpResponse<String> get(ApiServer from, String path)
+            throws IOException, InterruptedException {
+        return CLIENT.send(request(from, path).build(), BodyHandlers.ofString());
     }
 
     private static String chat(JsonNode chat, String model, String more) {
@@ -505,6 +510,46 @@ class ApiServerTest {
             HttpResponse<String> response = post(other, "/v1/completions", two);
             assertThat(response.statusCode()).as(response.body()).isEqualTo(429);
             assertThat(response.headers().firstValue("Retry-After")).isPresent();
+        }
+    }
+
+    /** Memory for one adapter and one short text: what is refused, listed and counted. */
+    @Test
+    void littleMemory_isToldInRepliesAndMetrics() throws Exception {
+        ServiceConfig config = new ServiceConfig(2, 16, 8).withMemory(12_000, 5_000);
+        try (LanguageModel own = LanguageModel.load(TINY, F32);
+                TextService texts = own.serve(config);
+                ApiServer other =
+                        ApiServer.start(
+                                texts,
+                                ApiConfig.DEFAULT.at("127.0.0.1", 0, "tiny"),
+                                ApiKeys.NONE)) {
+            long bytes = 0;
+            for (String name : List.of("one", "two")) {
+                texts.load(name, TINY.resolve("adapter"));
+                bytes = texts.adapterStates().getLast().bytes();
+            }
+            assertThat(bytes).isBetween(2_501L, 5_000L);
+            HttpResponse<String> refused =
+                    post(other, "/v1/completions", "{\"prompt\": \"a\", \"max_tokens\": 50}");
+            assertThat(refused.statusCode()).isEqualTo(400);
+            JsonNode error = JsonMapper.shared().readTree(refused.body()).get("error");
+            assertThat(error.get("message").asString())
+                    .contains("do not fit into the key-value cache, which holds 32 positions");
+            JsonNode chat = expected.get("adapter_chats").get(0);
+            String body = chat(chat, "one", "").replace("24", "4");
+            HttpResponse<String> answer = post(other, "/v1/chat/completions", body);
+            assertThat(answer.statusCode()).as(answer.body()).isEqualTo(200);
+            String listed = get(other, "/v1/adapters").body();
+            assertThat(listed)
+                    .contains("{\"name\":\"one\",\"loaded\":true,\"bytes\":%d}".formatted(bytes))
+                    .contains("{\"name\":\"two\",\"loaded\":false,\"bytes\":%d}".formatted(bytes));
+            assertThat(get(other, "/v1/models").body()).contains("\"loaded\":false");
+            assertThat(get(other, "/metrics").body())
+                    .contains("qlora_kv_cache_limit_bytes 12000\n")
+                    .contains("qlora_adapter_bytes %d\n".formatted(bytes))
+                    .contains("qlora_adapters 2\n")
+                    .contains("qlora_adapters_evicted_total 2\n");
         }
     }
 

@@ -24,7 +24,7 @@ public record ServiceConfig(
 
     public static final ServiceConfig DEFAULT = new ServiceConfig(8, 256, 64);
 
-    /** Of each bound, where the machine has hardly more. */
+    /** The least of a bound by the machine. */
     private static final long LEAST = 64L << 20;
 
     public ServiceConfig {

@@ -13,7 +13,7 @@ final class ByteSize {
 
     private ByteSize() {}
 
-    /** Of flags: bytes, or a number with KiB, MiB, GiB or TiB (KB and K are the same). */
+    /** A flag's amount in bytes, or in KiB, MiB, GiB or TiB (K and KB are the same). */
     static final class Converter implements ITypeConverter<Long> {
         @Override
         public Long convert(String text) {

@@ -11,8 +11,8 @@ import org.qlora4j.tensor.TensorScope;
 import org.qlora4j.tensor.Tensors;
 
 /**
- * Keys and values of all layers, with a store for each row that is as long as its text asks for. A
- * store that grows keeps what it holds. The owner closes it.
+ * Keys and values of all layers, in a store for each row. It is as long as the row's text asks for,
+ * and keeps what it holds when it grows. The owner closes it.
  */
 final class KeyValueRows implements AutoCloseable {
     private static final int BLOCK = StreamAttention.BLOCK;

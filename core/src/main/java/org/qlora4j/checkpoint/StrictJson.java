@@ -7,6 +7,7 @@ import java.nio.charset.CharacterCodingException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import org.qlora4j.error.FormatException;
+import org.qlora4j.error.JsonProblem;
 import tools.jackson.core.JacksonException;
 import tools.jackson.core.JsonParser;
 import tools.jackson.core.ObjectReadContext;
@@ -92,10 +93,7 @@ final class StrictJson {
 
     /** The one-line error for text that is not JSON, or breaks a limit. */
     static FormatException broken(Path file, String what, JacksonException e) {
-        String reason = String.valueOf(e.getOriginalMessage()).replaceAll("\\s+", " ");
-        if (reason.contains("Trailing token")) { // a setting of the library's, by its name
-            reason = "more follows behind its end";
-        }
+        String reason = clip(JsonProblem.of(e));
         String place =
                 e.getLocation() == null
                         ? ""

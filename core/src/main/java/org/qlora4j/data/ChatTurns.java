@@ -265,7 +265,7 @@ final class ChatTurns {
         Map<String, Object> message = chat.messages().get(index);
         Map<String, Object> other = new LinkedHashMap<>(message);
         other.put("content", otherThan(message.get("content")));
-        for (String name : List.of("reasoning_content", "thinking", "reasoning")) {
+        for (String name : TemplateProbe.THOUGHTS) {
             other.computeIfPresent(name, (n, thought) -> otherThan(thought));
         }
         List<Map<String, Object>> messages = new ArrayList<>(chat.messages().subList(0, index));

@@ -200,7 +200,8 @@ public final class ChatWriter {
         return text;
     }
 
-    private String guarded(String content, List<String> told) {
+    private String guarded(String given, List<String> told) {
+        String content = ControlTokens.withoutMarks(given);
         String token = control.firstIn(content);
         if (token == null) {
             return content;

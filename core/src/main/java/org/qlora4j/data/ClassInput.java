@@ -60,7 +60,7 @@ public final class ClassInput {
     }
 
     private int[] encode(String text) {
-        return control.encode(sanitizes ? control.guarded(text) : text);
+        return control.encode(control.of(text, sanitizes));
     }
 
     private int[] joined(List<int[]> texts) {

@@ -70,6 +70,17 @@ final class ControlTokens {
                 });
     }
 
+    /** A text of people, in which U+FDD0 stands for no letter, with U+FFFD in its place. */
+    static String withoutMarks(String text) {
+        return text.indexOf(MARK) < 0 ? text : text.replace(MARK, '\uFFFD');
+    }
+
+    /** Text of people as it is to be encoded, its control tokens kept letters if asked. */
+    String of(String text, boolean sanitizes) {
+        String own = withoutMarks(text);
+        return sanitizes ? guarded(own) : own;
+    }
+
     /** A text without marks. */
     static String plain(String text) {
         return text.indexOf(MARK) < 0 ? text : text.replace(String.valueOf(MARK), "");

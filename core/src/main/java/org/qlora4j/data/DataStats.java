@@ -1,6 +1,7 @@
 package org.qlora4j.data;
 
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -165,6 +166,11 @@ public record DataStats(
         /** A sentence about files, such as what of them is not read. */
         void note(String sentence) {
             notes.add(sentence);
+        }
+
+        /** Those of the records left out so far. */
+        List<String> faults() {
+            return Collections.unmodifiableList(faults);
         }
 
         /** A record is left out for its fault. */

@@ -86,11 +86,10 @@ final class ExampleReader {
         try (Source.Rows rows = source.open();
                 Preparation stage = Preparation.begin(reading, 0, "records")) {
             counter.file();
+            int faults = counter.faults().size();
             Row row = next(rows);
             if (row == null) {
-                throw FormatException.of(
-                        "%s holds no %s; it must have one at least",
-                        source.file(), source instanceof Texts ? "text" : "records");
+                throw empty(source, faults);
             }
             Map<String, String> given =
                     part.columns().isEmpty() ? config.columns() : part.columns();
@@ -101,7 +100,7 @@ final class ExampleReader {
                     && isOfNoFormat(row)) {
                 row = next(rows);
                 if (row == null) {
-                    return 0;
+                    throw empty(source, faults);
                 }
             }
             ColumnMap columns =
@@ -142,6 +141,22 @@ final class ExampleReader {
             rows.notes().forEach(counter::note);
             return read;
         }
+    }
+
+    /**
+     * The error for a file without a record to learn from.
+     *
+     * @param before faults of the files before it
+     */
+    private FormatException empty(Source source, int before) {
+        List<String> faults = counter.faults().subList(before, counter.faults().size());
+        return faults.isEmpty()
+                ? FormatException.of(
+                        "%s holds no %s; it must have one at least",
+                        source.file(), source instanceof Texts ? "text" : "records")
+                : FormatException.of(
+                        "%s holds no record without a fault, of %d; the first: %s",
+                        source.file(), faults.size(), faults.getFirst());
     }
 
     /** Whether a record tells no format, which is then told as its fault. */

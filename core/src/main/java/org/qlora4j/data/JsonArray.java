@@ -6,6 +6,7 @@ import java.nio.file.Path;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
 import org.qlora4j.error.FormatException;
+import org.qlora4j.error.JsonProblem;
 import tools.jackson.core.JacksonException;
 import tools.jackson.core.JsonParser;
 import tools.jackson.core.JsonToken;
@@ -67,7 +68,7 @@ public record JsonArray(Path file, TextEncoding encoding) implements Source {
                 if (e.getCause() instanceof IOException io) {
                     throw Compression.unreadable(file, io);
                 }
-                throw error(e.getLocation(), "not JSON: " + JsonRecords.problem(e));
+                throw error(e.getLocation(), "not JSON: " + JsonProblem.of(e));
             }
         }
 

@@ -11,6 +11,7 @@ import java.nio.file.Path;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
 import org.qlora4j.error.FormatException;
+import org.qlora4j.error.JsonProblem;
 import tools.jackson.core.JacksonException;
 import tools.jackson.core.TokenStreamLocation;
 
@@ -130,7 +131,7 @@ public record JsonLines(Path file, TextEncoding encoding) implements Source {
                 throw error(
                         place == null ? "" : ":" + place.getColumnNr(),
                         "not JSON: "
-                                + JsonRecords.problem(e)
+                                + JsonProblem.of(e)
                                 + "; each line must hold one whole object",
                         e);
             }

@@ -3,7 +3,6 @@ package org.qlora4j.data;
 import java.util.List;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
-import tools.jackson.core.JacksonException;
 import tools.jackson.core.StreamReadFeature;
 import tools.jackson.core.json.JsonReadFeature;
 import tools.jackson.databind.DeserializationFeature;
@@ -21,16 +20,6 @@ final class JsonRecords {
                     .build();
 
     private JsonRecords() {}
-
-    /**
-     * What is wrong, in a line. Jackson adds where a value began, by a line number that need not be
-     * the file's: that is left out.
-     */
-    static String problem(JacksonException e) {
-        String problem = e.getOriginalMessage().lines().findFirst().orElse("broken");
-        int noise = problem.indexOf(" (start marker at");
-        return noise < 0 ? problem : problem.substring(0, noise);
-    }
 
     /**
      * Makes each Integer inside a value a Long: templates count in longs. Jackson bounds the depth.

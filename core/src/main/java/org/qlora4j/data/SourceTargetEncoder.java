@@ -112,8 +112,7 @@ final class SourceTargetEncoder implements ExampleEncoder {
 
     /** Ids of a text of the record between special tokens. */
     private int[] ids(String before, String text, String after) {
-        String guarded = config.sanitizeControlTokens() ? control.guarded(text) : text;
-        return control.encode(before + guarded + after);
+        return control.encode(before + control.of(text, config.sanitizeControlTokens()) + after);
     }
 
     /** The last ids of a source, behind its BOS if it has one. */

@@ -16,6 +16,9 @@ import org.qlora4j.error.UserException;
  * would refuse the record too.
  */
 final class TemplateProbe {
+    /** Fields that widely used data keeps an answer's thought in, beside its content. */
+    static final List<String> THOUGHTS = List.of("reasoning_content", "thinking", "reasoning");
+
     /** Letters alone, so that no template trims or escapes them. */
     private static final String WORD = "qloraprobe";
 
@@ -47,20 +50,28 @@ final class TemplateProbe {
                 && !writes("system", TemplateProbe::withSystem)) {
             parts.add("system messages");
         }
-        if (any(chat, m -> thought(m) != null) && !writes("thoughts", TemplateProbe::withThought)) {
-            parts.add("reasoning_content");
+        for (Map<String, Object> message : chat.messages()) {
+            List<String> names = THOUGHTS.stream().filter(n -> isThought(message.get(n))).toList();
+            boolean written = names.stream().anyMatch(n -> writes(n, () -> withThought(n)));
+            if (!written && !names.isEmpty() && !parts.contains(names.getFirst())) {
+                parts.add(names.getFirst());
+            }
         }
         return parts;
     }
 
     /** The thought that a message holds beside its content, or null. */
     static @Nullable String thought(Map<String, Object> message) {
-        for (String name : List.of("reasoning_content", "thinking", "reasoning")) {
-            if (message.get(name) instanceof String text && !text.isBlank()) {
-                return text;
+        for (String name : THOUGHTS) {
+            if (isThought(message.get(name))) {
+                return String.valueOf(message.get(name));
             }
         }
         return null;
+    }
+
+    private static boolean isThought(@Nullable Object value) {
+        return value instanceof String text && !text.isBlank();
     }
 
     private static boolean any(Chat chat, Predicate<Map<String, Object>> of) {
@@ -186,10 +197,10 @@ final class TemplateProbe {
         return withContent("system", WORD);
     }
 
-    private static Chat withThought() {
+    private static Chat withThought(String name) {
         Chat chat = withContent("assistant", "b");
         Map<String, Object> answer = new LinkedHashMap<>(chat.messages().getLast());
-        answer.put("reasoning_content", WORD);
+        answer.put(name, WORD);
         return new Chat(List.of(chat.messages().getFirst(), answer), null);
     }
 

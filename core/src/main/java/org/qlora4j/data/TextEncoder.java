@@ -31,7 +31,7 @@ final class TextEncoder implements ExampleEncoder {
         }
         Affix before = bos.unlessBegins(given);
         Affix after = eos.unlessEnds(given);
-        String guarded = config.sanitizeControlTokens() ? control.guarded(given) : given;
+        String guarded = control.of(given, config.sanitizeControlTokens());
         int[] middle = control.encode(before.text() + guarded + after.text());
         String text = before.text() + given + after.text();
         int[] ids = Affix.concat(Affix.concat(before.ids(), middle), after.ids());

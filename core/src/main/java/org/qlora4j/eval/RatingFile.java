@@ -13,6 +13,7 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 import org.qlora4j.error.FormatException;
+import org.qlora4j.error.JsonProblem;
 import tools.jackson.core.JacksonException;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
@@ -130,11 +131,7 @@ record RatingFile(Path file, String left, String right, boolean told, List<Line>
             json = JSON.readTree(text);
         } catch (JacksonException e) {
             throw new FormatException(
-                    "%s:%d: not JSON: %s"
-                            .formatted(
-                                    file,
-                                    number,
-                                    e.getOriginalMessage().lines().findFirst().orElse("")),
+                    "%s:%d: not JSON: %s".formatted(file, number, JsonProblem.of(e)),
                     e);
         }
         JsonNode question =

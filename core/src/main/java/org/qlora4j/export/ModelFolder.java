@@ -23,6 +23,7 @@ import org.qlora4j.checkpoint.TensorBytes;
 import org.qlora4j.error.ConfigException;
 import org.qlora4j.error.DeviceException;
 import org.qlora4j.error.FormatException;
+import org.qlora4j.error.JsonProblem;
 import org.qlora4j.family.ModelPlace;
 import org.qlora4j.family.Models;
 import org.qlora4j.lora.LinearLayer;
@@ -277,7 +278,7 @@ public final class ModelFolder {
             }
             throw new FormatException(file + " is no JSON object; fetch the checkpoint again");
         } catch (JacksonException e) {
-            throw new FormatException(file + " cannot be read: " + e.getOriginalMessage(), e);
+            throw new FormatException(file + " is not valid JSON: " + JsonProblem.of(e), e);
         }
     }
 

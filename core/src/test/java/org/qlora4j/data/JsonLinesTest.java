@@ -82,7 +82,7 @@ class JsonLinesTest {
                 "{\"a\": }           | :2:7: not JSON: Unexpected character ('}'",
                 "{\"a\": 1,}         | :2:9: not JSON: Unexpected character ('}'",
                 "{\"a\": 1           | :2:8: not JSON: Unexpected end-of-input",
-                "{\"a\": 1} {}       | :2:10: not JSON: Trailing token",
+                "{\"a\": 1} {}       | :2:10: not JSON: more follows behind its end",
                 "{\"a\": 1, \"a\": 2} | :2:13: not JSON: Duplicate Object property \"a\"",
                 "{'a': 1}            | :2:2: not JSON: Unexpected character ('''",
                 "[1, 2]              | :2: the line must be a JSON object, got a list; turn a list of objects into lines",

@@ -21,6 +21,7 @@ import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.MethodSource;
+import org.junit.jupiter.params.provider.ValueSource;
 import org.qlora4j.error.FormatException;
 import org.qlora4j.template.ChatTemplate;
 import org.qlora4j.tokenize.Tokenizer;
@@ -283,6 +284,46 @@ class TrainingTextTest {
         assertThat(load(tool + "\n" + tool, silent).stats().told())
                 .contains(
                         "the chat template leaves out words of messages of role tool (2 records, the first at line 1)");
+    }
+
+    /** A thought of any name reaches the template; one that it does not write is named as given. */
+    @ParameterizedTest
+    @ValueSource(strings = {"thinking", "reasoning", "reasoning_content"})
+    void thoughtOfAnyName_isWrittenOrNamed(String name) {
+        String line =
+                "{\"messages\": [{\"role\": \"user\", \"content\": \"q\"}, {\"role\": \"assistant\", \"content\": \"a\", \"%s\": \"hm\"}]}"
+                        .formatted(name);
+        String template = CHATML.replace("m.content +", "(m.reasoning_content or '') + m.content +");
+        assertThat(learnt(load(line, template))).containsExactly("hma<|im_end|>");
+        assertThat(load(line, CHATML).stats().told())
+                .containsExactly(
+                        "the chat template does not write %s (1 record, the first at line 1)"
+                                .formatted(name));
+    }
+
+    @Test
+    void fileOfFaultsAlone_isRefusedWithTheFirst() {
+        for (String line : List.of("{bad", "{\"foo\": 1}", "[1]")) {
+            assertThatThrownBy(() -> load(line + "\n" + line, CHATML, "on_bad_data", "skip"))
+                    .isInstanceOf(FormatException.class)
+                    .hasMessageContaining("holds no record without a fault, of 2; the first: ")
+                    .hasMessageContaining(":1");
+        }
+    }
+
+    @Test
+    void noncharacterOfAText_standsAsUnknownLetter() {
+        String line =
+                "{\"messages\": [{\"role\": \"user\", \"content\": \"a\\ufdd0b\"}, {\"role\": \"assistant\", \"content\": \"c\\ufdd0\"}]}";
+        assertThat(text(load(line, CHATML))).contains("a\ufffdb").contains("c\ufffd");
+    }
+
+    @Test
+    void depthBeyondTheParsers_isToldWithoutItsSettings() {
+        assertThatThrownBy(() -> load("{\"x\": " + "[".repeat(700) + "]".repeat(700) + "}", CHATML))
+                .isInstanceOf(FormatException.class)
+                .hasMessageContaining("stand in each other more than 500 deep")
+                .hasMessageNotContaining("Constraints");
     }
 
     @Test

@@ -130,9 +130,7 @@ public record JsonLines(Path file, TextEncoding encoding) implements Source {
                 TokenStreamLocation place = e.getLocation();
                 throw error(
                         place == null ? "" : ":" + place.getColumnNr(),
-                        "not JSON: "
-                                + JsonProblem.of(e)
-                                + "; each line must hold one whole object",
+                        "not JSON: " + JsonProblem.of(e) + "; each line must hold one whole object",
                         e);
             }
             if (value instanceof Map<?, ?>) {

@@ -6,7 +6,9 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import tools.jackson.core.JacksonException;
 
-/** What is wrong with a text of JSON, in one line that names nothing of the library that read it. */
+/**
+ * What is wrong with a text of JSON, in one line that names nothing of the library that read it.
+ */
 public final class JsonProblem {
     /** Limits of the parser, which it tells by the names of its own settings. */
     private static final Map<Pattern, String> LIMITS =

@@ -131,8 +131,7 @@ record RatingFile(Path file, String left, String right, boolean told, List<Line>
             json = JSON.readTree(text);
         } catch (JacksonException e) {
             throw new FormatException(
-                    "%s:%d: not JSON: %s".formatted(file, number, JsonProblem.of(e)),
-                    e);
+                    "%s:%d: not JSON: %s".formatted(file, number, JsonProblem.of(e)), e);
         }
         JsonNode question =
                 json.has("question_id") ? json.get("question_id") : json.get("message_id");

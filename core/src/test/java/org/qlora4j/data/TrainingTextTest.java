@@ -293,7 +293,8 @@ class TrainingTextTest {
         String line =
                 "{\"messages\": [{\"role\": \"user\", \"content\": \"q\"}, {\"role\": \"assistant\", \"content\": \"a\", \"%s\": \"hm\"}]}"
                         .formatted(name);
-        String template = CHATML.replace("m.content +", "(m.reasoning_content or '') + m.content +");
+        String template =
+                CHATML.replace("m.content +", "(m.reasoning_content or '') + m.content +");
         assertThat(learnt(load(line, template))).containsExactly("hma<|im_end|>");
         assertThat(load(line, CHATML).stats().told())
                 .containsExactly(

@@ -168,7 +168,7 @@ public record DataStats(
             notes.add(sentence);
         }
 
-        /** Those of the records left out so far. */
+        /** The faults of the records left out so far. */
         List<String> faults() {
             return Collections.unmodifiableList(faults);
         }

@@ -1,7 +1,7 @@
 """Makes core/src/test/resources/strangers/expected.json: the loss of transformers on checkpoints and of PEFT on adapters that
-are odd but sound. The folders base (a random LLaMA of two layers), bnb-skip (bitsandbytes, with layers left in 16 bits), gguf
-(F32), adapter-half, adapter-resized and adapter-same-size are inputs; torch (a model in shards of torch.save), evil.bin and
-peft-* are made. The other cases are base with what the key says changed.
+are odd but sound. The folders base (a random LLaMA of two layers), gguf (F32), adapter-half, adapter-resized and
+adapter-same-size are inputs; bnb-skip (bitsandbytes, with layers left in 16 bits), torch (a model in shards of torch.save),
+evil.bin and peft-* are made. The other cases are base with what the key says changed.
 
 usage: make_stranger_references.py RESOURCES     core/src/test/resources/strangers
 made with torch 2.10.0, transformers 5.23.0, peft 0.21.2, bitsandbytes 0.50.2, safetensors 0.8.0, gguf 0.19.0; seed 3
@@ -15,7 +15,7 @@ import torch
 from gguf import GGUFReader
 from peft import LoraConfig, PeftModel, get_peft_model
 from safetensors.torch import load_file, save_file
-from transformers import AutoModelForCausalLM, LlamaConfig, LlamaForCausalLM
+from transformers import AutoModelForCausalLM, BitsAndBytesConfig, LlamaConfig, LlamaForCausalLM
 
 root = Path(sys.argv[1])
 IDS = torch.tensor([[1] + [7 + (i * 37) % 150 for i in range(23)]])
@@ -64,6 +64,17 @@ for parameters, scaling, theta in [
     out["rope"].append({"keys": keys, "loss": of({**config, **keys}, tensors)})
 
 # 03: bitsandbytes beside 16 bits; its codes decoded in f32, as QLoRA computes in float32
+torch.manual_seed(3)
+mixed = {**config, "hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 3, "num_attention_heads": 2,
+         "num_key_value_heads": 1, "head_dim": 32, "initializer_range": 0.08, "tie_word_embeddings": False}
+with tempfile.TemporaryDirectory() as folder:
+    LlamaForCausalLM(LlamaConfig(**mixed)).bfloat16().save_pretrained(folder)
+    skipped = ["lm_head", "model.layers.1.mlp", "model.layers.0.self_attn", "model.layers.2.self_attn.q_proj"]
+    bits = BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_use_double_quant=True,
+                              bnb_4bit_compute_dtype=torch.bfloat16, llm_int8_skip_modules=skipped)
+    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.bfloat16, quantization_config=bits)
+    model.save_pretrained(root / "bnb-skip")
+    (root / "bnb-skip/generation_config.json").unlink(missing_ok=True)
 state = {}
 packed = load_file(root / "bnb-skip/model.safetensors")
 for key in {k.split(".weight")[0] + ".weight" for k in packed}:

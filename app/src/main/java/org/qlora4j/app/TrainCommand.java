@@ -110,7 +110,12 @@ final class TrainCommand implements Callable<Integer> {
         Trainer run = new Trainer(config, resume, report);
         CountDownLatch ended = new CountDownLatch(1);
         Thread onInterrupt =
-                new Thread(() -> saveOnInterrupt(run, report, ended), "qlora4j-interrupt");
+                new Thread(
+                        () -> {
+                            parent.preparation().mute(); // it would draw over what is said now
+                            saveOnInterrupt(run, report, ended);
+                        },
+                        "qlora4j-interrupt");
         Runtime.getRuntime().addShutdownHook(onInterrupt);
         try {
             TrainResult result = run.run();

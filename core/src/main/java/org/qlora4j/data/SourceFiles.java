@@ -56,7 +56,7 @@ final class SourceFiles {
             return glob(part.path(), encoding, told);
         }
         List<Path> files = fromHub(part, wanted); // or tells that it is no name of a data set
-        return sources(Path.of(part.path()), files, encoding);
+        return sources(files.getFirst(), files, encoding);
     }
 
     /** A source for each file, but one for all texts. */

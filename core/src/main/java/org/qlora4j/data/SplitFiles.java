@@ -84,6 +84,7 @@ final class SplitFiles {
         }
         List<String> chosen = files.stream().filter(f -> folderOf(f).equals(wanted)).toList();
         if (chosen.isEmpty()) {
+            folders.remove(""); // beside them
             throw FormatException.of(
                     "%s has no split %s; its folders are %s",
                     owner, split, String.join(", ", folders));

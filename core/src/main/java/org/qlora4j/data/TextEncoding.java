@@ -116,10 +116,12 @@ public record TextEncoding(@Nullable Charset told, String key) {
 
     /** What to say of a byte that is none of the character set. */
     FormatException alien(Path file, long line, int unsigned, Charset charset) {
+        boolean isTold =
+                told != null && (told.equals(charset) || told.equals(StandardCharsets.UTF_16));
         String way =
-                told != null
+                isTold
                         ? "data.encoding says that it is; name another there"
-                        : key.isEmpty()
+                        : told != null || key.isEmpty()
                                 ? "save the file as UTF-8 (in Excel: CSV UTF-8), or convert it: iconv -f WINDOWS-1252 -t UTF-8 OLD > NEW"
                                 : "say what the file is, e.g. "
                                         + key

@@ -106,14 +106,15 @@ public record Xlsx(Path file, String sheet) implements Source {
                 }
                 String place = cells.attribute("r");
                 column = place == null ? column + 1 : column(place);
+                String cell = place == null ? letters(column) + line : place;
                 if (column >= MAX_COLUMNS) {
-                    throw new XMLStreamException("it has a cell " + place);
+                    throw new XMLStreamException("it has a cell " + cell);
                 }
                 if ("e".equals(cells.attribute("t"))) {
                     fault =
                             FormatException.of(
                                     "%s:%d: cell %s holds the error %s; mend or empty it",
-                                    file, line, place, text(cells));
+                                    file, line, cell, text(cells));
                     continue;
                 }
                 String text = text(cells);
@@ -139,6 +140,12 @@ public record Xlsx(Path file, String sheet) implements Source {
                 throw new IllegalArgumentException("it has a cell " + place);
             }
             return column - 1;
+        }
+
+        /** The name of a column: A for 0, AA for 26. */
+        private static String letters(int column) {
+            String last = Character.toString('A' + column % 26);
+            return column < 26 ? last : letters(column / 26 - 1) + last;
         }
 
         /** The text of the cell that begins here; goes to its end. */
@@ -175,6 +182,9 @@ public record Xlsx(Path file, String sheet) implements Source {
         private void name(Map<Integer, String> values) {
             values.forEach((column, value) -> {
                 String name = value.strip();
+                if (name.isEmpty()) {
+                    return; // looks empty, and is no name of what stands below
+                }
                 if (columns.containsValue(name)) {
                     throw FormatException.of(
                             "%s:%d: two columns are named %s; rename one", file, line, name);

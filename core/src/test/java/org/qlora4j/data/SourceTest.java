@@ -234,6 +234,10 @@ class SourceTest {
         assertThatThrownBy(() -> read(texts, told("windows-1252")))
                 .hasMessageContaining(
                         "is not Windows-1252; data.encoding says that it is; name another there");
+        byte[] marked = {(byte) 0xEF, (byte) 0xBB, (byte) 0xBF, 'a', (byte) 0x81};
+        Files.write(texts, marked); // the mark decides, whatever was told
+        assertThatThrownBy(() -> read(texts, told("windows-1252")))
+                .hasMessageContaining("a.md:1: the byte 0x81 is not UTF-8; save the file as UTF-8");
     }
 
     private static TextEncoding told(@Nullable String name) {

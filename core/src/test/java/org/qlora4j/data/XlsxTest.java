@@ -164,6 +164,8 @@ class XlsxTest {
             delimiter = '|',
             value = {
                 "<c r=\"B3\"><v>42</v></c>|<c r=\"E3\"><v>42</v></c>|:3: the column of the value 42 has no name; the first row must name each column, here [kind, value, note]",
+                "<c r=\"B3\"><v>42</v></c>|<c t=\"e\"><v>#N/A</v></c>|:3: cell B3 holds the error #N/A; mend or empty it",
+                "<c r=\"B1\" t=\"s\"><v>6</v></c>|<c r=\"B1\" t=\"str\"><v> </v></c>|:3: the column of the value 42 has no name; the first row must name each column, here [kind, note]",
                 "<c r=\"B3\"><v>42</v></c>|<c r=\"B3\"><v>4z2</v></c>|behind row 3: not a spreadsheet (.xlsx) that can be read: For input string: \"4z2\"",
                 "<c r=\"B3\"><v>42</v></c>|<c r=\"ZZZZZZ3\"><v>4</v></c>|not a spreadsheet (.xlsx) that can be read: it has a cell ZZZZZZ3; save it anew, or as CSV UTF-8",
                 "<c r=\"B3\"><v>42</v></c>|<c r=\"B3\" t=\"s\"><v>99999999</v></c>|not a spreadsheet (.xlsx) that can be read: Index 99999999 out of bounds",

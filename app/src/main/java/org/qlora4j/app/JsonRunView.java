@@ -57,9 +57,10 @@ record JsonRunView(PrintWriter out) implements RunView {
 
     @Override
     public void evaluated(EvalMetrics m) {
-        print(
-                "evaluated",
-                fields("step", m.step(), "eval_loss", m.loss(), "eval_perplexity", m.perplexity()));
+        Map<String, Object> fields =
+                fields("step", m.step(), "eval_loss", m.loss(), "eval_perplexity", m.perplexity());
+        m.scores().forEach((name, value) -> fields.putAll(fields("eval_" + name, value)));
+        print("evaluated", fields);
     }
 
     @Override

@@ -13,7 +13,7 @@ import org.qlora4j.config.QloraFlags;
 import org.qlora4j.config.RunConfig;
 import org.qlora4j.config.RunConfigReader;
 import org.qlora4j.error.ConfigException;
-import org.qlora4j.plan.DataInspector;
+import org.qlora4j.report.DataInspector;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
@@ -55,9 +55,17 @@ final class DataInspectCommand implements Callable<Integer> {
     @Option(
             names = "--examples",
             paramLabel = "N",
-            defaultValue = "20",
-            description = "Examples to show from the first (${DEFAULT-VALUE}).")
+            defaultValue = "1000",
+            description =
+                    "Examples to leaf through on the page at most (${DEFAULT-VALUE}; fewer where they are long).")
     int examples;
+
+    @Option(
+            names = "--from",
+            paramLabel = "N",
+            defaultValue = "1",
+            description = "The first of them (${DEFAULT-VALUE}).")
+    int from;
 
     @Spec @Nullable CommandSpec spec;
 
@@ -74,13 +82,16 @@ final class DataInspectCommand implements Callable<Integer> {
         if (examples < 0) {
             throw ConfigException.of("--examples must be at least 0, got %d", examples);
         }
+        if (from < 1) {
+            throw ConfigException.of("--from must be at least 1, got %d", from);
+        }
         RunConfig config = config(isConfig, settings);
         Path page = html == null ? Path.of(nameOf(what) + ".inspect.html") : html;
         if (Files.exists(page) && !overwrite) {
             throw ConfigException.of(
                     "%s exists; give --overwrite to replace it, or --html to name another", page);
         }
-        DataInspector.Result result = DataInspector.inspect(config, examples);
+        DataInspector.Result result = DataInspector.inspect(config, from, examples);
         AtomicFiles.writeText(page, result.html());
         PrintWriter out = Objects.requireNonNull(spec, "picocli sets it").commandLine().getOut();
         result.lines().forEach(out::println);

@@ -76,11 +76,22 @@ class DataInspectCommandTest {
     }
 
     @Test
-    void brokenData_isOneLine() throws IOException {
+    void recordWithAFault_isNamed() throws IOException {
         Files.writeString(data, "{\"input\": \"a\", \"output\": \"b\"}\n{\"input\": \"a\"}\n");
+        Path page = folder.resolve("page.html");
+        String model = TrainBed.resource("tiny-llama").toString();
+        assertThat(run(data.toString(), "--model", model, "--html", page.toString())).isZero();
+        assertThat(out.toString())
+                .contains("refused: ")
+                .contains("mine.jsonl:2: field output is missing; the record has [input]");
+        assertThat(Files.readString(page)).contains("mine.jsonl:2: field output is missing");
+    }
+
+    @Test
+    void onlyRecordsWithAFault_areOneLine() throws IOException {
+        Files.writeString(data, "{\"input\": \"a\"}\n");
         assertThat(run(data.toString(), "--model", TrainBed.resource("tiny-llama").toString()))
                 .isEqualTo(ExitCode.USER_ERROR);
-        assertThat(err.toString())
-                .contains("mine.jsonl:2: field output is missing; the record has [input]");
+        assertThat(err.toString()).contains("mine.jsonl:1: ").hasLineCount(1);
     }
 }

@@ -67,13 +67,14 @@ public record DataStats(
                 "%d examples from %d records: %d tokens, %d of them trained; longest %d"
                         .formatted(examples, records, tokens, labelTokens, longest));
         lines.addAll(told);
-        if (!faults.isEmpty()) {
+        boolean skips = config.onBadData() == BadData.SKIP;
+        if (skips && !faults.isEmpty()) {
             lines.add(
                     "%d records are left out because they have a fault (data.on_bad_data is skip)"
                             .formatted(faults.size()));
             faults.stream().limit(FAULTS_LISTED).forEach(fault -> lines.add("left out: " + fault));
         }
-        if (faults.size() > FAULTS_LISTED) {
+        if (skips && faults.size() > FAULTS_LISTED) {
             lines.add("left out: and %d more".formatted(faults.size() - FAULTS_LISTED));
         }
         if (truncated > 0) {

@@ -22,7 +22,9 @@ import org.qlora4j.tokenize.Tokenizer;
  * @param ends how many examples end in which token
  * @param duplicates examples whose tokens another one before them has
  * @param findings what to look into, the worst first
- * @param shown examples to look at, in the order of the data
+ * @param shown examples to look at first, in the order of the data
+ * @param from the place of the first of the leaves in the data, from 1
+ * @param leaves examples to leaf through, in the order of the data
  */
 public record Inspection(
         String description,
@@ -32,9 +34,20 @@ public record Inspection(
         Map<String, Integer> ends,
         int duplicates,
         List<Finding> findings,
-        List<Shown> shown) {
-    /** Examples shown for each reason but being among the first. */
+        List<Shown> shown,
+        int from,
+        List<Example> leaves) {
+    /** Examples shown for each reason. */
     private static final int OF_EACH_KIND = 3;
+
+    /** Tokens of an example that are shown. */
+    public static final int TOKENS_SHOWN = 4000;
+
+    /** Tokens to leaf through at most; a browser takes some ten times as many, slowly. */
+    private static final int TOKENS_OF_LEAVES = 200_000;
+
+    /** Faults that a run would refuse; of more the number is told. */
+    private static final int FAULTS_LISTED = 50;
 
     /**
      * Something to look into.
@@ -46,7 +59,7 @@ public record Inspection(
     /**
      * An example to look at.
      *
-     * @param why what is remarkable about it; empty for the first ones
+     * @param why what is remarkable about it
      */
     public record Shown(Example example, String why) {}
 
@@ -54,14 +67,16 @@ public record Inspection(
      * Looks at all examples.
      *
      * @param stops ids at which generation with this model ends
-     * @param first how many of the first examples to show
+     * @param from the first example to leaf through, from 1
+     * @param most how many to leaf through at most
      */
     public static Inspection of(
             TrainingSet set,
             DataConfig config,
             Tokenizer tokenizer,
             Set<Integer> stops,
-            int first) {
+            int from,
+            int most) {
         int[] lengths = set.lengths();
         Map<Integer, Integer> ends = new TreeMap<>();
         Set<Long> seen = new HashSet<>();
@@ -98,9 +113,6 @@ public record Inspection(
         }
         note(remarkable, ofKind, longest, "the longest");
         note(remarkable, ofKind, leastTrained, "the smallest share trained");
-        for (int place = 0; place < Math.min(first, lengths.length); place++) {
-            remarkable.putIfAbsent(place, "");
-        }
         List<Shown> shown = new ArrayList<>();
         remarkable.forEach((place, why) -> shown.add(new Shown(set.examples().get(place), why)));
         int[] sorted = lengths.clone();
@@ -113,7 +125,24 @@ public record Inspection(
                 named(ends, tokenizer, stops),
                 duplicates,
                 findings(set.stats(), config, ends, duplicates, empty, tokenizer, stops),
-                shown);
+                shown,
+                from,
+                leaves(set, from, most));
+    }
+
+    private static List<Example> leaves(TrainingSet set, int from, int most) {
+        List<Example> leaves = new ArrayList<>();
+        int tokens = 0;
+        for (int place = from - 1;
+                place < set.examples().size()
+                        && leaves.size() < most
+                        && (tokens < TOKENS_OF_LEAVES || leaves.isEmpty());
+                place++) {
+            Example example = set.examples().get(place);
+            leaves.add(example);
+            tokens += Math.min(example.length(), TOKENS_SHOWN);
+        }
+        return leaves;
     }
 
     private static void note(
@@ -163,6 +192,18 @@ public record Inspection(
             Tokenizer tokenizer,
             Set<Integer> stops) {
         List<Finding> findings = new ArrayList<>();
+        if (config.onBadData() != BadData.SKIP) {
+            stats.faults().stream()
+                    .limit(FAULTS_LISTED)
+                    .forEach(text -> findings.add(new Finding(true, text)));
+            if (stats.faults().size() > FAULTS_LISTED) {
+                findings.add(
+                        new Finding(
+                                true,
+                                "%d more records have a fault (data.on_bad_data=skip leaves them out and lists them)"
+                                        .formatted(stats.faults().size() - FAULTS_LISTED)));
+            }
+        }
         DataGate.findings(stats, config).forEach(text -> findings.add(new Finding(true, text)));
         stats.report(config).stream()
                 .skip(1) // the sizes

@@ -39,6 +39,11 @@ record Chart(String title, String unit, List<Series> series) {
         return series.isEmpty();
     }
 
+    /** Whether it says something: a value that never changes needs no picture. */
+    boolean isWorthSeeing() {
+        return max() > min();
+    }
+
     /** Points whose value is a finite number: others have no place on an axis. */
     private List<Point> finite() {
         return series.stream()

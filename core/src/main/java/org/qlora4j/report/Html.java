@@ -1,5 +1,10 @@
 package org.qlora4j.report;
 
+import java.io.IOException;
+import java.io.InputStream;
+import java.nio.charset.StandardCharsets;
+import java.util.Objects;
+
 /** Text inside HTML. What a model wrote is no markup of ours. */
 public final class Html {
     private Html() {}
@@ -19,5 +24,14 @@ public final class Html {
             }
         }
         return out.toString();
+    }
+
+    /** A file of this package, for a page that loads nothing. */
+    static String resource(String name) {
+        try (InputStream in = Objects.requireNonNull(Html.class.getResourceAsStream(name))) {
+            return new String(in.readAllBytes(), StandardCharsets.UTF_8);
+        } catch (IOException e) {
+            throw new IllegalStateException(name + " stands in the jar", e);
+        }
     }
 }

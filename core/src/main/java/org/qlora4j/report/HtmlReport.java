@@ -1,22 +1,25 @@
 package org.qlora4j.report;
 
-import java.io.IOException;
-import java.io.InputStream;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
-import java.util.Objects;
 import org.qlora4j.config.RunConfig;
+import org.qlora4j.run.RunFolder;
 import tools.jackson.databind.JsonNode;
 
 /**
- * A run as one page of HTML that needs nothing beside it: figures, curves, evaluations, samples,
- * settings, environment.
+ * A run as one page of HTML that needs nothing beside it: figures, curves, samples, answers to
+ * held-out examples, evaluations, settings, environment.
  */
 final class HtmlReport {
+    /** Answers shown of each kind. */
+    private static final int ANSWERS_SHOWN = 8;
+
+    /** Keys of predictions, and what stands above them. */
+    private static final Map<String, String> ANSWER_COLUMNS = answerColumns();
+
     private final StringBuilder out = new StringBuilder();
     private final RunSummary run;
     private final RunHistory history;
@@ -24,6 +27,15 @@ final class HtmlReport {
     private HtmlReport(RunSummary run) {
         this.run = run;
         this.history = run.history();
+    }
+
+    private static Map<String, String> answerColumns() {
+        Map<String, String> columns = new LinkedHashMap<>();
+        columns.put("prompt", "message");
+        columns.put("expected", "expected");
+        columns.put("answer", "answer");
+        columns.put("base", "base model");
+        return columns;
     }
 
     static String of(RunSummary run) {
@@ -37,13 +49,18 @@ final class HtmlReport {
                         "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n")
                 .append(
                         "<title>%s - qlora4j</title>\n<style>\n%s</style>\n</head>\n<body>\n"
-                                .formatted(name, css()))
+                                .formatted(name, Html.resource("report.css")))
                 .append("<h1>%s</h1>\n".formatted(name));
         about();
         figures();
+        boolean isBeside = !history.samples().isEmpty();
+        out.append(isBeside ? "<div class=\"beside\"><div>\n" : "");
         curves();
-        evaluations();
+        out.append(isBeside ? "</div><div>\n" : "");
         samples();
+        out.append(isBeside ? "</div></div>\n" : "");
+        answers();
+        evaluations();
         settings();
         environment();
         return out.append(
@@ -98,6 +115,16 @@ final class HtmlReport {
         if (Double.isFinite(speed)) {
             figures.put("tokens per second (median)", number("%,.0f", speed));
         }
+        if (!history.predictions().isEmpty()) {
+            figures.put(
+                    "held-out answers right",
+                    "%,d of %,d"
+                            .formatted(
+                                    history.predictions().stream()
+                                            .filter(line -> isTrue(line, "exact_match"))
+                                            .count(),
+                                    history.predictions().size()));
+        }
         figures.putAll(run.figures());
         out.append("<div class=\"figures\">\n");
         figures.forEach((name, value) ->
@@ -115,13 +142,13 @@ final class HtmlReport {
                         RunCharts.gradientNorm(history),
                         RunCharts.speed(history));
         heading("Curves");
-        if (charts.stream().allMatch(Chart::isEmpty)) {
-            out.append("<p>No step is logged yet.</p>\n");
+        if (charts.stream().noneMatch(Chart::isWorthSeeing)) {
+            out.append("<p>Nothing that is logged has changed yet.</p>\n");
             return;
         }
         out.append("<div class=\"charts\">\n");
         charts.stream()
-                .filter(chart -> !chart.isEmpty())
+                .filter(Chart::isWorthSeeing)
                 .forEach(chart -> out.append(SvgChart.of(chart)));
         out.append("</div>\n");
     }
@@ -181,6 +208,56 @@ final class HtmlReport {
                 .formatted(Html.escape(when), Html.escape(answer));
     }
 
+    /** Answers to held-out examples: those that are wrong before some that are right. */
+    private void answers() {
+        List<JsonNode> all = history.predictions();
+        if (all.isEmpty()) {
+            return;
+        }
+        heading("Held-out answers");
+        List<JsonNode> right = all.stream().filter(line -> isTrue(line, "exact_match")).toList();
+        List<JsonNode> wrong = all.stream().filter(line -> !isTrue(line, "exact_match")).toList();
+        long before = all.stream().filter(line -> isTrue(line, "base_exact_match")).count();
+        out.append(
+                "<p>%,d of %,d are right to the letter, before the run %,d. All stand in %s.</p>\n"
+                        .formatted(
+                                right.size(),
+                                all.size(),
+                                before,
+                                new RunFolder(run.folder()).predictionsFile().getFileName()));
+        answers("Wrong", wrong);
+        answers("Right", right);
+    }
+
+    private static boolean isTrue(JsonNode line, String key) {
+        return line.path(key).asBoolean(false);
+    }
+
+    private void answers(String what, List<JsonNode> lines) {
+        if (lines.isEmpty()) {
+            return;
+        }
+        int shown = Math.min(lines.size(), ANSWERS_SHOWN);
+        out.append(
+                "<h3>%s%s</h3>\n<div class=\"scroll\"><table>\n<tr>"
+                        .formatted(
+                                what,
+                                shown < lines.size()
+                                        ? ", the first %d of %,d".formatted(shown, lines.size())
+                                        : ""));
+        ANSWER_COLUMNS.forEach((key, name) -> out.append("<th>%s</th>".formatted(name)));
+        out.append("</tr>\n");
+        for (JsonNode line : lines.subList(0, shown)) {
+            out.append("<tr>");
+            ANSWER_COLUMNS.forEach((key, name) ->
+                    out.append("<td class=\"text\">")
+                            .append(Html.escape(line.path(key).asString("")))
+                            .append("</td>"));
+            out.append("</tr>\n");
+        }
+        out.append("</table></div>\n");
+    }
+
     private void settings() {
         heading("Settings");
         table(run.changedSettings());
@@ -212,14 +289,5 @@ final class HtmlReport {
 
     private static String number(String format, double value) {
         return Double.isFinite(value) ? String.format(Locale.ROOT, format, value) : "-";
-    }
-
-    private static String css() {
-        try (InputStream in =
-                Objects.requireNonNull(HtmlReport.class.getResourceAsStream("report.css"))) {
-            return new String(in.readAllBytes(), StandardCharsets.UTF_8);
-        } catch (IOException e) {
-            throw new IllegalStateException("report.css stands in the jar", e);
-        }
     }
 }

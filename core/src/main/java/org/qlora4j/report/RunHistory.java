@@ -8,18 +8,25 @@ import java.util.List;
 import org.qlora4j.checkpoint.AtomicFiles;
 import org.qlora4j.error.DeviceException;
 import org.qlora4j.report.Chart.Point;
+import org.qlora4j.run.RunFolder;
 import tools.jackson.core.JacksonException;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
 
 /**
- * What a run has written about itself: {@code metrics.jsonl}, {@code samples.jsonl}.
+ * What a run has written about itself: {@code metrics.jsonl}, {@code samples.jsonl}, {@code
+ * predictions.jsonl}.
  *
  * @param steps lines of logged steps, by rising step
  * @param evaluations lines of evaluations, by rising step
  * @param samples answers to the sample prompts, as they came
+ * @param predictions answers to the held-out examples at the end
  */
-record RunHistory(List<JsonNode> steps, List<JsonNode> evaluations, List<JsonNode> samples) {
+record RunHistory(
+        List<JsonNode> steps,
+        List<JsonNode> evaluations,
+        List<JsonNode> samples,
+        List<JsonNode> predictions) {
     private static final JsonMapper JSON = new JsonMapper();
 
     /** Reads a run folder; a file that is not there counts as empty. */
@@ -28,7 +35,8 @@ record RunHistory(List<JsonNode> steps, List<JsonNode> evaluations, List<JsonNod
         return new RunHistory(
                 metrics.stream().filter(m -> m.has("loss")).toList(),
                 metrics.stream().filter(m -> m.has("eval_loss")).toList(),
-                lines(run.resolve("samples.jsonl")));
+                lines(new RunFolder(run).samplesFile()),
+                lines(new RunFolder(run).predictionsFile()));
     }
 
     private static List<JsonNode> lines(Path file) {

@@ -71,7 +71,7 @@ public final class RunReports implements RunListener, AutoCloseable {
     }
 
     private static void png(Chart chart, Path file) {
-        if (!chart.isEmpty()) {
+        if (chart.isWorthSeeing()) {
             PngChart.write(chart, file);
         }
     }

@@ -24,6 +24,11 @@ class InspectionTest {
     }
 
     private Inspection inspect(Set<Integer> stops, List<String> lines, Object... settings) {
+        return inspect(stops, 1, lines, settings);
+    }
+
+    private Inspection inspect(
+            Set<Integer> stops, int from, List<String> lines, Object... settings) {
         List<Object> all =
                 new ArrayList<>(
                         List.of("dataset", References.write(folder, lines.toArray(String[]::new))));
@@ -31,7 +36,7 @@ class InspectionTest {
         DataConfig config = References.settings(all.toArray());
         TrainingSet set =
                 TrainingSet.load(config, tokenizer, References.CHATML, References.CHATML_TEMPLATE);
-        return Inspection.of(set, config, tokenizer, stops, 2);
+        return Inspection.of(set, config, tokenizer, stops, from, 2);
     }
 
     @Test
@@ -43,7 +48,9 @@ class InspectionTest {
         assertThat(inspection.facts())
                 .containsEntry("tokens", "9, of which 6 trained (66.7%)")
                 .containsEntry("round trip", "3 of 3 examples decode to what was encoded");
-        assertThat(inspection.shown()).hasSize(2);
+        assertThat(inspection.shown())
+                .extracting(Inspection.Shown::why)
+                .containsExactly("the longest, the smallest share trained");
     }
 
     @Test
@@ -80,27 +87,13 @@ class InspectionTest {
     }
 
     @Test
-    void page_escapesAllTextAndLoadsNothing() {
-        String hostile =
-                "{\"input\": \"<script>alert(1)</script> & \\u202e\\u0007\", \"output\": \"</div><img src=x onerror='a'>\\n\"}";
-        Inspection inspection = inspect(Set.of(2), List.of(hostile, GOOD));
-        String html = InspectionPage.html(inspection, tokenizer);
-        assertThat(html)
-                .startsWith("<!doctype html>")
-                .doesNotContain("<script", "<img", "http:", "https:", "url(", "\u202e", "\u0007")
-                .contains("prefers-color-scheme:dark");
-        String text = html.replaceAll("(?s)<span[^>]*>|</span>", "");
-        assertThat(text)
-                .contains("&lt;script&gt;alert(1)&lt;/script&gt; &amp; \\u202e\\u0007")
-                .contains("&lt;/div&gt;&lt;img src=x onerror=&#39;a&#39;&gt;↵");
-    }
-
-    @Test
-    void page_marksWhatIsLearnt() {
-        String html = InspectionPage.html(inspect(Set.of(2), List.of(GOOD)), tokenizer);
-        assertThat(html)
-                .contains("<span class=\"g\" title=\"token 0, id ")
-                .contains("<span class=\"l n\" title=\"token 1, id ")
-                .contains("<span class=\"l s\" title=\"token 2, id 2\">&lt;|im_end|&gt;</span>");
+    void leaves_areThoseFromAPlaceOn() {
+        List<String> lines = List.of(GOOD, GOOD.replace('a', 'c'), GOOD.replace('a', 'd'));
+        Inspection inspection = inspect(Set.of(2), lines);
+        assertThat(inspection.leaves()).extracting(Example::line).containsExactly(1, 2);
+        assertThat(inspect(Set.of(2), 3, lines).leaves())
+                .extracting(Example::line)
+                .containsExactly(3);
+        assertThat(inspect(Set.of(2), 4, lines).leaves()).isEmpty();
     }
 }

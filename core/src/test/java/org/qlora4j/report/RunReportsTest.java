@@ -41,8 +41,8 @@ class RunReportsTest {
         StringBuilder metrics = new StringBuilder();
         for (int i = 1; i <= 40; i++) {
             metrics.append(
-                    "{\"step\":%d,\"epoch\":0.1,\"loss\":%s,\"grad_norm\":0.3,\"learning_rate\":2.0E-4,\"tokens_per_second\":500.0}%n"
-                            .formatted(i, 3.0 / i));
+                    "{\"step\":%d,\"epoch\":0.1,\"loss\":%s,\"grad_norm\":0.3,\"learning_rate\":%s,\"tokens_per_second\":500.0}%n"
+                            .formatted(i, 3.0 / i, 2e-4 / i));
             if (i % 20 == 0) {
                 metrics.append(
                         "{\"step\":%d,\"epoch\":0.1,\"eval_loss\":%s,\"eval_perplexity\":2.5,\"eval_runtime\":1.0}%n"
@@ -54,6 +54,12 @@ class RunReportsTest {
         Files.writeString(
                 run.resolve("samples.jsonl"),
                 "{\"step\":40,\"prompt\":\"say <b>\",\"base\":\"&amp;\",\"answer\":\"<script>alert(1)</script>\"}\n");
+        Files.writeString(
+                run.resolve("predictions.jsonl"),
+                """
+                {"step":40,"prompt":"p<1>","expected":"e1","base":"b1","answer":"e1","base_exact_match":false,"exact_match":true}
+                {"step":40,"prompt":"p2","expected":"e2","base":"b2","answer":"other","base_exact_match":false,"exact_match":false}
+                """);
     }
 
     @Test
@@ -66,13 +72,16 @@ class RunReportsTest {
                 DocumentBuilderFactory.newInstance()
                         .newDocumentBuilder()
                         .parse(new ByteArrayInputStream(xml.getBytes(StandardCharsets.UTF_8)));
-        assertThat(page.getElementsByTagName("svg").getLength()).isEqualTo(4);
+        assertThat(page.getElementsByTagName("svg").getLength())
+                .as("charts; gradient norm and speed never change")
+                .isEqualTo(2);
         assertThat(page.getElementsByTagName("script").getLength()).isZero();
         String text = page.getDocumentElement().getTextContent();
         assertThat(text)
                 .contains("say <b>")
                 .contains("<script>alert(1)</script>")
                 .contains("GiB of tensors at most")
+                .contains("1 of 2 are right to the letter, before the run 0", "p<1>", "other")
                 .contains("1.0250") // the better of two evaluations
                 .contains("train.report_to");
         assertThat(html).doesNotContain("http://").doesNotContain("src=");

@@ -1,81 +1,115 @@
-package org.qlora4j.data;
+package org.qlora4j.report;
 
+import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import org.qlora4j.data.Example;
+import org.qlora4j.data.Inspection;
 import org.qlora4j.tokenize.TokenStream;
 import org.qlora4j.tokenize.Tokenizer;
 
 /**
  * An {@link Inspection} as one HTML file that loads nothing: facts, findings, a histogram of the
- * lengths, and examples token by token. All text of the data is escaped. Colours follow the
- * reader's choice of light or dark; what is learnt is underlined too, for eyes and prints without
- * colour.
+ * lengths, and examples token by token, those to look at first before all. All text of the data is
+ * escaped. Colours follow the reader's choice of light or dark; what is learnt is underlined too,
+ * for eyes and prints without colour.
  */
-public final class InspectionPage {
-    /** Tokens of an example that are shown; a browser takes no more with ease. */
-    private static final int TOKENS_SHOWN = 4000;
+final class InspectionPage {
+    /** Examples that are seen at once. */
+    private static final int SHEET = 20;
 
+    /** Bars of equal width; more would be thinner than a pixel on a phone. */
     private static final int BARS = 40;
 
-    private static final String STYLE =
-            """
-            :root{color-scheme:light dark;--page:#fff;--ink:#1c2127;--quiet:#5b6570;--rule:#d8dde3;--panel:#f6f7f9;\
-            --learnt:#c9ebcd;--learnt2:#b3dfb9;--line:#2e7d3a;--given:#eceff2;--given2:#e0e4e9;--warn:#8a5300;--bad:#b3261e}
-            @media (prefers-color-scheme:dark){:root{--page:#14171b;--ink:#e4e7eb;--quiet:#9aa4af;--rule:#333a42;--panel:#1c2026;\
-            --learnt:#1f4a2a;--learnt2:#285c35;--line:#7fd18c;--given:#23282f;--given2:#2c323a;--warn:#e6b35c;--bad:#ff8a80}}
-            *{box-sizing:border-box}
-            body{margin:0 auto;max-width:64rem;padding:2rem 1.25rem 4rem;background:var(--page);color:var(--ink);\
-            font:15px/1.5 system-ui,sans-serif}
-            h1{font-size:1.5rem;margin:0 0 1rem;overflow-wrap:anywhere}h2{font-size:1.1rem;margin:2.25rem 0 .75rem}
-            table{border-collapse:collapse;width:100%}
-            th,td{text-align:left;vertical-align:top;padding:.3rem .75rem .3rem 0;border-bottom:1px solid var(--rule)}
-            th{font-weight:600;white-space:nowrap;width:8rem}td{overflow-wrap:anywhere}
-            ul{padding-left:1.2rem;margin:.5rem 0}li{margin:.35rem 0;overflow-wrap:anywhere}
-            .warn::marker{color:var(--warn)}.bad{color:var(--bad)}.bad b{font-weight:700}
-            .quiet,figcaption{color:var(--quiet)}figure{margin:0}figcaption{font-size:.875rem}
-            svg{width:100%;height:auto;display:block}svg rect{fill:var(--line)}svg text{fill:var(--quiet);font:11px system-ui,sans-serif}
-            svg line{stroke:var(--rule)}svg .limit{stroke:var(--bad);stroke-dasharray:4 3}
-            .key span{margin-right:1rem}
-            article{border:1px solid var(--rule);border-radius:6px;margin:0 0 1rem}
-            article header{background:var(--panel);padding:.45rem .75rem;border-bottom:1px solid var(--rule);font-size:.875rem;overflow-wrap:anywhere}
-            article header b{color:var(--warn);font-weight:600}
-            .text{padding:.75rem;white-space:pre-wrap;overflow-wrap:anywhere;font:13px/1.75 ui-monospace,Menlo,Consolas,monospace}
-            .text span,.key i{font-style:normal;border-radius:2px;padding:1px 0}
-            .g{background:var(--given)}.g.n{background:var(--given2)}
-            .l{background:var(--learnt);box-shadow:inset 0 -2px var(--line)}.l.n{background:var(--learnt2)}
-            .s{font-weight:700}.key i{padding:1px .4rem}.c{color:var(--quiet)}
-            """;
+    private static final Map<String, String> MEANINGS =
+            Map.of(
+                    "end in",
+                    "The last token of the examples, and of how many. An answer learns to stop by it; generation must stop at the same.",
+                    "round trip",
+                    "Tokens decoded again, and compared with the text that they were made of: what the model sees is what the file says.",
+                    "cut",
+                    "Longer than source_max_len and target_max_len allow. Where the answer is cut, its end is not learnt.");
 
     private InspectionPage() {}
 
     /** The whole page. */
-    public static String html(Inspection inspection, Tokenizer tokenizer) {
+    static String html(Inspection inspection, Tokenizer tokenizer) {
         StringBuilder out = new StringBuilder();
         out.append("<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n")
                 .append("<meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\n")
                 .append("<title>Training data</title>\n<style>\n")
-                .append(STYLE)
-                .append("</style>\n</head>\n<body>\n<h1>Training data</h1>\n<table>\n");
-        for (Map.Entry<String, String> fact : inspection.facts().entrySet()) {
-            out.append("<tr><th>")
-                    .append(escaped(fact.getKey()))
-                    .append("</th><td>")
-                    .append(escaped(fact.getValue()))
-                    .append("</td></tr>\n");
-        }
-        out.append("</table>\n<h2>To look into</h2>\n");
+                .append(Html.resource("report.css"))
+                .append(Html.resource("inspection.css"))
+                .append("</style>\n</head>\n<body>\n<h1>Training data</h1>\n");
+        facts(inspection, out);
+        out.append("<h2>To look into</h2>\n");
         findings(inspection, out);
         out.append("<h2>Lengths</h2>\n");
         histogram(inspection, out);
-        out.append("<h2>Examples</h2>\n<p class=\"key\"><span><i class=\"l\">trained</i></span>")
-                .append("<span><i class=\"g\">given</i></span>")
-                .append("<span><i class=\"g s\">special token</i></span>")
-                .append(
-                        "<span class=\"quiet\">One shade a token; point at it for place and id.</span></p>\n");
-        for (Inspection.Shown shown : inspection.shown()) {
-            example(shown, tokenizer, out);
+        out.append(
+                """
+                <h2>Examples</h2>
+                <p class="key"><span><i class="l">trained</i></span><span><i class="g">given</i></span>
+                <span><i class="g s">special token</i></span><span class="dim">One shade a token.</span>
+                <label><input type="checkbox" id="ids"> place and id of each token</label></p>
+                """);
+        examples(inspection, tokenizer, out);
+        return out.append("<script>\n")
+                .append(Html.resource("inspection.js"))
+                .append("</script>\n</body>\n</html>\n")
+                .toString();
+    }
+
+    private static void facts(Inspection inspection, StringBuilder out) {
+        out.append("<table class=\"facts\">\n");
+        inspection
+                .facts()
+                .forEach((name, value) -> {
+                    String meaning = MEANINGS.getOrDefault(name, "");
+                    out.append("<tr><th>")
+                            .append(Html.escape(name))
+                            .append("</th><td>")
+                            .append(Html.escape(value))
+                            .append(
+                                    meaning.isEmpty()
+                                            ? ""
+                                            : "<span class=\"dim\">" + meaning + "</span>")
+                            .append("</td></tr>\n");
+                });
+        out.append("</table>\n");
+    }
+
+    /** Examples to look at first, then all that the page holds, a sheet at a time. */
+    private static void examples(Inspection inspection, Tokenizer tokenizer, StringBuilder out) {
+        if (!inspection.shown().isEmpty()) {
+            out.append("<h3>To look at first</h3>\n");
         }
-        return out.append("</body>\n</html>\n").toString();
+        inspection.shown().forEach(shown -> example(shown, 0, tokenizer, out));
+        List<Example> all = inspection.leaves();
+        int last = inspection.from() + all.size() - 1;
+        String rest =
+                last < inspection.stats().examples()
+                        ? ", this page holds %,d to %,d; --from %d shows those behind them"
+                                .formatted(inspection.from(), last, last + 1)
+                        : inspection.from() > 1
+                                ? ", this page holds those from %,d".formatted(inspection.from())
+                                : "";
+        append(
+                out,
+                """
+                <h3>All %,d in the order of the data%s</h3>
+                <nav hidden><button type="button">Previous</button><output></output><button type="button">Next</button>
+                <label>go to example <input type="number" min="%d" max="%d"></label></nav>
+                """,
+                inspection.stats().examples(),
+                rest,
+                inspection.from(),
+                last);
+        for (int i = 0; i < all.size(); i++) {
+            out.append(i % SHEET == 0 ? "<section class=\"sheet\">\n" : "");
+            example(new Inspection.Shown(all.get(i), ""), inspection.from() + i, tokenizer, out);
+            out.append(i % SHEET == SHEET - 1 || i == all.size() - 1 ? "</section>\n" : "");
+        }
     }
 
     private static void findings(Inspection inspection, StringBuilder out) {
@@ -89,7 +123,7 @@ public final class InspectionPage {
                             finding.refused()
                                     ? "<li class=\"bad\"><b>A run refuses this:</b> "
                                     : "<li class=\"warn\">")
-                    .append(escaped(finding.text()))
+                    .append(Html.escape(finding.text()))
                     .append("</li>\n");
         }
         out.append("</ul>\n");
@@ -105,17 +139,17 @@ public final class InspectionPage {
         for (int length : inspection.lengths()) {
             most = Math.max(most, ++counts[length / width]);
         }
-        double step = 800.0 / bars;
+        double step = 780.0 / bars;
         out.append(
-                "<figure>\n<svg viewBox=\"0 0 860 220\" role=\"img\" aria-label=\"Histogram of lengths\">\n");
-        append(out, "<line x1=\"40\" y1=\"180\" x2=\"840\" y2=\"180\"/>\n");
+                "<figure>\n<svg viewBox=\"0 0 880 225\" role=\"img\" aria-label=\"Histogram of lengths\">\n");
+        append(out, "<line x1=\"60\" y1=\"180\" x2=\"840\" y2=\"180\"/>\n");
         for (int i = 0; i < bars; i++) {
             if (counts[i] > 0) {
                 double height = Math.max(1.5, 150.0 * counts[i] / most);
                 append(
                         out,
                         "<rect x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%.1f\"><title>%d to %d tokens: %d examples</title></rect>\n",
-                        40 + i * step + 0.5,
+                        60 + i * step + 0.5,
                         180 - height,
                         Math.max(1, step - 1),
                         height,
@@ -124,18 +158,18 @@ public final class InspectionPage {
                         counts[i]);
             }
         }
-        append(out, "<text x=\"36\" y=\"34\" text-anchor=\"end\">%d</text>\n", most);
-        append(out, "<text x=\"36\" y=\"184\" text-anchor=\"end\">0</text>\n");
+        append(out, "<text x=\"54\" y=\"34\" text-anchor=\"end\">%d</text>\n", most);
+        append(out, "<text x=\"54\" y=\"184\" text-anchor=\"end\">0</text>\n");
         for (int tick = 0; tick <= 4; tick++) {
             append(
                     out,
-                    "<text x=\"%.1f\" y=\"198\" text-anchor=\"middle\">%d</text>\n",
-                    40 + 200.0 * tick,
+                    "<text x=\"%.1f\" y=\"208\" text-anchor=\"middle\">%d</text>\n",
+                    60 + 195.0 * tick,
                     bars * width / 4 * tick);
         }
         int limit = inspection.limit();
         if (limit <= bars * width) {
-            double x = 40 + 800.0 * limit / (bars * width);
+            double x = 60 + 780.0 * limit / (bars * width);
             append(
                     out,
                     "<line class=\"limit\" x1=\"%.1f\" y1=\"20\" x2=\"%.1f\" y2=\"180\"/>\n",
@@ -158,18 +192,26 @@ public final class InspectionPage {
         return width;
     }
 
-    private static void example(Inspection.Shown shown, Tokenizer tokenizer, StringBuilder out) {
+    /**
+     * One example.
+     *
+     * @param number its place in the data, from 1, by which it is found; 0 for none
+     */
+    private static void example(
+            Inspection.Shown shown, int number, Tokenizer tokenizer, StringBuilder out) {
         Example example = shown.example();
-        out.append("<article>\n<header>")
-                .append(escaped(example.file() + ":" + example.line()))
-                .append(" <span class=\"quiet\">· ")
+        out.append(number > 0 ? "<article id=\"e%d\">".formatted(number) : "<article>")
+                .append("\n<header>")
+                .append(number > 0 ? number + " · " : "")
+                .append(Html.escape(example.file() + ":" + example.line()))
+                .append(" <span class=\"dim\">· ")
                 .append("%d tokens, %d trained".formatted(example.length(), example.labelTokens()))
                 .append(example.truncated() ? ", cut from %d".formatted(example.fullLength()) : "")
                 .append("</span>")
-                .append(shown.why().isEmpty() ? "" : " <b>" + escaped(shown.why()) + "</b>")
+                .append(shown.why().isEmpty() ? "" : " <b>" + Html.escape(shown.why()) + "</b>")
                 .append("</header>\n<div class=\"text\">");
         TokenStream stream = tokenizer.stream(false);
-        int shownTokens = Math.min(example.length(), TOKENS_SHOWN);
+        int shownTokens = Math.min(example.length(), Inspection.TOKENS_SHOWN);
         int from = 0;
         boolean shade = false;
         for (int t = 0; t < shownTokens; t++) {
@@ -210,9 +252,9 @@ public final class InspectionPage {
                 .append(learnt ? "l" : "g")
                 .append(shade ? " n" : "")
                 .append(special ? " s" : "")
-                .append("\" title=\"token ")
+                .append("\" title=\"")
                 .append(from)
-                .append(", id ")
+                .append(": ")
                 .append(ids)
                 .append("\">")
                 .append(visible(text))
@@ -234,24 +276,8 @@ public final class InspectionPage {
                             out.append(
                                     hidden
                                             ? "<span class=\"c\">\\u%04x</span>".formatted(c)
-                                            : escaped(Character.toString(c)));
+                                            : Html.escape(Character.toString(c)));
                         }
-                    }
-                });
-        return out.toString();
-    }
-
-    private static String escaped(String text) {
-        StringBuilder out = new StringBuilder(text.length());
-        text.codePoints()
-                .forEach(c -> {
-                    switch (c) {
-                        case '&' -> out.append("&amp;");
-                        case '<' -> out.append("&lt;");
-                        case '>' -> out.append("&gt;");
-                        case '"' -> out.append("&quot;");
-                        case '\'' -> out.append("&#39;");
-                        default -> out.appendCodePoint(c);
                     }
                 });
         return out.toString();

@@ -1,13 +1,15 @@
-package org.qlora4j.plan;
+package org.qlora4j.report;
 
 import java.util.HashSet;
 import java.util.List;
 import java.util.Set;
 import org.qlora4j.config.RunConfig;
+import org.qlora4j.data.BadData;
 import org.qlora4j.data.Inspection;
-import org.qlora4j.data.InspectionPage;
 import org.qlora4j.error.ConfigException;
+import org.qlora4j.error.FormatException;
 import org.qlora4j.model.Task;
+import org.qlora4j.plan.RunInputs;
 import org.qlora4j.tokenize.Tokenizer;
 
 /** The data of a run as the run would see it, before any weight is loaded. */
@@ -35,12 +37,13 @@ public final class DataInspector {
     }
 
     /**
-     * Reads all of the data.
+     * Reads all of the data, beyond records that have a fault.
      *
-     * @param first how many of the first examples the page shows
+     * @param from the first example that the page holds in the order of the data, at least 1
+     * @param most how many it holds from there on, at least 0; fewer where they are long
      */
-    public static Result inspect(RunConfig config, int first) {
-        try (RunInputs inputs = RunInputs.read(config)) {
+    public static Result inspect(RunConfig config, int from, int most) {
+        try (RunInputs inputs = read(config)) {
             if (inputs.shape().architecture().task() instanceof Task.Classify) {
                 throw new ConfigException(
                         "data inspect shows texts that are learnt, and of classes there are none; qlora train --dry-run shows a text with"
@@ -52,8 +55,17 @@ public final class DataInspector {
                 tokenizer.eosId().ifPresent(stops::add);
             }
             Inspection inspection =
-                    Inspection.of(inputs.data().set(), config.data(), tokenizer, stops, first);
+                    Inspection.of(inputs.data().set(), config.data(), tokenizer, stops, from, most);
             return new Result(inspection, InspectionPage.html(inspection, tokenizer));
+        }
+    }
+
+    private static RunInputs read(RunConfig config) {
+        try {
+            return RunInputs.read(
+                    config.toBuilder().data(data -> data.onBadData(BadData.SKIP)).build());
+        } catch (FormatException e) {
+            return RunInputs.read(config); // with the fault of the first record, if all have one
         }
     }
 }

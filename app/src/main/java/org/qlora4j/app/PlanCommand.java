@@ -90,6 +90,9 @@ final class PlanCommand implements Callable<Integer> {
         if (load.optim().paged()) {
             out.println("  (the optimizer's state is paged: the system may move it out of memory)");
         }
+        if (load.streamed()) {
+            out.println("  (layers stay on disk; two of them are in memory at a time)");
+        }
         out.printf("  %-26s%10s%n", "tensors in all", text(plan.total()));
         out.printf(
                 "%s: %s, of which %s are left for tensors: %s%n",

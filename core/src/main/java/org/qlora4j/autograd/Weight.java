@@ -1,5 +1,6 @@
 package org.qlora4j.autograd;
 
+import java.util.function.Supplier;
 import org.qlora4j.quant.BlockMatrix;
 import org.qlora4j.quant.FrozenMatrix;
 import org.qlora4j.quant.Int8Matrix;
@@ -65,7 +66,7 @@ public sealed interface Weight extends AutoCloseable permits Weight.Dense, Weigh
     }
 
     /** A frozen weight in few bits, decoded into a buffer that the whole model shares. */
-    sealed interface Frozen extends Weight permits Quantized, Int8, Blocks {
+    sealed interface Frozen extends Weight permits Quantized, Int8, Blocks, Streamed {
         /** The weight as it is held. */
         FrozenMatrix matrix();
 
@@ -103,6 +104,30 @@ public sealed interface Weight extends AutoCloseable permits Weight.Dense, Weigh
 
     /** A weight in the blocks of a GGUF file. */
     record Blocks(BlockMatrix matrix, DequantizationBuffer buffer) implements Frozen {}
+
+    /**
+     * A weight that is read from disk when it is used, together with those of its layer.
+     *
+     * @param place gives the matrix, which is valid until a weight of another layer is asked for
+     * @param out output features
+     * @param in input features
+     */
+    record Streamed(Supplier<FrozenMatrix> place, long out, long in, DequantizationBuffer buffer)
+            implements Frozen {
+        @Override
+        public FrozenMatrix matrix() {
+            return place.get();
+        }
+
+        /** Nothing: its layers' owner holds it. */
+        @Override
+        public long byteSize() {
+            return 0;
+        }
+
+        @Override
+        public void close() {}
+    }
 
     /** A weight in 8 bits by rows, LLM.int8(). */
     record Int8(Int8Matrix matrix, DequantizationBuffer buffer) implements Frozen {

@@ -46,6 +46,10 @@ public final class ModelKeys {
         return set("new_tokens", List.of(newTokens));
     }
 
+    public ModelKeys streamLayers(boolean streamLayers) {
+        return set("stream_layers", streamLayers);
+    }
+
     public ModelKeys numLabels(int numLabels) {
         return set("num_labels", numLabels);
     }

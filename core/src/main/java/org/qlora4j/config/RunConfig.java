@@ -9,6 +9,7 @@ import java.nio.file.Path;
 import java.util.List;
 import org.qlora4j.data.DataConfig;
 import org.qlora4j.lora.LoraConfig;
+import org.qlora4j.lora.LoraInit;
 import org.qlora4j.model.ModelConfig;
 import org.qlora4j.model.ModelInit;
 import org.qlora4j.quant.QuantConfig;
@@ -93,6 +94,15 @@ public record RunConfig(
                 model.init() != ModelInit.RANDOM || train.fullFinetune(),
                 "model.init must not be random where train.full_finetune is false: an adapter belongs to weights that"
                         + " are kept");
+        require(
+                !model.streamLayers() || !train.fullFinetune(),
+                "model.stream_layers must be false where train.full_finetune is true: weights that stay on disk cannot"
+                        + " learn");
+        require(
+                !model.streamLayers() || !(lora.initLoraWeights() instanceof LoraInit.Pissa),
+                "lora.init_lora_weights must not be %s where model.stream_layers is true: it changes the weights, which stay"
+                        + " on disk; set it to true",
+                lora.initLoraWeights().json());
         if (!model.newTokens().isEmpty()) {
             require(
                     !train.fullFinetune(),

@@ -73,25 +73,88 @@ public final class Models {
             Labels labels,
             long seed) {
         try (Checkpoint checkpoint = place.open()) {
-            Tying tying =
-                    Tying.of(ConfigFile.of(place.folder().resolve("config.json")), checkpoint);
-            if (tying.notice() != null) {
-                Notice.say(tying.notice());
-            }
+            Tying tying = tying(place, checkpoint);
             ModelShape shape = labels.of(Families.shape(tying.config()));
-            boolean mayDraw = !shape.architecture().newHead().isEmpty();
             return LoadedModel.read(
                     shape,
                     checkpoint,
                     seed,
-                    mayDraw
-                            ? std(tying.config())
-                            : INIT_STD, // a key nobody needs may hold anything
+                    stdOfNew(shape, tying.config()),
                     quantization,
                     compute,
                     trainable,
                     principals);
         }
+    }
+
+    /**
+     * Builds a model that keeps its layers on disk, from which they are read as they are used; the
+     * same numbers as those of {@link #load(ModelPlace, QuantConfig, DType, boolean,
+     * PrincipalParts, Labels, long)}.
+     *
+     * @throws ConfigException if the checkpoint's layers are not in 4 bits or kept blocks
+     */
+    public static CausalModel stream(
+            ModelPlace place, QuantConfig quantization, DType compute, Labels labels, long seed) {
+        Checkpoint checkpoint = place.open();
+        try {
+            Tying tying = tying(place, checkpoint);
+            ModelShape shape = labels.of(Families.shape(tying.config()));
+            return LoadedModel.stream(
+                    shape,
+                    checkpoint,
+                    seed,
+                    stdOfNew(shape, tying.config()),
+                    quantization,
+                    compute);
+        } catch (RuntimeException | Error e) {
+            checkpoint.close();
+            throw e;
+        }
+    }
+
+    private static Tying tying(ModelPlace place, Checkpoint checkpoint) {
+        Tying tying = Tying.of(ConfigFile.of(place.folder().resolve("config.json")), checkpoint);
+        if (tying.notice() != null) {
+            Notice.say(tying.notice());
+        }
+        return tying;
+    }
+
+    /**
+     * Refuses a checkpoint whose layers cannot be {@linkplain #stream streamed}. Does nothing where
+     * there are no weights to look at.
+     *
+     * @throws ConfigException if they are not in 4 bits or kept blocks
+     */
+    public static void requireStreamable(ModelPlace place, QuantConfig quantization) {
+        if (!hasWeights(place)) {
+            return;
+        }
+        try (Checkpoint checkpoint = place.open()) {
+            if (!quantization.keepStored() && !isIn4Bits(checkpoint)) {
+                throw LoadedModel.nothingToStream(checkpoint);
+            }
+        }
+    }
+
+    /** Whether linear layers of a checkpoint are in 4 bits; true if there is none to look at. */
+    public static boolean mayBeIn4Bits(ModelPlace place) {
+        if (!hasWeights(place)) {
+            return true;
+        }
+        try (Checkpoint checkpoint = place.open()) {
+            return isIn4Bits(checkpoint);
+        }
+    }
+
+    private static boolean isIn4Bits(Checkpoint checkpoint) {
+        return !Bnb4bit.besideInt8(checkpoint).weights().isEmpty();
+    }
+
+    private static boolean hasWeights(ModelPlace place) {
+        Path path = place.weights();
+        return path.toString().endsWith(".gguf") || Checkpoint.isIn(path);
     }
 
     /**
@@ -101,13 +164,11 @@ public final class Models {
      * @throws ConfigException if it is in 4 bits
      */
     public static void requireTrainable(ModelPlace place) {
-        Path path = place.weights();
-        if (!path.toString().endsWith(".gguf") && !Checkpoint.isIn(path)) {
+        if (!hasWeights(place)) {
             return;
         }
         try (Checkpoint checkpoint = place.open()) {
-            boolean in4bits = !Bnb4bit.besideInt8(checkpoint).weights().isEmpty();
-            if (in4bits || !BnbInt8.of(checkpoint).weights().isEmpty()) {
+            if (isIn4Bits(checkpoint) || !BnbInt8.of(checkpoint).weights().isEmpty()) {
                 throw LoadedModel.inFourBits(checkpoint.folder().toString());
             }
         }
@@ -161,6 +222,11 @@ public final class Models {
                 compute,
                 trainable,
                 principals);
+    }
+
+    /** Deviation of what a checkpoint may lack; a key that nobody needs may hold anything. */
+    private static double stdOfNew(ModelShape shape, ConfigFile config) {
+        return shape.architecture().newHead().isEmpty() ? INIT_STD : std(config);
     }
 
     private static double std(ConfigFile config) {

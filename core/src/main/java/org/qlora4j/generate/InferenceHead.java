@@ -127,6 +127,7 @@ public final class InferenceHead implements AutoCloseable {
                 model.linears().stream()
                         .noneMatch(l ->
                                 l.weight() instanceof Weight.Quantized
+                                        || l.weight() instanceof Weight.Streamed
                                         || l.weight() instanceof Weight.Blocks);
         return model.head().weight() instanceof Weight.Dense(Parameter p)
                 && !p.trainable()

@@ -1,6 +1,6 @@
 package org.qlora4j.model;
 
-import java.util.Arrays;
+import java.nio.file.Path;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 import org.qlora4j.autograd.Head;
@@ -26,6 +26,7 @@ public final class LoadedModel implements CausalModel {
     private final Decoder decoder;
     private final WeightLoader loader;
     private int vocabularySize;
+    private @Nullable Checkpoint streamed;
 
     /**
      * Reads a model whose checkpoint has all weights; arguments as for {@link #read(ModelShape,
@@ -74,12 +75,69 @@ public final class LoadedModel implements CausalModel {
                                 ? "quantizing weights"
                                 : "loading weights",
                         new WeightLoader(source, quantization, compute, trainable, principals));
-        for (@Nullable String line : Arrays.asList(source.unused(), source.drawn())) {
+        sayAll(source.unused(), source.drawn());
+        return model;
+    }
+
+    private static void sayAll(@Nullable String... lines) {
+        for (@Nullable String line : lines) {
             if (line != null) {
                 Notice.say(line);
             }
         }
+    }
+
+    /**
+     * Builds a model whose layers stay in the checkpoint, from which they are read as they are used
+     * ({@link LayerStream}). All weights are read once, and so checked; arguments as for {@link
+     * #read}.
+     *
+     * @param checkpoint the model's, once this has returned, which closes it
+     * @throws ConfigException if no linear layer is in 4 bits or blocks there
+     */
+    public static CausalModel stream(
+            ModelShape shape,
+            Checkpoint checkpoint,
+            long seed,
+            double std,
+            QuantConfig quantization,
+            DType compute) {
+        boolean keeps = quantization.keepStored();
+        StoredWeights source =
+                new StoredWeights(checkpoint, shape, new WeightSource.Random(seed, std, 1), keeps);
+        LayerStream stream = new LayerStream(source);
+        WeightLoader loader = new WeightLoader(source, quantization, compute, false, null);
+        loader.stream(stream);
+        LoadedModel model = buildTold(shape, "checking weights", loader);
+        if (stream.layers() == 0) {
+            model.close();
+            throw nothingToStream(checkpoint);
+        }
+        model.streamed = checkpoint;
+        sayAll(
+                source.unused(),
+                source.drawn(),
+                "%s: %d layers of %.1f MiB are read from disk as they are used, two at a time at most: %.1f MiB"
+                        .formatted(
+                                checkpoint.folder(),
+                                stream.layers(),
+                                stream.storedBytes() / 0x1p20,
+                                stream.heldBytes() / 0x1p20));
         return model;
+    }
+
+    /** The error for layers that are to be read as they are used, and are too large as stored. */
+    public static ConfigException nothingToStream(Checkpoint checkpoint) {
+        Path file = checkpoint.files().getFirst();
+        boolean blocks = file.toString().endsWith(".gguf");
+        return ConfigException.of(
+                "model.stream_layers is true, but %s holds no layer in 4 bits, as they are read while training; store"
+                        + " it so with qlora quantize --model %s --out DIR and name DIR%s",
+                checkpoint.folder(),
+                blocks ? file : checkpoint.folder(),
+                blocks
+                        ? ", or set quantization.keep_quantization=true, which takes its blocks"
+                        : "");
     }
 
     /**
@@ -125,7 +183,7 @@ public final class LoadedModel implements CausalModel {
     }
 
     /** As {@link #build}, and tells how far it is. */
-    private static CausalModel buildTold(ModelShape shape, String work, WeightLoader loader) {
+    private static LoadedModel buildTold(ModelShape shape, String work, WeightLoader loader) {
         long biases = shape.linears().stream().filter(ModelShape.LinearShape::bias).count();
         long all = shape.linears().size() + shape.others().size() - biases;
         try (Preparation stage = Preparation.begin(work, all, "tensors")) {
@@ -135,7 +193,7 @@ public final class LoadedModel implements CausalModel {
     }
 
     /** Builds the model, which owns all that the loader makes; a failure frees it. */
-    private static CausalModel build(ModelShape shape, WeightLoader loader) {
+    private static LoadedModel build(ModelShape shape, WeightLoader loader) {
         try {
             Decoder decoder = shape.architecture().build(new LoadedWeights("", loader));
             return new LoadedModel(shape, decoder, loader);
@@ -237,7 +295,7 @@ public final class LoadedModel implements CausalModel {
 
     @Override
     public long byteSize() {
-        long bytes = 0;
+        long bytes = loader.streamedBytes();
         for (LinearLayer linear : linears()) {
             bytes += linear.weight() instanceof Weight.Dense ? 0 : linear.weight().byteSize();
         }
@@ -255,5 +313,9 @@ public final class LoadedModel implements CausalModel {
     @Override
     public void close() {
         loader.close();
+        if (streamed != null) {
+            streamed.close();
+            streamed = null;
+        }
     }
 }

@@ -19,6 +19,7 @@ import org.qlora4j.kernel.DeviceChoice;
  * @param numLabels classes of a model that classifies; null as config.json says
  * @param labelNames what they are called
  * @param newTokens tokens that are added to its tokenizer and to its tables
+ * @param streamLayers whether its layers stay on disk
  */
 public record ModelConfig(
         @JsonProperty("model_name_or_path")
@@ -50,11 +51,17 @@ public record ModelConfig(
                         "Tokens to add to the tokenizer, such as [<call>, </call>]. Embeddings and head get a row for"
                                 + " each, the mean of the others, learn whole, and are saved with the adapter, as is the"
                                 + " tokenizer.")
-                List<String> newTokens) {
+                List<String> newTokens,
+        @JsonProperty("stream_layers")
+                @JsonPropertyDescription(
+                        "Leave the layers on disk and read each as it is used, two in memory at most, for a model that is"
+                                + " larger than memory. The same numbers, but a step waits for the disk twice. The"
+                                + " checkpoint is in 4 bits (qlora quantize).")
+                boolean streamLayers) {
     /** No model yet: the one thing besides the data that must be given. */
     public static final ModelConfig DEFAULT =
             new ModelConfig(
-                    "", ModelInit.CHECKPOINT, DeviceChoice.AUTO, null, List.of(), List.of());
+                    "", ModelInit.CHECKPOINT, DeviceChoice.AUTO, null, List.of(), List.of(), false);
 
     public ModelConfig {
         require(

@@ -4,6 +4,9 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Set;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+import org.jspecify.annotations.Nullable;
 import org.qlora4j.autograd.Parameter;
 import org.qlora4j.autograd.Weight;
 
@@ -24,6 +27,8 @@ public record ModelShape(
         List<WeightShape> others,
         List<String> tables,
         String headTable) {
+    private static final Pattern LAYER = Pattern.compile("(.*?\\.\\d+)\\..+");
+
     /**
      * A linear layer, as it is listed.
      *
@@ -60,6 +65,17 @@ public record ModelShape(
                 List.copyOf(lists.others()),
                 decoder.tables().stream().map(Parameter::name).toList(),
                 head.name());
+    }
+
+    /**
+     * What the names of all weights of a decoder layer begin with, e.g. {@code model.layers.7}.
+     *
+     * @param name of one of them, or of a module
+     * @return null if it is of no layer
+     */
+    public static @Nullable String layer(String name) {
+        Matcher layer = LAYER.matcher(name);
+        return layer.matches() ? layer.group(1) : null;
     }
 
     static WeightShape weight(String name, long... shape) {

@@ -236,6 +236,7 @@ final class StoredWeights implements WeightSource {
             checkShape(key, stored.shape(), expected);
             QuantizedMatrix matrix = TensorBytes.toMatrix(stored, checkpoint.folder());
             StoredTensor.unload(stored.codes());
+            StoredTensor.unload(stored.absmax());
             return matrix;
         }
     }

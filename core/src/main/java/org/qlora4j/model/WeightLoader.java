@@ -36,6 +36,7 @@ final class WeightLoader {
     private final @Nullable PrincipalParts principals;
     private final DequantizationBuffer buffer = new DequantizationBuffer();
     private @Nullable Preparation stage;
+    private @Nullable LayerStream stream;
 
     /** What a family asked for: one of the two. */
     private record Asked(@Nullable LinearLayer linear, @Nullable Parameter parameter) {}
@@ -63,6 +64,11 @@ final class WeightLoader {
     /** Tells from now on how many of the weights are loaded. */
     void tell(Preparation told) {
         stage = told;
+    }
+
+    /** Leaves the weights of layers in the checkpoint from now on; closes the stream at the end. */
+    void stream(LayerStream layers) {
+        stream = keep(layers);
     }
 
     private void add(Asked one) {
@@ -104,6 +110,11 @@ final class WeightLoader {
             }
         }
         return out;
+    }
+
+    /** Bytes that streamed layers take at most. */
+    long streamedBytes() {
+        return stream == null ? 0 : stream.heldBytes();
     }
 
     boolean has(String name) {
@@ -192,7 +203,9 @@ final class WeightLoader {
         }
         FrozenMatrix stored = source.readQuantized(name, out, in);
         if (stored != null) {
-            return keep(weight(stored));
+            return stream != null && LayerStream.takes(name, stored)
+                    ? stream.add(name, stored, buffer)
+                    : keep(weight(stored));
         }
         try (TensorScope scope = TensorScope.open()) {
             Tensor read = read(name, out, in, transposed);

@@ -1,10 +1,14 @@
 package org.qlora4j.plan;
 
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import org.qlora4j.config.RunConfig;
+import org.qlora4j.family.ModelPlace;
+import org.qlora4j.family.Models;
+import org.qlora4j.lora.LoraInit;
 import org.qlora4j.model.ModelShape;
 import org.qlora4j.plan.MemoryPlan.Load;
 import org.qlora4j.plan.MemoryPlan.Machine;
@@ -25,7 +29,7 @@ public record MemoryAdvice(List<String> settings, MemoryPlan plan, boolean fits)
 
     /**
      * The first of these that fits: the run as it is, checkpointing, a paged optimizer, smaller
-     * micro-batches with more of them in a step.
+     * micro-batches with more of them in a step, layers that stay on disk.
      *
      * @param machine what computes
      * @param bytes that tensors may take
@@ -56,7 +60,21 @@ public record MemoryAdvice(List<String> settings, MemoryPlan plan, boolean fits)
             settings.add("train.per_device_train_batch_size=" + batch);
             settings.add("train.gradient_accumulation_steps=" + accumulation);
         }
+        if (plan.total() > bytes && !load.streamed() && mayStream(config)) {
+            settings.add("model.stream_layers=true");
+            load = load.withStreaming();
+            plan = MemoryPlan.of(config, model, load.withBatch(batch), machine, kept);
+        }
         return new MemoryAdvice(settings, plan, plan.total() <= bytes);
+    }
+
+    /** Whether its layers can be read from disk as they are used; true where none are known. */
+    private static boolean mayStream(RunConfig config) {
+        return !config.train().fullFinetune()
+                && !(config.lora().initLoraWeights() instanceof LoraInit.Pissa)
+                && ModelPlace.find(Path.of(config.model().modelNameOrPath()))
+                        .map(Models::mayBeIn4Bits)
+                        .orElse(true);
     }
 
     /** Most rows a micro-batch may have in so many bytes, everything else as set; 0 if none. */

@@ -11,13 +11,11 @@ import org.qlora4j.error.FormatException;
 import org.qlora4j.family.ModelPlace;
 import org.qlora4j.family.Models;
 import org.qlora4j.family.NamedShapes;
-import org.qlora4j.kernel.BlockScales;
 import org.qlora4j.kernel.KernelMemory;
 import org.qlora4j.kernel.Kernels;
 import org.qlora4j.lora.LoraConfig;
 import org.qlora4j.lora.LoraInit;
 import org.qlora4j.model.ModelShape;
-import org.qlora4j.model.ModelShape.LinearShape;
 import org.qlora4j.optim.OptimType;
 import org.qlora4j.quant.ComputeDtype;
 import org.qlora4j.quant.QuantConfig;
@@ -28,8 +26,9 @@ import org.qlora4j.tensor.DType;
  * the model and the settings; nothing is loaded. The process takes more: the Java heap, libtorch's
  * code and workspaces, on a GPU the CUDA context.
  *
- * @param weights codes of the linears, or the linears themselves where they are not quantized; with
- *     {@code full_finetune} 32-bit masters and gradients of all weights too
+ * @param weights codes of the linears, or the linears themselves where they are not quantized; of
+ *     layers that are read from disk as they are used those of two; with {@code full_finetune}
+ *     32-bit masters and gradients of all weights too
  * @param scales of the blocks of 4-bit weights
  * @param others embeddings, norms, biases and head
  * @param adapters what learns beside the model's weights, in 32 bits and in the compute dtype, and
@@ -117,8 +116,15 @@ public record MemoryPlan(
      * @param optim the optimizer; a paged one's state may leave memory
      * @param batch rows of a micro-batch
      * @param time tokens of each, padding included
+     * @param streamed whether layers are read from disk as they are used
      */
-    public record Load(boolean full, boolean checkpointing, OptimType optim, int batch, int time) {
+    public record Load(
+            boolean full,
+            boolean checkpointing,
+            OptimType optim,
+            int batch,
+            int time,
+            boolean streamed) {
         /** The load of a run whose rows are as long as its settings allow. */
         public static Load of(RunConfig config, ModelShape model) {
             int longest = config.data().sourceMaxLen() + config.data().targetMaxLen();
@@ -137,22 +143,28 @@ public record MemoryPlan(
                     train.gradientCheckpointing(),
                     train.optim(),
                     batch,
-                    time);
+                    time,
+                    config.model().streamLayers());
         }
 
         Load withCheckpointing() {
-            return new Load(full, true, optim, batch, time);
+            return new Load(full, true, optim, batch, time, streamed);
         }
 
         /** With the optimizer's twin whose state may leave memory. */
         Load withPaging() {
             OptimType twin =
                     optim.eightBit() ? OptimType.PAGED_ADAMW_8BIT : OptimType.PAGED_ADAMW_32BIT;
-            return new Load(full, checkpointing, twin, batch, time);
+            return new Load(full, checkpointing, twin, batch, time, streamed);
         }
 
         Load withBatch(int rows) {
-            return new Load(full, checkpointing, optim, rows, time);
+            return new Load(full, checkpointing, optim, rows, time, streamed);
+        }
+
+        /** With layers that are read from disk as they are used. */
+        Load withStreaming() {
+            return new Load(full, checkpointing, optim, batch, time, true);
         }
     }
 
@@ -204,23 +216,10 @@ public record MemoryPlan(
             Map<String, Long> kept) {
         boolean full = load.full();
         int width = machine.width(quantization);
-        boolean quantized = quantization.load4bit() && !full;
-        boolean in8bits = quantization.load8bit() && !full;
-        long linearCount = 0;
-        long linears = 0;
-        long scales = 0;
-        for (LinearShape linear : model.linears()) {
-            long n = linear.out() * linear.in();
-            linearCount += n;
-            boolean in4Bits = quantized && linear.quantizable();
-            boolean in8Bits = in8bits && linear.quantizable();
-            linears +=
-                    in4Bits
-                            ? (n + 1) / 2
-                            : in8Bits ? n : kept.getOrDefault(linear.path(), n * width);
-            scales += in8Bits ? F32 * linear.out() : 0;
-            scales += in4Bits ? scales(n, quantization) : 0;
-        }
+        long linearCount = model.linearCount();
+        LinearBytes.Form form = new LinearBytes.Form(quantization, kept, width);
+        LinearBytes linears =
+                load.streamed() ? LinearBytes.streamed(model, form) : LinearBytes.held(model, form);
         boolean pissa = !full && lora.initLoraWeights() instanceof LoraInit.Pissa;
         long otherCount = LearntWeights.of(model, lora, true).count() - linearCount;
         LearntWeights learnt = LearntWeights.of(model, lora, full);
@@ -236,8 +235,8 @@ public record MemoryPlan(
         long optimizerWork = learnt.stepBytes(load.optim(), OPTIMIZER_CHUNK, machine.kernels());
         long beyond = Math.max(0, optimizerWork - step.total());
         return new MemoryPlan(
-                full ? linearCount * copies : linears,
-                scales,
+                full ? linearCount * copies : linears.weights(),
+                full ? 0 : linears.scales(),
                 otherCount * (full ? copies : width),
                 full ? 0 : learnt.bytes(width) + (pissa ? learnt.factorCount() * width : 0),
                 learnt.optimizerBytes(load.optim()),
@@ -245,15 +244,6 @@ public record MemoryPlan(
                 step.loss(),
                 step.working() + beyond,
                 step.workspace());
-    }
-
-    private static long scales(long n, QuantConfig quantization) {
-        long blocks = (n + quantization.blockSize() - 1) / quantization.blockSize();
-        if (!quantization.doubleQuant()) {
-            return blocks * F32;
-        }
-        int nested = BlockScales.NESTED_BLOCK;
-        return blocks + (blocks + nested - 1) / nested * F32;
     }
 
     /** Bytes of all parts. */

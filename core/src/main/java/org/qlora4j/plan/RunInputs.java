@@ -63,13 +63,16 @@ public record RunInputs(
                 place, config.model().newTokens(), config.model().labels(), config.data(), records);
     }
 
-    /** Refuses to train all weights of a checkpoint in 4 bits, or to keep what it has not. */
+    /** Refuses to train, keep or stream weights in a form in which the checkpoint has them not. */
     static void requireTrainable(ModelPlace place, RunConfig config) {
         if (config.train().fullFinetune() && config.model().init() == ModelInit.CHECKPOINT) {
             Models.requireTrainable(place);
         }
         if (config.quantization().keepStored()) {
             Models.kept(place);
+        }
+        if (config.model().streamLayers()) {
+            Models.requireStreamable(place, config.quantization());
         }
     }
 

@@ -65,6 +65,7 @@ public final class ResumeCheck {
                 }));
         out.remove("data.dataset"); // what was moved is the same: its fingerprint is compared
         out.remove("model.model_name_or_path");
+        out.remove("model.stream_layers"); // where weights lie does not change what they are
         out.remove("data.eval_dataset");
         return out;
     }

@@ -27,6 +27,7 @@ final class SharedFacts {
     private static final Set<String> FREE =
             Set.of(
                     "model.model_name_or_path",
+                    "model.stream_layers",
                     "data.dataset",
                     "data.eval_dataset",
                     "distill.teacher",

@@ -379,6 +379,14 @@ public final class TrainingRun {
             boolean trainable,
             @Nullable PrincipalParts principals) {
         DType compute = config.quantization().computeDtype().onThisMachine();
+        if (config.model().streamLayers()) {
+            return Models.stream(
+                    place,
+                    config.quantization(),
+                    compute,
+                    config.model().labels(),
+                    config.train().seed());
+        }
         return switch (config.model().init()) {
             case CHECKPOINT ->
                     Models.load(

@@ -136,6 +136,18 @@ class KeptBlocksTest {
         }
     }
 
+    private void requireSameWhenStreamed(RunConfig config, Path adapter) throws IOException {
+        RunConfig streamed =
+                config.toBuilder()
+                        .model(model -> model.streamLayers(true))
+                        .train(train -> train.outputDir(folder.resolve("streamed")))
+                        .build();
+        new Trainer(streamed).run();
+        String file = Checkpoint.ADAPTER_FILE;
+        assertThat(AdapterFolder.of(folder.resolve("streamed")).files().resolve(file))
+                .hasSameBinaryContentAs(adapter.resolve(file));
+    }
+
     @Test
     void trainedAdapter_mergesIntoWhatItLearntBeside() throws IOException {
         Path file = gguf("llama", GgufFormat.Q5_0);
@@ -155,6 +167,7 @@ class KeptBlocksTest {
                                 + plainBytes(file));
         new Trainer(config).run();
         Path adapter = AdapterFolder.of(folder.resolve("run")).files();
+        requireSameWhenStreamed(config, adapter);
         AdapterMerge merge =
                 new AdapterMerge(
                         ModelPlace.of(file),

@@ -10,6 +10,7 @@ import org.qlora4j.autograd.Tape;
 import org.qlora4j.autograd.Weight;
 import org.qlora4j.model.BatchContext;
 import org.qlora4j.model.CausalModel;
+import org.qlora4j.model.Labels;
 import org.qlora4j.tensor.DType;
 import org.qlora4j.tensor.Tensor;
 import org.qlora4j.tensor.TensorScope;
@@ -28,10 +29,22 @@ class BnbGoldenTest {
     void checkpointIn4Bits_givesItsLogits(String name) {
         Path folder = Golden.folder().resolve("bnb").resolve(name);
         Golden golden = Golden.open(folder.resolve("expected.safetensors"));
-        try (TensorScope scope = TensorScope.open();
-                CausalModel model = Models.load(folder, FamilyGoldenTest.NOT_QUANTIZED, DType.F32);
-                Tape tape = Tape.inference()) {
+        try (CausalModel model = Models.load(folder, FamilyGoldenTest.NOT_QUANTIZED, DType.F32)) {
             assertThat(model.linears()).allMatch(l -> l.weight() instanceof Weight.Quantized);
+            requireLogits(model, golden);
+        }
+        ModelPlace place = ModelPlace.of(folder);
+        Labels labels = Labels.OF_CONFIG;
+        try (CausalModel model =
+                Models.stream(place, FamilyGoldenTest.NOT_QUANTIZED, DType.F32, labels, 0)) {
+            assertThat(model.linears()).allMatch(l -> l.weight() instanceof Weight.Streamed);
+            requireLogits(model, golden);
+        }
+    }
+
+    private static void requireLogits(CausalModel model, Golden golden) {
+        try (TensorScope scope = TensorScope.open();
+                Tape tape = Tape.inference()) {
             Tensor ids = golden.tensor("input_ids");
             int batch = (int) ids.size(0);
             int time = (int) ids.size(1);

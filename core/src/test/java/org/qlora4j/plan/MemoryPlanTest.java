@@ -378,6 +378,29 @@ class MemoryPlanTest {
         assertThat(plan.optimizer()).isZero();
     }
 
+    /** Of 32 layers two are in memory, everything else as before. */
+    @Test
+    void streamedLayers_takeTwo() {
+        RunConfig config = paper("llama-7b");
+        MemoryPlan held = onGpu(config);
+        MemoryPlan streamed =
+                onGpu(config.toBuilder().model(model -> model.streamLayers(true)).build());
+        assertThat(streamed.weights()).isEqualTo(held.weights() / 16);
+        assertThat(streamed.scales()).isEqualTo(held.scales() / 16);
+        assertThat(held.total() - streamed.total())
+                .isEqualTo((held.weights() + held.scales()) / 16 * 15);
+    }
+
+    @Test
+    void adviceOfLastResort_isToStream() {
+        RunConfig config = paper("llama-65b");
+        ModelShape shape = MemoryPlan.shape(config);
+        MemoryAdvice advice =
+                MemoryAdvice.of(config, shape, MemoryPlan.Machine.GPU, 24_000_000_000L);
+        assertThat(advice.fits()).isTrue();
+        assertThat(advice.settings()).containsExactly("model.stream_layers=true");
+    }
+
     @ParameterizedTest
     @ValueSource(strings = {"llama-30b", "huggyllama/llama-30b", "LLaMA-33B"})
     void namesOfTheSameShape_areKnown(String name) {

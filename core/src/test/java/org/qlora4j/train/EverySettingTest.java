@@ -52,6 +52,7 @@ class EverySettingTest {
             model.num_labels=null ~ 3
             model.label_names=[] ~ [no, yes]
             model.new_tokens=[] ~ [xy]
+            model.stream_layers=false ~ true
             quantization.load_in_4bit=true ~ false
             quantization.bnb_4bit_quant_type=nf4 ~ fp4
             quantization.bnb_4bit_use_double_quant=true ~ false

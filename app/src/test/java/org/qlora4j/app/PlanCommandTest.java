@@ -193,12 +193,24 @@ class PlanCommandTest {
 
     @Test
     void nothingFits_saysTheLeastThereIsAndWhatToDo() {
-        bed.command("plan", "--device", "24GB", "model.model_name_or_path=llama-65b");
+        bed.command("plan", "--device", "8GB", "model.model_name_or_path=llama-65b");
         assertThat(bed.out())
                 .containsPattern(
                         "the least it can be set to take is [0-9.]+ GiB; shorten data.source_max_len");
-        assertThat(json("--device", "24GB", "model.model_name_or_path=llama-65b").get("advice"))
+        assertThat(json("--device", "8GB", "model.model_name_or_path=llama-65b").get("advice"))
                 .isEmpty();
+    }
+
+    /** The paper's 65B beside 24 GB, if its layers stay on disk. */
+    @Test
+    void layersOnDisk_areAdvisedAndTold() {
+        String[] words = {"plan", "--device", "24GB", "model.model_name_or_path=llama-65b"};
+        bed.command(words);
+        assertThat(bed.out()).containsPattern("fits, with [0-9.]+ GiB, as: .*model.stream_layers=");
+        String[] streamed = Arrays.copyOf(words, words.length + 1);
+        streamed[words.length] = "model.stream_layers=true";
+        bed.command(streamed);
+        assertThat(bed.out()).contains("(layers stay on disk; two of them are in memory at a time)");
     }
 
     @Test

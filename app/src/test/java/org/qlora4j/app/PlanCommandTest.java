@@ -210,7 +210,8 @@ class PlanCommandTest {
         String[] streamed = Arrays.copyOf(words, words.length + 1);
         streamed[words.length] = "model.stream_layers=true";
         bed.command(streamed);
-        assertThat(bed.out()).contains("(layers stay on disk; two of them are in memory at a time)");
+        assertThat(bed.out())
+                .contains("(layers stay on disk; two of them are in memory at a time)");
     }
 
     @Test

@@ -456,6 +456,11 @@ public final class TextService implements AutoCloseable {
         return model.vocabularySize();
     }
 
+    /** Numbers of a text's {@linkplain #embed embedding}. */
+    public int hiddenSize() {
+        return model.shape().facts().hiddenSize();
+    }
+
     /** Positions that prompt and answer may fill: the model's, or what the cache has room for. */
     public int contextLength() {
         return Math.min(model.maxPositions(), size.positions(config.kvCacheBytes(), 0));

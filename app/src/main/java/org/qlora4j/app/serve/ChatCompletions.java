@@ -13,6 +13,8 @@ import org.qlora4j.TextRequest;
 import org.qlora4j.TextService;
 import org.qlora4j.generate.GenerationConfig;
 import org.qlora4j.generate.Token;
+import org.qlora4j.grammar.ToolForm;
+import org.qlora4j.grammar.ToolStream;
 import tools.jackson.databind.JsonNode;
 
 /** {@code POST /v1/chat/completions}. */

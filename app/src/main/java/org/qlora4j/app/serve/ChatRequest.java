@@ -10,6 +10,7 @@ import org.qlora4j.Prompt;
 import org.qlora4j.TextService;
 import org.qlora4j.data.Row;
 import org.qlora4j.grammar.JsonGrammar;
+import org.qlora4j.grammar.ToolForm;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
 

@@ -28,6 +28,8 @@ import org.junit.jupiter.params.provider.CsvSource;
 import org.qlora4j.LanguageModel;
 import org.qlora4j.ServiceConfig;
 import org.qlora4j.TextService;
+import org.qlora4j.grammar.ToolForm;
+import org.qlora4j.grammar.ToolStream;
 import org.qlora4j.quant.ComputeDtype;
 import org.qlora4j.quant.QuantConfig;
 import org.qlora4j.quant.QuantType;

@@ -1,11 +1,10 @@
-package org.qlora4j.app.serve;
+package org.qlora4j.grammar;
 
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import org.jspecify.annotations.Nullable;
-import org.qlora4j.grammar.JsonGrammar;
 import tools.jackson.core.JacksonException;
 import tools.jackson.core.JsonParser;
 import tools.jackson.databind.DeserializationFeature;
@@ -16,7 +15,7 @@ import tools.jackson.databind.node.ArrayNode;
 import tools.jackson.databind.node.ObjectNode;
 
 /** How a model's template writes calls of tools, by which they are found in answers. */
-enum ToolForm {
+public enum ToolForm {
     /** {@code <tool_call>{"name", "arguments"}</tool_call>}: Hermes, Qwen 2.5 and 3, SmolLM3. */
     HERMES("<tool_call>", "</tool_call>"),
     /** {@code [TOOL_CALLS]} and a list of calls, or {@code name[ARGS]{...}} each: Mistral. */
@@ -38,13 +37,13 @@ enum ToolForm {
     }
 
     /** A call, its arguments as JSON. */
-    record Call(String name, String arguments) {}
+    public record Call(String name, String arguments) {}
 
     /** An answer: what is said, and what is called. */
-    record Answered(String content, List<Call> calls) {}
+    public record Answered(String content, List<Call> calls) {}
 
     /** The form of a template; null if it writes none of these. */
-    static @Nullable ToolForm of(String template) {
+    public static @Nullable ToolForm of(String template) {
         if (!template.contains("tools")) {
             return null;
         }
@@ -58,7 +57,7 @@ enum ToolForm {
     }
 
     /** The words that open a call. */
-    String open() {
+    public String open() {
         return open;
     }
 
@@ -78,7 +77,7 @@ enum ToolForm {
      * @param text an answer with its special tokens
      * @param names of tools; what calls another is text
      */
-    Answered parse(String text, Set<String> names) {
+    public Answered parse(String text, Set<String> names) {
         List<Call> calls = new ArrayList<>();
         int from = text.indexOf(open);
         String inside = from < 0 ? text : text.substring(from + open.length());
@@ -171,7 +170,7 @@ enum ToolForm {
     }
 
     /** The grammar of one call of one of these tools. */
-    JsonGrammar grammar(Map<String, JsonNode> parameters) {
+    public JsonGrammar grammar(Map<String, JsonNode> parameters) {
         ObjectNode schema = JSON.createObjectNode();
         ArrayNode choices = schema.putArray("anyOf");
         String key = this == LLAMA_3 ? "parameters" : "arguments";

@@ -1,13 +1,13 @@
-package org.qlora4j.app.serve;
+package org.qlora4j.grammar;
 
 /** Holds back what may be a call of a tool while an answer comes, and lets the rest through. */
-final class ToolStream {
+public final class ToolStream {
     private final ToolForm form;
     private final StringBuilder held = new StringBuilder();
     private boolean begun; // something was let through
     private boolean calling;
 
-    ToolStream(ToolForm form) {
+    public ToolStream(ToolForm form) {
         this.form = form;
     }
 
@@ -18,7 +18,7 @@ final class ToolStream {
      * @param text that is sure with it
      * @return text that is no call
      */
-    String push(String token, String text) {
+    public String push(String token, String text) {
         calling |= token.equals(form.open());
         held.append(text);
         String all = held.toString();
@@ -45,7 +45,7 @@ final class ToolStream {
     }
 
     /** What was held back. */
-    String finish() {
+    public String finish() {
         String rest = held.toString();
         held.setLength(0);
         return rest;

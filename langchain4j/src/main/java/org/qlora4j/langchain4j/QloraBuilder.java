@@ -120,7 +120,7 @@ public final class QloraBuilder<M> {
         return this;
     }
 
-    /** Who is told of requests, answers and failures. */
+    /** Listeners are told of requests, answers and failures. */
     public QloraBuilder<M> listeners(List<ChatModelListener> value) {
         listeners = List.copyOf(value);
         return this;

@@ -38,7 +38,20 @@ record AdapterTables(
      * @param out gets each as it is read, so that its owner frees it whatever follows
      */
     void read(List<Parameter> named, DType compute, boolean trainable, List<SavedModule> out) {
-        Map<String, List<Integer>> tokens = PeftConfigFile.tokens(configFile, "embed_tokens");
+        String embeddings =
+                parameters.stream()
+                        .map(SavedModule::module)
+                        .filter(SavedModule::isEmbedding)
+                        .map(AdapterTables::lastPart)
+                        .findFirst()
+                        .orElse("embed_tokens");
+        Map<String, List<Integer>> tokens = PeftConfigFile.tokens(configFile, embeddings);
+        boolean hasRows = keys.keySet().stream().anyMatch(key -> key.endsWith(ROWS));
+        if (!tokens.isEmpty() && !hasRows) {
+            throw FormatException.of(
+                    "%s holds no rows of tokens, which trainable_token_indices calls for; save the adapter again",
+                    stored.files().getFirst());
+        }
         Set<String> tied = new HashSet<>();
         for (Parameter base : parameters) {
             if (!SavedModule.isTable(base.name()) || named.contains(base)) {
@@ -58,10 +71,14 @@ record AdapterTables(
         }
     }
 
+    private static String lastPart(String module) {
+        return module.substring(module.lastIndexOf('.') + 1);
+    }
+
     private @Nullable Tensor table(
             Parameter base, String module, Map<String, List<Integer>> tokens, boolean trainable) {
         String whole = keys.remove(base.name());
-        boolean embedding = base.name().endsWith("embed_tokens.weight");
+        boolean embedding = SavedModule.isEmbedding(module);
         String keyA = keys.remove(module + (embedding ? ".lora_embedding_A" : ".lora_A.weight"));
         String keyB = keys.remove(module + (embedding ? ".lora_embedding_B" : ".lora_B.weight"));
         String rows = keys.remove(module + ROWS);
@@ -117,7 +134,7 @@ record AdapterTables(
 
     private void putRows(
             Tensor table, String module, Map<String, List<Integer>> tokens, String key) {
-        List<Integer> ids = tokens.get(module.substring(module.lastIndexOf('.') + 1));
+        List<Integer> ids = tokens.get(lastPart(module));
         if (ids == null) {
             throw FormatException.of(
                     "%s: trainable_token_indices names no tokens of %s, but the file holds rows of it",

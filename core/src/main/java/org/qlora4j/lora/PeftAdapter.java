@@ -337,7 +337,11 @@ public final class PeftAdapter {
         String head = keys.remove(SavedModule.HEAD_NAME);
         String own = stored.has(PREFIX + table.name()) ? PREFIX + table.name() : table.name();
         boolean alike = head != null && stored.has(own) && AdapterTables.same(stored, head, own);
-        if (!alike && (head != null || !PeftConfigFile.keepsHeadTied(configFile))) {
+        boolean once =
+                head == null
+                        && SavedModule.isTiedByName(table.name())
+                        && PeftConfigFile.keepsHeadTied(configFile);
+        if (!alike && !once) {
             throw AdapterTables.apart(configFile);
         }
     }

@@ -3,6 +3,7 @@ package org.qlora4j.lora;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.TreeSet;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 import org.qlora4j.autograd.Parameter;
 import org.qlora4j.autograd.Weight;
@@ -20,15 +21,29 @@ record SavedModule(Parameter base, Parameter copy) {
     private static final String EMBEDDING = "embed_tokens";
     private static final String HEAD = "lm_head";
 
-    /** Modules with a row for each token. */
+    /** Modules with a row for each token, by the names of most families. */
     static final List<String> TABLES = List.of(EMBEDDING, HEAD);
+
+    /** Embeddings of all families that generate: GPT-2 and GPT-NeoX have names of their own. */
+    private static final List<String> EMBEDDINGS = List.of(EMBEDDING, "wte", "embed_in");
+
+    private static final List<String> HEADS = List.of(HEAD, "embed_out");
 
     /** Heads of classifiers, which are always brought whole, as PEFT does for SEQ_CLS. */
     static final List<String> CLASSIFIERS = List.of("classifier", "score");
 
     /** Whether a weight of this name has a row for each token. */
     static boolean isTable(String name) {
-        return TABLES.stream().anyMatch(table -> name.endsWith(table + ".weight"));
+        return Stream.concat(EMBEDDINGS.stream(), HEADS.stream())
+                .anyMatch(table -> name.endsWith(table + ".weight"));
+    }
+
+    /**
+     * Whether PEFT reads an adapter with one table for embeddings and head as one where the file
+     * has it once and says {@code ensure_weight_tying}; it does by the names of most families only.
+     */
+    static boolean isTiedByName(String name) {
+        return name.endsWith(EMBEDDING + ".weight");
     }
 
     /** The module that a parameter belongs to, e.g. {@code model.norm}. */
@@ -60,8 +75,8 @@ record SavedModule(Parameter base, Parameter copy) {
         return chooses(config, path)
                 || (names != null
                         && !ownHead
-                        && path.endsWith(EMBEDDING)
-                        && names.stream().anyMatch(HEAD::endsWith));
+                        && isEmbedding(path)
+                        && names.stream().anyMatch(SavedModule::meansHead));
     }
 
     /**
@@ -90,11 +105,13 @@ record SavedModule(Parameter base, Parameter copy) {
         for (Parameter parameter : parameters) {
             String path = module(parameter);
             boolean sharedHead =
-                    !ownHead && path.endsWith(EMBEDDING) && names.stream().anyMatch(HEAD::endsWith);
+                    !ownHead
+                            && isEmbedding(path)
+                            && names.stream().anyMatch(SavedModule::meansHead);
             if (chooses(config, path, ownHead)) {
                 out.add(parameter);
                 unknown.removeIf(path::endsWith);
-                unknown.removeIf(name -> sharedHead && HEAD.endsWith(name));
+                unknown.removeIf(name -> sharedHead && meansHead(name));
             }
         }
         if (!unknown.isEmpty()) {
@@ -115,7 +132,8 @@ record SavedModule(Parameter base, Parameter copy) {
 
     /** Whether the head is a table of its own. */
     static boolean hasOwnHead(List<Parameter> parameters) {
-        return parameters.stream().anyMatch(p -> module(p).endsWith(HEAD));
+        return parameters.stream()
+                .anyMatch(p -> HEADS.stream().anyMatch(head -> module(p).endsWith(head)));
     }
 
     /** Whether one of them is the one table that serves the model as embedding and as head. */
@@ -130,7 +148,7 @@ record SavedModule(Parameter base, Parameter copy) {
         }
         return modules.stream()
                 .map(SavedModule::base)
-                .filter(base -> module(base).endsWith(EMBEDDING))
+                .filter(base -> isEmbedding(module(base)))
                 .findFirst()
                 .orElse(null);
     }
@@ -140,6 +158,16 @@ record SavedModule(Parameter base, Parameter copy) {
 
     /** The table's own name. */
     boolean isTable() {
-        return module(base).endsWith(EMBEDDING);
+        return isEmbedding(module(base));
+    }
+
+    /** Whether a module with this path holds the embeddings of tokens. */
+    static boolean isEmbedding(String path) {
+        return EMBEDDINGS.stream().anyMatch(path::endsWith);
+    }
+
+    /** Whether a name in {@code modules_to_save} is one of a head, or an end of it. */
+    private static boolean meansHead(String name) {
+        return HEADS.stream().anyMatch(head -> head.endsWith(name));
     }
 }

@@ -160,8 +160,9 @@ public final class StoredAdapter implements WeightChanges {
 
     /** Single rows of a table, in place of the model's. */
     private void mergeRows(String path, Tensor table) {
-        Map<String, List<Integer>> tokens = PeftConfigFile.tokens(configFile, "embed_tokens");
-        List<Integer> ids = tokens.get(path.substring(path.lastIndexOf('.') + 1));
+        String name = path.substring(path.lastIndexOf('.') + 1);
+        String listed = SavedModule.isEmbedding(path) ? name : "embed_tokens";
+        List<Integer> ids = PeftConfigFile.tokens(configFile, listed).get(name);
         if (ids == null || ids.stream().anyMatch(id -> id >= table.size(0))) {
             throw FormatException.of(
                     "%s: trainable_token_indices does not name rows of %s, but the file holds some",
@@ -285,6 +286,12 @@ public final class StoredAdapter implements WeightChanges {
                 String own = keys.remove(ofHead);
                 String other = own == null ? null : keys.putIfAbsent(ofTable, own);
                 if (own != null && other != null && !AdapterTables.same(stored, own, other)) {
+                    throw AdapterTables.apart(configFile);
+                }
+                boolean once =
+                        SavedModule.isTiedByName(table) && PeftConfigFile.keepsHeadTied(configFile);
+                boolean alone = own == null && keys.containsKey(ofTable);
+                if (alone && SavedModule.chooses(config, path(table)) && !once) {
                     throw AdapterTables.apart(configFile);
                 }
             });

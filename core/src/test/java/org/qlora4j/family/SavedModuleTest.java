@@ -3,22 +3,28 @@ package org.qlora4j.family;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.qlora4j.autograd.Parameter;
+import org.qlora4j.checkpoint.Checkpoint;
 import org.qlora4j.error.ConfigException;
 import org.qlora4j.lora.LoraAdapter;
 import org.qlora4j.lora.LoraConfig;
 import org.qlora4j.lora.LoraInit;
+import org.qlora4j.lora.PeftAdapter;
 import org.qlora4j.lora.TargetModules;
 import org.qlora4j.model.CausalModel;
 import org.qlora4j.quant.QuantConfig;
 import org.qlora4j.tensor.DType;
 import org.qlora4j.tensor.NativeMemory;
+import org.qlora4j.testing.Golden;
 import org.qlora4j.testing.TinyLlama;
+import tools.jackson.databind.node.BooleanNode;
 
 /** {@code modules_to_save} on a tiny model in 4 bits. */
 class SavedModuleTest {
@@ -117,5 +123,25 @@ class SavedModuleTest {
                     .hasMessage(message);
         }
         assertThat(NativeMemory.liveBytes()).isEqualTo(before);
+    }
+
+    /** What PEFT 0.21.2 needs to change both tables of GPT-2: each in the file, alike. */
+    @Test
+    void sharedTableOfGpt2_isSavedForBothItsPlaces(@TempDir Path folder) {
+        Path base = Golden.folder().resolve("families/gpt2");
+        try (CausalModel model = Models.load(base, FamilyGoldenTest.NOT_QUANTIZED, DType.F32);
+                LoraAdapter adapter =
+                        LoraAdapter.create(
+                                saving("wte"), model.linears(), model.parameters(), DType.F32, 1)) {
+            PeftAdapter.save(adapter, folder, null);
+        }
+        try (Checkpoint saved = Checkpoint.open(folder.resolve(Checkpoint.ADAPTER_FILE))) {
+            assertThat(saved.names())
+                    .contains(
+                            "base_model.model.transformer.wte.weight",
+                            "base_model.model.lm_head.weight");
+        }
+        assertThat(Golden.json(folder.resolve("adapter_config.json")).get("ensure_weight_tying"))
+                .isEqualTo(BooleanNode.TRUE);
     }
 }

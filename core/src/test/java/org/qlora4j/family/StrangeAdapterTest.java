@@ -4,9 +4,11 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import java.io.IOException;
+import java.lang.foreign.Arena;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Map;
 import org.assertj.core.data.Offset;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -14,7 +16,13 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 import org.qlora4j.LanguageModel;
+import org.qlora4j.checkpoint.Checkpoint;
+import org.qlora4j.checkpoint.SafetensorsWriter;
+import org.qlora4j.checkpoint.StoredTensor;
 import org.qlora4j.error.FormatException;
+import org.qlora4j.export.AdapterMerge;
+import org.qlora4j.export.AdapterMix;
+import org.qlora4j.export.MergeTarget;
 import org.qlora4j.generate.GenerationConfig;
 import org.qlora4j.lora.LoraAdapter;
 import org.qlora4j.lora.PeftAdapter;
@@ -165,6 +173,56 @@ class StrangeAdapterTest {
         assertThatThrownBy(() -> assertLoss(folder, Strangers.folder("peft-tables"), "no"))
                 .isInstanceOf(FormatException.class)
                 .hasMessageContaining("the model has one table for embeddings and head");
+    }
+
+    /** PEFT changes the embeddings alone then, the model here both; merging is no other way in. */
+    @Test
+    void tableTrainedApartFromItsHead_isRefusedByLoadingAndMerging() throws IOException {
+        Path base = Files.createDirectory(folder.resolve("base"));
+        Strangers.base(
+                base,
+                "{\"tie_word_embeddings\": true}",
+                tensors -> {
+                    tensors.remove("lm_head.weight");
+                    return tensors;
+                });
+        Path adapter = folder.resolve("adapter");
+        copy("peft-tables-tied", adapter, "{\"modules_to_save\": [\"embed_tokens\"]}");
+        leaveOut(adapter.resolve("adapter_model.safetensors"), "base_model.model.lm_head.weight");
+        String message = "embeddings and head were trained apart";
+        assertThatThrownBy(() -> assertLoss(base, adapter, "no")).hasMessageContaining(message);
+        var merge =
+                new AdapterMerge(
+                        ModelPlace.of(base),
+                        AdapterMix.of(adapter),
+                        null,
+                        FamilyGoldenTest.NOT_QUANTIZED,
+                        null);
+        assertThatThrownBy(() -> merge.write(MergeTarget.ORIGINAL, folder.resolve("merged")))
+                .hasMessageContaining(message);
+    }
+
+    @Test
+    void rowsThatTheFileDoesNotHold_areMissed() throws IOException {
+        Path adapter = folder.resolve("adapter");
+        copy("peft-regex", adapter, "{\"trainable_token_indices\": [1]}");
+        assertThatThrownBy(() -> assertLoss(Strangers.folder("base"), adapter, "no"))
+                .hasMessageContaining("holds no rows of tokens, which trainable_token_indices");
+    }
+
+    private static void leaveOut(Path file, String tensor) throws IOException {
+        Path whole = Files.move(file, file.resolveSibling("whole.safetensors"));
+        try (Checkpoint checkpoint = Checkpoint.open(whole);
+                Arena arena = Arena.ofConfined()) {
+            SafetensorsWriter writer = new SafetensorsWriter(Map.of("format", "pt"));
+            for (String name : checkpoint.names()) {
+                StoredTensor stored = checkpoint.read(name, arena);
+                if (!name.equals(tensor)) {
+                    writer.add(name, stored.type(), stored.shape(), stored.data());
+                }
+            }
+            writer.write(file);
+        }
     }
 
     private static void copy(String name, Path target, String keys) throws IOException {

@@ -98,7 +98,16 @@ final class Goals {
                     out.add(rest.after(next));
                 }
             }
-            case Goal.Rule rule -> rule.alternatives.forEach(each -> rest.after(each).take(b, out));
+            case Goal.Rule rule -> {
+                for (List<Goal> each : rule.alternatives) {
+                    boolean other =
+                            each.getFirst() instanceof Goal.Literal(String bytes, int at)
+                                    && bytes.charAt(at) != b;
+                    if (!other) { // most of a long enum
+                        rest.after(each).take(b, out);
+                    }
+                }
+            }
         }
     }
 

@@ -8,11 +8,27 @@ import java.util.Set;
  * which is meant.
  */
 record GrammarState(Set<Goals> open) {
+    /**
+     * Meanings of a text that are followed at once. Of a schema whose alternatives all begin alike,
+     * level after level, there are more than could be; texts of the others are then not written.
+     */
+    private static final int MOST = 1024;
+
     /** The state behind one more byte; {@link #isDead} if it may not come. */
     GrammarState with(int b) {
         Set<Goals> out = new LinkedHashSet<>();
-        open.forEach(goals -> goals.take(b, out));
+        for (Goals goals : open) {
+            goals.take(b, out);
+            if (out.size() > MOST) {
+                break;
+            }
+        }
         return new GrammarState(out);
+    }
+
+    /** How much work {@link #with} is. */
+    int width() {
+        return open.size();
     }
 
     boolean isDead() {

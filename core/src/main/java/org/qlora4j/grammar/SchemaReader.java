@@ -2,9 +2,12 @@ package org.qlora4j.grammar;
 
 import static org.qlora4j.grammar.JsonGrammar.literal;
 
+import java.util.ArrayDeque;
 import java.util.ArrayList;
+import java.util.Deque;
 import java.util.HashMap;
 import java.util.HashSet;
+import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
@@ -58,6 +61,9 @@ final class SchemaReader {
     private static final int MOST_ITEMS = 1000;
     private static final int MOST_PROPERTIES = 200;
 
+    /** What a text may go on with at one place; each is tried at each byte of each token. */
+    private static final int MOST_WAYS = 4096;
+
     private final JsonNode document;
     private final FreeJson free;
     private final Map<String, Rule> references = new HashMap<>();
@@ -77,7 +83,9 @@ final class SchemaReader {
      */
     Goal root() {
         Rule root = reference("#");
-        references.forEach((name, rule) -> requireProgress(name, rule, new HashSet<>()));
+        Set<Rule> sound = new HashSet<>();
+        references.forEach((name, rule) -> requireProgress(name, rule, new HashSet<>(), sound));
+        requireFew(root);
         return root;
     }
 
@@ -105,16 +113,62 @@ final class SchemaReader {
     }
 
     /** Refuses rules that hold themselves before anything is written. */
-    private static void requireProgress(String name, Rule rule, Set<Rule> within) {
+    private static void requireProgress(
+            String name, Rule rule, Set<Rule> within, Set<Rule> sound) {
+        if (sound.contains(rule)) {
+            return;
+        }
         if (!within.add(rule)) {
             throw refused("$ref " + name + " refers to itself and nothing else");
         }
         for (List<Goal> sequence : rule.alternatives) {
             if (sequence.getFirst() instanceof Rule first) {
-                requireProgress(name, first, within);
+                requireProgress(name, first, within, sound);
             }
         }
         within.remove(rule);
+        sound.add(rule);
+    }
+
+    /** Refuses rules that would be followed in too many ways at once. */
+    private static void requireFew(Rule root) {
+        Map<Rule, Integer> widths = new HashMap<>();
+        Deque<Rule> open = new ArrayDeque<>(List.of(root));
+        Set<Rule> seen = new HashSet<>(open);
+        while (!open.isEmpty()) {
+            Rule rule = open.removeLast();
+            require(
+                    width(rule, widths) <= MOST_WAYS,
+                    "enum, anyOf and properties leave more than %d ways to go on at one place"
+                            .formatted(MOST_WAYS));
+            for (List<Goal> sequence : rule.alternatives) {
+                for (Goal goal : sequence) {
+                    if (goal instanceof Rule inner && seen.add(inner)) {
+                        open.add(inner);
+                    }
+                }
+            }
+        }
+    }
+
+    /** Goals that a rule may begin with, counted to just above what is allowed. */
+    private static int width(Rule rule, Map<Rule, Integer> widths) {
+        Integer known = widths.get(rule);
+        if (known != null) {
+            return known;
+        }
+        int width = 0;
+        for (List<Goal> sequence : rule.alternatives) {
+            for (Goal goal : sequence) {
+                width += goal instanceof Rule inner ? width(inner, widths) : 1;
+                width = Math.min(width, MOST_WAYS + 1);
+                if (!(goal instanceof Goal.Blanks)) { // which may be none
+                    break;
+                }
+            }
+        }
+        widths.put(rule, width);
+        return width;
     }
 
     private Goal schema(JsonNode schema) {
@@ -165,7 +219,9 @@ final class SchemaReader {
             throw refused("enum, anyOf and lists of types must hold at least one");
         }
         Rule rule = new Rule();
-        choices.forEach(each -> rule.or(reader.read(each)));
+        Set<Goal> different = new LinkedHashSet<>();
+        choices.forEach(each -> different.add(reader.read(each)));
+        different.forEach(rule::or);
         return rule;
     }
 

@@ -5,6 +5,11 @@ import java.util.BitSet;
 
 /** Tokens by their bytes, those with the same beginnings under one node. */
 final class TokenTrie {
+    /** Meanings tried for one token to come: of a usual schema a few at each node. */
+    private static final long WORK_PER_NODE = 16;
+
+    private static final long MOST_WORK = 1_000_000;
+
     private int[] firstChild = new int[1024];
     private int[] nextSibling = new int[1024];
     private int[] label = new int[1024];
@@ -49,18 +54,22 @@ final class TokenTrie {
 
     /** Adds the tokens whose bytes may all come. */
     void collect(GrammarState state, BitSet out) {
-        collect(0, state, out);
+        collect(0, state, out, MOST_WORK + WORK_PER_NODE * nodes);
     }
 
-    private void collect(int node, GrammarState state, BitSet out) {
-        for (int child = firstChild[node]; child != 0; child = nextSibling[child]) {
+    /** Returns what is left of the work; none ends the search, so that no schema takes minutes. */
+    private long collect(int node, GrammarState state, BitSet out, long work) {
+        long left = work;
+        for (int child = firstChild[node]; child != 0 && left > 0; child = nextSibling[child]) {
+            left -= state.width();
             GrammarState next = state.with(label[child]);
             if (!next.isDead()) {
                 for (int token = firstToken[child]; token != 0; token = nextToken[token - 1]) {
                     out.set(token - 1);
                 }
-                collect(child, next, out);
+                left = collect(child, next, out, left);
             }
         }
+        return left;
     }
 }

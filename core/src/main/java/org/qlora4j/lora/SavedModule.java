@@ -39,8 +39,8 @@ record SavedModule(Parameter base, Parameter copy) {
     }
 
     /**
-     * Whether PEFT reads an adapter with one table for embeddings and head as one where the file
-     * has it once and says {@code ensure_weight_tying}; it does by the names of most families only.
+     * Whether PEFT ties embeddings and head by this name. It then takes a file that has the table
+     * once and says {@code ensure_weight_tying}; of other families it does not.
      */
     static boolean isTiedByName(String name) {
         return name.endsWith(EMBEDDING + ".weight");

@@ -115,7 +115,10 @@ public record ConfigFile(Path file, JsonNode root) {
         if (!value.isNumber()) {
             throw wrong(key, "a number", value);
         }
-        double number = value.doubleValue();
+        double number =
+                value.isBigInteger()
+                        ? value.bigIntegerValue().doubleValue()
+                        : value.doubleValue();
         if (!Double.isFinite(number) || number < 0) {
             throw wrong(key, "a finite number from 0", value);
         }

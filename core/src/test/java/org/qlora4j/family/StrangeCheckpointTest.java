@@ -154,13 +154,14 @@ class StrangeCheckpointTest {
             delimiter = '|',
             value = {
                 "{'rope_parameters': {'rope_theta': 0}} | rope_theta must be above 0, got 0",
+                "{'rms_norm_eps': 1BIG} | rms_norm_eps must be a finite number from 0, got 1000",
                 "{'rope_scaling': {'type': 'yarn', 'factor': 0}} | factor must be above 0, got 0",
                 "{'rope_scaling': {'type': 'yarn', 'factor': 2, 'beta_fast': 0}} | beta_fast must be above 0",
                 "{'rope_parameters': {'full_attention': {}}} | rope_parameters has angles for full_attention alone",
                 "{'head_dim': 2, 'rope_scaling': {'type': 'dynamic', 'factor': 2}} | needs 4 turned places of a head",
             })
     void anglesThatComeOutAsNoNumbers_areRefused(String keys, String message) {
-        Strangers.base(folder, keys.replace('\'', '"'));
+        Strangers.base(folder, keys.replace('\'', '"').replace("BIG", "0".repeat(400)));
         assertThatThrownBy(() -> Families.shape(folder))
                 .isInstanceOf(FormatException.class)
                 .hasMessageContaining(message);

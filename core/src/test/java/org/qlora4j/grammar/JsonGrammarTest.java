@@ -9,6 +9,7 @@ import java.util.Random;
 import java.util.Set;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
@@ -190,5 +191,42 @@ class JsonGrammarTest {
             latin1.append(new String(bytes[id], StandardCharsets.ISO_8859_1));
             mask.take(id);
         }
+    }
+
+    /** Ways double with each name: told at once, or followed once where both ways are one. */
+    @Test
+    @Timeout(20)
+    void schemaOfDoublingWays_endsSoon() {
+        StringBuilder same = new StringBuilder();
+        for (int i = 0; i < 40; i++) {
+            String next = "{\"$ref\": \"#/$defs/a%d\"}".formatted(i + 1);
+            same.append("\"a%d\": {\"anyOf\": [%s, %s]}, ".formatted(i, next, next));
+        }
+        JsonGrammar one =
+                grammar(
+                        "{\"$defs\": {%s\"a40\": {\"type\": \"string\"}}, \"$ref\": \"#/$defs/a0\"}"
+                                .formatted(same));
+        assertThat(one.accepts("\"x\"")).isTrue();
+        String many = "{\"type\": \"string\"}";
+        for (int i = 0; i < 13; i++) {
+            many = "{\"anyOf\": [%s, %s]}".formatted(many, many);
+        }
+        String tooMany = many;
+        assertThatThrownBy(() -> grammar(tooMany))
+                .isInstanceOf(ConfigException.class)
+                .hasMessageContaining("more than 4096 ways to go on at one place");
+    }
+
+    /** Lists in lists that may be of two kinds each: 2^20 meanings of as many brackets. */
+    @Test
+    @Timeout(20)
+    void textOfManyMeanings_isFollowedInSomeOfThem() {
+        String schema = "{\"type\": \"integer\"}";
+        for (int i = 0; i < 12; i++) {
+            schema =
+                    "{\"anyOf\": [{\"type\": \"array\", \"items\": %s}, {\"type\": \"array\", \"items\": %s, \"maxItems\": 3}]}"
+                            .formatted(schema, schema);
+        }
+        assertThat(grammar(schema).accepts("[".repeat(12) + "7" + "]".repeat(12))).isTrue();
     }
 }

@@ -84,12 +84,19 @@ record Fields(JsonNode json) {
         if (value == null) {
             return missing;
         }
-        double number = value.isNumber() ? value.asDouble() : Double.NaN;
+        double number = finite(value);
         if (!(number >= least && number <= most)) {
             throw ApiError.field(
                     name, "%s must be a number from %s to %s".formatted(name, least, most));
         }
         return number;
+    }
+
+    /** The value of a number, NaN of anything else and of one that is beyond all bounds. */
+    static double finite(JsonNode value) {
+        return value.isNumber() && value.canConvertToLong() || value.isFloatingPointNumber()
+                ? value.asDouble()
+                : Double.NaN;
     }
 
     /** A text, or a list of texts. */

@@ -72,7 +72,7 @@ final class Sampling {
             throw ApiError.field("logit_bias", "logit_bias must be an object");
         }
         for (Map.Entry<String, JsonNode> e : bias.properties()) {
-            double value = e.getValue().isNumber() ? e.getValue().asDouble() : Double.NaN;
+            double value = Fields.finite(e.getValue());
             if (!e.getKey().matches("\\d{1,9}") || !(value >= -100 && value <= 100)) {
                 throw ApiError.field(
                         "logit_bias", "logit_bias must map token ids to numbers from -100 to 100");

@@ -312,6 +312,8 @@ class ApiServerTest {
                 "/v1/chat/completions|{}|400|messages must be a list of at least one message",
                 "/v1/chat/completions|{\"messages\": [{\"role\": \"user\", \"content\": \"a\"}], \"model\": \"no\"}|404|there is no such model",
                 "/v1/chat/completions|{\"messages\": [{\"role\": \"user\", \"content\": \"a\"}], \"temperature\": -1}|400|temperature must be a number from 0.0 to 100.0",
+                "/v1/completions|{\"prompt\": \"a\", \"top_p\": 1BIG}|400|top_p must be a number from 0.0 to 1.0",
+                "/v1/completions|{\"prompt\": \"a\", \"logit_bias\": {\"1\": 1BIG}}|400|logit_bias must map",
                 "/v1/chat/completions|{\"messages\": [{\"role\": \"user\", \"content\": \"a\"}], \"tools\": [{}]}|400|each of tools must be",
                 "/v1/chat/completions|{\"messages\": [{\"role\": \"user\", \"content\": [{\"type\": \"image_url\"}]}]}|400|content must be text",
                 "/v1/chat/completions|{\"messages\": [{\"role\": \"user\", \"content\": 5}]}|400|content must be text",
@@ -338,7 +340,7 @@ class ApiServerTest {
             })
     void badRequests_areToldInOpenAisForm(String path, String body, int status, String message)
             throws Exception {
-        HttpResponse<String> response = post(server, path, body);
+        HttpResponse<String> response = post(server, path, body.replace("BIG", "0".repeat(330)));
         assertThat(response.statusCode()).as(response.body()).isEqualTo(status);
         JsonNode error = JsonMapper.shared().readTree(response.body()).get("error");
         assertThat(error.get("message").asString()).contains(message);

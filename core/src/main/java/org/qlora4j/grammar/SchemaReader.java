@@ -113,8 +113,7 @@ final class SchemaReader {
     }
 
     /** Refuses rules that hold themselves before anything is written. */
-    private static void requireProgress(
-            String name, Rule rule, Set<Rule> within, Set<Rule> sound) {
+    private static void requireProgress(String name, Rule rule, Set<Rule> within, Set<Rule> sound) {
         if (sound.contains(rule)) {
             return;
         }

@@ -116,9 +116,7 @@ public record ConfigFile(Path file, JsonNode root) {
             throw wrong(key, "a number", value);
         }
         double number =
-                value.isBigInteger()
-                        ? value.bigIntegerValue().doubleValue()
-                        : value.doubleValue();
+                value.isBigInteger() ? value.bigIntegerValue().doubleValue() : value.doubleValue();
         if (!Double.isFinite(number) || number < 0) {
             throw wrong(key, "a finite number from 0", value);
         }

@@ -39,6 +39,9 @@ final class StoredWeights implements WeightSource {
     /** Names in a message. */
     private static final int SHOWN = 3;
 
+    /** Bytes of a table that are read at once. */
+    static final long PIECE = 1 << 20;
+
     private final Checkpoint checkpoint;
     private final Bnb4bit in4bits;
     private final BnbInt8 in8bits;
@@ -117,14 +120,58 @@ final class StoredWeights implements WeightSource {
         checkShape(key, checkpoint.info(key).shape(), expected);
         try (Arena arena = Arena.ofConfined()) {
             StoredTensor stored = checkpoint.read(key, arena);
-            Tensor tensor = TensorBytes.toTensor(stored);
+            Tensor tensor = floats(stored);
             stored.unload();
-            if (!tensor.dtype().isFloat()) {
-                throw FormatException.of(
-                        "%s: tensor %s has dtype %s; weights are F32, F16 or BF16",
-                        checkpoint.folder(), key, tensor.dtype());
-            }
             return tensor;
+        }
+    }
+
+    private Tensor floats(StoredTensor stored) {
+        Tensor tensor = TensorBytes.toTensor(stored);
+        if (!tensor.dtype().isFloat()) {
+            throw FormatException.of(
+                    "%s: tensor %s has dtype %s; weights are F32, F16 or BF16",
+                    checkpoint.folder(), stored.name(), tensor.dtype());
+        }
+        return tensor;
+    }
+
+    /** Reads a table line by line: the largest weights are there once, in the type asked for. */
+    @Override
+    public @Nullable Tensor readFinite(String name, DType to, long... expected) {
+        String key = key(name);
+        if (expected.length != 2
+                || mayBeNew(name)
+                || isQuantized(name)
+                || !checkpoint.has(key)
+                || !has(key, expected)) {
+            return WeightSource.super.readFinite(name, to, expected);
+        }
+        used.add(key);
+        try (Arena arena = Arena.ofConfined()) {
+            StoredTensor stored = checkpoint.read(key, arena);
+            Tensor whole = Tensors.empty(to, expected);
+            long line = stored.data().byteSize() / expected[0];
+            long lines = Math.max(1, PIECE / line);
+            for (long from = 0; from < expected[0]; from += lines) {
+                long count = Math.min(lines, expected[0] - from);
+                StoredTensor piece =
+                        new StoredTensor(
+                                key,
+                                stored.type(),
+                                new long[] {count, expected[1]},
+                                stored.data().asSlice(from * line, count * line),
+                                stored.file());
+                try (TensorScope scope = TensorScope.open()) {
+                    Tensor values = floats(piece);
+                    if (!values.allFinite()) {
+                        return null;
+                    }
+                    whole.narrow(0, from, count).copyFrom(values);
+                }
+                piece.unload();
+            }
+            return whole;
         }
     }
 

@@ -130,23 +130,23 @@ final class WeightLoader {
 
     private Parameter plain(String name, long... shape) {
         try (TensorScope scope = TensorScope.open()) {
-            return parameter(name, finite(name, shape));
+            Tensor value = source.readFinite(name, held(), shape);
+            if (value == null) {
+                throw notFinite(name);
+            }
+            return parameter(name, value);
         }
     }
 
     private Parameter parameter(String name, Tensor value) {
+        Tensor own = value.to(held());
         return keep(
-                trainable
-                        ? Parameter.trainable(name, value.to(compute.wide()), compute)
-                        : Parameter.frozen(name, value.to(compute)));
+                trainable ? Parameter.trainable(name, own, compute) : Parameter.frozen(name, own));
     }
 
-    private Tensor finite(String name, long... shape) {
-        Tensor value = source.read(name, shape);
-        if (!value.allFinite()) {
-            throw notFinite(name);
-        }
-        return value;
+    /** Type in which weights that are not in few bits are held. */
+    private DType held() {
+        return trainable ? compute.wide() : compute;
     }
 
     /**

@@ -23,6 +23,15 @@ interface WeightSource {
     /** The weight, of this shape, in the innermost scope. Its values may be anything. */
     Tensor read(String name, long... shape);
 
+    /**
+     * The weight in a type of choice, in the innermost scope; null if a value of it is NaN or
+     * infinite.
+     */
+    default @Nullable Tensor readFinite(String name, DType to, long... shape) {
+        Tensor value = read(name, shape);
+        return value.allFinite() ? value.to(to) : null;
+    }
+
     /** Whether any weight is stored in few bits; those that are not are then meant to stay so. */
     boolean anyQuantized();
 

@@ -307,7 +307,8 @@ public final class TextService implements AutoCloseable {
         }
     }
 
-    /** Waits for what a step may have freed. */
+    /** Waits for what a step may have freed, or a while; who calls it looks again. */
+    @SuppressWarnings("WaitNotInLoop") // the loop is the caller's
     private synchronized void awaitStep() {
         try {
             wait(PATIENCE_MILLIS);

@@ -20,7 +20,7 @@ public record CacheSize(long position, long moving, long source) {
         ModelFacts facts = model.shape().facts();
         long width = model.compute().bytes();
         long moving = width * facts.kvHeads() * facts.headDim();
-        long position = 2 * facts.layers() * moving;
+        long position = 2L * facts.layers() * moving;
         return new CacheSize(position, moving, position + width * facts.hiddenSize());
     }
 

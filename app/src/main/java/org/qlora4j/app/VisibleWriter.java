@@ -54,15 +54,22 @@ final class VisibleWriter extends FilterWriter {
         for (int i = 0; i < text.length(); i++) {
             char c = text.charAt(i);
             boolean windowsEnd = c == '\r' && i + 1 < text.length() && text.charAt(i + 1) == '\n';
-            boolean passes = !Character.isISOControl(c) || c == '\n' || c == '\t' || windowsEnd;
+            boolean passes = !steers(c) || c == '\n' || c == '\t' || windowsEnd;
             boolean isBold =
                     bold && (text.startsWith("\u001b[1m", i) || text.startsWith("\u001b[0m", i));
             if (passes || isBold || (c == '\r' && returns)) {
                 out.append(c);
             } else {
-                out.append("\\x").append(String.format("%02x", (int) c));
+                out.append(String.format(c < 0x100 ? "\\x%02x" : "\\u%04x", (int) c));
             }
         }
         return out.toString();
+    }
+
+    /** Control characters, and those that turn the order of what follows on the line. */
+    private static boolean steers(char c) {
+        return Character.isISOControl(c)
+                || (c >= '\u202a' && c <= '\u202e')
+                || (c >= '\u2066' && c <= '\u2069');
     }
 }

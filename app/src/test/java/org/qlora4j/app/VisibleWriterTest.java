@@ -16,6 +16,12 @@ class VisibleWriterTest {
                 .isEqualTo("a\\x1b[31mred\\x1b]0;title\\x07 \\x0dqlora: fine\\x9b2J\\x7f é 漢\t\n");
     }
 
+    /** What follows one of them is shown in another order than it stands. */
+    @Test
+    void marksThatTurnTheOrder_areWrittenOut() {
+        assertThat(Failure.oneLine("a\u202eb\u2066c\u200f")).isEqualTo("a\\u202eb\\u2066c\u200f");
+    }
+
     @Test
     void statusLine_keepsItsCarriageReturns() {
         StringWriter written = new StringWriter();

@@ -12,6 +12,7 @@ import java.util.Set;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
+import org.qlora4j.checkpoint.JsonNumber;
 import org.qlora4j.error.FormatException;
 import org.qlora4j.error.JsonProblem;
 import tools.jackson.core.JacksonException;
@@ -163,8 +164,14 @@ record RatingFile(Path file, String left, String right, boolean told, List<Line>
             return false;
         }
         if (score.isArray()) {
-            return score.size() == 2 && score.get(0).isNumber() && score.get(1).isNumber();
+            return score.size() == 2 && score.valueStream().allMatch(RatingFile::isFinite);
         }
-        return score.isIntegralNumber() && Set.of(-1, 1, 2, 3).contains(score.intValue());
+        return score.isIntegralNumber()
+                && score.canConvertToInt()
+                && Set.of(-1, 1, 2, 3).contains(score.intValue());
+    }
+
+    private static boolean isFinite(JsonNode number) {
+        return number.isNumber() && Double.isFinite(JsonNumber.of(number));
     }
 }

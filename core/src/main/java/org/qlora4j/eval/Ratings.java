@@ -16,6 +16,7 @@ import java.util.function.UnaryOperator;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
+import org.qlora4j.checkpoint.JsonNumber;
 import org.qlora4j.error.FormatException;
 
 /**
@@ -192,8 +193,8 @@ public record Ratings(
                                 ? (Boolean) !names.apply(file.left()).equals(reference)
                                 : systemFirst(line);
                 byName |= told == null;
-                double one = line.score().get(0).asDouble();
-                double two = line.score().get(1).asDouble();
+                double one = JsonNumber.of(line.score().get(0));
+                double two = JsonNumber.of(line.score().get(1));
                 if (one == NO_VERDICT || two == NO_VERDICT) {
                     dropped++;
                     continue;

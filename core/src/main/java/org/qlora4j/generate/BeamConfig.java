@@ -5,6 +5,7 @@ import static org.qlora4j.error.Require.require;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import org.jspecify.annotations.Nullable;
+import org.qlora4j.checkpoint.JsonNumber;
 import org.qlora4j.error.ConfigException;
 import org.qlora4j.error.FormatException;
 import org.qlora4j.model.ConfigFile;
@@ -62,7 +63,7 @@ public record BeamConfig(int numBeams, double lengthPenalty, EarlyStopping early
         try {
             return new BeamConfig(
                     json.positive("num_beams", 1),
-                    penalty == null ? 1 : penalty.doubleValue(),
+                    penalty == null ? 1 : JsonNumber.of(penalty),
                     earlyStopping(stopping == null ? null : stopping.asString("")));
         } catch (ConfigException e) {
             throw new FormatException(file + ": " + e.getMessage(), e);

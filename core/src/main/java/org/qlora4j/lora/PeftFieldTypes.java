@@ -4,6 +4,7 @@ import java.nio.file.Path;
 import java.util.Map;
 import java.util.function.Predicate;
 import org.jspecify.annotations.Nullable;
+import org.qlora4j.checkpoint.JsonNumber;
 import org.qlora4j.error.FormatException;
 import tools.jackson.databind.JsonNode;
 
@@ -16,7 +17,7 @@ final class PeftFieldTypes {
     private static final Rule COUNT =
             new Rule("a whole number", n -> n.isIntegralNumber() && n.canConvertToInt());
     private static final Rule NUMBER =
-            new Rule("a number", n -> n.isNumber() && Double.isFinite(n.doubleValue()));
+            new Rule("a number", n -> n.isNumber() && Double.isFinite(JsonNumber.of(n)));
     private static final Rule NAMES =
             new Rule(
                     "a text or a list of texts",

@@ -6,6 +6,7 @@ import java.util.List;
 import java.util.Set;
 import java.util.TreeSet;
 import org.jspecify.annotations.Nullable;
+import org.qlora4j.checkpoint.JsonNumber;
 import org.qlora4j.error.FormatException;
 import org.qlora4j.kernel.Activation;
 import tools.jackson.core.JacksonException;
@@ -115,8 +116,7 @@ public record ConfigFile(Path file, JsonNode root) {
         if (!value.isNumber()) {
             throw wrong(key, "a number", value);
         }
-        double number =
-                value.isBigInteger() ? value.bigIntegerValue().doubleValue() : value.doubleValue();
+        double number = JsonNumber.of(value);
         if (!Double.isFinite(number) || number < 0) {
             throw wrong(key, "a finite number from 0", value);
         }
@@ -164,9 +164,11 @@ public record ConfigFile(Path file, JsonNode root) {
                 || !value.isIntegralNumber()
                 || !value.canConvertToInt()
                 || value.asInt() < 1) {
-            throw FormatException.of(
-                    "%s: %s must be a whole number from 1, got %s",
-                    file, key, value == null ? "nothing" : value);
+            if (value == null) {
+                throw FormatException.of(
+                        "%s: %s must be a whole number from 1, got nothing", file, key);
+            }
+            throw wrong(key, "a whole number from 1", value);
         }
         return value.asInt();
     }

@@ -175,6 +175,16 @@ class StrangeAdapterTest {
                 .hasMessageContaining("the model has one table for embeddings and head");
     }
 
+    @ParameterizedTest
+    @ValueSource(strings = {"r", "lora_alpha", "lora_dropout"})
+    void numberOfHundredsOfDigits_isToldByItsField(String key) throws IOException {
+        Path adapter = folder.resolve("adapter");
+        copy("peft-regex", adapter, "{\"%s\": 1%s}".formatted(key, "0".repeat(400)));
+        assertThatThrownBy(() -> assertLoss(Strangers.folder("base"), adapter, "no"))
+                .isInstanceOf(FormatException.class)
+                .hasMessageContaining("adapter_config.json: " + key + " must be a ");
+    }
+
     /** PEFT changes the embeddings alone then, the model here both; merging is no other way in. */
     @Test
     void tableTrainedApartFromItsHead_isRefusedByLoadingAndMerging() throws IOException {

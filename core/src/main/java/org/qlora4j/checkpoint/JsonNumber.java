@@ -1,0 +1,21 @@
+package org.qlora4j.checkpoint;
+
+import tools.jackson.databind.JsonNode;
+
+/** Numbers of JSON files, which may have hundreds of digits. */
+public final class JsonNumber {
+    private JsonNumber() {}
+
+    /**
+     * The nearest double; infinite where none is near.
+     *
+     * @param number a JSON number
+     */
+    public static double of(JsonNode number) {
+        return number.isBigInteger()
+                ? number.bigIntegerValue().doubleValue()
+                : number.isBigDecimal()
+                        ? number.decimalValue().doubleValue()
+                        : number.doubleValue();
+    }
+}

@@ -10,9 +10,12 @@ import org.qlora4j.testing.FuzzChild;
 class ParquetFuzzTest {
     private static final int INPUTS = Integer.getInteger("qlora.fuzz", 300);
 
+    /** More than the watchdog waits on a machine that is full: 4 s where a core is idle. */
+    private static final int STALL_SECONDS = 30;
+
     @Test
     void mutatedInputs_giveAResultOrOneLine() throws Exception {
-        assertThat(FuzzChild.faults(ParquetFuzz.class, List.of("-Xmx256m"), 0, INPUTS, 20))
+        assertThat(FuzzChild.faults(ParquetFuzz.class, List.of("-Xmx256m"), 0, INPUTS, STALL_SECONDS))
                 .as("seeds from 0 to " + INPUTS)
                 .isEmpty();
     }

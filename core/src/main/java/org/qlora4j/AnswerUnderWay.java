@@ -134,7 +134,9 @@ final class AnswerUnderWay implements Receiver, TextService.Ticket {
     public @Nullable StopReason token(Token token) {
         boolean end =
                 eosIds.contains(token.id()) || request.config().stopTokenIds().contains(token.id());
-        if (!end) {
+        if (end) {
+            tell(() -> listener.endToken(token));
+        } else {
             String piece = output.push(token.id());
             whole.append(piece);
             tell(() -> listener.token(token, piece));

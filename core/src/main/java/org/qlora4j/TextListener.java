@@ -21,6 +21,9 @@ public interface TextListener {
      */
     void token(Token token, String text);
 
+    /** Takes the token that ends the text, which has no text of its own. */
+    default void endToken(Token token) {}
+
     /**
      * Takes the end.
      *

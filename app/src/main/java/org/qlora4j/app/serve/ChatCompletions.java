@@ -193,6 +193,7 @@ final class ChatCompletions {
                     left--;
                 }
                 case Choices.Event.Prompt p -> {}
+                case Choices.Event.EndToken e -> {}
                 case Choices.Event.Failed f -> {}
             }
         }
@@ -277,6 +278,7 @@ final class ChatCompletions {
                         left--;
                     }
                     case Choices.Event.Prompt p -> {}
+                    case Choices.Event.EndToken e -> {}
                     case Choices.Event.Failed f -> {}
                 }
             }

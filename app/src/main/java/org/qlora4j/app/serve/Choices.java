@@ -34,6 +34,9 @@ final class Choices implements AutoCloseable {
         /** A token, and the text that is sure with it. */
         record Piece(int index, Token token, String text) implements Event {}
 
+        /** The token that ends the text, and is none of it. */
+        record EndToken(int index, Token token) implements Event {}
+
         /** The end, with text that was held back. */
         record End(int index, String rest, Answer answer) implements Event {}
 
@@ -60,6 +63,11 @@ final class Choices implements AutoCloseable {
                             @Override
                             public void token(Token token, String text) {
                                 events.add(new Event.Piece(index, token, text));
+                            }
+
+                            @Override
+                            public void endToken(Token token) {
+                                events.add(new Event.EndToken(index, token));
                             }
 
                             @Override

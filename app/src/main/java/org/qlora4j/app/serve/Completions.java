@@ -140,6 +140,11 @@ final class Completions {
                         tokens.get(index).add(token);
                     }
                 }
+                case Choices.Event.EndToken(int index, Token token) -> {
+                    if (!promptAlone) { // harnesses count on one for each token that was asked for
+                        tokens.get(index).add(token);
+                    }
+                }
                 case Choices.Event.End(int index, String rest, Answer answer) -> {
                     answers[index] = answer;
                     left--;
@@ -192,6 +197,13 @@ final class Completions {
                         events.send(object(id, model, List.of(choice(index, rest, null, reason))));
                         usage.add(answer, index % n == 0);
                         left--;
+                    }
+                    case Choices.Event.EndToken(int index, Token token) -> {
+                        if (logprobs) {
+                            Object scores = logprobs(List.of(token), length[index]);
+                            events.send(
+                                    object(id, model, List.of(choice(index, "", scores, null))));
+                        }
                     }
                     case Choices.Event.Prompt p -> {}
                     case Choices.Event.Failed f -> {}

@@ -243,6 +243,30 @@ class ApiServerTest {
         }
     }
 
+    /** The token that ends an answer is none of its text, and counts among those with scores. */
+    @Test
+    void logprobs_holdTheTokenThatEnds() throws Exception {
+        JsonNode raw = expected.get("raw").get(0);
+        int end = raw.get("new_ids").get(0).asInt();
+        String body =
+                """
+                {"prompt": %s, "temperature": 0, "max_tokens": 1, "logprobs": 1, "echo": true%s}
+                """;
+        JsonNode going =
+                posted("/v1/completions", body.formatted(raw.get("ids"), "")).get("choices").get(0);
+        String stops = ", \"stop_token_ids\": [%d]".formatted(end);
+        JsonNode ended =
+                posted("/v1/completions", body.formatted(raw.get("ids"), stops))
+                        .get("choices")
+                        .get(0);
+        assertThat(ended.get("finish_reason").asString()).isEqualTo("stop");
+        assertThat(ended.get("logprobs").get("token_logprobs"))
+                .isEqualTo(going.get("logprobs").get("token_logprobs"));
+        assertThat(going.get("text").asString())
+                .startsWith(ended.get("text").asString())
+                .isNotEqualTo(ended.get("text").asString());
+    }
+
     @Test
     void severalAnswers_followTheirSeeds() throws Exception {
         String body =

@@ -15,7 +15,9 @@ class ParquetFuzzTest {
 
     @Test
     void mutatedInputs_giveAResultOrOneLine() throws Exception {
-        assertThat(FuzzChild.faults(ParquetFuzz.class, List.of("-Xmx256m"), 0, INPUTS, STALL_SECONDS))
+        assertThat(
+                        FuzzChild.faults(
+                                ParquetFuzz.class, List.of("-Xmx256m"), 0, INPUTS, STALL_SECONDS))
                 .as("seeds from 0 to " + INPUTS)
                 .isEmpty();
     }

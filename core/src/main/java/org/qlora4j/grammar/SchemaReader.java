@@ -64,9 +64,20 @@ final class SchemaReader {
     /** What a text may go on with at one place; each is tried at each byte of each token. */
     private static final int MOST_WAYS = 4096;
 
+    /** Alternatives of all rules together, some 100 bytes each. */
+    private static final int MOST_RULES = 200_000;
+
+    /** Schemas within each other, references among them. */
+    private static final int MOST_DEPTH = 250;
+
+    /** Letters of a path in a message. */
+    private static final int SHOWN_PATH = 200;
+
     private final JsonNode document;
     private final FreeJson free;
     private final Map<String, Rule> references = new HashMap<>();
+    private final Deque<String> path = new ArrayDeque<>(); // of the schema that is read
+    private long rules;
 
     /**
      * @param blanks as in {@link FreeJson}
@@ -108,7 +119,7 @@ final class SchemaReader {
         }
         Rule rule = new Rule();
         references.put(pointer, rule);
-        rule.or(schema(target));
+        rule.or(at(pointer, target));
         return rule;
     }
 
@@ -170,7 +181,40 @@ final class SchemaReader {
         return width;
     }
 
+    /** Counts what is about to be made: copies of lists within lists multiply. */
+    private void count(long made) {
+        rules += made;
+        if (rules > MOST_RULES) {
+            throw refused(
+                    "%s takes the schema above %d rules, the most that are made for one; lower maxItems and minItems, name"
+                                    .formatted(here(), MOST_RULES)
+                            + " fewer kinds of items, or describe a part that repeats once under $defs and refer to it");
+        }
+    }
+
+    /** Where the schema that is read stands, e.g. {@code #/properties/a/items}; a long one's end. */
+    private String here() {
+        String all = String.join("/", path);
+        return all.length() <= SHOWN_PATH
+                ? all
+                : "..." + all.substring(all.length() - SHOWN_PATH);
+    }
+
+    /** Reads a schema that stands within the one that is read, or that it refers to. */
+    private Goal at(String step, JsonNode schema) {
+        path.addLast(step);
+        if (path.size() > MOST_DEPTH) {
+            throw refused(
+                    "%s lies more than %d schemas deep; describe the value in fewer levels"
+                            .formatted(here(), MOST_DEPTH));
+        }
+        Goal read = schema(schema);
+        path.removeLast();
+        return read;
+    }
+
     private Goal schema(JsonNode schema) {
+        count(1);
         if (schema.isBoolean() && schema.asBoolean()) {
             return free.value;
         }
@@ -191,7 +235,7 @@ final class SchemaReader {
             return literal(text(schema.get("const")));
         }
         if (schema.has("enum")) {
-            return any(schema.get("enum"), value -> literal(text(value)));
+            return any(schema.get("enum"), (step, value) -> literal(text(value)));
         }
         for (String choice : List.of("anyOf", "oneOf", "allOf")) {
             if (schema.has(choice)) {
@@ -199,27 +243,30 @@ final class SchemaReader {
                 if (choice.equals("allOf") && of.size() != 1) {
                     throw refused("allOf is supported with one schema");
                 }
-                return any(of, this::schema);
+                return any(of, (step, each) -> at(choice + "/" + step, each));
             }
         }
         JsonNode type = schema.get("type");
         if (type != null && type.isArray()) {
-            return any(type, each -> typed(each.asString(""), schema));
+            return any(type, (step, each) -> typed(each.asString(""), schema));
         }
         return typed(type == null ? guess(schema) : type.asString(""), schema);
     }
 
     private interface Reader {
-        Goal read(JsonNode part);
+        Goal read(int step, JsonNode part);
     }
 
-    private static Goal any(JsonNode choices, Reader reader) {
+    private Goal any(JsonNode choices, Reader reader) {
         if (!choices.isArray() || choices.isEmpty()) {
             throw refused("enum, anyOf and lists of types must hold at least one");
         }
         Rule rule = new Rule();
         Set<Goal> different = new LinkedHashSet<>();
-        choices.forEach(each -> different.add(reader.read(each)));
+        count(choices.size());
+        for (int i = 0; i < choices.size(); i++) {
+            different.add(reader.read(i, choices.get(i)));
+        }
         different.forEach(rule::or);
         return rule;
     }
@@ -250,13 +297,14 @@ final class SchemaReader {
     }
 
     private Goal array(JsonNode schema) {
-        Goal item = schema.has("items") ? schema(schema.get("items")) : free.value;
+        Goal item = schema.has("items") ? at("items", schema.get("items")) : free.value;
         int least = number(schema, "minItems", 0);
         int most = number(schema, "maxItems", Integer.MAX_VALUE);
         require(least <= most, "minItems is above maxItems");
         require(
                 least <= MOST_ITEMS && (most <= MOST_ITEMS || most == Integer.MAX_VALUE),
                 "minItems and maxItems may be at most " + MOST_ITEMS);
+        count(1 + (most == Integer.MAX_VALUE ? least : most)); // before the copies are made
         return most == 0
                 ? new Rule().or(literal("["), free.between, literal("]"))
                 : free.arrayOf(item, least, most);
@@ -273,8 +321,13 @@ final class SchemaReader {
         return value.asInt();
     }
 
+    /** The name of a property, as its object has it. */
+    private static Goal key(String name) {
+        return literal(JsonMapper.shared().writeValueAsString(name) + ":");
+    }
+
     /** A property of an object. */
-    private record Property(String name, Goal value, boolean required) {}
+    private record Property(Goal name, Goal value, boolean required) {}
 
     private Goal object(JsonNode schema) {
         JsonNode named = schema.path("properties");
@@ -283,7 +336,8 @@ final class SchemaReader {
         List<Property> properties = new ArrayList<>();
         for (Map.Entry<String, JsonNode> each : named.properties()) {
             boolean must = required.remove(each.getKey());
-            properties.add(new Property(each.getKey(), schema(each.getValue()), must));
+            Goal value = at("properties/" + each.getKey(), each.getValue());
+            properties.add(new Property(key(each.getKey()), value, must));
         }
         require(
                 required.isEmpty(),
@@ -296,7 +350,7 @@ final class SchemaReader {
             return further != null && further.isBoolean() && !further.asBoolean()
                     ? new Rule().or(literal("{"), free.between, literal("}"))
                     : further != null && further.isObject()
-                            ? free.objectOf(schema(further))
+                            ? free.objectOf(at("additionalProperties", further))
                             : free.object;
         }
         return new Rule().or(literal("{"), free.between, properties(properties));
@@ -315,7 +369,8 @@ final class SchemaReader {
         Rule rule = new Rule();
         for (int i = at; i < all.size(); i++) {
             Property property = all.get(i);
-            Goal name = literal(JsonMapper.shared().writeValueAsString(property.name()) + ":");
+            count(1);
+            Goal name = property.name();
             Rule rest = from[i + 1];
             if (at == 0) {
                 rule.or(name, free.between, property.value(), free.between, rest);

@@ -7,6 +7,7 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.Random;
 import java.util.Set;
+import java.util.stream.Collectors;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
@@ -228,5 +229,75 @@ class JsonGrammarTest {
                             .formatted(schema, schema);
         }
         assertThat(grammar(schema).accepts("[".repeat(12) + "7" + "]".repeat(12))).isTrue();
+    }
+
+    /** Ten lists within each other, of two kinds of items each, would take 2^10 times 900 copies. */
+    @Test
+    void schemaOfManyCopies_isRefusedWhereItIsTooMuch() {
+        String deep = "{\"type\": \"boolean\"}";
+        for (int i = 0; i < 10; i++) {
+            String list = "{\"type\": \"array\", \"maxItems\": %d, \"items\": %s}";
+            deep = "{\"anyOf\": [%s, %s]}".formatted(list.formatted(900, deep), list.formatted(899, deep));
+        }
+        assertRefused("{\"properties\": {\"much\": %s}}".formatted(deep), "#/properties/much/anyOf/0/items");
+
+        String types = "{\"type\": [\"array\", \"object\"], \"items\": %1$s, \"additionalProperties\": %1$s}";
+        String twice = "{\"type\": \"null\"}";
+        for (int i = 0; i < 10; i++) {
+            twice = types.formatted(twice);
+        }
+        String doubled = "{\"type\": [%s], \"items\": %s}";
+        String again = "{\"type\": \"null\"}";
+        for (int i = 0; i < 20; i++) {
+            again = doubled.formatted("\"array\", \"array\"", again);
+        }
+        assertRefused(again, "#/items/items");
+        assertThat(grammar(twice).accepts("[[{}]]")).isTrue();
+
+        String wide =
+                IntStream.range(0, 20)
+                        .mapToObj(i -> "\"o%d\": {\"properties\": {%s}}".formatted(i, names(200)))
+                        .collect(Collectors.joining(", "));
+        assertRefused("{\"properties\": {%s}}".formatted(wide), "#/properties/o");
+    }
+
+    private static void assertRefused(String schema, String where) {
+        assertThatThrownBy(() -> grammar(schema))
+                .isInstanceOf(ConfigException.class)
+                .hasMessageContaining(where)
+                .hasMessageContaining("takes the schema above 200000 rules")
+                .hasMessageContaining("lower maxItems");
+    }
+
+    private static String names(int count) {
+        return IntStream.range(0, count)
+                .mapToObj(i -> "\"p%d\": {\"type\": \"integer\"}".formatted(i))
+                .collect(Collectors.joining(", "));
+    }
+
+    @Test
+    void schemaOfManyLevels_isRefused() {
+        String chain =
+                IntStream.range(0, 20_000)
+                        .mapToObj(i -> "\"d%d\": {\"$ref\": \"#/$defs/d%d\"}".formatted(i, i + 1))
+                        .collect(Collectors.joining(", "));
+        assertThatThrownBy(
+                        () -> grammar("{\"$ref\": \"#/$defs/d0\", \"$defs\": {%s, \"d20000\": {}}}".formatted(chain)))
+                .isInstanceOf(ConfigException.class)
+                .hasMessageContaining("lies more than 250 schemas deep");
+    }
+
+    @Test
+    void ordinarySchemas_stayFarBelowTheBounds() {
+        String deep = "{\"type\": \"array\", \"maxItems\": 50, \"items\": {\"properties\": {%s}}}".formatted(names(100));
+        for (int i = 0; i < 8; i++) {
+            deep = "{\"properties\": {\"in\": %s, \"list\": {\"type\": \"array\", \"maxItems\": 50}}}".formatted(deep);
+        }
+        String text = "[{\"p0\":1,\"p99\":2}]";
+        for (int i = 0; i < 8; i++) {
+            text = "{\"in\":%s,\"list\":[1]}".formatted(text);
+        }
+        assertThat(grammar(deep).accepts(text)).isTrue();
+        assertThat(grammar(deep).accepts(text.replace("p99", "p100"))).isFalse();
     }
 }

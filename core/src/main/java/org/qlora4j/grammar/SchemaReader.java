@@ -192,12 +192,12 @@ final class SchemaReader {
         }
     }
 
-    /** Where the schema that is read stands, e.g. {@code #/properties/a/items}; a long one's end. */
+    /**
+     * Where the schema that is read stands, e.g. {@code #/properties/a/items}; a long one's end.
+     */
     private String here() {
         String all = String.join("/", path);
-        return all.length() <= SHOWN_PATH
-                ? all
-                : "..." + all.substring(all.length() - SHOWN_PATH);
+        return all.length() <= SHOWN_PATH ? all : "..." + all.substring(all.length() - SHOWN_PATH);
     }
 
     /** Reads a schema that stands within the one that is read, or that it refers to. */

@@ -231,17 +231,24 @@ class JsonGrammarTest {
         assertThat(grammar(schema).accepts("[".repeat(12) + "7" + "]".repeat(12))).isTrue();
     }
 
-    /** Ten lists within each other, of two kinds of items each, would take 2^10 times 900 copies. */
+    /**
+     * Ten lists within each other, of two kinds of items each, would take 2^10 times 900 copies.
+     */
     @Test
     void schemaOfManyCopies_isRefusedWhereItIsTooMuch() {
         String deep = "{\"type\": \"boolean\"}";
         for (int i = 0; i < 10; i++) {
             String list = "{\"type\": \"array\", \"maxItems\": %d, \"items\": %s}";
-            deep = "{\"anyOf\": [%s, %s]}".formatted(list.formatted(900, deep), list.formatted(899, deep));
+            deep =
+                    "{\"anyOf\": [%s, %s]}"
+                            .formatted(list.formatted(900, deep), list.formatted(899, deep));
         }
-        assertRefused("{\"properties\": {\"much\": %s}}".formatted(deep), "#/properties/much/anyOf/0/items");
+        assertRefused(
+                "{\"properties\": {\"much\": %s}}".formatted(deep),
+                "#/properties/much/anyOf/0/items");
 
-        String types = "{\"type\": [\"array\", \"object\"], \"items\": %1$s, \"additionalProperties\": %1$s}";
+        String types =
+                "{\"type\": [\"array\", \"object\"], \"items\": %1$s, \"additionalProperties\": %1$s}";
         String twice = "{\"type\": \"null\"}";
         for (int i = 0; i < 10; i++) {
             twice = types.formatted(twice);
@@ -281,17 +288,23 @@ class JsonGrammarTest {
                 IntStream.range(0, 20_000)
                         .mapToObj(i -> "\"d%d\": {\"$ref\": \"#/$defs/d%d\"}".formatted(i, i + 1))
                         .collect(Collectors.joining(", "));
-        assertThatThrownBy(
-                        () -> grammar("{\"$ref\": \"#/$defs/d0\", \"$defs\": {%s, \"d20000\": {}}}".formatted(chain)))
+        assertThatThrownBy(() ->
+                        grammar(
+                                "{\"$ref\": \"#/$defs/d0\", \"$defs\": {%s, \"d20000\": {}}}"
+                                        .formatted(chain)))
                 .isInstanceOf(ConfigException.class)
                 .hasMessageContaining("lies more than 250 schemas deep");
     }
 
     @Test
     void ordinarySchemas_stayFarBelowTheBounds() {
-        String deep = "{\"type\": \"array\", \"maxItems\": 50, \"items\": {\"properties\": {%s}}}".formatted(names(100));
+        String deep =
+                "{\"type\": \"array\", \"maxItems\": 50, \"items\": {\"properties\": {%s}}}"
+                        .formatted(names(100));
         for (int i = 0; i < 8; i++) {
-            deep = "{\"properties\": {\"in\": %s, \"list\": {\"type\": \"array\", \"maxItems\": 50}}}".formatted(deep);
+            deep =
+                    "{\"properties\": {\"in\": %s, \"list\": {\"type\": \"array\", \"maxItems\": 50}}}"
+                            .formatted(deep);
         }
         String text = "[{\"p0\":1,\"p99\":2}]";
         for (int i = 0; i < 8; i++) {

@@ -65,13 +65,13 @@ public interface Checkpoint extends AutoCloseable {
             return openFolder(path);
         }
         if (path.toString().endsWith(".safetensors")) {
-            return FilesCheckpoint.of(SafetensorsFile.open(path));
+            return NeoxHead.named(FilesCheckpoint.of(SafetensorsFile.open(path)));
         }
         if (path.toString().endsWith(".gguf")) {
             return GgufCheckpoint.open(path);
         }
         if (path.toString().endsWith(".bin")) {
-            return FilesCheckpoint.of(TorchFile.open(path));
+            return NeoxHead.named(FilesCheckpoint.of(TorchFile.open(path)));
         }
         throw FormatException.of(
                 Files.exists(path)
@@ -84,10 +84,10 @@ public interface Checkpoint extends AutoCloseable {
 
     private static Checkpoint openFolder(Path folder) {
         if (Files.exists(folder.resolve(MODEL_FILE))) {
-            return FilesCheckpoint.of(SafetensorsFile.open(folder.resolve(MODEL_FILE)));
+            return NeoxHead.named(FilesCheckpoint.of(SafetensorsFile.open(folder.resolve(MODEL_FILE))));
         }
         if (Files.exists(folder.resolve(INDEX_FILE))) {
-            return FilesCheckpoint.ofIndex(folder.resolve(INDEX_FILE), SafetensorsFile::open);
+            return NeoxHead.named(FilesCheckpoint.ofIndex(folder.resolve(INDEX_FILE), SafetensorsFile::open));
         }
         List<Path> ggufs = ggufsIn(folder);
         if (ggufs.size() == 1) {
@@ -99,10 +99,10 @@ public interface Checkpoint extends AutoCloseable {
                     folder, ggufs.size(), ggufs.getFirst());
         }
         if (Files.exists(folder.resolve(TORCH_FILE))) {
-            return FilesCheckpoint.of(TorchFile.open(folder.resolve(TORCH_FILE)));
+            return NeoxHead.named(FilesCheckpoint.of(TorchFile.open(folder.resolve(TORCH_FILE))));
         }
         if (Files.exists(folder.resolve(TORCH_INDEX))) {
-            return FilesCheckpoint.ofIndex(folder.resolve(TORCH_INDEX), TorchFile::open);
+            return NeoxHead.named(FilesCheckpoint.ofIndex(folder.resolve(TORCH_INDEX), TorchFile::open));
         }
         if (Files.exists(folder.resolve(ADAPTER_FILE))) {
             throw FormatException.of(

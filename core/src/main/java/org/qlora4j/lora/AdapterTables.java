@@ -116,7 +116,9 @@ record AdapterTables(
                             + " one; merge the adapter with PEFT first",
                     configFile, module);
         }
-        int rank = config.rankOf(module);
+        // patterns name it as the file does
+        String named = keyA.contains("lm_head.") ? SavedModule.inPeft(module) : module;
+        int rank = config.rankOf(named);
         long rows = table.size(0);
         long width = table.size(1);
         Tensor a =
@@ -129,12 +131,13 @@ record AdapterTables(
                         : PeftAdapter.read(stored, keyB, rows, rank);
         Tensor left = embedding ? a.t().contiguous() : b;
         Tensor right = embedding ? b.t().contiguous() : a;
-        table.addmmInPlace(left, right, 1, config.scalingOf(module));
+        table.addmmInPlace(left, right, 1, config.scalingOf(named));
     }
 
     private void putRows(
             Tensor table, String module, Map<String, List<Integer>> tokens, String key) {
-        List<Integer> ids = tokens.get(lastPart(module));
+        String named = lastPart(module);
+        List<Integer> ids = tokens.getOrDefault(named, tokens.get(SavedModule.inPeft(named)));
         if (ids == null) {
             throw FormatException.of(
                     "%s: trainable_token_indices names no tokens of %s, but the file holds rows of it",

@@ -80,7 +80,11 @@ public final class PeftAdapter {
                 }
             }
             for (Parameter p : adapter.wholeParameters()) {
-                TensorBytes.add(writer, PREFIX + p.name(), p.finest().to(DType.F32), arena);
+                TensorBytes.add(
+                        writer,
+                        PREFIX + SavedModule.inPeft(p.name()),
+                        p.finest().to(DType.F32),
+                        arena);
             }
             Parameter table = adapter.sharedTable();
             if (table != null) { // PEFT writes it twice
@@ -209,7 +213,8 @@ public final class PeftAdapter {
         List<SavedModule> modules = new ArrayList<>();
         try (Checkpoint stored = Checkpoint.open(file(folder));
                 TensorScope scope = TensorScope.open()) {
-            Map<String, String> keys = keysByPath(stored);
+            boolean neoxHead = parameters.stream().anyMatch(p -> SavedModule.isOfNeoxHead(p.name()));
+            Map<String, String> keys = keysByPath(stored, neoxHead);
             readUpdates(stored, keys, config, linears, compute, trainable, updates);
             sayWhatIsNotCovered(stored.files().getFirst(), config, linears, updates);
             for (Parameter base : whole) {
@@ -407,6 +412,19 @@ public final class PeftAdapter {
      * adapter's name inside.
      */
     static Map<String, String> keysByPath(Checkpoint stored) {
+        return keysByPath(stored, stored.names().stream().anyMatch(PeftAdapter::isNeox));
+    }
+
+    private static boolean isNeox(String key) {
+        return key.startsWith("gpt_neox.") || key.startsWith(PREFIX + "gpt_neox.");
+    }
+
+    /**
+     * As {@link #keysByPath(Checkpoint)}.
+     *
+     * @param neoxHead whether {@code lm_head} in the file means GPT-NeoX's {@code embed_out}
+     */
+    private static Map<String, String> keysByPath(Checkpoint stored, boolean neoxHead) {
         Map<String, String> out = new LinkedHashMap<>();
         for (String key : stored.names()) {
             String plain = key.startsWith(PREFIX) ? key.substring(PREFIX.length()) : key;
@@ -414,7 +432,7 @@ public final class PeftAdapter {
             plain = plain.replaceFirst("\\.(lora_embedding_[AB])\\.[^.]+$", ".$1");
             plain = plain.replaceFirst("\\.base_layer\\.weight$", ".weight"); // of a table
             plain = plain.replaceFirst("(\\.lora_magnitude_vector)(\\.[^.]+)?\\.weight$", "$1");
-            out.put(plain, key);
+            out.put(SavedModule.inCheckpoint(plain, neoxHead), key);
         }
         // of tables that grew PEFT keeps the old and the new once more under names of its modules
         out.keySet()

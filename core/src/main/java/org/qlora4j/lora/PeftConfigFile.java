@@ -163,7 +163,7 @@ final class PeftConfigFile {
     private static @Nullable List<String> modulesToSave(LoraConfig config, String taskType) {
         List<String> named = config.modulesToSave();
         if (!taskType.equals("SEQ_CLS")) {
-            return named;
+            return named == null ? null : named.stream().map(SavedModule::inPeft).toList();
         }
         List<String> all = new ArrayList<>(named == null ? List.of() : named);
         SavedModule.CLASSIFIERS.stream().filter(name -> !all.contains(name)).forEach(all::add);

@@ -27,7 +27,8 @@ record SavedModule(Parameter base, Parameter copy) {
     /** Embeddings of all families that generate: GPT-2 and GPT-NeoX have names of their own. */
     private static final List<String> EMBEDDINGS = List.of(EMBEDDING, "wte", "embed_in");
 
-    private static final List<String> HEADS = List.of(HEAD, "embed_out");
+    private static final String NEOX_HEAD = "embed_out";
+    private static final List<String> HEADS = List.of(HEAD, NEOX_HEAD);
 
     /** Heads of classifiers, which are always brought whole, as PEFT does for SEQ_CLS. */
     static final List<String> CLASSIFIERS = List.of("classifier", "score");
@@ -57,7 +58,35 @@ record SavedModule(Parameter base, Parameter copy) {
      */
     static boolean chooses(LoraConfig config, String path) {
         List<String> names = config.modulesToSave();
-        return isClassifier(path) || (names != null && names.stream().anyMatch(path::endsWith));
+        return isClassifier(path)
+                || (names != null && names.stream().anyMatch(name -> fits(path, name)));
+    }
+
+    /** Whether a path ends in a name, or is GPT-NeoX's head by the name that PEFT has for it. */
+    private static boolean fits(String path, String name) {
+        return path.endsWith(name) || (path.endsWith(NEOX_HEAD) && name.equals(HEAD));
+    }
+
+    /**
+     * The name that PEFT over transformers 5 has for a module or weight: GPT-NeoX's head, {@code
+     * embed_out} in checkpoints, is {@code lm_head} there.
+     */
+    static String inPeft(String name) {
+        return name.equals(NEOX_HEAD) || name.startsWith(NEOX_HEAD + ".")
+                ? HEAD + name.substring(NEOX_HEAD.length())
+                : name;
+    }
+
+    /** The head's name in checkpoints, for a model that has GPT-NeoX's; else the name as it is. */
+    static String inCheckpoint(String name, boolean neoxHead) {
+        return neoxHead && (name.equals(HEAD) || name.startsWith(HEAD + "."))
+                ? NEOX_HEAD + name.substring(HEAD.length())
+                : name;
+    }
+
+    /** Whether a weight is of GPT-NeoX's head. */
+    static boolean isOfNeoxHead(String name) {
+        return name.startsWith(NEOX_HEAD + ".");
     }
 
     /** Whether a path is that of a classifier's head, or of a part of it. */
@@ -110,7 +139,7 @@ record SavedModule(Parameter base, Parameter copy) {
                             && names.stream().anyMatch(SavedModule::meansHead);
             if (chooses(config, path, ownHead)) {
                 out.add(parameter);
-                unknown.removeIf(path::endsWith);
+                unknown.removeIf(name -> fits(path, name));
                 unknown.removeIf(name -> sharedHead && meansHead(name));
             }
         }

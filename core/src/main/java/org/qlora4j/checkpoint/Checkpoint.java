@@ -84,10 +84,12 @@ public interface Checkpoint extends AutoCloseable {
 
     private static Checkpoint openFolder(Path folder) {
         if (Files.exists(folder.resolve(MODEL_FILE))) {
-            return NeoxHead.named(FilesCheckpoint.of(SafetensorsFile.open(folder.resolve(MODEL_FILE))));
+            return NeoxHead.named(
+                    FilesCheckpoint.of(SafetensorsFile.open(folder.resolve(MODEL_FILE))));
         }
         if (Files.exists(folder.resolve(INDEX_FILE))) {
-            return NeoxHead.named(FilesCheckpoint.ofIndex(folder.resolve(INDEX_FILE), SafetensorsFile::open));
+            return NeoxHead.named(
+                    FilesCheckpoint.ofIndex(folder.resolve(INDEX_FILE), SafetensorsFile::open));
         }
         List<Path> ggufs = ggufsIn(folder);
         if (ggufs.size() == 1) {
@@ -102,7 +104,8 @@ public interface Checkpoint extends AutoCloseable {
             return NeoxHead.named(FilesCheckpoint.of(TorchFile.open(folder.resolve(TORCH_FILE))));
         }
         if (Files.exists(folder.resolve(TORCH_INDEX))) {
-            return NeoxHead.named(FilesCheckpoint.ofIndex(folder.resolve(TORCH_INDEX), TorchFile::open));
+            return NeoxHead.named(
+                    FilesCheckpoint.ofIndex(folder.resolve(TORCH_INDEX), TorchFile::open));
         }
         if (Files.exists(folder.resolve(ADAPTER_FILE))) {
             throw FormatException.of(

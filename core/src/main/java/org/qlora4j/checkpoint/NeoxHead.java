@@ -70,8 +70,7 @@ record NeoxHead(Checkpoint stored) implements Checkpoint {
     @Override
     public StoredTensor read(String name, Arena arena) {
         StoredTensor tensor = stored.read(stored(name), arena);
-        return new StoredTensor(
-                name, tensor.type(), tensor.shape(), tensor.data(), tensor.file());
+        return new StoredTensor(name, tensor.type(), tensor.shape(), tensor.data(), tensor.file());
     }
 
     @Override

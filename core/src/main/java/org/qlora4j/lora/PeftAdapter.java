@@ -213,7 +213,8 @@ public final class PeftAdapter {
         List<SavedModule> modules = new ArrayList<>();
         try (Checkpoint stored = Checkpoint.open(file(folder));
                 TensorScope scope = TensorScope.open()) {
-            boolean neoxHead = parameters.stream().anyMatch(p -> SavedModule.isOfNeoxHead(p.name()));
+            boolean neoxHead =
+                    parameters.stream().anyMatch(p -> SavedModule.isOfNeoxHead(p.name()));
             Map<String, String> keys = keysByPath(stored, neoxHead);
             readUpdates(stored, keys, config, linears, compute, trainable, updates);
             sayWhatIsNotCovered(stored.files().getFirst(), config, linears, updates);

@@ -62,8 +62,8 @@ class NeoxHeadTest {
                     TensorBytes.add(writer, name, value, arena);
                     continue;
                 }
-                heads.forEach((head, times) ->
-                        TensorBytes.add(writer, head, value.times(times), arena));
+                heads.forEach(
+                        (head, times) -> TensorBytes.add(writer, head, value.times(times), arena));
             }
             writer.write(folder.resolve(Checkpoint.MODEL_FILE));
         }

@@ -23,7 +23,7 @@ public record EvalReport(List<ReportTable> tables, Map<String, BradleyTerry> str
             @media (prefers-color-scheme: dark) {
               :root { --ink: #e4e9ee; --soft: #a0abb6; --line: #3a444e; --mark: #6db6f2; --page: #14191e; }
             }
-            body { font: 16px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--page); max-width: 46rem;
+            body { font: 16px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--page); max-width: 56rem;
               margin: 0 auto; padding: 1rem; }
             h1 { font-size: 1.5rem; } h2 { font-size: 1.15rem; margin-top: 2rem; } p { color: var(--soft); }
             .wide { overflow-x: auto; } table { border-collapse: collapse; font-variant-numeric: tabular-nums; }

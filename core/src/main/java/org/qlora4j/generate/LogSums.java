@@ -45,6 +45,11 @@ final class LogSums {
         }
     }
 
+    /** {@code log Σ exp(logit)} of a row. */
+    double of(int row) {
+        return (double) largest[row] + logSum[row];
+    }
+
     /** The log-probability that a logit of a row stands for, in nats. */
     float logProbability(int row, float logit) {
         return logit - largest[row] - logSum[row];

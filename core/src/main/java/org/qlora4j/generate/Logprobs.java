@@ -3,17 +3,24 @@ package org.qlora4j.generate;
 import java.util.ArrayList;
 import java.util.List;
 
-/** Log-probabilities of one position, by the model alone; sums are f64. */
+/** Log-probabilities of one position, by the model alone. */
 final class Logprobs {
     private final float[] logits;
     private final double logSum;
 
     /**
+     * By a sum in f64.
+     *
      * @param logits of every token, which must not change after
      */
     Logprobs(float[] logits) {
+        this(logits, logSumExp(logits));
+    }
+
+    /** By a sum that is there already. */
+    Logprobs(float[] logits, double logSum) {
         this.logits = logits;
-        this.logSum = logSumExp(logits);
+        this.logSum = logSum;
     }
 
     /** {@code log Σ exp(logit)}, without overflow. */

@@ -98,7 +98,10 @@ public final class NextLogits implements AutoCloseable {
      */
     record Scores(int top, List<Token> tokens) {}
 
-    /** By the exact head, a few positions at once: logits of a whole prompt would not fit. */
+    /**
+     * By the exact head, a few positions at once: logits of a whole prompt would not fit. Summed as
+     * {@link TextScorer} sums, so that a server and {@code eval tasks} have one number.
+     */
     private void score(int[] prompt, int from, int to, Tensor hidden, Scores scores) {
         if (from == 0) {
             scores.tokens.add(new Token(prompt[0], Double.NaN, List.of()));
@@ -108,9 +111,11 @@ public final class NextLogits implements AutoCloseable {
             int count = Math.min(SCORED_AT_ONCE, end - at);
             try (TensorScope scope = TensorScope.open()) {
                 Tensor logits = model.logits(hidden.narrow(1, at - from, count));
+                LogSums sums = new LogSums(logits);
                 for (int i = 0; i < count; i++) {
                     float[] own = finite(logits.select(0, i).toFloats(), at + i);
-                    scores.tokens.add(new Logprobs(own).token(prompt[at + i + 1], scores.top));
+                    Logprobs position = new Logprobs(own, sums.of(i));
+                    scores.tokens.add(position.token(prompt[at + i + 1], scores.top));
                 }
             }
         }

@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import java.lang.foreign.MemorySegment;
 import java.nio.file.Path;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Random;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -60,12 +61,13 @@ class StoredWeightsTest {
                         try (TensorScope scope = TensorScope.open()) {
                             long before = NativeMemory.liveBytes();
                             NativeMemory.resetPeak();
-                            Tensor read = weights.readFinite(NAME, type, ROWS, WIDTH);
+                            Tensor read =
+                                    Objects.requireNonNull(
+                                            weights.readFinite(NAME, type, ROWS, WIDTH));
                             assertThat(NativeMemory.peakBytes() - before)
                                     .isLessThan(
                                             (long) ROWS * WIDTH * type.bytes()
                                                     + 2 * StoredWeights.PIECE);
-                            assertThat(read).isNotNull();
                             assertThat(read.to(DType.F32).toFloats()).isEqualTo(expected);
                         }
                     }

@@ -177,7 +177,10 @@ class SafetensorsFileTest {
 
     @Test
     void deepNestingInAnUnknownKey_isRejected() throws IOException {
-        rejects("{\"a\":{\"x\":" + "[".repeat(5000) + "]".repeat(5000) + "}}", 0, "nesting depth");
+        rejects(
+                "{\"a\":{\"x\":" + "[".repeat(5000) + "]".repeat(5000) + "}}",
+                0,
+                "more than 8 deep");
     }
 
     @Test

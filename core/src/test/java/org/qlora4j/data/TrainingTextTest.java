@@ -413,7 +413,7 @@ class TrainingTextTest {
         TrainingSet set = load(lines, CHATML, "on_bad_data", "skip");
         assertThat(set.examples()).extracting(Example::line).containsExactly(2, 4, 6);
         assertThat(set.stats().faults()).hasSize(3);
-        assertThat(set.report(DataConfig.DEFAULT))
+        assertThat(set.report(References.settings("on_bad_data", "skip")))
                 .contains(
                         "3 records are left out because they have a fault (data.on_bad_data is skip)")
                 .anyMatch(l ->

@@ -51,7 +51,7 @@ public record DataStats(
         List<String> told,
         List<String> faults) {
     /** Faults listed one by one; of more the number is told. */
-    private static final int FAULTS_LISTED = 50;
+    static final int FAULTS_LISTED = 50;
 
     public DataStats {
         told = List.copyOf(told);

@@ -46,9 +46,6 @@ public record Inspection(
     /** Tokens to leaf through at most; a browser takes some ten times as many, slowly. */
     private static final int TOKENS_OF_LEAVES = 200_000;
 
-    /** Faults that a run would refuse; of more the number is told. */
-    private static final int FAULTS_LISTED = 50;
-
     /**
      * Something to look into.
      *
@@ -194,14 +191,15 @@ public record Inspection(
         List<Finding> findings = new ArrayList<>();
         if (config.onBadData() != BadData.SKIP) {
             stats.faults().stream()
-                    .limit(FAULTS_LISTED)
+                    .limit(DataStats.FAULTS_LISTED)
                     .forEach(text -> findings.add(new Finding(true, text)));
-            if (stats.faults().size() > FAULTS_LISTED) {
+            if (stats.faults().size() > DataStats.FAULTS_LISTED) {
                 findings.add(
                         new Finding(
                                 true,
                                 "%d more records have a fault (data.on_bad_data=skip leaves them out and lists them)"
-                                        .formatted(stats.faults().size() - FAULTS_LISTED)));
+                                        .formatted(
+                                                stats.faults().size() - DataStats.FAULTS_LISTED)));
             }
         }
         DataGate.findings(stats, config).forEach(text -> findings.add(new Finding(true, text)));

@@ -7,7 +7,6 @@ import org.qlora4j.config.RunConfig;
 import org.qlora4j.data.BadData;
 import org.qlora4j.data.Inspection;
 import org.qlora4j.error.ConfigException;
-import org.qlora4j.error.FormatException;
 import org.qlora4j.model.Task;
 import org.qlora4j.plan.RunInputs;
 import org.qlora4j.tokenize.Tokenizer;
@@ -43,7 +42,8 @@ public final class DataInspector {
      * @param most how many it holds from there on, at least 0; fewer where they are long
      */
     public static Result inspect(RunConfig config, int from, int most) {
-        try (RunInputs inputs = read(config)) {
+        RunConfig lenient = config.toBuilder().data(data -> data.onBadData(BadData.SKIP)).build();
+        try (RunInputs inputs = RunInputs.read(lenient)) {
             if (inputs.shape().architecture().task() instanceof Task.Classify) {
                 throw new ConfigException(
                         "data inspect shows texts that are learnt, and of classes there are none; qlora train --dry-run shows a text with"
@@ -57,15 +57,6 @@ public final class DataInspector {
             Inspection inspection =
                     Inspection.of(inputs.data().set(), config.data(), tokenizer, stops, from, most);
             return new Result(inspection, InspectionPage.html(inspection, tokenizer));
-        }
-    }
-
-    private static RunInputs read(RunConfig config) {
-        try {
-            return RunInputs.read(
-                    config.toBuilder().data(data -> data.onBadData(BadData.SKIP)).build());
-        } catch (FormatException e) {
-            return RunInputs.read(config); // with the fault of the first record, if all have one
         }
     }
 }

@@ -118,12 +118,7 @@ final class HtmlReport {
         if (!history.predictions().isEmpty()) {
             figures.put(
                     "held-out answers right",
-                    "%,d of %,d"
-                            .formatted(
-                                    history.predictions().stream()
-                                            .filter(line -> isTrue(line, "exact_match"))
-                                            .count(),
-                                    history.predictions().size()));
+                    "%,d of %,d".formatted(predictions(true).size(), history.predictions().size()));
         }
         figures.putAll(run.figures());
         out.append("<div class=\"figures\">\n");
@@ -215,8 +210,7 @@ final class HtmlReport {
             return;
         }
         heading("Held-out answers");
-        List<JsonNode> right = all.stream().filter(line -> isTrue(line, "exact_match")).toList();
-        List<JsonNode> wrong = all.stream().filter(line -> !isTrue(line, "exact_match")).toList();
+        List<JsonNode> right = predictions(true);
         long before = all.stream().filter(line -> isTrue(line, "base_exact_match")).count();
         out.append(
                 "<p>%,d of %,d are right to the letter, before the run %,d. All stand in %s.</p>\n"
@@ -225,8 +219,14 @@ final class HtmlReport {
                                 all.size(),
                                 before,
                                 new RunFolder(run.folder()).predictionsFile().getFileName()));
-        answers("Wrong", wrong);
+        answers("Wrong", predictions(false));
         answers("Right", right);
+    }
+
+    private List<JsonNode> predictions(boolean right) {
+        return history.predictions().stream()
+                .filter(line -> isTrue(line, "exact_match") == right)
+                .toList();
     }
 
     private static boolean isTrue(JsonNode line, String key) {

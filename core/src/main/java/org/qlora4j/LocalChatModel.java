@@ -91,11 +91,9 @@ final class LocalChatModel implements ChatModel {
     }
 
     private static GenerationConfig config(CallSettings settings) {
-        boolean draws = settings.temperature() > 0;
         return GenerationConfig.builder()
                 .maxNewTokens(settings.maxTokens())
-                .doSample(draws)
-                .temperature(draws ? settings.temperature() : 1)
+                .temperatureOrGreedy(settings.temperature())
                 .topP(settings.topP())
                 .stopStrings(settings.stop())
                 .seed(settings.seed())

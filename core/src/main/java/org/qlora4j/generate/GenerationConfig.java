@@ -217,6 +217,13 @@ public record GenerationConfig(
             return this;
         }
 
+        /** Draws at a temperature; 0 takes the likeliest token every time, as in OpenAI's API. */
+        public Builder temperatureOrGreedy(double value) {
+            doSample = value > 0;
+            temperature = doSample ? value : 1;
+            return this;
+        }
+
         public Builder topK(int value) {
             topK = value;
             return this;

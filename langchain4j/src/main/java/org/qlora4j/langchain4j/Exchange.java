@@ -1,167 +1,152 @@
 package org.qlora4j.langchain4j;
 
 import dev.langchain4j.agent.tool.ToolExecutionRequest;
+import dev.langchain4j.agent.tool.ToolSpecification;
 import dev.langchain4j.data.message.AiMessage;
 import dev.langchain4j.exception.InvalidRequestException;
+import dev.langchain4j.exception.ModelNotFoundException;
 import dev.langchain4j.exception.RateLimitException;
 import dev.langchain4j.exception.TimeoutException;
+import dev.langchain4j.exception.UnsupportedFeatureException;
+import dev.langchain4j.model.chat.request.ChatRequest;
+import dev.langchain4j.model.chat.request.ChatRequestParameters;
+import dev.langchain4j.model.chat.request.ResponseFormat;
+import dev.langchain4j.model.chat.request.ResponseFormatType;
+import dev.langchain4j.model.chat.request.ToolChoice;
 import dev.langchain4j.model.chat.response.ChatResponse;
 import dev.langchain4j.model.output.FinishReason;
 import dev.langchain4j.model.output.TokenUsage;
-import java.util.ArrayList;
 import java.util.List;
-import java.util.UUID;
-import java.util.concurrent.BlockingQueue;
-import java.util.concurrent.LinkedBlockingQueue;
-import java.util.concurrent.TimeUnit;
+import java.util.concurrent.CancellationException;
 import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
-import org.qlora4j.Answer;
+import org.qlora4j.AnswerTimeoutException;
 import org.qlora4j.BusyException;
-import org.qlora4j.TextListener;
+import org.qlora4j.ChatExchange;
+import org.qlora4j.ChatQuestion;
 import org.qlora4j.TextService;
+import org.qlora4j.error.ConfigException;
 import org.qlora4j.error.UserException;
 import org.qlora4j.generate.StopReason;
-import org.qlora4j.generate.Token;
-import org.qlora4j.grammar.ToolForm;
-import org.qlora4j.grammar.ToolStream;
+import org.qlora4j.grammar.JsonGrammar;
+import tools.jackson.databind.json.JsonMapper;
 
-/**
- * A request and what comes of it, told to the thread that waits for it: the service's own must not
- * be held up.
- */
+/** A request of LangChain4j and what comes of it, with LangChain4j's exceptions. */
 final class Exchange {
-    private final Settings settings;
-    private final Asked asked;
-    private final @Nullable ToolStream held;
-    private final BlockingQueue<Event> events = new LinkedBlockingQueue<>();
-    private final List<Integer> tokens = new ArrayList<>();
-    private final StringBuilder text = new StringBuilder();
-    private final long deadline;
-    private volatile TextService.@Nullable Ticket ticket;
-    private volatile boolean cancelled;
+    /** What the base model is called. */
+    static final String BASE = "base";
 
-    /** Something that happened to the answer. */
-    private sealed interface Event {
-        /** A token, and the text that is sure with it. */
-        record Piece(int id, String text) implements Event {}
+    private final ChatExchange exchange;
+    private final String modelName;
 
-        /** The end, with text that was held back. */
-        record End(String rest, Answer answer) implements Event {}
-
-        /** The end of what failed. */
-        record Failed(RuntimeException failure) implements Event {}
-    }
-
-    Exchange(Settings settings, Asked asked) {
-        this.settings = settings;
-        this.asked = asked;
-        this.held = asked.toolForm() == null ? null : new ToolStream(asked.toolForm());
-        this.deadline = System.nanoTime() + settings.timeout().toNanos();
-    }
-
-    /** Asks for the answer's end, from any thread. */
-    void cancel() {
-        cancelled = true;
-        TextService.Ticket begun = ticket;
-        if (begun != null) {
-            begun.cancel();
+    /**
+     * Reads a request.
+     *
+     * @throws InvalidRequestException if a setting or the schema of the answer cannot be used
+     * @throws ModelNotFoundException if it names an adapter that the service has not
+     * @throws UnsupportedFeatureException if it asks what models of this library cannot do
+     */
+    Exchange(Settings settings, ChatRequest asked) {
+        String adapter = adapter(settings.service(), asked.parameters().modelName());
+        this.modelName = adapter == null ? BASE : adapter;
+        ChatQuestion question = question(settings, asked, adapter);
+        try {
+            this.exchange = new ChatExchange(settings.service(), question, settings.timeout());
+        } catch (ConfigException e) {
+            throw new UnsupportedFeatureException(e.getMessage());
         }
     }
 
+    private static ChatQuestion question(
+            Settings settings, ChatRequest asked, @Nullable String adapter) {
+        ChatRequestParameters parameters = asked.parameters();
+        List<ToolSpecification> tools = parameters.toolSpecifications();
+        boolean none = tools == null || parameters.toolChoice() == ToolChoice.NONE;
+        try {
+            return new ChatQuestion(
+                    adapter,
+                    asked.messages().stream().map(Messages::of).toList(),
+                    none ? List.of() : Messages.tools(tools),
+                    parameters.toolChoice() == ToolChoice.REQUIRED,
+                    grammar(parameters.responseFormat()),
+                    settings.generation(parameters));
+        } catch (UserException e) {
+            throw new InvalidRequestException(e.getMessage(), e);
+        }
+    }
+
+    /** The adapter of a model's name; null for the base model. */
+    static @Nullable String adapter(TextService service, @Nullable String modelName) {
+        if (modelName == null || modelName.equals(BASE)) {
+            return null;
+        }
+        if (!service.adapters().contains(modelName)) {
+            throw new ModelNotFoundException(
+                    "there is no adapter %s; the service has %s"
+                            .formatted(modelName, service.adapters()));
+        }
+        return modelName;
+    }
+
+    private static @Nullable JsonGrammar grammar(@Nullable ResponseFormat format) {
+        if (format == null || format.type() == ResponseFormatType.TEXT) {
+            return null;
+        }
+        return format.jsonSchema() == null
+                ? JsonGrammar.anyObject()
+                : JsonGrammar.of(
+                        JsonMapper.shared()
+                                .valueToTree(Messages.schema(format.jsonSchema().rootElement())));
+    }
+
+    void cancel() {
+        exchange.cancel();
+    }
+
     boolean isCancelled() {
-        return cancelled;
+        return exchange.isCancelled();
     }
 
     /**
      * Asks, and waits for the end.
      *
-     * @param onText takes what is said as it comes, on this thread; calls of tools are left out
+     * @param onText as in {@link ChatExchange#run}
      * @throws InvalidRequestException if the request has a fault
      * @throws RateLimitException if too many wait
      * @throws TimeoutException if it takes too long
      */
     ChatResponse run(Consumer<String> onText) {
         try {
-            ticket = settings.service().submit(asked.request(), new Told());
-            if (cancelled) {
-                cancel();
-            }
-            return await(onText);
+            return response(exchange.run(onText));
         } catch (BusyException e) {
             throw new RateLimitException(e.getMessage(), e);
         } catch (UserException e) {
             throw new InvalidRequestException(e.getMessage(), e);
+        } catch (AnswerTimeoutException | CancellationException e) {
+            throw new TimeoutException(e.getMessage(), e);
         }
     }
 
-    private ChatResponse await(Consumer<String> onText) {
-        while (true) {
-            switch (next()) {
-                case Event.Piece(int id, String piece) -> {
-                    tokens.add(id);
-                    String word = settings.service().textOf(id);
-                    say(held == null ? piece : held.push(word, piece), onText);
-                }
-                case Event.End(String rest, Answer answer) -> {
-                    return response(rest, answer, onText);
-                }
-                case Event.Failed(RuntimeException failure) -> throw failure;
-            }
-        }
-    }
-
-    private void say(String piece, Consumer<String> onText) {
-        if (!piece.isEmpty()) {
-            text.append(piece);
-            onText.accept(piece);
-        }
-    }
-
-    private Event next() {
-        try {
-            Event event = events.poll(deadline - System.nanoTime(), TimeUnit.NANOSECONDS);
-            if (event != null) {
-                return event;
-            }
-            cancel();
-            throw new TimeoutException(
-                    "the answer took longer than %d s".formatted(settings.timeout().toSeconds()));
-        } catch (InterruptedException e) {
-            cancel();
-            Thread.currentThread().interrupt();
-            throw new TimeoutException("the thread that waits for the answer was interrupted", e);
-        }
-    }
-
-    private ChatResponse response(String rest, Answer answer, Consumer<String> onText) {
-        List<ToolExecutionRequest> calls = List.of();
-        String last = rest;
-        ToolForm form = asked.toolForm();
-        if (held != null && form != null) {
-            ToolForm.Answered parsed = form.parse(settings.service().textOf(tokens), asked.tools());
-            calls = parsed.calls().stream().map(Exchange::call).toList();
-            last = calls.isEmpty() ? held.finish() + rest : "";
-        }
-        say(last, onText);
-        String said = calls.isEmpty() ? text.toString() : text.toString().strip();
+    private ChatResponse response(ChatExchange.Reply reply) {
+        boolean calls = !reply.calls().isEmpty();
         AiMessage message =
                 AiMessage.builder()
-                        .text(calls.isEmpty() || !said.isEmpty() ? said : null)
-                        .toolExecutionRequests(calls)
+                        .text(calls && reply.text().isEmpty() ? null : reply.text())
+                        .toolExecutionRequests(reply.calls().stream().map(Exchange::call).toList())
                         .build();
         return ChatResponse.builder()
                 .aiMessage(message)
-                .modelName(asked.modelName())
-                .tokenUsage(new TokenUsage(answer.promptTokens(), answer.newTokens()))
+                .modelName(modelName)
+                .tokenUsage(
+                        new TokenUsage(reply.answer().promptTokens(), reply.answer().newTokens()))
                 .finishReason(
-                        calls.isEmpty() ? reason(answer.stopReason()) : FinishReason.TOOL_EXECUTION)
+                        calls ? FinishReason.TOOL_EXECUTION : reason(reply.answer().stopReason()))
                 .build();
     }
 
-    private static ToolExecutionRequest call(ToolForm.Call call) {
+    private static ToolExecutionRequest call(ChatExchange.Call call) {
         return ToolExecutionRequest.builder()
-                .id(UUID.randomUUID().toString().substring(0, 8))
+                .id(call.id())
                 .name(call.name())
                 .arguments(call.arguments())
                 .build();
@@ -173,23 +158,5 @@ final class Exchange {
             case MAX_NEW_TOKENS, CONTEXT_FULL -> FinishReason.LENGTH;
             case CANCELLED -> FinishReason.OTHER;
         };
-    }
-
-    /** Hands over what the service tells. */
-    private final class Told implements TextListener {
-        @Override
-        public void token(Token token, String piece) {
-            events.add(new Event.Piece(token.id(), piece));
-        }
-
-        @Override
-        public void ended(String rest, Answer answer) {
-            events.add(new Event.End(rest, answer));
-        }
-
-        @Override
-        public void failed(RuntimeException failure) {
-            events.add(new Event.Failed(failure));
-        }
     }
 }

@@ -46,7 +46,7 @@ public final class QloraChatModel implements ChatModel {
      */
     @Override
     public ChatResponse doChat(ChatRequest request) {
-        return new Exchange(settings, Asked.of(settings, request)).run(text -> {});
+        return new Exchange(settings, request).run(text -> {});
     }
 
     /** As {@link #doChat}, on a thread of its own; who cancels the future ends the answer. */
@@ -56,7 +56,7 @@ public final class QloraChatModel implements ChatModel {
         Thread.ofVirtual()
                 .start(() -> {
                     try {
-                        Exchange exchange = new Exchange(settings, Asked.of(settings, request));
+                        Exchange exchange = new Exchange(settings, request);
                         out.whenComplete((response, failure) -> {
                             if (out.isCancelled()) {
                                 exchange.cancel();

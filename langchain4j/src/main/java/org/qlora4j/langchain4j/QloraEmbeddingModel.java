@@ -51,7 +51,7 @@ public final class QloraEmbeddingModel implements EmbeddingModel {
                             .formatted(dimension(), request.dimensions()));
         }
         String name = request.modelName();
-        String own = name == null ? adapter : Asked.adapter(service, name);
+        String own = name == null ? adapter : Exchange.adapter(service, name);
         List<Embedding> out = new ArrayList<>();
         int tokens = 0;
         try {
@@ -67,7 +67,7 @@ public final class QloraEmbeddingModel implements EmbeddingModel {
         }
         return EmbeddingResponse.builder()
                 .embeddings(out)
-                .modelName(own == null ? Asked.BASE : own)
+                .modelName(own == null ? Exchange.BASE : own)
                 .tokenUsage(new TokenUsage(tokens))
                 .build();
     }
@@ -79,7 +79,7 @@ public final class QloraEmbeddingModel implements EmbeddingModel {
 
     @Override
     public String modelName() {
-        return adapter == null ? Asked.BASE : adapter;
+        return adapter == null ? Exchange.BASE : adapter;
     }
 
     /** Builds an embedding model; only the service must be given. */
@@ -109,7 +109,7 @@ public final class QloraEmbeddingModel implements EmbeddingModel {
          */
         public QloraEmbeddingModel build() {
             TextService from = given(service, "service");
-            return new QloraEmbeddingModel(from, Asked.adapter(from, modelName));
+            return new QloraEmbeddingModel(from, Exchange.adapter(from, modelName));
         }
     }
 }

@@ -53,7 +53,7 @@ public final class QloraStreamingChatModel implements StreamingChatModel {
     }
 
     private void run(ChatRequest request, StreamingChatResponseHandler handler) {
-        Exchange exchange = new Exchange(settings, Asked.of(settings, request));
+        Exchange exchange = new Exchange(settings, request);
         StreamingHandle handle =
                 new StreamingHandle() {
                     @Override

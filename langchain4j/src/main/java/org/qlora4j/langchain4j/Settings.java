@@ -27,8 +27,7 @@ record Settings(
     GenerationConfig generation(ChatRequestParameters asked) {
         GenerationConfig.Builder out = generation.toBuilder();
         if (asked.temperature() != null) {
-            boolean sampled = asked.temperature() > 0;
-            out.doSample(sampled).temperature(sampled ? asked.temperature() : 1);
+            out.temperatureOrGreedy(asked.temperature());
         }
         if (asked.topP() != null) {
             out.topP(asked.topP());

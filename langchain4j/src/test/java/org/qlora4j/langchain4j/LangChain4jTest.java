@@ -480,6 +480,9 @@ class LangChain4jTest {
         assertThatThrownBy(() -> chatModel.chat("a ".repeat(200)))
                 .isInstanceOf(InvalidRequestException.class)
                 .hasMessageContaining("context of 64");
+        assertThatThrownBy(() -> greedy(service).topP(2).build().chat("Hi"))
+                .isInstanceOf(InvalidRequestException.class)
+                .hasMessageContaining("top_p must be in [0, 1]");
         assertThatThrownBy(() -> greedy(service).modelName("parrot").build().chat("Hi"))
                 .isInstanceOf(ModelNotFoundException.class)
                 .hasMessage("there is no adapter parrot; the service has [pirate]");

@@ -28,12 +28,10 @@ final class Sampling {
      * @param promptLogprobs as {@link GenerationConfig#promptLogprobs}
      */
     static GenerationConfig config(Fields fields, int maxTokens, int logprobs, int promptLogprobs) {
-        double temperature = fields.number("temperature", 1, 0, 100);
         return GenerationConfig.builder()
                 .maxNewTokens(maxTokens)
                 .minNewTokens(fields.integer("min_tokens", 0, 0, maxTokens))
-                .doSample(temperature > 0)
-                .temperature(temperature > 0 ? temperature : 1)
+                .temperatureOrGreedy(fields.number("temperature", 1, 0, 100))
                 .topK(Math.max(0, fields.integer("top_k", 0, -1, Integer.MAX_VALUE)))
                 .topP(fields.number("top_p", 1, 0, 1))
                 .minP(fields.number("min_p", 0, 0, 1))

@@ -342,6 +342,7 @@ public final class LanguageModel implements AutoCloseable {
         return new Voice(
                 place.name().toString(),
                 held.tokenizer,
+                model.maxPositions(),
                 held.tokenizer.chatTemplate().orElse(null),
                 chats);
     }

@@ -337,7 +337,11 @@ final class ServedAdapters {
         ChatSettings told = base.chats();
         ChatSettings itsOwn = files.chats().with(told.variables());
         return new Voice(
-                name, tokenizer, template, told.sanitizes() ? itsOwn.sanitizing(true) : itsOwn);
+                name,
+                tokenizer,
+                base.context(),
+                template,
+                told.sanitizes() ? itsOwn.sanitizing(true) : itsOwn);
     }
 
     /** Drops all adapters; no further one can be loaded. */

@@ -485,7 +485,7 @@ public final class TextService implements AutoCloseable {
 
     /** Tokens of a text as it stands. */
     public List<Integer> encode(String text) {
-        int[] ids = base.ids("the text", new Prompt.Raw(given(text, "text")));
+        int[] ids = base.tokenizer().encodeToContinue("the text", given(text, "text"));
         List<Integer> out = new ArrayList<>(ids.length);
         for (int id : ids) {
             out.add(id);

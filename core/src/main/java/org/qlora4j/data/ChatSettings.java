@@ -53,6 +53,8 @@ public record ChatSettings(
      * @param record with {@code messages} or {@code conversations}, and what else training data may
      *     have beside them
      * @param system instructions for a chat that has none of its own; null for none
+     * @param context length of the model
+     * @throws org.qlora4j.error.ConfigException if the prompt is surely longer
      * @throws org.qlora4j.error.FormatException naming the record, if it has a fault or the
      *     template refuses it
      */
@@ -61,7 +63,8 @@ public record ChatSettings(
             Row record,
             @Nullable String system,
             ChatTemplate template,
-            Tokenizer tokenizer) {
+            Tokenizer tokenizer,
+            int context) {
         ChatRenderer renderer = ChatRenderer.of(template);
         ChatReader reader = new ChatReader(new Roles(roles, renderer::names));
         boolean shareGpt =
@@ -75,16 +78,17 @@ public record ChatSettings(
         }
         int eos = tokenizer.eosId().orElse(-1);
         return new ChatWriter(renderer, tokenizer, eos, variables, sanitizes)
-                .promptIds(what, record, chat);
+                .promptIds(what, record, chat, context);
     }
 
-    /** {@link #promptIds(String, Row, String, ChatTemplate, Tokenizer)} of messages alone. */
+    /** {@link #promptIds(String, Row, String, ChatTemplate, Tokenizer, int)} of messages alone. */
     public int[] promptIds(
             String what,
             List<? extends Map<String, ?>> messages,
             ChatTemplate template,
-            Tokenizer tokenizer) {
+            Tokenizer tokenizer,
+            int context) {
         Row record = new Row("the chat", 1, Map.of("messages", List.copyOf(messages)));
-        return promptIds(what, record, null, template, tokenizer);
+        return promptIds(what, record, null, template, tokenizer, context);
     }
 }

@@ -64,11 +64,14 @@ public final class ChatWriter {
      *
      * @param what the prompt is, for the error of one that is too long
      * @param place of the chat, for other errors
+     * @param context length of the model
+     * @throws org.qlora4j.error.ConfigException if the prompt is surely longer
      * @throws org.qlora4j.error.FormatException if the template refuses the chat
      */
-    public int[] promptIds(String what, Row place, Chat chat) {
+    public int[] promptIds(String what, Row place, Chat chat, int context) {
         Chat prepared = prepare(place, chat, new ArrayList<>());
         String text = render(place, prepared, prepared.messages().size(), true).text();
+        tokenizer.checkPrompt(what, text, context);
         return ControlTokens.plain(text).equals(text)
                 ? tokenizer.encode(what, text, false)
                 : control.encode(text);

@@ -9,6 +9,7 @@ import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.Set;
 import org.jspecify.annotations.Nullable;
+import org.qlora4j.error.ConfigException;
 import org.qlora4j.error.FormatException;
 import org.qlora4j.template.ChatTemplate;
 import org.qlora4j.template.NamedTemplates;
@@ -26,6 +27,7 @@ public final class Tokenizer implements AutoCloseable {
     private final TextPieces pieces;
     private final TokenizerLimits limits;
     private final Vocabulary vocabulary;
+    private final FewestTokens fewest;
     private final TokenizerFiles files;
     private final Map<String, String> specialTokens;
     private @Nullable ChatTemplate chatTemplate;
@@ -40,6 +42,7 @@ public final class Tokenizer implements AutoCloseable {
         this.limits = limits;
         this.pieces = new TextPieces(tokenizer, limits, TextPieces.LENGTH);
         this.vocabulary = vocabulary;
+        this.fewest = FewestTokens.of(vocabulary, limits);
         this.files = files;
         this.specialTokens = new LinkedHashMap<>(files.tokens());
         for (String name : files.ids().keySet()) {
@@ -70,7 +73,7 @@ public final class Tokenizer implements AutoCloseable {
      * Reads a tokenizer and adds tokens behind its own ({@link NewTokens}).
      *
      * @throws FormatException as {@link #load(Path)} does
-     * @throws org.qlora4j.error.ConfigException if it has one of the tokens already
+     * @throws ConfigException if it has one of the tokens already
      */
     public static Tokenizer load(Path folder, List<String> newTokens) {
         TokenizerSource source = TokenizerSource.of(folder);
@@ -120,6 +123,23 @@ public final class Tokenizer implements AutoCloseable {
             return encode(text, addSpecialTokens);
         } catch (FormatException e) {
             throw new FormatException(what + ": " + e.getMessage(), e);
+        }
+    }
+
+    /**
+     * Refuses a prompt that surely has more tokens than a model's context, before they are counted:
+     * that takes seconds for millions of letters.
+     *
+     * @param what the prompt is, for the message
+     * @param context the model's context length
+     * @throws ConfigException if they do
+     */
+    public void checkPrompt(String what, String text, int context) {
+        int tokens = fewest.of(text);
+        if (tokens > context) {
+            throw ConfigException.of(
+                    "%s has at least %d tokens, the model's context is %d; shorten it",
+                    what, tokens, context);
         }
     }
 

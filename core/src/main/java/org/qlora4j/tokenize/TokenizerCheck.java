@@ -71,6 +71,11 @@ final class TokenizerCheck {
                     "Replace",
                     "Prepend",
                     "ByteLevel");
+
+    /** Normalizers that lose no ASCII letter or digit; {@code Replace} where it seeks a blank. */
+    private static final Set<String> KEEPING =
+            Set.of("Sequence", "NFC", "NFD", "NFKC", "NFKD", "Replace", "Prepend", "ByteLevel");
+
     private static final Set<String> SPLITS =
             Set.of(
                     "BertPreTokenizer",
@@ -114,6 +119,7 @@ final class TokenizerCheck {
     private int templates = 0;
     private boolean mayEmpty = false;
     private boolean cuts = true;
+    private boolean keepsLetters = true;
     private @Nullable JsonNode normalizer;
     private @Nullable TokenizerModel model;
 
@@ -195,7 +201,9 @@ final class TokenizerCheck {
                 growth * read.marks(),
                 List.copyOf(steps),
                 List.copyOf(decoding),
-                cuts);
+                cuts,
+                keepsLetters && read.isMerging() && read.marks() == 1,
+                read.spellsBytes());
     }
 
     private FormatException wrong(String key, String rule, @Nullable JsonNode found) {
@@ -263,6 +271,7 @@ final class TokenizerCheck {
             return;
         }
         cuts &= type.equals("NFC");
+        keepsLetters &= KEEPING.contains(type);
         mayEmpty |=
                 Set.of("Strip", "StripAccents", "Nmt", "Precompiled", "Replace", "BertNormalizer")
                         .contains(type);
@@ -282,6 +291,7 @@ final class TokenizerCheck {
             case "Replace" -> {
                 String content = content(part, key, "content");
                 grow(Math.max(1, bytes(content)));
+                keepsLetters &= part.path("pattern").path("String").asString("a").equals(" ");
                 pattern(part, key, content);
             }
             case "Prepend" -> content(part, key, "prepend");
@@ -369,6 +379,10 @@ final class TokenizerCheck {
         if (type == null || part == null) {
             return;
         }
+        keepsLetters &=
+                !type.equals("CharDelimiterSplit")
+                        && !type.equals("Delimiter")
+                        && !part.path("behavior").asString("").equals("Removed");
         switch (type) {
             case "Sequence" -> each(part, key, "pretokenizers", this::split);
             case "Split" -> pattern(part, key, null);

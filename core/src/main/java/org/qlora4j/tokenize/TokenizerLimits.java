@@ -15,9 +15,18 @@ import org.qlora4j.error.FormatException;
  * @param steps what normalizes and splits a text, for the patterns that need a trial
  * @param decoding patterns that decoded tokens go through
  * @param cuts whether a text may be encoded in pieces with the same result
+ * @param keepsLetters whether each ASCII letter and digit of a text comes to the model, which
+ *     merges them
+ * @param spellsBytes whether a character without a token becomes a token a byte
  */
 record TokenizerLimits(
-        int maxChars, double growth, List<Step> steps, List<PatternGuard> decoding, boolean cuts) {
+        int maxChars,
+        double growth,
+        List<Step> steps,
+        List<PatternGuard> decoding,
+        boolean cuts,
+        boolean keepsLetters,
+        boolean spellsBytes) {
     /** Blanks or line feeds in a row; a search takes about two retries for each. */
     static final int MAX_BLANKS = 1_000_000;
 

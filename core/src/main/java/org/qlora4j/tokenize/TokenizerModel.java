@@ -27,6 +27,7 @@ final class TokenizerModel {
     private long wordChars = 0;
     private int longestPiece = 1;
     private boolean isEmpty = true;
+    private boolean spellsBytes = false;
 
     private TokenizerModel(String where) {
         this.where = where;
@@ -51,6 +52,8 @@ final class TokenizerModel {
                 case "continuing_subword_prefix" -> prefix = text(parser, name);
                 case "end_of_word_suffix" -> suffix = or(text(parser, name), "");
                 case "max_input_chars_per_word" -> wordChars = number(parser, name);
+                case "byte_fallback" ->
+                        spellsBytes = parser.currentToken() == JsonToken.VALUE_TRUE;
                 case "vocab" -> vocabulary(parser);
                 default -> parser.skipChildren();
             }
@@ -161,6 +164,11 @@ final class TokenizerModel {
     /** Whether there are tokens. */
     boolean isEmpty() {
         return isEmpty;
+    }
+
+    /** Whether a character without a token becomes a token a byte, such as {@code <0x41>}. */
+    boolean spellsBytes() {
+        return spellsBytes;
     }
 
     /** UTF-16 units that the model takes at once within some seconds. */

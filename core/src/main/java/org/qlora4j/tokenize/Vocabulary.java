@@ -129,6 +129,11 @@ final class Vocabulary {
         return tokens.keySet().stream().mapToInt(Integer::intValue).max().orElse(-1);
     }
 
+    /** Every token as it is written, added ones among them. */
+    Set<String> tokens() {
+        return Collections.unmodifiableSet(ids.keySet());
+    }
+
     /** UTF-16 units of a token as it is written, 0 for an id that none has. */
     int length(int id) {
         String token = tokens.get(id);

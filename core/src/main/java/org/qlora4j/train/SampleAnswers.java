@@ -180,7 +180,8 @@ final class SampleAnswers {
                                         "the sample prompt",
                                         List.of(Map.of("role", "user", "content", prompt)),
                                         template,
-                                        tokenizer))
+                                        tokenizer,
+                                        asked.maxPositions()))
                         .orElseGet(() -> tokenizer.encode("the sample prompt", prompt, false));
         Generation generation =
                 new Generator(asked)

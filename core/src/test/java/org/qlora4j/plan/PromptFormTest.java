@@ -56,7 +56,8 @@ class PromptFormTest {
                 "the prompt",
                 List.of(Map.of("role", "user", "content", prompt)),
                 inputs.tokenizer().chatTemplate().orElseThrow(),
-                inputs.tokenizer());
+                inputs.tokenizer(),
+                Integer.MAX_VALUE);
     }
 
     /**

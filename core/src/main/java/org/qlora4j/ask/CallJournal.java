@@ -1,5 +1,6 @@
 package org.qlora4j.ask;
 
+import org.qlora4j.checkpoint.JsonNumber;
 import java.nio.file.Path;
 import java.time.Instant;
 import java.time.temporal.ChronoUnit;
@@ -62,12 +63,15 @@ public final class CallJournal implements AutoCloseable {
         }
         JsonNode key = json.path("key");
         JsonNode reply = json.path("reply");
-        if (!key.isString() || !reply.path("text").isString()) {
+        JsonNode logprobs = reply.path("logprobs");
+        if (!key.isString()
+                || !reply.path("text").isString()
+                || !logprobs.valueStream().allMatch(JsonNode::isNumber)) {
             throw FormatException.of(
                     "%s:%d is no line of a transcript; name another --out", log.file(), number);
         }
         List<Double> logs = new ArrayList<>();
-        reply.path("logprobs").forEach(p -> logs.add(p.asDouble()));
+        logprobs.forEach(p -> logs.add(JsonNumber.of(p)));
         entries.put(
                 key.asString(),
                 new Entry(

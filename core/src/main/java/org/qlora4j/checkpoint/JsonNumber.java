@@ -7,6 +7,15 @@ public final class JsonNumber {
     private JsonNumber() {}
 
     /**
+     * Whether a number is one that tensors compute with, which is one of 32 bits.
+     *
+     * @param number a JSON number
+     */
+    public static boolean isFloat(JsonNode number) {
+        return Math.abs(of(number)) <= Float.MAX_VALUE;
+    }
+
+    /**
      * The nearest double; infinite where none is near.
      *
      * @param number a JSON number

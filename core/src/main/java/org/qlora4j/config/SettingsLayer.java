@@ -1,5 +1,6 @@
 package org.qlora4j.config;
 
+import org.qlora4j.error.Shown;
 import java.io.IOException;
 import java.math.BigInteger;
 import java.nio.charset.CharacterCodingException;
@@ -159,7 +160,6 @@ record SettingsLayer(List<Given> given, List<String> problems) {
 
     /** A value as in the file, cut to a length that fits a message. */
     static String shown(@Nullable JsonNode value) {
-        String text = String.valueOf(value);
-        return text.length() <= 60 ? text : text.substring(0, 57) + "...";
+        return value == null ? "null" : Shown.of(value);
     }
 }

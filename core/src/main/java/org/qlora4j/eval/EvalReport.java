@@ -1,5 +1,9 @@
 package org.qlora4j.eval;
 
+import java.util.function.ToDoubleFunction;
+import org.qlora4j.checkpoint.JsonNumber;
+import org.qlora4j.error.FormatException;
+import org.qlora4j.error.Shown;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -149,12 +153,13 @@ public record EvalReport(List<ReportTable> tables, Map<String, BradleyTerry> str
      *
      * @param name of the comparison
      * @param comparison as {@code qlora eval compare --json} prints it
+     * @throws FormatException naming the value, if it holds another thing than a number
      */
     public EvalReport with(String name, JsonNode comparison) {
         List<List<String>> rows = new ArrayList<>();
         for (Map.Entry<String, JsonNode> task : comparison.path("results").properties()) {
             for (Map.Entry<String, JsonNode> metric : task.getValue().properties()) {
-                rows.add(compared(task.getKey(), metric.getKey(), metric.getValue()));
+                rows.add(compared(name, task.getKey(), metric.getKey(), metric.getValue()));
             }
         }
         List<ReportTable> all = new ArrayList<>(tables);
@@ -176,17 +181,26 @@ public record EvalReport(List<ReportTable> tables, Map<String, BradleyTerry> str
         return new EvalReport(List.copyOf(all), strengths);
     }
 
-    private static List<String> compared(String task, String metric, JsonNode d) {
-        JsonNode p = d.has("p_mcnemar") ? d.path("p_mcnemar") : d.path("p_bootstrap");
+    private static List<String> compared(String name, String task, String metric, JsonNode d) {
+        ToDoubleFunction<String> of =
+                key -> {
+                    JsonNode value = d.path(key);
+                    if (!value.isNumber() && !value.isNull() && !value.isMissingNode()) {
+                        throw FormatException.of(
+                                "%s: results.%s.%s.%s must be a number, got %s",
+                                name, task, metric, key, Shown.of(value));
+                    }
+                    return value.isNumber() ? JsonNumber.of(value) : Double.NaN;
+                };
         return List.of(
                 task,
                 metric,
-                number("%.4f", d.path("before").asDouble()),
-                number("%.4f", d.path("after").asDouble()),
-                number("%+.4f", d.path("difference").asDouble()),
-                number("%+.4f to ", d.path("ci_low").asDouble())
-                        + number("%+.4f", d.path("ci_high").asDouble()),
-                number("%.4f", p.asDouble()),
+                number("%.4f", of.applyAsDouble("before")),
+                number("%.4f", of.applyAsDouble("after")),
+                number("%+.4f", of.applyAsDouble("difference")),
+                number("%+.4f to ", of.applyAsDouble("ci_low"))
+                        + number("%+.4f", of.applyAsDouble("ci_high")),
+                number("%.4f", of.applyAsDouble(d.has("p_mcnemar") ? "p_mcnemar" : "p_bootstrap")),
                 d.path("learnt").asString("-"),
                 d.path("forgotten").asString("-"));
     }

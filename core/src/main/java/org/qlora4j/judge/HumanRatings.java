@@ -156,6 +156,12 @@ public final class HumanRatings implements AutoCloseable {
         if (item == null || own == null) {
             return;
         }
+        int verdict = json.path("verdict").asInt(0);
+        if (verdict < 1 || verdict > 3) {
+            throw FormatException.of(
+                    "%s:%d: verdict must be 1, 2 or 3, got %.60s; remove the line",
+                    log.file(), number, json.path("verdict"));
+        }
         // shown in the order of then, whatever the seed is now
         boolean same = json.path("first").asString("").equals(item.pair().first());
         Item shown = same ? item : item.turned();
@@ -164,7 +170,7 @@ public final class HumanRatings implements AutoCloseable {
                 item.id(),
                 new Given(
                         shown,
-                        json.path("verdict").asInt(),
+                        verdict,
                         json.path("comment").asString(""),
                         json.path("date").asString("")));
     }

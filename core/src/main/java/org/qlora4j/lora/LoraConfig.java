@@ -106,8 +106,8 @@ public record LoraConfig(
     public LoraConfig {
         require(r >= 1, "lora.r must be at least 1, got %d", r);
         require(
-                loraAlpha > 0 && Double.isFinite(loraAlpha),
-                "lora.lora_alpha must be above 0, got %s",
+                loraAlpha > 0 && loraAlpha <= Float.MAX_VALUE,
+                "lora.lora_alpha must be above 0 and fit 32 bits, got %s",
                 loraAlpha);
         require(
                 loraDropout >= 0 && loraDropout < 1,
@@ -127,8 +127,8 @@ public record LoraConfig(
         alphaPattern.forEach((pattern, alpha) -> {
             checkPattern("lora.alpha_pattern", pattern);
             require(
-                    alpha > 0 && Double.isFinite(alpha),
-                    "lora.alpha_pattern must hold numbers above 0, got %s for %s",
+                    alpha > 0 && alpha <= Float.MAX_VALUE,
+                    "lora.alpha_pattern must hold numbers above 0 that fit 32 bits, got %s for %s",
                     alpha,
                     pattern);
         });

@@ -1,5 +1,6 @@
 package org.qlora4j.lora;
 
+import org.qlora4j.error.Shown;
 import java.nio.file.Path;
 import java.util.Map;
 import java.util.function.Predicate;
@@ -17,7 +18,7 @@ final class PeftFieldTypes {
     private static final Rule COUNT =
             new Rule("a whole number", n -> n.isIntegralNumber() && n.canConvertToInt());
     private static final Rule NUMBER =
-            new Rule("a number", n -> n.isNumber() && Double.isFinite(JsonNumber.of(n)));
+            new Rule("a number that fits 32 bits", n -> n.isNumber() && JsonNumber.isFloat(n));
     private static final Rule NAMES =
             new Rule(
                     "a text or a list of texts",
@@ -66,13 +67,8 @@ final class PeftFieldTypes {
         RULES.forEach((key, rule) -> {
             @Nullable JsonNode value = json.get(key);
             if (value != null && !value.isNull() && !rule.holds.test(value)) {
-                String shown = value.toString();
                 throw FormatException.of(
-                        "%s: %s must be %s, got %s",
-                        file,
-                        key,
-                        rule.words,
-                        shown.length() <= 60 ? shown : shown.substring(0, 57) + "...");
+                        "%s: %s must be %s, got %s", file, key, rule.words, Shown.of(value));
             }
         });
     }

@@ -1,5 +1,6 @@
 package org.qlora4j.model;
 
+import org.qlora4j.error.Shown;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
@@ -86,10 +87,7 @@ public record ConfigFile(Path file, JsonNode root) {
     }
 
     private FormatException wrong(String key, String rule, JsonNode value) {
-        String shown = value.toString();
-        return FormatException.of(
-                "%s: %s must be %s, got %s",
-                file, key, rule, shown.length() <= 60 ? shown : shown.substring(0, 57) + "...");
+        return FormatException.of("%s: %s must be %s, got %s", file, key, rule, Shown.of(value));
     }
 
     /** The value of a key; null if it is missing or null. */
@@ -117,8 +115,8 @@ public record ConfigFile(Path file, JsonNode root) {
             throw wrong(key, "a number", value);
         }
         double number = JsonNumber.of(value);
-        if (!Double.isFinite(number) || number < 0) {
-            throw wrong(key, "a finite number from 0", value);
+        if (!JsonNumber.isFloat(value) || number < 0) {
+            throw wrong(key, "a number from 0 that fits 32 bits", value);
         }
         return number;
     }

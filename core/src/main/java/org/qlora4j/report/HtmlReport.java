@@ -88,21 +88,21 @@ final class HtmlReport {
         Map<String, String> figures = new LinkedHashMap<>();
         JsonNode last = history.steps().isEmpty() ? null : history.steps().getLast();
         if (last != null) {
-            figures.put("steps", "%,d".formatted(last.path("step").asLong()));
-            figures.put("epochs", number("%.2f", last.path("epoch").asDouble()));
+            figures.put("steps", "%,d".formatted(last.path("step").asLong(0)));
+            figures.put("epochs", number("%.2f", last.path("epoch").asDouble(Double.NaN)));
             figures.put(
                     "first loss",
-                    number("%.4f", history.steps().getFirst().path("loss").asDouble()));
-            figures.put("last loss", number("%.4f", last.path("loss").asDouble()));
+                    number("%.4f", history.steps().getFirst().path("loss").asDouble(Double.NaN)));
+            figures.put("last loss", number("%.4f", last.path("loss").asDouble(Double.NaN)));
         }
         run.best()
                 .ifPresent(best -> {
                     figures.put(
-                            "best held-out loss, step " + best.path("step").asLong(),
-                            number("%.4f", best.path("eval_loss").asDouble()));
+                            "best held-out loss, step " + best.path("step").asLong(0),
+                            number("%.4f", best.path("eval_loss").asDouble(Double.NaN)));
                     figures.put(
                             "its perplexity",
-                            number("%.2f", best.path("eval_perplexity").asDouble()));
+                            number("%.2f", best.path("eval_perplexity").asDouble(Double.NaN)));
                 });
         double speed =
                 history.ofSteps("tokens_per_second").stream()
@@ -157,15 +157,15 @@ final class HtmlReport {
                         "<div class=\"scroll narrow\"><table>\n<tr><th class=\"number\">step</th><th class=\"number\">epoch</th>")
                 .append(
                         "<th class=\"number\">loss</th><th class=\"number\">perplexity</th><th class=\"number\">seconds</th></tr>\n");
-        long best = run.best().map(b -> b.path("step").asLong()).orElse(-1L);
+        long best = run.best().map(b -> b.path("step").asLong(0)).orElse(-1L);
         for (JsonNode line : history.evaluations()) {
-            long step = line.path("step").asLong();
+            long step = line.path("step").asLong(0);
             out.append(step == best ? "<tr class=\"best\">" : "<tr>");
             cell("%,d".formatted(step));
-            cell(number("%.2f", line.path("epoch").asDouble()));
-            cell(number("%.4f", line.path("eval_loss").asDouble()));
-            cell(number("%.3f", line.path("eval_perplexity").asDouble()));
-            cell(number("%.1f", line.path("eval_runtime").asDouble()));
+            cell(number("%.2f", line.path("epoch").asDouble(Double.NaN)));
+            cell(number("%.4f", line.path("eval_loss").asDouble(Double.NaN)));
+            cell(number("%.3f", line.path("eval_perplexity").asDouble(Double.NaN)));
+            cell(number("%.1f", line.path("eval_runtime").asDouble(Double.NaN)));
             out.append("</tr>\n");
         }
         out.append("</table></div>\n");
@@ -190,7 +190,7 @@ final class HtmlReport {
                 rows.insert(0, sample("base model", line.path("base").asString("")));
             }
             rows.append(
-                    sample("step " + line.path("step").asLong(), line.path("answer").asString("")));
+                    sample("step " + line.path("step").asLong(0), line.path("answer").asString("")));
         }
         byPrompt.forEach((prompt, rows) ->
                 out.append(

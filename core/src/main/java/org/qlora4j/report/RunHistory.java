@@ -1,12 +1,16 @@
 package org.qlora4j.report;
 
+import org.qlora4j.error.Shown;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Set;
 import org.qlora4j.checkpoint.AtomicFiles;
+import org.qlora4j.checkpoint.JsonNumber;
 import org.qlora4j.error.DeviceException;
+import org.qlora4j.error.FormatException;
 import org.qlora4j.report.Chart.Point;
 import org.qlora4j.run.RunFolder;
 import tools.jackson.core.JacksonException;
@@ -27,27 +31,36 @@ record RunHistory(
         List<JsonNode> evaluations,
         List<JsonNode> samples,
         List<JsonNode> predictions) {
+    private static final Set<String> NO_NUMBERS = Set.of("NaN", "Infinity", "-Infinity");
     private static final JsonMapper JSON = new JsonMapper();
 
     /** Reads a run folder; a file that is not there counts as empty. */
     static RunHistory read(Path run) {
-        List<JsonNode> metrics = lines(run.resolve("metrics.jsonl"));
+        List<JsonNode> metrics = lines(new RunFolder(run).metricsFile(), true);
         return new RunHistory(
                 metrics.stream().filter(m -> m.has("loss")).toList(),
                 metrics.stream().filter(m -> m.has("eval_loss")).toList(),
-                lines(new RunFolder(run).samplesFile()),
-                lines(new RunFolder(run).predictionsFile()));
+                lines(new RunFolder(run).samplesFile(), false),
+                lines(new RunFolder(run).predictionsFile(), false));
     }
 
-    private static List<JsonNode> lines(Path file) {
+    /**
+     * @param ofNumbers whether all that a line holds are numbers, but for the results of tasks
+     * @throws FormatException naming the line, if one holds what no run writes
+     */
+    private static List<JsonNode> lines(Path file, boolean ofNumbers) {
         List<JsonNode> out = new ArrayList<>();
         if (!Files.isRegularFile(file)) {
             return out;
         }
         try {
-            for (String line : Files.readAllLines(file)) {
+            int number = 0;
+            for (String text : Files.readAllLines(file)) {
+                number++;
                 try {
-                    out.add(JSON.readTree(line));
+                    JsonNode line = JSON.readTree(text);
+                    check(line, ofNumbers, file, number);
+                    out.add(line);
                 } catch (JacksonException e) {
                     // the last line of a run that is being written, or was killed
                 }
@@ -56,6 +69,31 @@ record RunHistory(
         } catch (IOException e) {
             throw new DeviceException(file + " cannot be read: " + AtomicFiles.reason(e), e);
         }
+    }
+
+    private static void check(JsonNode line, boolean ofNumbers, Path file, int number) {
+        line.forEachEntry((key, value) -> {
+            boolean isFine =
+                    key.equals("step")
+                            ? value.isIntegralNumber() && value.canConvertToLong()
+                            : !ofNumbers || key.equals("tasks") || isNumber(value);
+            if (!isFine) {
+                throw FormatException.of(
+                        "%s:%d: %s must be %s, got %s; remove the line",
+                        file,
+                        number,
+                        key,
+                        key.equals("step") ? "a whole number" : "a number",
+                        Shown.of(value));
+            }
+        });
+    }
+
+    /** JSON has no NaN: it stands there as text, or as null. */
+    private static boolean isNumber(JsonNode value) {
+        return value.isNumber()
+                ? Double.isFinite(JsonNumber.of(value))
+                : value.isNull() || NO_NUMBERS.contains(value.asString(""));
     }
 
     /** A value of the logged steps. */
@@ -71,7 +109,13 @@ record RunHistory(
     private static List<Point> points(List<JsonNode> lines, String key) {
         return lines.stream()
                 .filter(line -> line.path(key).isNumber())
-                .map(line -> new Point(line.path("step").asLong(), line.path(key).asDouble()))
+                .map(line -> new Point(line.path("step").asLong(0), drawn(line.path(key))))
                 .toList();
+    }
+
+    /** What no axis could span, such as the perplexity of a run that broke, counts as infinite. */
+    private static double drawn(JsonNode number) {
+        double value = JsonNumber.of(number);
+        return Math.abs(value) <= 1e100 ? value : Math.copySign(Double.POSITIVE_INFINITY, value);
     }
 }

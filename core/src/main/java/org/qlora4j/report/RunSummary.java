@@ -83,7 +83,7 @@ record RunSummary(
     /** The evaluation with the lowest loss. */
     Optional<JsonNode> best() {
         return history.evaluations().stream()
-                .filter(e -> Double.isFinite(e.path("eval_loss").asDouble()))
-                .min(Comparator.comparingDouble(e -> e.path("eval_loss").asDouble()));
+                .filter(e -> Double.isFinite(e.path("eval_loss").asDouble(Double.NaN)))
+                .min(Comparator.comparingDouble(e -> e.path("eval_loss").asDouble(Double.NaN)));
     }
 }

@@ -1,5 +1,8 @@
 package org.qlora4j.study;
 
+import tools.jackson.core.JacksonException;
+import org.qlora4j.error.FormatException;
+import org.qlora4j.checkpoint.JsonNumber;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.channels.FileChannel;
@@ -150,7 +153,12 @@ public final class StudyFolder {
         if (!Files.exists(file)) {
             return null;
         }
-        JsonNode json = JSON.readTree(file.toFile());
+        JsonNode json;
+        try {
+            json = JSON.readTree(file.toFile());
+        } catch (JacksonException e) {
+            throw new FormatException(file + " is damaged; remove it to measure the cell anew", e);
+        }
         if (!json.path("settings").asString("").equals(study.stamp())) {
             throw ConfigException.of(
                     "%s was measured with other settings; name another --out", file);
@@ -160,7 +168,7 @@ public final class StudyFolder {
         List<double[]> texts = new ArrayList<>();
         json.path("texts")
                 .forEach(text ->
-                        texts.add(new double[] {text.path(0).asDouble(), text.path(1).asDouble()}));
+                        texts.add(new double[] {number(text.path(0)), number(text.path(1))}));
         return new StudyCell.Result(
                 number(json.path("bits")),
                 number(json.path("error")),
@@ -171,6 +179,6 @@ public final class StudyFolder {
 
     /** JSON has no NaN: it stands there as text. */
     private static double number(JsonNode node) {
-        return node.isNumber() ? node.asDouble() : Double.NaN;
+        return node.isNumber() ? JsonNumber.of(node) : Double.NaN;
     }
 }

@@ -1,5 +1,6 @@
 package org.qlora4j.tokenize;
 
+import org.qlora4j.error.Shown;
 import java.util.Set;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
@@ -71,7 +72,7 @@ final class PatternGuard {
         } catch (PatternSyntaxException e) {
             throw new FormatException(
                     "%s: the regular expression %s is not run: %s"
-                            .formatted(where, shown(source), e.getDescription()),
+                            .formatted(where, Shown.of(source), e.getDescription()),
                     e);
         }
     }
@@ -105,11 +106,8 @@ final class PatternGuard {
         } catch (CountedText.TooMuch | StackOverflowError e) {
             throw FormatException.of(
                     "a text of %d characters makes the tokenizer's regular expression %s search too long; shorten it",
-                    text.length(), shown(source));
+                    text.length(), Shown.of(source));
         }
     }
 
-    private static String shown(String source) {
-        return source.length() <= 60 ? source : source.substring(0, 57) + "...";
-    }
 }

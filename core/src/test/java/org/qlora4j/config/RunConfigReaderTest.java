@@ -363,9 +363,9 @@ class RunConfigReaderTest {
                             lora: {r: null}                        | 6:8: lora.r must be a whole number, got null
                             lora: {r: [1, 2]}                      | 6:8: lora.r must be a whole number, got [1,2]
                             lora: {r: {a: 1}}                      | 6:8: lora.r must be a whole number, got {"a":1}
-                            lora: {lora_alpha: .inf}               | 6:8: lora.lora_alpha must be above 0, got Infinity
+                            lora: {lora_alpha: .inf}               | 6:8: lora.lora_alpha must be above 0 and fit 32 bits, got Infinity
                             lora: {lora_dropout: .nan}             | 6:8: lora.lora_dropout must be in [0, 1), got NaN
-                            lora: {lora_alpha: 1e999}              | 6:8: lora.lora_alpha must be above 0, got Infinity
+                            lora: {lora_alpha: 1e999}              | 6:8: lora.lora_alpha must be above 0 and fit 32 bits, got Infinity
                             lora: {use_rslora: 1}                  | 6:8: lora.use_rslora must be true or false, got 1
                             lora: {rank_pattern: 5}                | 6:8: lora.rank_pattern must be a map of text to whole number, got 5
                             lora: {rank_pattern: {q: a}}           | 6:8: lora.rank_pattern must be a map of text to whole number, got {"q":"a"}

@@ -154,7 +154,7 @@ class StrangeCheckpointTest {
             delimiter = '|',
             value = {
                 "{'rope_parameters': {'rope_theta': 0}} | rope_theta must be above 0, got 0",
-                "{'rms_norm_eps': 1BIG} | rms_norm_eps must be a finite number from 0, got 1000",
+                "{'rms_norm_eps': 1BIG} | rms_norm_eps must be a number from 0 that fits 32 bits, got 1000",
                 "{'rope_scaling': {'type': 'yarn', 'factor': 0}} | factor must be above 0, got 0",
                 "{'rope_scaling': {'type': 'yarn', 'factor': 2, 'beta_fast': 0}} | beta_fast must be above 0",
                 "{'rope_parameters': {'full_attention': {}}} | rope_parameters has angles for full_attention alone",

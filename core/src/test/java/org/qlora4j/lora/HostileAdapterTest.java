@@ -36,7 +36,8 @@ class HostileAdapterTest {
                 "use_rslora|\"no\"|use_rslora must be true or false, got \"no\"",
                 "layers_to_transform|{}|layers_to_transform must be a whole number or a list of them, got {}",
                 "modules_to_save|[1]|modules_to_save must be a text or a list of texts, got [1]",
-                "lora_dropout|\"0.1\"|lora_dropout must be a number, got \"0.1\"",
+                "lora_dropout|1e308|lora_dropout must be a number that fits 32 bits, got 1.0E308",
+                "lora_dropout|\"0.1\"|lora_dropout must be a number that fits 32 bits, got \"0.1\"",
                 "init_lora_weights|{}|init_lora_weights must be true, false or a text, got {}"
             })
     void wrongType_isNamedWithItsKey(String key, String value, String reason) {

@@ -87,10 +87,10 @@ class LoraConfigTest {
         fails(() -> with(0, 16, false, Map.of(), Map.of()), "lora.r must be at least 1, got 0");
         fails(
                 () -> with(8, 0, false, Map.of(), Map.of()),
-                "lora.lora_alpha must be above 0, got 0.0");
+                "lora.lora_alpha must be above 0 and fit 32 bits, got 0.0");
         fails(
                 () -> with(8, Double.NaN, false, Map.of(), Map.of()),
-                "lora.lora_alpha must be above 0, got NaN");
+                "lora.lora_alpha must be above 0 and fit 32 bits, got NaN");
         fails(
                 () -> with(8, 16, false, Map.of("q_proj", 0), Map.of()),
                 "lora.rank_pattern must hold ranks of at least 1, got 0 for q_proj");

@@ -1,6 +1,7 @@
 package org.qlora4j.report;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import java.awt.image.BufferedImage;
 import java.io.ByteArrayInputStream;
@@ -16,8 +17,11 @@ import javax.xml.parsers.DocumentBuilderFactory;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.qlora4j.config.ReportKind;
 import org.qlora4j.config.RunConfig;
+import org.qlora4j.error.FormatException;
 import org.qlora4j.run.RunInfo;
 import org.qlora4j.run.RunListener;
 import org.qlora4j.run.StepMetrics;
@@ -60,6 +64,33 @@ class RunReportsTest {
                 {"step":40,"prompt":"p<1>","expected":"e1","base":"b1","answer":"e1","base_exact_match":false,"exact_match":true}
                 {"step":40,"prompt":"p2","expected":"e2","base":"b2","answer":"other","base_exact_match":false,"exact_match":false}
                 """);
+    }
+
+    @ParameterizedTest
+    @CsvSource(
+            delimiter = '|',
+            quoteCharacter = '`',
+            value = {
+                "{\"step\":true,\"loss\":1} | step must be a whole number, got true",
+                "{\"step\":1e30,\"loss\":1} | step must be a whole number, got 1.0E30",
+                "{\"step\":42,\"loss\":\"x\"} | loss must be a number, got \"x\"",
+                "{\"step\":42,\"loss\":1,\"epoch\":[1]} | epoch must be a number, got [1]",
+            })
+    void lineOfAnotherType_isNamed(String line, String message) throws Exception {
+        Files.writeString(run.resolve("metrics.jsonl"), line + "\n");
+        assertThatThrownBy(() -> RunReports.write(run, List.of(ReportKind.HTML), Map.of()))
+                .isInstanceOf(FormatException.class)
+                .hasMessage(
+                        run.resolve("metrics.jsonl") + ":1: " + message + "; remove the line");
+    }
+
+    @Test
+    void valueThatOverflows_isLeftOutOfThePlot() throws Exception {
+        Files.writeString(
+                run.resolve("metrics.jsonl"),
+                "{\"step\":1,\"loss\":1e308}\n{\"step\":2,\"loss\":\"NaN\",\"learning_rate\":-1e308}\n{\"step\":3,\"loss\":2}\n{\"step\":4,\"loss\":1}\n");
+        RunReports.write(run, List.of(ReportKind.HTML, ReportKind.PNG), Map.of());
+        assertThat(run.resolve("loss.png")).exists();
     }
 
     @Test

@@ -1,5 +1,6 @@
 package org.qlora4j.app.chat;
 
+import org.qlora4j.error.Shown;
 import java.io.PrintWriter;
 import java.nio.file.Files;
 import java.nio.file.InvalidPathException;
@@ -401,8 +402,7 @@ public final class ChatSession {
     }
 
     private static String last(List<Map<String, Object>> chat) {
-        String text = chat.getLast().get("role") + ": " + chat.getLast().get("content");
-        return text.length() <= 60 ? text : text.substring(0, 57) + "...";
+        return Shown.of(chat.getLast().get("role") + ": " + chat.getLast().get("content"));
     }
 
     private void set(String rest) {

@@ -53,6 +53,11 @@ public record RaterTokens(Map<String, String> byRater) {
         try {
             for (Map.Entry<String, JsonNode> e :
                     new JsonMapper().readTree(Files.readString(file)).properties()) {
+                if (!e.getValue().isString()) {
+                    throw FormatException.of(
+                            "%s: %s must be the text of a link; remove it to draw another",
+                            file, e.getKey());
+                }
                 out.put(e.getKey(), e.getValue().asString());
             }
             return out;

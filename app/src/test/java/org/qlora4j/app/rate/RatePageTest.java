@@ -2,6 +2,7 @@ package org.qlora4j.app.rate;
 
 import static java.util.Objects.requireNonNull;
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import java.io.BufferedReader;
 import java.io.IOException;
@@ -22,7 +23,10 @@ import java.util.stream.Stream;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 import org.qlora4j.app.Main;
+import org.qlora4j.error.FormatException;
 import org.qlora4j.eval.Judgment;
 import org.qlora4j.eval.Ratings;
 import org.qlora4j.judge.HumanRatings;
@@ -191,6 +195,27 @@ class RatePageTest {
                         .toList(),
                 List.of("anna", "ben"),
                 seed);
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"true", "\"x\"", "7", "[1]", "1e400"})
+    void verdictThatIsNone_isNamedWithItsLine(String verdict) throws IOException {
+        Path journal;
+        try (HumanRatings ratings = people(1)) {
+            String id = requireNonNull(ratings.next("anna")).id();
+            ratings.rate("anna", id, 2, "");
+        }
+        try (Stream<Path> files = Files.list(folder)) {
+            journal = files.filter(f -> f.toString().endsWith(".jsonl"))
+                    .filter(f -> !f.endsWith("questions.jsonl"))
+                    .findFirst()
+                    .orElseThrow();
+        }
+        String line = Files.readString(journal);
+        Files.writeString(journal, line.replace("\"verdict\":2", "\"verdict\":" + verdict));
+        assertThatThrownBy(() -> people(1))
+                .isInstanceOf(FormatException.class)
+                .hasMessageStartingWith(journal + ":1: verdict must be 1, 2 or 3, got ");
     }
 
     /** Changed with the way back; a start with another seed keeps what was shown. */

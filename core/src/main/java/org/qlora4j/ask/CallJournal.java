@@ -1,6 +1,5 @@
 package org.qlora4j.ask;
 
-import org.qlora4j.checkpoint.JsonNumber;
 import java.nio.file.Path;
 import java.time.Instant;
 import java.time.temporal.ChronoUnit;
@@ -10,6 +9,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
+import org.qlora4j.checkpoint.JsonNumber;
 import org.qlora4j.checkpoint.LineLog;
 import org.qlora4j.error.FormatException;
 import tools.jackson.core.JacksonException;

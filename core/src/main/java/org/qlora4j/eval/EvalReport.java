@@ -1,9 +1,5 @@
 package org.qlora4j.eval;
 
-import java.util.function.ToDoubleFunction;
-import org.qlora4j.checkpoint.JsonNumber;
-import org.qlora4j.error.FormatException;
-import org.qlora4j.error.Shown;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -11,7 +7,11 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.OptionalInt;
 import java.util.function.BiFunction;
+import java.util.function.ToDoubleFunction;
 import org.jspecify.annotations.Nullable;
+import org.qlora4j.checkpoint.JsonNumber;
+import org.qlora4j.error.FormatException;
+import org.qlora4j.error.Shown;
 import tools.jackson.databind.JsonNode;
 
 /**

@@ -1,12 +1,12 @@
 package org.qlora4j.lora;
 
-import org.qlora4j.error.Shown;
 import java.nio.file.Path;
 import java.util.Map;
 import java.util.function.Predicate;
 import org.jspecify.annotations.Nullable;
 import org.qlora4j.checkpoint.JsonNumber;
 import org.qlora4j.error.FormatException;
+import org.qlora4j.error.Shown;
 import tools.jackson.databind.JsonNode;
 
 /** JSON types of the fields that {@link PeftConfigFile} reads; null and absence always pass. */

@@ -1,6 +1,5 @@
 package org.qlora4j.model;
 
-import org.qlora4j.error.Shown;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
@@ -9,6 +8,7 @@ import java.util.TreeSet;
 import org.jspecify.annotations.Nullable;
 import org.qlora4j.checkpoint.JsonNumber;
 import org.qlora4j.error.FormatException;
+import org.qlora4j.error.Shown;
 import org.qlora4j.kernel.Activation;
 import tools.jackson.core.JacksonException;
 import tools.jackson.core.StreamReadFeature;

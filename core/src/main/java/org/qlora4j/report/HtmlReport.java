@@ -190,7 +190,9 @@ final class HtmlReport {
                 rows.insert(0, sample("base model", line.path("base").asString("")));
             }
             rows.append(
-                    sample("step " + line.path("step").asLong(0), line.path("answer").asString("")));
+                    sample(
+                            "step " + line.path("step").asLong(0),
+                            line.path("answer").asString("")));
         }
         byPrompt.forEach((prompt, rows) ->
                 out.append(

@@ -1,6 +1,5 @@
 package org.qlora4j.report;
 
-import org.qlora4j.error.Shown;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -11,6 +10,7 @@ import org.qlora4j.checkpoint.AtomicFiles;
 import org.qlora4j.checkpoint.JsonNumber;
 import org.qlora4j.error.DeviceException;
 import org.qlora4j.error.FormatException;
+import org.qlora4j.error.Shown;
 import org.qlora4j.report.Chart.Point;
 import org.qlora4j.run.RunFolder;
 import tools.jackson.core.JacksonException;

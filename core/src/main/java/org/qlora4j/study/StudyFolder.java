@@ -1,8 +1,5 @@
 package org.qlora4j.study;
 
-import tools.jackson.core.JacksonException;
-import org.qlora4j.error.FormatException;
-import org.qlora4j.checkpoint.JsonNumber;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.channels.FileChannel;
@@ -18,7 +15,10 @@ import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 import org.qlora4j.checkpoint.AtomicFiles;
 import org.qlora4j.checkpoint.FileLocks;
+import org.qlora4j.checkpoint.JsonNumber;
 import org.qlora4j.error.ConfigException;
+import org.qlora4j.error.FormatException;
+import tools.jackson.core.JacksonException;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
 

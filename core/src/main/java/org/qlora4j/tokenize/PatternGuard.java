@@ -1,11 +1,11 @@
 package org.qlora4j.tokenize;
 
-import org.qlora4j.error.Shown;
 import java.util.Set;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.regex.PatternSyntaxException;
 import org.qlora4j.error.FormatException;
+import org.qlora4j.error.Shown;
 import org.qlora4j.template.CountedText;
 
 /**
@@ -109,5 +109,4 @@ final class PatternGuard {
                     text.length(), Shown.of(source));
         }
     }
-
 }

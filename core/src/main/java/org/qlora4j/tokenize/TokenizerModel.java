@@ -52,8 +52,7 @@ final class TokenizerModel {
                 case "continuing_subword_prefix" -> prefix = text(parser, name);
                 case "end_of_word_suffix" -> suffix = or(text(parser, name), "");
                 case "max_input_chars_per_word" -> wordChars = number(parser, name);
-                case "byte_fallback" ->
-                        spellsBytes = parser.currentToken() == JsonToken.VALUE_TRUE;
+                case "byte_fallback" -> spellsBytes = parser.currentToken() == JsonToken.VALUE_TRUE;
                 case "vocab" -> vocabulary(parser);
                 default -> parser.skipChildren();
             }

@@ -80,8 +80,7 @@ class RunReportsTest {
         Files.writeString(run.resolve("metrics.jsonl"), line + "\n");
         assertThatThrownBy(() -> RunReports.write(run, List.of(ReportKind.HTML), Map.of()))
                 .isInstanceOf(FormatException.class)
-                .hasMessage(
-                        run.resolve("metrics.jsonl") + ":1: " + message + "; remove the line");
+                .hasMessage(run.resolve("metrics.jsonl") + ":1: " + message + "; remove the line");
     }
 
     @Test

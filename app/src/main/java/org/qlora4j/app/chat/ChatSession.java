@@ -1,6 +1,5 @@
 package org.qlora4j.app.chat;
 
-import org.qlora4j.error.Shown;
 import java.io.PrintWriter;
 import java.nio.file.Files;
 import java.nio.file.InvalidPathException;
@@ -15,6 +14,7 @@ import org.jspecify.annotations.Nullable;
 import org.qlora4j.Answer;
 import org.qlora4j.TextService;
 import org.qlora4j.error.ConfigException;
+import org.qlora4j.error.Shown;
 import org.qlora4j.error.UserException;
 import org.qlora4j.generate.GenerationConfig;
 import org.qlora4j.generate.StopReason;

@@ -206,10 +206,11 @@ class RatePageTest {
             ratings.rate("anna", id, 2, "");
         }
         try (Stream<Path> files = Files.list(folder)) {
-            journal = files.filter(f -> f.toString().endsWith(".jsonl"))
-                    .filter(f -> !f.endsWith("questions.jsonl"))
-                    .findFirst()
-                    .orElseThrow();
+            journal =
+                    files.filter(f -> f.toString().endsWith(".jsonl"))
+                            .filter(f -> !f.endsWith("questions.jsonl"))
+                            .findFirst()
+                            .orElseThrow();
         }
         String line = Files.readString(journal);
         Files.writeString(journal, line.replace("\"verdict\":2", "\"verdict\":" + verdict));

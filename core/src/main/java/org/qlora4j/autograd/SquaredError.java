@@ -31,12 +31,12 @@ public final class SquaredError {
                     Tensor inputs = hidden.value().reshape(rows, shape[shape.length - 1]);
                     Tensor weight = head.weight().dense(inputs.dtype());
                     Tensor wide = inputs.linear(weight, null).to(inputs.dtype().wide());
-                    Tensor numbers = head.finish(wide); // [rows, 1]
+                    Tensor numbers = call.save(head.finish(wide)); // [rows, 1]
                     Tensor target = Tensors.of(wanted, rows, 1).to(numbers.dtype());
                     Tensor distance = call.save(numbers.minus(target));
                     call.backward(gradient -> {
                         Tensor slope = distance.times(2 * gradient.item());
-                        Tensor dProducts = head.unfinish(slope, distance).to(inputs.dtype());
+                        Tensor dProducts = head.unfinish(slope, numbers).to(inputs.dtype());
                         if (head.weight() instanceof Weight.Dense(Parameter p) && p.trainable()) {
                             Tensor rowsIn = hidden.value().reshape(rows, shape[shape.length - 1]);
                             Linear.addProduct(p.grad(), dProducts.t(), rowsIn, 1);

@@ -27,6 +27,7 @@ import org.qlora4j.error.JsonProblem;
 import org.qlora4j.family.ModelPlace;
 import org.qlora4j.family.Models;
 import org.qlora4j.lora.LinearLayer;
+import org.qlora4j.model.Architecture;
 import org.qlora4j.model.CausalModel;
 import org.qlora4j.model.Task;
 import org.qlora4j.quant.Int8Matrix;
@@ -98,7 +99,11 @@ public final class ModelFolder {
         config.remove(List.of("torch_dtype", "quantization_config"));
         config.put("tie_word_embeddings", tied);
         config.put("dtype", name(dtype));
-        if (model.shape().architecture().task() instanceof Task.Classify classify) {
+        Architecture architecture = model.shape().architecture();
+        if (!architecture.newHeadClass().isEmpty()) {
+            config.putArray("architectures").add(architecture.newHeadClass());
+        }
+        if (architecture.task() instanceof Task.Classify classify) {
             describe(classify, config);
         }
         try (Arena arena = Arena.ofConfined()) {
@@ -131,7 +136,7 @@ public final class ModelFolder {
                     }
                 }
             }
-            String head = model.shape().architecture().newHead();
+            String head = architecture.newHead();
             if (!head.isEmpty()) {
                 plain.add(head.substring(0, head.length() - 1));
             }
@@ -156,7 +161,6 @@ public final class ModelFolder {
 
     /** Says of a model what it classifies, as transformers does. */
     private static void describe(Task.Classify classify, ObjectNode config) {
-        config.putArray("architectures").add("RobertaForSequenceClassification");
         config.remove("problem_type");
         if (classify.isRegression()) {
             config.put("problem_type", "regression");

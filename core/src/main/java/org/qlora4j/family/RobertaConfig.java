@@ -107,6 +107,11 @@ public record RobertaConfig(
     }
 
     @Override
+    public String newHeadClass() {
+        return "RobertaForSequenceClassification";
+    }
+
+    @Override
     public Task task() {
         return new Task.Classify(classes, labels);
     }

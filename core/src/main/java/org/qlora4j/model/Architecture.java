@@ -23,6 +23,14 @@ public interface Architecture {
     }
 
     /**
+     * The class of transformers that a model with that head is, whatever the class of the model
+     * that it was made from; empty where the head is always there.
+     */
+    default String newHeadClass() {
+        return "";
+    }
+
+    /**
      * The same with other classes.
      *
      * @throws ConfigException if it has none

@@ -168,8 +168,15 @@ public record MemoryPlan(
         }
     }
 
-    /** The shape of the model that the settings name: a checkpoint, or one of the named shapes. */
+    /**
+     * The shape of the model that the settings name, with the classes that they give it: a
+     * checkpoint, or one of the named shapes.
+     */
     public static ModelShape shape(RunConfig config) {
+        return config.model().labels().of(shapeOf(config));
+    }
+
+    private static ModelShape shapeOf(RunConfig config) {
         Path path = Path.of(config.model().modelNameOrPath());
         Optional<ModelShape> named =
                 Files.exists(path)

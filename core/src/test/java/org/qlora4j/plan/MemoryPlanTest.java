@@ -1,6 +1,7 @@
 package org.qlora4j.plan;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import java.io.IOException;
 import java.nio.file.Files;
@@ -20,6 +21,7 @@ import org.junit.jupiter.params.provider.ValueSource;
 import org.qlora4j.autograd.Parameter;
 import org.qlora4j.config.RunConfig;
 import org.qlora4j.data.Batch;
+import org.qlora4j.error.ConfigException;
 import org.qlora4j.error.FormatException;
 import org.qlora4j.family.Families;
 import org.qlora4j.family.LlamaConfig;
@@ -349,6 +351,24 @@ class MemoryPlanTest {
                 "train.optim=paged_adamw_32bit",
                 "lora.r=64",
                 "lora.lora_dropout=0.05");
+    }
+
+    /**
+     * Each class is a row of 768 and a bias in bf16; it learns by masters and gradients in f32, and
+     * in bf16.
+     */
+    @Test
+    void classesOfTheSettings_countInThePlan() {
+        MemoryPlan two = onGpu(paper("roberta-base"));
+        RunConfig twenty =
+                paper("roberta-base").toBuilder().model(model -> model.numLabels(20)).build();
+        assertThat(onGpu(twenty).others() - two.others()).isEqualTo(18 * 769 * 2);
+        assertThat(onGpu(twenty).adapters() - two.adapters()).isEqualTo(18 * 769 * (4 + 4 + 2));
+        RunConfig llama =
+                paper("llama-7b").toBuilder().model(model -> model.numLabels(2)).build();
+        assertThatThrownBy(() -> onGpu(llama))
+                .isInstanceOf(ConfigException.class)
+                .hasMessageEndingWith("for models of type llama, which classify no texts");
     }
 
     /** What was set as bfloat16 is f32 where a CPU computes so: all but masters twice as wide. */

@@ -46,7 +46,7 @@ if __name__ == "__main__":
         base = auto.from_pretrained(golden / "families" / family, dtype=torch.float32, attn_implementation="eager")
         targets = ["query", "key", "value", "dense"] if task == "SEQ_CLS" else "all-linear"
         left = "classifier.*" if task == "SEQ_CLS" else None  # which PEFT saves whole
-        rank = 1 if task == "SEQ_CLS" else 2  # its head is large
+        rank = 2 if task == "CAUSAL_LM" else 1  # which have more linears, or a head besides
         model = get_peft_model(base, LoraConfig(r=rank, lora_alpha=4, target_modules=targets, exclude_modules=left, task_type=task))
         with torch.no_grad():
             for name, p in model.named_parameters():

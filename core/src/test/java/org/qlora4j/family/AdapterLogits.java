@@ -31,7 +31,8 @@ final class AdapterLogits {
     private AdapterLogits() {}
 
     /**
-     * Logits F32 [1, positions, vocabulary] in the innermost scope, of a classifier [1, 1, classes].
+     * Logits F32 [1, positions, vocabulary] in the innermost scope, of a classifier [1, 1,
+     * classes].
      *
      * @param ids [1, positions]; T5 reads them, and writes the same behind its start
      */

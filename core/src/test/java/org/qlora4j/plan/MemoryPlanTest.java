@@ -364,8 +364,7 @@ class MemoryPlanTest {
                 paper("roberta-base").toBuilder().model(model -> model.numLabels(20)).build();
         assertThat(onGpu(twenty).others() - two.others()).isEqualTo(18 * 769 * 2);
         assertThat(onGpu(twenty).adapters() - two.adapters()).isEqualTo(18 * 769 * (4 + 4 + 2));
-        RunConfig llama =
-                paper("llama-7b").toBuilder().model(model -> model.numLabels(2)).build();
+        RunConfig llama = paper("llama-7b").toBuilder().model(model -> model.numLabels(2)).build();
         assertThatThrownBy(() -> onGpu(llama))
                 .isInstanceOf(ConfigException.class)
                 .hasMessageEndingWith("for models of type llama, which classify no texts");

@@ -22,10 +22,7 @@ public interface Architecture {
         return "";
     }
 
-    /**
-     * The class of transformers that a model with that head is, whatever the class of the model
-     * that it was made from; empty where the head is always there.
-     */
+    /** The class of transformers that has that head; empty where the head is always there. */
     default String newHeadClass() {
         return "";
     }

@@ -25,7 +25,8 @@ class JavadocEnglishTest {
     void firstSentences_areShortAndOpenWithTheirSubject() throws IOException {
         List<String> breaches = new ArrayList<>();
         int read = 0;
-        for (String module : List.of("core", "app", "langchain4j", "bench", "examples")) {
+        for (String module :
+                List.of("core", "app", "langchain4j", "spring-ai", "bench", "examples")) {
             Path sources = Repository.root().resolve(module).resolve("src/main/java");
             try (Stream<Path> files = Files.walk(sources)) {
                 for (Path file : files.filter(f -> f.toString().endsWith(".java")).toList()) {

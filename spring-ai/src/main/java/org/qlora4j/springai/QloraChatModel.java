@@ -50,7 +50,7 @@ public final class QloraChatModel implements ChatModel {
     /** What the base model is called. */
     static final String BASE = "base";
 
-    /** Who answers, in observations. */
+    /** The name of the provider in observations. */
     static final String PROVIDER = "qlora4j";
 
     private final TextService service;

@@ -12,6 +12,7 @@ import org.qlora4j.error.ConfigException;
 import org.qlora4j.error.FormatException;
 import org.qlora4j.family.ModelPlace;
 import org.qlora4j.lora.StoredAdapter;
+import org.qlora4j.family.GgufLayout;
 import org.qlora4j.model.ModelShape;
 import org.qlora4j.tensor.Engine;
 import org.qlora4j.tensor.Tensor;

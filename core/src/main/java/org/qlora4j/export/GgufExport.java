@@ -17,6 +17,8 @@ import org.qlora4j.checkpoint.StoredTensor;
 import org.qlora4j.checkpoint.TensorBytes;
 import org.qlora4j.checkpoint.TensorWriter;
 import org.qlora4j.error.FormatException;
+import org.qlora4j.family.GgufKeys;
+import org.qlora4j.family.GgufLayout;
 import org.qlora4j.model.ModelShape;
 import org.qlora4j.tensor.DType;
 import org.qlora4j.tensor.Tensor;

@@ -27,7 +27,7 @@ import org.qlora4j.model.Weights;
  * @param attentionBias whether q, k, v and o have a bias
  * @param tieEmbeddings whether the head is the embedding table
  */
-public record Gemma2Config(
+record Gemma2Config(
         ModelFacts facts,
         double normEps,
         Rope rope,

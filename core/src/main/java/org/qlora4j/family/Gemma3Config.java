@@ -39,7 +39,7 @@ import tools.jackson.databind.node.JsonNodeFactory;
  * @param prefix part of all names in front of {@code model}, of a checkpoint that reads pictures
  *     too; empty for none
  */
-public record Gemma3Config(
+record Gemma3Config(
         ModelFacts facts,
         double normEps,
         Rope rope,

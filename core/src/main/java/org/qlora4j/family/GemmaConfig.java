@@ -24,7 +24,7 @@ import org.qlora4j.model.Weights;
  * @param attentionBias whether q, k, v and o have a bias
  * @param tieEmbeddings whether the head is the embedding table
  */
-public record GemmaConfig(
+record GemmaConfig(
         ModelFacts facts, double normEps, Rope rope, boolean attentionBias, boolean tieEmbeddings)
         implements Architecture {
     /** From {@code config.json} in the spelling of transformers 4 or 5. */

@@ -27,7 +27,7 @@ import org.qlora4j.model.Weights;
  * @param scaledByLayer whether scores are also divided by the layer's number from 1
  * @param tieEmbeddings whether the head is the embedding table
  */
-public record Gpt2Config(
+record Gpt2Config(
         ModelFacts facts,
         double normEps,
         Activation activation,

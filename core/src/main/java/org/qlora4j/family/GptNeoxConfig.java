@@ -35,7 +35,7 @@ import org.qlora4j.model.Weights;
  * @param activation of the MLP
  * @param tieEmbeddings whether the head is the embedding table
  */
-public record GptNeoxConfig(
+record GptNeoxConfig(
         ModelFacts facts,
         double normEps,
         Rope rope,

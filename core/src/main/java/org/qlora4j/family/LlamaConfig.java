@@ -22,7 +22,7 @@ import org.qlora4j.model.Weights;
  * @param mlpBias whether gate, up and down have a bias
  * @param tieEmbeddings whether the head is the embedding table
  */
-public record LlamaConfig(
+record LlamaConfig(
         ModelFacts facts,
         double normEps,
         Rope rope,

@@ -22,7 +22,7 @@ import org.qlora4j.model.Weights;
  * @param windows all layers, or none
  * @param tieEmbeddings whether the head is the embedding table
  */
-public record MistralConfig(
+record MistralConfig(
         ModelFacts facts, double normEps, Rope rope, LayerWindows windows, boolean tieEmbeddings)
         implements Architecture {
     /** From {@code config.json} in the spelling of transformers 4 or 5. */

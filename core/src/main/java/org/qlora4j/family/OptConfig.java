@@ -25,7 +25,7 @@ import org.qlora4j.model.Weights;
  * @param activation of the MLP
  * @param tieEmbeddings whether the head is the embedding table
  */
-public record OptConfig(
+record OptConfig(
         ModelFacts facts, boolean bias, Activation activation, boolean tieEmbeddings)
         implements Architecture {
     /** OPT's config has no key for it. */

@@ -25,7 +25,7 @@ import org.qlora4j.model.Weights;
  * @param windows all layers, or none
  * @param tieEmbeddings whether the head is the embedding table
  */
-public record Phi3Config(
+record Phi3Config(
         ModelFacts facts, double normEps, Rope rope, LayerWindows windows, boolean tieEmbeddings)
         implements Architecture {
     /** Context length before a stretch, where the file does not say. */

@@ -22,7 +22,7 @@ import org.qlora4j.model.Weights;
  * @param windows of the upper layers, if any
  * @param tieEmbeddings whether the head is the embedding table
  */
-public record Qwen2Config(
+record Qwen2Config(
         ModelFacts facts, double normEps, Rope rope, LayerWindows windows, boolean tieEmbeddings)
         implements Architecture {
     /** From {@code config.json} in the spelling of transformers 4 or 5. */

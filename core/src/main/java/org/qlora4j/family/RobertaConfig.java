@@ -47,7 +47,7 @@ import tools.jackson.databind.JsonNode;
  * @param classes outputs of the head
  * @param labels names of the classes; empty if they have none
  */
-public record RobertaConfig(
+record RobertaConfig(
         ModelFacts facts,
         double normEps,
         Activation activation,

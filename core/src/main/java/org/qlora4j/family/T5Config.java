@@ -47,7 +47,7 @@ import org.qlora4j.tensor.Tensor;
  * @param tied whether the head is the embedding table, behind a scale (version 1.0)
  * @param startId what a target begins with
  */
-public record T5Config(
+record T5Config(
         ModelFacts facts,
         int encoderLayers,
         double normEps,

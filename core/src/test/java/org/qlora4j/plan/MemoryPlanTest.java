@@ -4,16 +4,17 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Random;
-import java.util.Set;
 import java.util.stream.Stream;
 import org.assertj.core.data.Percentage;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.MethodSource;
@@ -24,17 +25,13 @@ import org.qlora4j.data.Batch;
 import org.qlora4j.error.ConfigException;
 import org.qlora4j.error.FormatException;
 import org.qlora4j.family.Families;
-import org.qlora4j.family.LlamaConfig;
 import org.qlora4j.family.Models;
 import org.qlora4j.family.NamedShapes;
 import org.qlora4j.kernel.KernelMemory;
 import org.qlora4j.kernel.Kernels;
 import org.qlora4j.lora.LoraAdapter;
 import org.qlora4j.model.CausalModel;
-import org.qlora4j.model.ModelFacts;
 import org.qlora4j.model.ModelShape;
-import org.qlora4j.model.Rope;
-import org.qlora4j.model.RopeScaling;
 import org.qlora4j.model.Task;
 import org.qlora4j.optim.AdamW;
 import org.qlora4j.optim.OptimConfig;
@@ -47,22 +44,26 @@ import org.qlora4j.train.MicroBatch;
 
 /** The plan beside the tensor layer's own count of the most bytes it held; seed 1. */
 class MemoryPlanTest {
+    @TempDir static Path folder;
+
+    /** A LLaMA. */
     private static ModelShape shape(
             int vocabulary, int hidden, int layers, int inner, int heads, int kvHeads) {
-        ModelFacts facts =
-                new ModelFacts(
-                        "llama",
-                        vocabulary,
-                        hidden,
-                        inner,
-                        layers,
-                        heads,
-                        kvHeads,
-                        hidden / heads,
-                        2048,
-                        Set.of(2));
-        Rope rope = new Rope(10000, new RopeScaling.Default());
-        return ModelShape.of(new LlamaConfig(facts, 1e-5, rope, false, false, kvHeads == heads));
+        String config =
+                """
+                {"model_type": "llama", "vocab_size": %d, "hidden_size": %d,
+                 "num_hidden_layers": %d, "intermediate_size": %d, "num_attention_heads": %d,
+                 "num_key_value_heads": %d, "tie_word_embeddings": %b, "eos_token_id": 2}
+                """;
+        try {
+            Files.writeString(
+                    folder.resolve("config.json"),
+                    config.formatted(
+                            vocabulary, hidden, layers, inner, heads, kvHeads, kvHeads == heads));
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+        return Families.shape(folder);
     }
 
     /** Each is dominated by another part: MLP, attention and dropout, logits, f32, all weights. */

@@ -1,4 +1,4 @@
-package org.qlora4j.export;
+package org.qlora4j.family;
 
 import java.lang.foreign.MemorySegment;
 import java.util.List;
@@ -9,16 +9,6 @@ import org.qlora4j.checkpoint.GgufTensors;
 import org.qlora4j.checkpoint.GgufType;
 import org.qlora4j.checkpoint.GgufWriter;
 import org.qlora4j.error.FormatException;
-import org.qlora4j.family.Gemma2Config;
-import org.qlora4j.family.Gemma3Config;
-import org.qlora4j.family.GemmaConfig;
-import org.qlora4j.family.Gpt2Config;
-import org.qlora4j.family.GptNeoxConfig;
-import org.qlora4j.family.LlamaConfig;
-import org.qlora4j.family.MistralConfig;
-import org.qlora4j.family.Phi3Config;
-import org.qlora4j.family.Qwen2Config;
-import org.qlora4j.family.Qwen3Config;
 import org.qlora4j.kernel.Activation;
 import org.qlora4j.model.LayerWindows;
 import org.qlora4j.model.ModelFacts;
@@ -34,13 +24,13 @@ import org.qlora4j.model.RopeScaling;
  * @param arch prefix of the keys
  * @param notices takes what the file cannot say, for people
  */
-record GgufKeys(GgufWriter writer, String arch, ModelShape shape, List<String> notices) {
+public record GgufKeys(GgufWriter writer, String arch, ModelShape shape, List<String> notices) {
     /**
      * Writes them, and the tensors of divisors of angles.
      *
      * @param rows of the embedding table
      */
-    void put(int rows) {
+    public void put(int rows) {
         ModelFacts facts = shape.facts();
         put("vocab_size", rows);
         put("context_length", facts.maxPositions());

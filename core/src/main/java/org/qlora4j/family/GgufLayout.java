@@ -1,10 +1,8 @@
-package org.qlora4j.export;
+package org.qlora4j.family;
 
 import org.jspecify.annotations.Nullable;
 import org.qlora4j.checkpoint.GgufNames;
 import org.qlora4j.checkpoint.GgufOrder;
-import org.qlora4j.family.Gemma2Config;
-import org.qlora4j.family.Gemma3Config;
 import org.qlora4j.model.ModelShape;
 import org.qlora4j.tensor.Tensor;
 import org.qlora4j.tensor.Tensors;
@@ -15,9 +13,9 @@ import org.qlora4j.tensor.Tensors;
  * @param names of the family
  * @param shape of the model
  */
-record GgufLayout(GgufNames names, ModelShape shape) {
+public record GgufLayout(GgufNames names, ModelShape shape) {
     /** The layout of a model's family. */
-    static GgufLayout of(ModelShape shape) {
+    public static GgufLayout of(ModelShape shape) {
         return new GgufLayout(GgufNames.ofModelType(shape.facts().type()), shape);
     }
 
@@ -25,7 +23,7 @@ record GgufLayout(GgufNames names, ModelShape shape) {
      * GGUF's name of a tensor; null if it has none. A checkpoint may leave out the first part of
      * all names, or put one before those of the text model.
      */
-    @Nullable String name(String name) {
+    public @Nullable String name(String name) {
         String plain = name.replaceFirst("^(model\\.)?language_model\\.(model\\.)?", "model.");
         if (name.startsWith("language_model.lm_head")) {
             plain = name.substring("language_model.".length());
@@ -36,7 +34,7 @@ record GgufLayout(GgufNames names, ModelShape shape) {
     }
 
     /** Whether a tensor reads pictures, which the text model does without. */
-    static boolean isOfPictures(String name) {
+    public static boolean isOfPictures(String name) {
         return name.matches("(model\\.)?(vision_tower|multi_modal_projector)\\..*");
     }
 
@@ -49,7 +47,7 @@ record GgufLayout(GgufNames names, ModelShape shape) {
      *
      * @param size Hugging Face's
      */
-    long[] size(String name, long[] size) {
+    public long[] size(String name, long[] size) {
         return order(name) instanceof GgufOrder.Transposed ? new long[] {size[1], size[0]} : size;
     }
 
@@ -58,7 +56,7 @@ record GgufLayout(GgufNames names, ModelShape shape) {
      *
      * @param values F32, as Hugging Face has them
      */
-    Tensor toFile(String name, Tensor values) {
+    public Tensor toFile(String name, Tensor values) {
         GgufOrder order = order(name);
         Tensor out =
                 switch (order) {
@@ -71,7 +69,7 @@ record GgufLayout(GgufNames names, ModelShape shape) {
     }
 
     /** Factor B of an adapter, whose rows lie as those of its weight. */
-    Tensor factorToFile(String name, Tensor b) {
+    public Tensor factorToFile(String name, Tensor b) {
         return scaled(name, order(name).movesRows() ? rowsToFile(name, b) : b);
     }
 

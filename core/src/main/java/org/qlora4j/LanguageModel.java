@@ -573,7 +573,7 @@ public final class LanguageModel implements AutoCloseable {
             Task.Classify task = TextClassifier.task(model);
             Labels labels = new Labels(task.classes(), task.names());
             try (RunInputs inputs = RunInputs.load(place, labels, data)) {
-                TrainingSet texts = inputs.data().set();
+                TrainingSet texts = inputs.data().train();
                 return Objects.requireNonNull(
                         new Evaluation(model, texts, inputs.data().padId(), batch)
                                 .measure(0, 0, () -> false),

@@ -138,7 +138,7 @@ final class ExportCommand implements Callable<Integer> {
                         List.of("data.max_train_samples=" + TEXTS, "data.eval_dataset_size=0"));
         RunConfig settings = RunConfigReader.read(run.resolve("config.yaml"), few);
         try (RunInputs inputs = RunInputs.read(settings)) {
-            return inputs.data().set().examples().stream()
+            return inputs.data().train().examples().stream()
                     .limit(TEXTS)
                     .map(example -> inputs.tokenizer().decode(example.ids(), false))
                     .toList();

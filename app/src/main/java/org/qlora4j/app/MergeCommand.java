@@ -160,7 +160,7 @@ final class MergeCommand implements Callable<Integer> {
                                 "data.dataset=" + text.toAbsolutePath());
         DataConfig data = settings == null ? trained : settings.data();
         try (RunInputs inputs = RunInputs.load(ModelPlace.of(out), Objects.requireNonNull(data))) {
-            TrainingSet held = settings == null ? inputs.data().eval() : inputs.data().set();
+            TrainingSet held = settings == null ? inputs.data().eval() : inputs.data().train();
             return held == null ? List.of() : MergeComparison.ofExamples(held.examples());
         }
     }

@@ -5,7 +5,7 @@ import org.openjdk.jmh.annotations.Level;
 import org.openjdk.jmh.annotations.Param;
 import org.openjdk.jmh.annotations.Setup;
 import org.qlora4j.kernel.AttentionSoftmax;
-import org.qlora4j.kernel.RowMask;
+import org.qlora4j.kernel.BlockMask;
 import org.qlora4j.tensor.Tensor;
 
 /**
@@ -20,7 +20,7 @@ public class AttentionSoftmaxBench extends TwinBench {
     public int keys = 512;
 
     private AttentionSoftmax kernel;
-    private RowMask mask;
+    private BlockMask mask;
     private long seen;
     private Tensor scores;
     private Tensor p;
@@ -46,14 +46,14 @@ public class AttentionSoftmaxBench extends TwinBench {
         Answer.requireClose("gradient", changed, expected, tolerance());
     }
 
-    private RowMask causal() {
+    private BlockMask causal() {
         int[] end = new int[QUERIES];
         seen = 0;
         for (int row = 0; row < QUERIES; row++) {
             end[row] = keys - QUERIES + row + 1;
             seen += (long) end[row] * shape.heads();
         }
-        return new RowMask(1, QUERIES, keys, new int[QUERIES], end, null);
+        return new BlockMask(1, QUERIES, keys, new int[QUERIES], end, null);
     }
 
     /** Both work in place. JMH leaves this out of the time. */

@@ -2,7 +2,7 @@ package org.qlora4j.bench;
 
 import org.openjdk.jmh.annotations.Benchmark;
 import org.openjdk.jmh.annotations.Param;
-import org.qlora4j.kernel.RowMask;
+import org.qlora4j.kernel.BlockMask;
 import org.qlora4j.kernel.TiledAttention;
 import org.qlora4j.tensor.DType;
 import org.qlora4j.tensor.Tensor;
@@ -26,7 +26,7 @@ public class TiledAttentionBench extends TwinBench {
     public double softcap;
 
     private TiledAttention kernel;
-    private RowMask mask;
+    private BlockMask mask;
     private TiledAttention.Forward pass;
     private Tensor dOut;
     private Tensor dq;
@@ -59,12 +59,12 @@ public class TiledAttentionBench extends TwinBench {
         Answer.requireClose("dv", dv, expectedDv, TOLERANCE);
     }
 
-    private RowMask causal() {
+    private BlockMask causal() {
         int[] end = new int[positions];
         for (int row = 0; row < positions; row++) {
             end[row] = row + 1;
         }
-        return new RowMask(1, positions, positions, new int[positions], end, null);
+        return new BlockMask(1, positions, positions, new int[positions], end, null);
     }
 
     private Tensor values(long seed, int heads) {

@@ -1,7 +1,7 @@
 package org.qlora4j.autograd;
 
 import org.qlora4j.kernel.Kernels;
-import org.qlora4j.kernel.RowMask;
+import org.qlora4j.kernel.BlockMask;
 import org.qlora4j.kernel.TiledAttention;
 import org.qlora4j.tensor.DType;
 import org.qlora4j.tensor.Tensor;
@@ -68,7 +68,7 @@ public final class Attention {
         TiledAttention kernel = Kernels.current().tiledAttention();
         double scale = x.shape.scale();
         double softcap = x.shape.softcap();
-        RowMask mask = x.mask.rows(x.shape.window());
+        BlockMask mask = x.mask.rows(x.shape.window());
         Tensor qs = x.q.contiguous();
         Tensor ks = x.k.contiguous();
         Tensor vs = x.v.contiguous();

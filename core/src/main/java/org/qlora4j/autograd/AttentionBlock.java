@@ -1,6 +1,6 @@
 package org.qlora4j.autograd;
 
-import org.qlora4j.kernel.RowMask;
+import org.qlora4j.kernel.BlockMask;
 
 /**
  * Queries that attention works on at once: the same rows of neighbouring sequences, with the keys
@@ -15,4 +15,4 @@ import org.qlora4j.kernel.RowMask;
  * @param mask which of these keys a row sees
  */
 record AttentionBlock(
-        int sequence, int sequences, int row, int rows, int key, int keys, RowMask mask) {}
+        int sequence, int sequences, int row, int rows, int key, int keys, BlockMask mask) {}

@@ -6,7 +6,7 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
-import org.qlora4j.kernel.RowMask;
+import org.qlora4j.kernel.BlockMask;
 import org.qlora4j.tensor.Tensor;
 import org.qlora4j.tensor.TensorScope;
 import org.qlora4j.tensor.Tensors;
@@ -30,7 +30,7 @@ public final class AttentionMask implements AutoCloseable {
     private final int[] end; // [batch, queries]: one past the last
     private final byte @Nullable [] visibleKeys;
     private final Map<BlockKey, List<AttentionBlock>> blocks = new HashMap<>();
-    private final Map<Integer, RowMask> whole = new HashMap<>(); // by window
+    private final Map<Integer, BlockMask> whole = new HashMap<>(); // by window
     private final Map<BucketKey, Tensor> buckets = new HashMap<>();
 
     /**
@@ -150,16 +150,16 @@ public final class AttentionMask implements AutoCloseable {
      *
      * @param window as for {@link #blocks}
      */
-    RowMask rows(int window) {
+    BlockMask rows(int window) {
         return whole.computeIfAbsent(window, this::makeRows);
     }
 
-    private RowMask makeRows(int window) {
+    private BlockMask makeRows(int window) {
         int[] from = new int[first.length];
         for (int i = 0; i < from.length; i++) {
             from[i] = Math.min(first(i, window), end[i]);
         }
-        return new RowMask(batch, queries, keys, from, end, visibleKeys);
+        return new BlockMask(batch, queries, keys, from, end, visibleKeys);
     }
 
     private record BucketKey(
@@ -270,14 +270,14 @@ public final class AttentionMask implements AutoCloseable {
                 rows,
                 run.from,
                 run.keys(),
-                new RowMask(sequences, rows, run.keys(), firstOfRow, endOfRow, visible));
+                new BlockMask(sequences, rows, run.keys(), firstOfRow, endOfRow, visible));
     }
 
     @Override
     public void close() {
         blocks.values().forEach(list -> list.forEach(block -> block.mask().close()));
         blocks.clear();
-        whole.values().forEach(RowMask::close);
+        whole.values().forEach(BlockMask::close);
         whole.clear();
         buckets.values().forEach(Tensor::close);
         buckets.clear();

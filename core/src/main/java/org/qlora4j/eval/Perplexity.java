@@ -66,7 +66,7 @@ public final class Perplexity {
 
     private static Result measure(CausalModel model, Tokenizer tokenizer, TrainingData data) {
         long bytes = 0;
-        for (Example example : data.set().examples()) {
+        for (Example example : data.train().examples()) {
             int[] labels =
                     example.labelled().stream()
                             .skip(example.labelled().get(0) ? 1 : 0)
@@ -75,11 +75,11 @@ public final class Perplexity {
             bytes += tokenizer.decode(labels, true).getBytes(StandardCharsets.UTF_8).length;
         }
         EvalMetrics metrics =
-                new Evaluation(model, data.set(), data.padId(), BATCH).measure(0, 0, () -> false);
+                new Evaluation(model, data.train(), data.padId(), BATCH).measure(0, 0, () -> false);
         if (metrics == null) {
             throw new IllegalStateException("nobody cancels it");
         }
         long tokens = metrics.labelTokens();
-        return new Result(data.set().examples().size(), tokens, bytes, metrics.loss() * tokens);
+        return new Result(data.train().examples().size(), tokens, bytes, metrics.loss() * tokens);
     }
 }

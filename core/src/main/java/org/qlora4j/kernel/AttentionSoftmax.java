@@ -13,7 +13,7 @@ import org.qlora4j.tensor.Tensor;
 public sealed interface AttentionSoftmax
         permits MetaKernels, ReferenceAttentionSoftmax, VectorAttentionSoftmax {
     /** Turns scores into {@code softmax(scale * scores)} over the keys a row sees. */
-    void forward(Tensor scores, double scale, RowMask mask);
+    void forward(Tensor scores, double scale, BlockMask mask);
 
     /**
      * Turns the gradient of the probabilities into that of the scores before scaling: {@code scale
@@ -22,5 +22,5 @@ public sealed interface AttentionSoftmax
      * @param p probabilities, as {@link #forward} left them
      * @param dp their gradient; overwritten
      */
-    void backward(Tensor p, Tensor dp, double scale, RowMask mask);
+    void backward(Tensor p, Tensor dp, double scale, BlockMask mask);
 }

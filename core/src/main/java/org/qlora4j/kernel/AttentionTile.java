@@ -18,7 +18,7 @@ import jdk.incubator.vector.VectorSpecies;
  * loop over vectors are short: in longer ones the JVM leaves vectors as objects.
  */
 final class AttentionTile {
-    private static final VectorSpecies<Float> FLOATS = FloatRows.FLOATS;
+    private static final VectorSpecies<Float> FLOATS = FloatMemory.FLOATS;
     private static final int LANES = FLOATS.length();
     private static final float NONE = Float.NEGATIVE_INFINITY;
 
@@ -78,7 +78,7 @@ final class AttentionTile {
      * @param at the first element of keys and of values
      * @param stride elements from one position to the next
      */
-    void layOutKeys(FloatRows k, FloatRows v, long at, long stride, boolean backward) {
+    void layOutKeys(FloatMemory k, FloatMemory v, long at, long stride, boolean backward) {
         keysAcross = room(keysAcross, TileProducts.wholePanels(keys) * headDim);
         TileProducts.panelsOfRows(k, at, stride, keys, headDim, row, keysAcross);
         if (!backward) {
@@ -97,7 +97,7 @@ final class AttentionTile {
         Arrays.fill(dValues, 0, size, 0);
     }
 
-    void writeKeyGradients(FloatRows dk, FloatRows dv, long at, long stride) {
+    void writeKeyGradients(FloatMemory dk, FloatMemory dv, long at, long stride) {
         for (int key = 0; key < keys; key++) {
             TileProducts.writeRow(dKeys, key * width, headDim, 1, dk, at + key * stride);
             TileProducts.writeRow(dValues, key * width, headDim, 1, dv, at + key * stride);
@@ -106,7 +106,7 @@ final class AttentionTile {
 
     // ---- queries
 
-    void beginQueries(FloatRows q, long at, long stride, int newRows, float scale) {
+    void beginQueries(FloatMemory q, long at, long stride, int newRows, float scale) {
         rows = newRows;
         TileProducts.quadsOf(q, at, stride, rows, headDim, scale, row, queryQuads);
         Arrays.fill(sums, 0, TILE * width, 0);
@@ -115,7 +115,7 @@ final class AttentionTile {
     }
 
     /** After {@link #beginQueries}, whose queries the gradients are laid out beside. */
-    void beginGradients(FloatRows dOut, FloatRows out, long at, long stride) {
+    void beginGradients(FloatMemory dOut, FloatMemory out, long at, long stride) {
         dOutQuads = room(dOutQuads, TILE * width);
         dOutPanels = room(dOutPanels, TILE * width);
         queryPanels = room(queryPanels, TILE * width);
@@ -138,27 +138,27 @@ final class AttentionTile {
         }
     }
 
-    private float dot(FloatRows a, FloatRows b, long at) {
+    private float dot(FloatMemory a, FloatMemory b, long at) {
         FloatVector products = FloatVector.zero(FLOATS);
         int i = 0;
         for (; i <= headDim - LANES; i += LANES) {
             products = a.load(at + i).fma(b.load(at + i), products);
         }
-        float dot = FloatRows.sum(products);
+        float dot = FloatMemory.sum(products);
         for (; i < headDim; i++) {
             dot += a.get(at + i) * b.get(at + i);
         }
         return dot;
     }
 
-    void writeOut(FloatRows out, long at, long stride) {
+    void writeOut(FloatMemory out, long at, long stride) {
         for (int r = 0; r < rows; r++) {
             float factor = total[r] > 0 ? 1 / total[r] : 0;
             TileProducts.writeRow(sums, r * width, headDim, factor, out, at + r * stride);
         }
     }
 
-    void writeLogSums(FloatRows to, long at) {
+    void writeLogSums(FloatMemory to, long at) {
         for (int r = 0; r < rows; r++) {
             boolean sees = total[r] > 0;
             to.set(
@@ -167,13 +167,13 @@ final class AttentionTile {
         }
     }
 
-    void readLogSums(FloatRows from, long at) {
+    void readLogSums(FloatMemory from, long at) {
         for (int r = 0; r < rows; r++) {
             logSum[r] = from.get(at + r);
         }
     }
 
-    void writeQueryGradients(FloatRows dq, long at, long stride, float scale) {
+    void writeQueryGradients(FloatMemory dq, long at, long stride, float scale) {
         for (int r = 0; r < rows; r++) {
             TileProducts.writeRow(sums, r * width, headDim, scale, dq, at + r * stride);
         }
@@ -186,7 +186,7 @@ final class AttentionTile {
      *
      * @param first the mask's row of the first query
      */
-    void attend(RowMask mask, int first) {
+    void attend(BlockMask mask, int first) {
         int end = endOfKeys(mask, first);
         for (int key = startOfKeys(mask, first, end); key < end; key += TILE) {
             if (look(mask, first, key)) {
@@ -262,13 +262,13 @@ final class AttentionTile {
             y.intoArray(x, i);
             added = added.add(y);
         }
-        return FloatRows.sum(added);
+        return FloatMemory.sum(added);
     }
 
     // ---- backward
 
     /** As {@link #attend}, with the probabilities made again from the sums of the forward pass. */
-    void differentiate(RowMask mask, int first) {
+    void differentiate(BlockMask mask, int first) {
         int end = endOfKeys(mask, first);
         for (int key = startOfKeys(mask, first, end); key < end; key += TILE) {
             if (look(mask, first, key)) {
@@ -361,7 +361,7 @@ final class AttentionTile {
     // ---- both
 
     /** One past the last key that some query of the block sees. */
-    private int endOfKeys(RowMask mask, int first) {
+    private int endOfKeys(BlockMask mask, int first) {
         int end = 0;
         for (int r = first; r < first + rows; r++) {
             end = mask.end(r) > mask.first(r) ? Math.max(end, mask.end(r)) : end;
@@ -370,7 +370,7 @@ final class AttentionTile {
     }
 
     /** The first of them, at the beginning of its tile. */
-    private int startOfKeys(RowMask mask, int first, int end) {
+    private int startOfKeys(BlockMask mask, int first, int end) {
         int start = end;
         for (int r = first; r < first + rows; r++) {
             start = mask.end(r) > mask.first(r) ? Math.min(start, mask.first(r)) : start;
@@ -383,7 +383,7 @@ final class AttentionTile {
      *
      * @return whether any is seen
      */
-    private boolean look(RowMask mask, int first, int key) {
+    private boolean look(BlockMask mask, int first, int key) {
         whole = rows == TILE && key + TILE <= keys && mask.runs();
         boolean any = false;
         for (int quad = 0; quad < TILE / QUAD; quad++) {
@@ -443,7 +443,7 @@ final class AttentionTile {
     }
 
     /** Writes a value where a row does not see a key. */
-    private void hide(RowMask mask, int first, int key, float[] x, float value) {
+    private void hide(BlockMask mask, int first, int key, float[] x, float value) {
         if (whole) {
             return;
         }

@@ -160,7 +160,7 @@ final class Avx2Assembler implements X86Instructions {
 
     /**
      * Stores the sum of the lanes of each of {@code count} registers, one behind the other, and
-     * moves {@code to} behind them. Lanes are added in the order of {@link FloatRows#sum}.
+     * moves {@code to} behind them. Lanes are added in the order of {@link FloatMemory#sum}.
      *
      * @param other written over
      */

@@ -61,7 +61,7 @@ record Avx2EightBitProduct(Workers workers) implements EightBitProduct {
         long rowBytes = (long) in * Float.BYTES;
         MachineLines.run(
                 workers,
-                FloatRows.of(y),
+                FloatMemory.of(y),
                 rows,
                 out,
                 TASK / in,

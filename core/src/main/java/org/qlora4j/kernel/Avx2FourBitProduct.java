@@ -100,10 +100,10 @@ record Avx2FourBitProduct(Workers workers) implements FourBitProduct {
             MemorySegment constants =
                     constants(Avx2Tiles.vectorsOf(rows) * Avx2Tiles.LANES, in, scales, table);
             MemorySegment columns = constants.asSlice(X_AT);
-            Avx2Tiles.layOut(FloatRows.of(x), rows, in, ORDER, columns);
+            Avx2Tiles.layOut(FloatMemory.of(x), rows, in, ORDER, columns);
             Avx2Tiles.run(
                     workers,
-                    FloatRows.of(y),
+                    FloatMemory.of(y),
                     rows,
                     out,
                     TASK / in,
@@ -122,10 +122,10 @@ record Avx2FourBitProduct(Workers workers) implements FourBitProduct {
             return;
         }
         MemorySegment constants = constants(rows, in, scales, table);
-        layOut(FloatRows.of(x), rows, in, constants.asSlice(X_AT));
+        layOut(FloatMemory.of(x), rows, in, constants.asSlice(X_AT));
         MachineLines.run(
                 workers,
-                FloatRows.of(y),
+                FloatMemory.of(y),
                 rows,
                 out,
                 TASK / in,
@@ -179,8 +179,8 @@ record Avx2FourBitProduct(Workers workers) implements FourBitProduct {
     }
 
     /** x in the order of the weights. */
-    private static void layOut(FloatRows x, int rows, int in, MemorySegment room) {
-        float[] plain = FloatRows.scratch(in);
+    private static void layOut(FloatMemory x, int rows, int in, MemorySegment room) {
+        float[] plain = FloatMemory.scratch(in);
         float[] laid = new float[in];
         for (int row = 0; row < rows; row++) {
             x.copyRow((long) row * in, in, plain);

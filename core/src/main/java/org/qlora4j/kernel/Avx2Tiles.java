@@ -213,7 +213,7 @@ record Avx2Tiles(int in, int lines, int vectors) {
         }
     }
 
-    /** The sum of a slot's lanes in register 0, in the order of {@link FloatRows#sum}. */
+    /** The sum of a slot's lanes in register 0, in the order of {@link FloatMemory#sum}. */
     private void addLanes(Avx2Assembler a, int slot) {
         for (int lane = 0; lane < LANES / 2; lane++) {
             a.vmovups(lane, sum(lane, slot));
@@ -225,9 +225,9 @@ record Avx2Tiles(int in, int lines, int vectors) {
     }
 
     /** x by columns, in the order that the weights of a group have once they are decoded. */
-    static void layOut(FloatRows x, int rows, int in, int[] order, MemorySegment room) {
+    static void layOut(FloatMemory x, int rows, int in, int[] order, MemorySegment room) {
         int width = vectorsOf(rows) * LANES;
-        float[] plain = FloatRows.scratch(in);
+        float[] plain = FloatMemory.scratch(in);
         float[] laid = new float[in * width];
         for (int row = 0; row < rows; row++) {
             x.copyRow((long) row * in, in, plain);
@@ -249,7 +249,7 @@ record Avx2Tiles(int in, int lines, int vectors) {
      */
     static void run(
             Workers workers,
-            FloatRows y,
+            FloatMemory y,
             int rows,
             int out,
             int fewest,
@@ -280,7 +280,7 @@ record Avx2Tiles(int in, int lines, int vectors) {
                             code.run(lines - done, first + done, 1, sums.asSlice(at), all);
                         }
                     });
-                    float[] made = FloatRows.scratch(lines * width);
+                    float[] made = FloatMemory.scratch(lines * width);
                     MemorySegment.copy(sums, JAVA_FLOAT, 0, made, 0, lines * width);
                     MachineLines.store(made, width, y, 0, rows, out, first, lines);
                 });

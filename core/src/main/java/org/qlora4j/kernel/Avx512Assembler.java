@@ -155,7 +155,7 @@ final class Avx512Assembler implements X86Instructions {
         write(order);
     }
 
-    /** All lanes get the sum of all, added in the order of {@link FloatRows#sum}. */
+    /** All lanes get the sum of all, added in the order of {@link FloatMemory#sum}. */
     void sumOfLanes(int sum, int other) {
         vshuff32x4(other, sum, sum, 0b01_00_11_10);
         vaddps(sum, sum, other);

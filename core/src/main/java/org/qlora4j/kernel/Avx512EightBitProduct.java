@@ -56,7 +56,7 @@ record Avx512EightBitProduct(Workers workers) implements EightBitProduct {
         int rowBytes = rowBytes(in);
         MachineLines.run(
                 workers,
-                FloatRows.of(y),
+                FloatMemory.of(y),
                 rows,
                 out,
                 TASK / in,

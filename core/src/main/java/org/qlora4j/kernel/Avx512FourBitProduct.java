@@ -90,7 +90,7 @@ record Avx512FourBitProduct(Workers workers) implements FourBitProduct {
         int rowBytes = rowBytes(in);
         MachineLines.run(
                 workers,
-                FloatRows.of(y),
+                FloatMemory.of(y),
                 rows,
                 out,
                 TASK / in,
@@ -111,7 +111,7 @@ record Avx512FourBitProduct(Workers workers) implements FourBitProduct {
     private static MemorySegment constants(
             Tensor x, int rows, int in, BlockScales scales, CodeTable table) {
         float[] laid =
-                VectorFourBitProduct.layOut(FloatRows.of(x), rows, in, Math.ceilDiv(in, GROUP));
+                VectorFourBitProduct.layOut(FloatMemory.of(x), rows, in, Math.ceilDiv(in, GROUP));
         MemorySegment room = NativeScratch.of(X_AT + (long) laid.length * Float.BYTES);
         MemorySegment.copy(table.levels(), 0, room, JAVA_FLOAT, LEVELS_AT, 16);
         MemorySegment.copy(scales.map(), 0, room, JAVA_FLOAT, MAP_AT, scales.map().length);

@@ -22,9 +22,9 @@ import jdk.incubator.vector.VectorSpecies;
  * {@linkplain VectorWidth#WHOLE whole} vectors.
  */
 final class BlockLines {
-    private static final VectorSpecies<Float> FLOATS = FloatRows.FLOATS;
+    private static final VectorSpecies<Float> FLOATS = FloatMemory.FLOATS;
     private static final VectorSpecies<Integer> INTS = VectorWidth.INTS;
-    private static final int LANES = FloatRows.LANES;
+    private static final int LANES = FloatMemory.LANES;
 
     /** As many bytes as floats, or 8, the fewest there are. */
     private static final VectorSpecies<Byte> BYTES =

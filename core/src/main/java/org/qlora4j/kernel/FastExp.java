@@ -60,6 +60,6 @@ final class FastExp {
     }
 
     private static FloatVector broadcast(float value) {
-        return FloatVector.broadcast(FloatRows.FLOATS, value);
+        return FloatVector.broadcast(FloatMemory.FLOATS, value);
     }
 }

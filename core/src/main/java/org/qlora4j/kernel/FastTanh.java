@@ -57,8 +57,8 @@ final class FastTanh {
             }
             return;
         }
-        for (int i = from; i < from + length; i += FloatRows.LANES) {
-            FloatVector x = FloatVector.fromArray(FloatRows.FLOATS, row, i);
+        for (int i = from; i < from + length; i += FloatMemory.LANES) {
+            FloatVector x = FloatVector.fromArray(FloatMemory.FLOATS, row, i);
             of(x.mul(inverse)).mul(cap).intoArray(row, i);
         }
     }

@@ -26,7 +26,7 @@ final class MachineLines {
         long in = codes.size(1);
         long rows = x.count() / in;
         if (!takes
-                || !FloatRows.reads(y.dtype())
+                || !FloatMemory.reads(y.dtype())
                 || in % EightBitProduct.BLOCK != 0
                 || x.count() != rows * in
                 || y.count() != rows * codes.size(0)
@@ -54,7 +54,7 @@ final class MachineLines {
                                 && isOf(nested, DType.F32, groups)
                                 && scales.map().length == MAP_LENGTH;
         if (!takes
-                || !FloatRows.reads(y.dtype())
+                || !FloatMemory.reads(y.dtype())
                 || x.count() / in != y.count() / out
                 || !isOf(codes, DType.U8, out * in / 2)
                 || !scalesFit) {
@@ -70,8 +70,8 @@ final class MachineLines {
 
     /** x in f32, aligned, in this thread's {@link NativeScratch}. */
     static MemorySegment widened(Tensor x, int count) {
-        float[] plain = FloatRows.scratch(count);
-        FloatRows.of(x).copyRow(0, count, plain);
+        float[] plain = FloatMemory.scratch(count);
+        FloatMemory.of(x).copyRow(0, count, plain);
         MemorySegment room = NativeScratch.of((long) count * Float.BYTES);
         MemorySegment.copy(plain, 0, room, JAVA_FLOAT, 0, count);
         return room;
@@ -98,7 +98,7 @@ final class MachineLines {
      * @param atOnce most rows of x for one call
      */
     static void run(
-            Workers workers, FloatRows y, int rows, int out, int fewest, int atOnce, Sums code) {
+            Workers workers, FloatMemory y, int rows, int out, int fewest, int atOnce, Sums code) {
         for (int next = 0; next < rows; next += atOnce) {
             int first = next;
             int count = Math.min(atOnce, rows - first);
@@ -107,7 +107,7 @@ final class MachineLines {
                     fewest,
                     (line, end) -> {
                         int lines = end - line;
-                        float[] sums = FloatRows.scratch(lines * count);
+                        float[] sums = FloatMemory.scratch(lines * count);
                         call(() ->
                                 code.add(first, count, line, lines, MemorySegment.ofArray(sums)));
                         store(sums, count, y, first, count, out, line, lines);
@@ -139,7 +139,7 @@ final class MachineLines {
     static void store(
             float[] sums,
             int width,
-            FloatRows y,
+            FloatMemory y,
             int firstRow,
             int rows,
             int out,

@@ -50,10 +50,10 @@ record MetaKernels(boolean tiles)
             Tensor x, Tensor codes, BlockScales scales, CodeTable table, int blockSize, Tensor y) {}
 
     @Override
-    public void forward(Tensor scores, double scale, RowMask mask) {}
+    public void forward(Tensor scores, double scale, BlockMask mask) {}
 
     @Override
-    public void backward(Tensor p, Tensor dp, double scale, RowMask mask) {}
+    public void backward(Tensor p, Tensor dp, double scale, BlockMask mask) {}
 
     @Override
     public boolean takes(DType dtype) {
@@ -67,7 +67,7 @@ record MetaKernels(boolean tiles)
             Tensor v,
             double scale,
             double softcap,
-            RowMask mask,
+            BlockMask mask,
             Tensor out,
             @Nullable Tensor logSums) {}
 

@@ -16,8 +16,8 @@ import org.qlora4j.tensor.Tensor;
  * CPU's vectors do is used.
  */
 record PairFourBit(Workers workers) implements FourBit {
-    private static final VectorSpecies<Float> FLOATS = FloatRows.FLOATS;
-    private static final int LANES = FloatRows.LANES;
+    private static final VectorSpecies<Float> FLOATS = FloatMemory.FLOATS;
+    private static final int LANES = FloatMemory.LANES;
     private static final VectorSpecies<Float> PAIR = FloatVector.SPECIES_64;
     private static final ValueLayout.OfFloat FLOAT = ValueLayout.JAVA_FLOAT_UNALIGNED;
     private static final ValueLayout.OfInt INT = ValueLayout.JAVA_INT_UNALIGNED;
@@ -68,7 +68,7 @@ record PairFourBit(Workers workers) implements FourBit {
                     for (long start = (long) task * TASK; start < end; start += blockSize) {
                         int length = (int) Math.min(blockSize, n - start);
                         VectorFourBit.load(in, type, start, length, block);
-                        float max = FloatRows.absmax(block, length);
+                        float max = FloatMemory.absmax(block, length);
                         if (length < blockSize) {
                             max = max < TINY ? TINY : max;
                         }
@@ -134,7 +134,7 @@ record PairFourBit(Workers workers) implements FourBit {
         workers.run(
                 Math.toIntExact((n + TASK - 1) / TASK),
                 task -> {
-                    float[] row = FloatRows.scratch(2 * blockSize);
+                    float[] row = FloatMemory.scratch(2 * blockSize);
                     int[] rounded = new int[16];
                     long end = Math.min(n, (task + 1L) * TASK);
                     for (long start = (long) task * TASK; start < end; start += blockSize) {

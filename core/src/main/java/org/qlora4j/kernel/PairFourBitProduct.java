@@ -12,8 +12,8 @@ import org.qlora4j.tensor.Tensor;
  * applied once to the sum of 64 products, which are added in two chains.
  */
 record PairFourBitProduct(Workers workers) implements FourBitProduct {
-    private static final VectorSpecies<Float> FLOATS = FloatRows.FLOATS;
-    private static final int LANES = FloatRows.LANES;
+    private static final VectorSpecies<Float> FLOATS = FloatMemory.FLOATS;
+    private static final int LANES = FloatMemory.LANES;
 
     /** Weights of one scale. */
     private static final int PART = VectorFourBitProduct.HALF;
@@ -30,9 +30,9 @@ record PairFourBitProduct(Workers workers) implements FourBitProduct {
         int out = Math.toIntExact(y.size(-1));
         int rows = Math.toIntExact(x.count() / in);
         float[] wide = new float[rows * in];
-        FloatRows.of(x).copyRow(0, rows * in, wide);
+        FloatMemory.of(x).copyRow(0, rows * in, wide);
         float[] pairs = PairFourBit.pairs(table);
-        FloatRows target = FloatRows.of(y);
+        FloatMemory target = FloatMemory.of(y);
         MemorySegment packed = codes.segment();
         AbsmaxRuns absmax = AbsmaxRuns.of(scales, blockSize / PART);
         int parts = in / PART;
@@ -41,7 +41,7 @@ record PairFourBitProduct(Workers workers) implements FourBitProduct {
                 VectorFourBitProduct.TASK / in,
                 (first, end) -> {
                     int room = (end - first) * parts;
-                    float[] scratch = FloatRows.scratch(room + in);
+                    float[] scratch = FloatMemory.scratch(room + in);
                     absmax.decode((long) first * parts, room, scratch);
                     for (int line = first; line < end; line++) {
                         PairFourBit.decode(
@@ -65,13 +65,13 @@ record PairFourBitProduct(Workers workers) implements FourBitProduct {
             FloatVector even = load(scratch, w).mul(load(x, at));
             FloatVector odd = load(scratch, w + LANES).mul(load(x, at + LANES));
             for (int i = 2 * LANES; i < PART; i += 2 * LANES) {
-                even = FloatRows.fma(load(scratch, w + i), load(x, at + i), even);
-                odd = FloatRows.fma(load(scratch, w + LANES + i), load(x, at + LANES + i), odd);
+                even = FloatMemory.fma(load(scratch, w + i), load(x, at + i), even);
+                odd = FloatMemory.fma(load(scratch, w + LANES + i), load(x, at + LANES + i), odd);
             }
             FloatVector scales = FloatVector.broadcast(FLOATS, scratch[scale + part]);
-            sum = FloatRows.fma(even.add(odd), scales, sum);
+            sum = FloatMemory.fma(even.add(odd), scales, sum);
         }
-        return FloatRows.sum(sum);
+        return FloatMemory.sum(sum);
     }
 
     private static FloatVector load(float[] values, int at) {

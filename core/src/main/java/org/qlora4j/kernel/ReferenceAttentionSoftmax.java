@@ -10,7 +10,7 @@ record ReferenceAttentionSoftmax() implements AttentionSoftmax {
             -3.0e38; // finite, so that a row of nothing else gives no NaN
 
     @Override
-    public void forward(Tensor scores, double scale, RowMask mask) {
+    public void forward(Tensor scores, double scale, BlockMask mask) {
         try (TensorScope scope = TensorScope.open()) {
             Tensor scaled = bySequence(scores.to(scores.dtype().wide()).times(scale), mask);
             Tensor hidden = mask.hidden();
@@ -26,7 +26,7 @@ record ReferenceAttentionSoftmax() implements AttentionSoftmax {
     }
 
     @Override
-    public void backward(Tensor p, Tensor dp, double scale, RowMask mask) {
+    public void backward(Tensor p, Tensor dp, double scale, BlockMask mask) {
         try (TensorScope scope = TensorScope.open()) {
             DType wide = p.dtype().wide();
             Tensor wideP = p.to(wide);
@@ -37,7 +37,7 @@ record ReferenceAttentionSoftmax() implements AttentionSoftmax {
     }
 
     /** [sequences, matrices, rows, keys]. */
-    private static Tensor bySequence(Tensor matrices, RowMask mask) {
+    private static Tensor bySequence(Tensor matrices, BlockMask mask) {
         return matrices.view(mask.sequences(), -1, mask.rows(), mask.keys());
     }
 }

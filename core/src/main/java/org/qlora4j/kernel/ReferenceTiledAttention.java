@@ -25,7 +25,7 @@ record ReferenceTiledAttention() implements TiledAttention {
             Tensor v,
             double scale,
             double softcap,
-            RowMask mask,
+            BlockMask mask,
             Tensor out,
             @Nullable Tensor logSums) {
         try (TensorScope scope = TensorScope.open()) {
@@ -69,7 +69,7 @@ record ReferenceTiledAttention() implements TiledAttention {
         return softcap == 0 ? all : all.times(1 / softcap).tanh().mulInPlace(softcap);
     }
 
-    private static Tensor scores(Tensor q, Tensor k, double scale, double softcap, RowMask mask) {
+    private static Tensor scores(Tensor q, Tensor k, double scale, double softcap, BlockMask mask) {
         Tensor all = products(q, k, scale, softcap);
         Tensor hidden = mask.hidden();
         if (hidden != null) {
@@ -79,7 +79,7 @@ record ReferenceTiledAttention() implements TiledAttention {
         return all;
     }
 
-    private static Tensor probabilities(Tensor scores, Tensor sums, RowMask mask) {
+    private static Tensor probabilities(Tensor scores, Tensor sums, BlockMask mask) {
         Tensor p = scores.minus(sums).expInPlace();
         Tensor hidden = mask.hidden();
         if (hidden != null) { // also in rows that see nothing

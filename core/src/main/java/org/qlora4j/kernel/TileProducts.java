@@ -18,7 +18,7 @@ final class TileProducts {
     /** Rows of A that are worked on at once. */
     static final int QUAD = 4;
 
-    private static final VectorSpecies<Float> FLOATS = FloatRows.FLOATS;
+    private static final VectorSpecies<Float> FLOATS = FloatMemory.FLOATS;
     private static final int LANES = FLOATS.length();
 
     /** Columns of B that are worked on at once. */
@@ -155,7 +155,7 @@ final class TileProducts {
      * @param rowsOfPanel rows that there is room for in a panel
      */
     static void panels(
-            FloatRows from,
+            FloatMemory from,
             long at,
             long stride,
             int rows,
@@ -184,7 +184,7 @@ final class TileProducts {
      * last row.
      */
     static void panelsOfRows(
-            FloatRows from, long at, long stride, int rows, int width, float[] row, float[] into) {
+            FloatMemory from, long at, long stride, int rows, int width, float[] row, float[] into) {
         for (int r = 0; r < wholePanels(rows); r++) {
             int start = r / PANEL * width * PANEL + r % PANEL;
             if (r < rows) {
@@ -198,7 +198,7 @@ final class TileProducts {
 
     /** Rows as A: four of them in turns, [rows / 4][width][4], zeros behind the last row. */
     static void quadsOf(
-            FloatRows from,
+            FloatMemory from,
             long at,
             long stride,
             int rows,
@@ -217,7 +217,7 @@ final class TileProducts {
         }
     }
 
-    private static void readRow(FloatRows from, long at, int width, float factor, float[] row) {
+    private static void readRow(FloatMemory from, long at, int width, float factor, float[] row) {
         int i = 0;
         for (; i <= width - LANES; i += LANES) {
             from.load(at + i).mul(factor).intoArray(row, i);
@@ -228,7 +228,7 @@ final class TileProducts {
     }
 
     /** Writes a row, each value times a factor. */
-    static void writeRow(float[] row, int rowAt, int width, float factor, FloatRows to, long at) {
+    static void writeRow(float[] row, int rowAt, int width, float factor, FloatMemory to, long at) {
         int i = 0;
         for (; i <= width - LANES; i += LANES) {
             to.store(FloatVector.fromArray(FLOATS, row, rowAt + i).mul(factor), at + i);

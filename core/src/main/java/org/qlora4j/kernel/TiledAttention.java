@@ -32,7 +32,7 @@ public sealed interface TiledAttention
             Tensor v,
             double scale,
             double softcap,
-            RowMask mask,
+            BlockMask mask,
             Tensor out,
             @Nullable Tensor logSums);
 
@@ -51,7 +51,7 @@ public sealed interface TiledAttention
             Tensor v,
             double scale,
             double softcap,
-            RowMask mask,
+            BlockMask mask,
             Tensor out,
             Tensor logSums) {}
 }

@@ -35,12 +35,12 @@ record VectorActivationRows(Workers workers, ActivationRows reference) implement
 
     @Override
     public void forward(Activation f, Tensor x, Tensor y) {
-        if (!FloatRows.reads(x.dtype())) {
+        if (!FloatMemory.reads(x.dtype())) {
             reference.forward(f, x, y);
             return;
         }
-        FloatRows in = FloatRows.of(x);
-        FloatRows out = FloatRows.of(y);
+        FloatMemory in = FloatMemory.of(x);
+        FloatMemory out = FloatMemory.of(y);
         forEachPiece(
                 x.count(),
                 (start, length) -> {
@@ -50,9 +50,9 @@ record VectorActivationRows(Workers workers, ActivationRows reference) implement
                     }
                     float[] p = probabilities(f, in, start, length);
                     int i = 0;
-                    for (; i <= length - FloatRows.LANES; i += FloatRows.LANES) {
+                    for (; i <= length - FloatMemory.LANES; i += FloatMemory.LANES) {
                         FloatVector v = in.load(start + i);
-                        out.store(v.mul(FloatVector.fromArray(FloatRows.FLOATS, p, i)), start + i);
+                        out.store(v.mul(FloatVector.fromArray(FloatMemory.FLOATS, p, i)), start + i);
                     }
                     for (; i < length; i++) {
                         out.set(start + i, in.get(start + i) * p[i]);
@@ -62,13 +62,13 @@ record VectorActivationRows(Workers workers, ActivationRows reference) implement
 
     @Override
     public void backward(Activation f, Tensor x, Tensor dy, Tensor dx) {
-        if (!FloatRows.reads(x.dtype())) {
+        if (!FloatMemory.reads(x.dtype())) {
             reference.backward(f, x, dy, dx);
             return;
         }
-        FloatRows in = FloatRows.of(x);
-        FloatRows dOut = FloatRows.of(dy);
-        FloatRows dIn = FloatRows.of(dx);
+        FloatMemory in = FloatMemory.of(x);
+        FloatMemory dOut = FloatMemory.of(dy);
+        FloatMemory dIn = FloatMemory.of(dx);
         forEachPiece(
                 x.count(),
                 (start, length) -> {
@@ -76,12 +76,12 @@ record VectorActivationRows(Workers workers, ActivationRows reference) implement
                         reluBackward(in, dOut, dIn, start, length);
                         return;
                     }
-                    float[] e = FloatRows.scratch(length);
+                    float[] e = FloatMemory.scratch(length);
                     in.copyRow(start, length, e);
                     slopes(f, e, length);
                     int i = 0;
-                    for (; i <= length - FloatRows.LANES; i += FloatRows.LANES) {
-                        FloatVector slope = FloatVector.fromArray(FloatRows.FLOATS, e, i);
+                    for (; i <= length - FloatMemory.LANES; i += FloatMemory.LANES) {
+                        FloatVector slope = FloatVector.fromArray(FloatMemory.FLOATS, e, i);
                         dIn.store(dOut.load(start + i).mul(slope), start + i);
                     }
                     for (; i < length; i++) {
@@ -91,8 +91,8 @@ record VectorActivationRows(Workers workers, ActivationRows reference) implement
     }
 
     /** p of each x, in this thread's scratch. */
-    private static float[] probabilities(Activation f, FloatRows in, long start, int length) {
-        float[] row = FloatRows.scratch(length);
+    private static float[] probabilities(Activation f, FloatMemory in, long start, int length) {
+        float[] row = FloatMemory.scratch(length);
         in.copyRow(start, length, row);
         boolean tanh = f == Activation.GELU_TANH;
         if (!VectorWidth.WHOLE) {
@@ -126,21 +126,21 @@ record VectorActivationRows(Workers workers, ActivationRows reference) implement
     // One short method each: in a longer one the JVM leaves vectors as objects.
 
     private static void sigmoids(float[] row, int length) {
-        for (int i = 0; i < length; i += FloatRows.LANES) {
-            sigmoid(FloatVector.fromArray(FloatRows.FLOATS, row, i)).intoArray(row, i);
+        for (int i = 0; i < length; i += FloatMemory.LANES) {
+            sigmoid(FloatVector.fromArray(FloatMemory.FLOATS, row, i)).intoArray(row, i);
         }
     }
 
     private static void normals(float[] row, int length) {
-        for (int i = 0; i < length; i += FloatRows.LANES) {
-            FloatVector x = FloatVector.fromArray(FloatRows.FLOATS, row, i);
+        for (int i = 0; i < length; i += FloatMemory.LANES) {
+            FloatVector x = FloatVector.fromArray(FloatMemory.FLOATS, row, i);
             normal(x, FastExp.of(x.mul(x).mul(-0.5f))).intoArray(row, i);
         }
     }
 
     private static void sigmoidSlopes(float[] row, int length) {
-        for (int i = 0; i < length; i += FloatRows.LANES) {
-            FloatVector x = FloatVector.fromArray(FloatRows.FLOATS, row, i);
+        for (int i = 0; i < length; i += FloatMemory.LANES) {
+            FloatVector x = FloatVector.fromArray(FloatMemory.FLOATS, row, i);
             FloatVector s = sigmoid(x);
             FloatVector inner = x.mul(x).mul(3 * CUBIC).add(1f).mul(TWICE_ROOT);
             FloatVector rise = s.mul(s.neg().add(1f));
@@ -151,8 +151,8 @@ record VectorActivationRows(Workers workers, ActivationRows reference) implement
     }
 
     private static void normalSlopes(float[] row, int length) {
-        for (int i = 0; i < length; i += FloatRows.LANES) {
-            FloatVector x = FloatVector.fromArray(FloatRows.FLOATS, row, i);
+        for (int i = 0; i < length; i += FloatMemory.LANES) {
+            FloatVector x = FloatVector.fromArray(FloatMemory.FLOATS, row, i);
             FloatVector e = FastExp.of(x.mul(x).mul(-0.5f));
             normal(x, e).add(x.mul(e).mul(DENSITY)).intoArray(row, i);
         }
@@ -181,7 +181,7 @@ record VectorActivationRows(Workers workers, ActivationRows reference) implement
     /** Φ(x), by e = exp(-x²/2). */
     private static FloatVector normal(FloatVector x, FloatVector e) {
         FloatVector t = x.abs().mul(P * ROOT_HALF).add(1f);
-        t = FloatVector.broadcast(FloatRows.FLOATS, 1f).div(t);
+        t = FloatVector.broadcast(FloatMemory.FLOATS, 1f).div(t);
         FloatVector p = t.mul(A5).add(A4);
         p = p.mul(t).add(A3);
         p = p.mul(t).add(A2);
@@ -202,9 +202,9 @@ record VectorActivationRows(Workers workers, ActivationRows reference) implement
     }
 
     /** A NaN stays one. */
-    private static void relu(FloatRows in, FloatRows out, long start, int length) {
+    private static void relu(FloatMemory in, FloatMemory out, long start, int length) {
         int i = 0;
-        for (; VectorWidth.WHOLE && i <= length - FloatRows.LANES; i += FloatRows.LANES) {
+        for (; VectorWidth.WHOLE && i <= length - FloatMemory.LANES; i += FloatMemory.LANES) {
             FloatVector x = in.load(start + i);
             out.store(x.blend(0f, x.compare(VectorOperators.LT, 0f)), start + i);
         }
@@ -215,9 +215,9 @@ record VectorActivationRows(Workers workers, ActivationRows reference) implement
     }
 
     private static void reluBackward(
-            FloatRows x, FloatRows dy, FloatRows dx, long start, int length) {
+            FloatMemory x, FloatMemory dy, FloatMemory dx, long start, int length) {
         int i = 0;
-        for (; VectorWidth.WHOLE && i <= length - FloatRows.LANES; i += FloatRows.LANES) {
+        for (; VectorWidth.WHOLE && i <= length - FloatMemory.LANES; i += FloatMemory.LANES) {
             FloatVector v = x.load(start + i);
             FloatVector d = dy.load(start + i);
             dx.store(d.blend(0f, v.compare(VectorOperators.LE, 0f)), start + i);

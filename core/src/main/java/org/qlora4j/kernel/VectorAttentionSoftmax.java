@@ -12,12 +12,12 @@ record VectorAttentionSoftmax(Workers workers, AttentionSoftmax reference)
     private static final int ROWS_OF_TASK = 32;
 
     @Override
-    public void forward(Tensor scores, double scale, RowMask mask) {
-        if (!FloatRows.reads(scores.dtype())) {
+    public void forward(Tensor scores, double scale, BlockMask mask) {
+        if (!FloatMemory.reads(scores.dtype())) {
             reference.forward(scores, scale, mask);
             return;
         }
-        FloatRows data = FloatRows.of(scores);
+        FloatMemory data = FloatMemory.of(scores);
         forEachRow(
                 scores,
                 mask,
@@ -33,8 +33,8 @@ record VectorAttentionSoftmax(Workers workers, AttentionSoftmax reference)
     }
 
     private static void softmax(
-            FloatRows data, long start, int n, float scale, RowMask mask, int row) {
-        float[] e = FloatRows.scratch(n);
+            FloatMemory data, long start, int n, float scale, BlockMask mask, int row) {
+        float[] e = FloatMemory.scratch(n);
         float max = data.copyRow(start, n, e);
         if (!mask.runs()) {
             max = hide(e, n, mask, row);
@@ -43,7 +43,7 @@ record VectorAttentionSoftmax(Workers workers, AttentionSoftmax reference)
                 return;
             }
         }
-        float sum = FloatRows.exponentials(e, n, max, scale);
+        float sum = FloatMemory.exponentials(e, n, max, scale);
         data.storeScaled(e, n, 1 / sum, start);
     }
 
@@ -52,7 +52,7 @@ record VectorAttentionSoftmax(Workers workers, AttentionSoftmax reference)
      *
      * @return the largest value of the others
      */
-    private static float hide(float[] e, int n, RowMask mask, int row) {
+    private static float hide(float[] e, int n, BlockMask mask, int row) {
         float max = Float.NEGATIVE_INFINITY;
         for (int i = 0; i < n; i++) {
             e[i] = mask.sees(row, mask.first(row) + i) ? e[i] : Float.NEGATIVE_INFINITY;
@@ -62,13 +62,13 @@ record VectorAttentionSoftmax(Workers workers, AttentionSoftmax reference)
     }
 
     @Override
-    public void backward(Tensor p, Tensor dp, double scale, RowMask mask) {
-        if (!FloatRows.reads(p.dtype())) {
+    public void backward(Tensor p, Tensor dp, double scale, BlockMask mask) {
+        if (!FloatMemory.reads(p.dtype())) {
             reference.backward(p, dp, scale, mask);
             return;
         }
-        FloatRows ps = FloatRows.of(p);
-        FloatRows ds = FloatRows.of(dp);
+        FloatMemory ps = FloatMemory.of(p);
+        FloatMemory ds = FloatMemory.of(dp);
         forEachRow(
                 p,
                 mask,
@@ -76,24 +76,24 @@ record VectorAttentionSoftmax(Workers workers, AttentionSoftmax reference)
                     int first = mask.first(row);
                     int seen = mask.end(row) - first;
                     // p is 0 beyond, and so is what comes of it: whole vectors need no tail
-                    int n = Math.min(FloatRows.wholeVectors(seen), mask.keys() - first);
+                    int n = Math.min(FloatMemory.wholeVectors(seen), mask.keys() - first);
                     ds.clear(start, start + first);
                     gradient(ps, ds, start + first, n, (float) scale);
                     ds.clear(start + first + n, start + mask.keys());
                 });
     }
 
-    private static void gradient(FloatRows ps, FloatRows ds, long start, int n, float scale) {
-        FloatVector dots = FloatVector.zero(FloatRows.FLOATS);
+    private static void gradient(FloatMemory ps, FloatMemory ds, long start, int n, float scale) {
+        FloatVector dots = FloatVector.zero(FloatMemory.FLOATS);
         int i = 0;
-        for (; i <= n - FloatRows.LANES; i += FloatRows.LANES) {
-            dots = FloatRows.fma(ps.load(start + i), ds.load(start + i), dots);
+        for (; i <= n - FloatMemory.LANES; i += FloatMemory.LANES) {
+            dots = FloatMemory.fma(ps.load(start + i), ds.load(start + i), dots);
         }
-        float dot = FloatRows.sum(dots);
+        float dot = FloatMemory.sum(dots);
         for (; i < n; i++) {
             dot += ps.get(start + i) * ds.get(start + i);
         }
-        for (i = 0; i <= n - FloatRows.LANES; i += FloatRows.LANES) {
+        for (i = 0; i <= n - FloatMemory.LANES; i += FloatMemory.LANES) {
             FloatVector d = ds.load(start + i).sub(dot).mul(ps.load(start + i)).mul(scale);
             ds.store(d, start + i);
         }
@@ -110,7 +110,7 @@ record VectorAttentionSoftmax(Workers workers, AttentionSoftmax reference)
         void accept(int row, long start);
     }
 
-    private void forEachRow(Tensor matrices, RowMask mask, RowAction action) {
+    private void forEachRow(Tensor matrices, BlockMask mask, RowAction action) {
         int total = Math.toIntExact(matrices.count() / mask.keys());
         int ofSequence = total / mask.sequences();
         workers.run(

@@ -11,14 +11,14 @@ import org.qlora4j.tensor.Tensor;
  * four sums of products, so that additions do not wait in line.
  */
 record VectorBlockWeights(Workers workers, BlockWeights reference) implements BlockWeights {
-    private static final int LANES = FloatRows.LANES;
+    private static final int LANES = FloatMemory.LANES;
 
     /** Weights of one task, some us of work. */
     private static final int TASK = 1 << 14;
 
     @Override
     public void decode(Tensor blocks, BlockType type, Tensor out) {
-        if (!FloatRows.reads(out.dtype())) {
+        if (!FloatMemory.reads(out.dtype())) {
             reference.decode(blocks, type, out);
             return;
         }
@@ -26,12 +26,12 @@ record VectorBlockWeights(Workers workers, BlockWeights reference) implements Bl
         MemorySegment packed = blocks.segment();
         MethodHandle lines = lines(type);
         long bytes = type.bytes(in);
-        FloatRows target = FloatRows.of(out);
+        FloatMemory target = FloatMemory.of(out);
         workers.runLines(
                 Math.toIntExact(out.size(0)),
                 TASK / in,
                 (first, end) -> {
-                    float[] line = FloatRows.scratch(in);
+                    float[] line = FloatMemory.scratch(in);
                     for (int i = first; i < end; i++) {
                         BlockLines.decode(lines, packed, i * bytes, in, line);
                         target.storeScaled(line, in, 1, (long) i * in);
@@ -41,7 +41,7 @@ record VectorBlockWeights(Workers workers, BlockWeights reference) implements Bl
 
     @Override
     public boolean takes(DType dtype, long rows) {
-        return rows <= MOST_ROWS && FloatRows.reads(dtype);
+        return rows <= MOST_ROWS && FloatMemory.reads(dtype);
     }
 
     @Override
@@ -50,16 +50,16 @@ record VectorBlockWeights(Workers workers, BlockWeights reference) implements Bl
         int out = Math.toIntExact(y.size(-1));
         int rows = Math.toIntExact(x.count() / in);
         float[] wide = new float[rows * in];
-        FloatRows.of(x).copyRow(0, rows * in, wide);
+        FloatMemory.of(x).copyRow(0, rows * in, wide);
         MemorySegment packed = blocks.segment();
         MethodHandle lines = lines(type);
         long bytes = type.bytes(in);
-        FloatRows target = FloatRows.of(y);
+        FloatMemory target = FloatMemory.of(y);
         workers.runLines(
                 out,
                 TASK / in,
                 (first, end) -> {
-                    float[] line = FloatRows.scratch(in);
+                    float[] line = FloatMemory.scratch(in);
                     for (int i = first; i < end; i++) {
                         BlockLines.decode(lines, packed, i * bytes, in, line);
                         for (int row = 0; row < rows; row++) {
@@ -74,24 +74,24 @@ record VectorBlockWeights(Workers workers, BlockWeights reference) implements Bl
     }
 
     private static float dot(float[] w, float[] x, int from, int in) {
-        FloatVector a = FloatVector.zero(FloatRows.FLOATS);
+        FloatVector a = FloatVector.zero(FloatMemory.FLOATS);
         FloatVector b = a;
         FloatVector c = a;
         FloatVector d = a;
         int i = 0;
         for (; i <= in - 4 * LANES; i += 4 * LANES) {
-            a = FloatRows.fma(load(w, i), load(x, from + i), a);
-            b = FloatRows.fma(load(w, i + LANES), load(x, from + i + LANES), b);
-            c = FloatRows.fma(load(w, i + 2 * LANES), load(x, from + i + 2 * LANES), c);
-            d = FloatRows.fma(load(w, i + 3 * LANES), load(x, from + i + 3 * LANES), d);
+            a = FloatMemory.fma(load(w, i), load(x, from + i), a);
+            b = FloatMemory.fma(load(w, i + LANES), load(x, from + i + LANES), b);
+            c = FloatMemory.fma(load(w, i + 2 * LANES), load(x, from + i + 2 * LANES), c);
+            d = FloatMemory.fma(load(w, i + 3 * LANES), load(x, from + i + 3 * LANES), d);
         }
         for (; i < in; i += LANES) {
-            a = FloatRows.fma(load(w, i), load(x, from + i), a);
+            a = FloatMemory.fma(load(w, i), load(x, from + i), a);
         }
-        return FloatRows.sum(a.add(b).add(c.add(d)));
+        return FloatMemory.sum(a.add(b).add(c.add(d)));
     }
 
     private static FloatVector load(float[] values, int at) {
-        return FloatVector.fromArray(FloatRows.FLOATS, values, at);
+        return FloatVector.fromArray(FloatMemory.FLOATS, values, at);
     }
 }

@@ -22,14 +22,14 @@ record VectorCrossEntropyRows(Workers workers, CrossEntropyRows reference)
     @Override
     public double lossAndGradient(
             Tensor x, Tensor weight, Tensor logits, long[] labels, boolean gradient) {
-        if (!FloatRows.reads(logits.dtype())) {
+        if (!FloatMemory.reads(logits.dtype())) {
             return reference.lossAndGradient(x, weight, logits, labels, gradient);
         }
-        FloatRows data = FloatRows.of(logits);
+        FloatMemory data = FloatMemory.of(logits);
         Head head =
                 data.bf16()
                         ? new Head(
-                                FloatRows.of(x), FloatRows.of(weight), Math.toIntExact(x.size(1)))
+                                FloatMemory.of(x), FloatMemory.of(weight), Math.toIntExact(x.size(1)))
                         : null;
         int vocabulary = Math.toIntExact(logits.size(1));
         double[] losses = new double[labels.length];
@@ -44,16 +44,16 @@ record VectorCrossEntropyRows(Workers workers, CrossEntropyRows reference)
     }
 
     /** What logits are made of, to make some of them again in f32. */
-    private record Head(FloatRows x, FloatRows weight, int hidden) {
+    private record Head(FloatMemory x, FloatMemory weight, int hidden) {
         float logit(int row, int id) {
             long xAt = (long) row * hidden;
             long wAt = (long) id * hidden;
-            FloatVector products = FloatVector.zero(FloatRows.FLOATS);
+            FloatVector products = FloatVector.zero(FloatMemory.FLOATS);
             int i = 0;
-            for (; i <= hidden - FloatRows.LANES; i += FloatRows.LANES) {
-                products = FloatRows.fma(x.load(xAt + i), weight.load(wAt + i), products);
+            for (; i <= hidden - FloatMemory.LANES; i += FloatMemory.LANES) {
+                products = FloatMemory.fma(x.load(xAt + i), weight.load(wAt + i), products);
             }
-            float sum = FloatRows.sum(products);
+            float sum = FloatMemory.sum(products);
             for (; i < hidden; i++) {
                 sum += x.get(xAt + i) * weight.get(wAt + i);
             }
@@ -62,16 +62,16 @@ record VectorCrossEntropyRows(Workers workers, CrossEntropyRows reference)
     }
 
     private static double row(
-            FloatRows data, @Nullable Head head, int row, int n, int label, boolean gradient) {
+            FloatMemory data, @Nullable Head head, int row, int n, int label, boolean gradient) {
         long start = (long) row * n;
-        float[] e = FloatRows.scratch(n);
+        float[] e = FloatMemory.scratch(n);
         float max = data.copyRow(start, n, e);
         if (head != null) {
             max = sharpen(e, n, max, head, row, label);
         }
         float atLabel = e[label];
         e[label] = Float.NEGATIVE_INFINITY; // summed apart: beside a target that leads they vanish
-        double others = FloatRows.exponentials(e, n, max, 1);
+        double others = FloatMemory.exponentials(e, n, max, 1);
         double ofLabel = Math.exp(atLabel - max);
         double sum = others + ofLabel;
         if (gradient) {
@@ -90,11 +90,11 @@ record VectorCrossEntropyRows(Workers workers, CrossEntropyRows reference)
     private static float sharpen(float[] e, int n, float max, Head head, int row, int label) {
         int[] near = new int[MOST_SHARPENED];
         int count = 0;
-        for (int i = 0; i < n && count <= MOST_SHARPENED; i += FloatRows.LANES) {
+        for (int i = 0; i < n && count <= MOST_SHARPENED; i += FloatMemory.LANES) {
             long hits = 0;
-            if (i <= n - FloatRows.LANES) {
+            if (i <= n - FloatMemory.LANES) {
                 hits =
-                        FloatVector.fromArray(FloatRows.FLOATS, e, i)
+                        FloatVector.fromArray(FloatMemory.FLOATS, e, i)
                                 .compare(VectorOperators.GE, max - NEAR)
                                 .toLong();
             } else {

@@ -11,11 +11,11 @@ record VectorDenseProduct(Workers workers) implements DenseProduct {
     /** Weights of one task, about 2 us of work. */
     private static final int TASK = 1 << 14;
 
-    private static final int LANES = FloatRows.LANES;
+    private static final int LANES = FloatMemory.LANES;
 
     @Override
     public boolean takes(DType dtype, long rows) {
-        return rows <= MOST_ROWS && FloatRows.reads(dtype);
+        return rows <= MOST_ROWS && FloatMemory.reads(dtype);
     }
 
     @Override
@@ -32,17 +32,17 @@ record VectorDenseProduct(Workers workers) implements DenseProduct {
         int in = Math.toIntExact(weight.size(1));
         int out = Math.toIntExact(weight.size(0));
         int rows = Math.toIntExact(x.count() / in);
-        FloatRows source = FloatRows.of(x);
+        FloatMemory source = FloatMemory.of(x);
         float[] wide = new float[rows * in];
         source.copyRow(0, rows * in, wide);
-        FloatRows w = FloatRows.of(weight);
-        FloatRows target = FloatRows.of(y);
+        FloatMemory w = FloatMemory.of(weight);
+        FloatMemory target = FloatMemory.of(y);
         workers.runLines(
                 out,
                 TASK / in,
                 (first, end) -> {
                     int lines = end - first;
-                    float[] dots = FloatRows.scratch(lines);
+                    float[] dots = FloatMemory.scratch(lines);
                     for (int row = 0; row < rows; row++) {
                         dots(w, (long) first * in, lines, wide, row * in, in, dots);
                         long start = (long) row * out + first;
@@ -59,16 +59,16 @@ record VectorDenseProduct(Workers workers) implements DenseProduct {
     public void addUpdates(Tensor x, List<Update> parts, Tensor y) {
         int in = Math.toIntExact(x.size(1));
         int out = Math.toIntExact(y.size(1));
-        FloatRows source = FloatRows.of(x);
-        FloatRows target = FloatRows.of(y);
+        FloatMemory source = FloatMemory.of(x);
+        FloatMemory target = FloatMemory.of(y);
         List<RowUpdate> rows = new ArrayList<>();
         for (Update part : parts) {
             RowUpdate first =
                     new RowUpdate(
                             part.from(),
                             Math.toIntExact(part.a().size(0)),
-                            FloatRows.of(part.a()),
-                            FloatRows.of(part.b()),
+                            FloatMemory.of(part.a()),
+                            FloatMemory.of(part.b()),
                             (float) part.scale());
             for (int i = 0; i < part.count(); i++) {
                 rows.add(first.ofRow(part.from() + i));
@@ -78,7 +78,7 @@ record VectorDenseProduct(Workers workers) implements DenseProduct {
     }
 
     /** Factors for one row. */
-    private record RowUpdate(int row, int rank, FloatRows a, FloatRows b, float scale) {
+    private record RowUpdate(int row, int rank, FloatMemory a, FloatMemory b, float scale) {
         /** Outputs at once, which the thread's scratch takes. */
         private static final int PART = 256;
 
@@ -86,7 +86,7 @@ record VectorDenseProduct(Workers workers) implements DenseProduct {
             return new RowUpdate(other, rank, a, b, scale);
         }
 
-        void add(FloatRows x, int in, FloatRows y, int out) {
+        void add(FloatMemory x, int in, FloatMemory y, int out) {
             float[] wide = new float[in];
             float[] down = new float[rank];
             x.copyRow((long) row * in, in, wide);
@@ -94,7 +94,7 @@ record VectorDenseProduct(Workers workers) implements DenseProduct {
             for (int i = 0; i < rank; i++) {
                 down[i] = x.round(down[i]);
             }
-            float[] dots = FloatRows.scratch(PART);
+            float[] dots = FloatMemory.scratch(PART);
             for (int first = 0; first < out; first += PART) {
                 int count = Math.min(PART, out - first);
                 dots(b, (long) first * rank, count, down, 0, rank, dots);
@@ -105,7 +105,7 @@ record VectorDenseProduct(Workers workers) implements DenseProduct {
 
     /** Products of neighbouring lines of W, from {@code at} on, with one x. */
     private static void dots(
-            FloatRows w, long at, int lines, float[] x, int from, int in, float[] into) {
+            FloatMemory w, long at, int lines, float[] x, int from, int in, float[] into) {
         int line = 0;
         for (; line <= lines - 4; line += 4) {
             four(w, at + (long) line * in, x, from, in, into, line);
@@ -117,26 +117,26 @@ record VectorDenseProduct(Workers workers) implements DenseProduct {
 
     /** As {@link #dot} for four lines, which share the loads of x. */
     private static void four(
-            FloatRows w, long at, float[] x, int from, int in, float[] into, int to) {
+            FloatMemory w, long at, float[] x, int from, int in, float[] into, int to) {
         long at1 = at + in;
         long at2 = at1 + in;
         long at3 = at2 + in;
-        FloatVector a = FloatVector.zero(FloatRows.FLOATS);
+        FloatVector a = FloatVector.zero(FloatMemory.FLOATS);
         FloatVector b = a;
         FloatVector c = a;
         FloatVector d = a;
         int i = 0;
         for (; i <= in - LANES; i += LANES) {
             FloatVector own = load(x, from + i);
-            a = FloatRows.fma(w.load(at + i), own, a);
-            b = FloatRows.fma(w.load(at1 + i), own, b);
-            c = FloatRows.fma(w.load(at2 + i), own, c);
-            d = FloatRows.fma(w.load(at3 + i), own, d);
+            a = FloatMemory.fma(w.load(at + i), own, a);
+            b = FloatMemory.fma(w.load(at1 + i), own, b);
+            c = FloatMemory.fma(w.load(at2 + i), own, c);
+            d = FloatMemory.fma(w.load(at3 + i), own, d);
         }
-        into[to] = FloatRows.sum(a);
-        into[to + 1] = FloatRows.sum(b);
-        into[to + 2] = FloatRows.sum(c);
-        into[to + 3] = FloatRows.sum(d);
+        into[to] = FloatMemory.sum(a);
+        into[to + 1] = FloatMemory.sum(b);
+        into[to + 2] = FloatMemory.sum(c);
+        into[to + 3] = FloatMemory.sum(d);
         for (; i < in; i++) {
             float own = x[from + i];
             into[to] += w.get(at + i) * own;
@@ -147,13 +147,13 @@ record VectorDenseProduct(Workers workers) implements DenseProduct {
     }
 
     /** The sum of a line has one order, so that it does not depend on the lines beside it. */
-    private static float dot(FloatRows w, long at, float[] x, int from, int in) {
-        FloatVector a = FloatVector.zero(FloatRows.FLOATS);
+    private static float dot(FloatMemory w, long at, float[] x, int from, int in) {
+        FloatVector a = FloatVector.zero(FloatMemory.FLOATS);
         int i = 0;
         for (; i <= in - LANES; i += LANES) {
-            a = FloatRows.fma(w.load(at + i), load(x, from + i), a);
+            a = FloatMemory.fma(w.load(at + i), load(x, from + i), a);
         }
-        float sum = FloatRows.sum(a);
+        float sum = FloatMemory.sum(a);
         for (; i < in; i++) {
             sum += w.get(at + i) * x[from + i];
         }
@@ -161,6 +161,6 @@ record VectorDenseProduct(Workers workers) implements DenseProduct {
     }
 
     private static FloatVector load(float[] x, int at) {
-        return FloatVector.fromArray(FloatRows.FLOATS, x, at);
+        return FloatVector.fromArray(FloatMemory.FLOATS, x, at);
     }
 }

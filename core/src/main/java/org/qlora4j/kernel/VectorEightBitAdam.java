@@ -30,8 +30,8 @@ final class VectorEightBitAdam implements EightBitAdam {
     public void step(Tensor weights, Tensor gradients, EightBitMoments moments, AdamStep step) {
         long n = weights.count();
         int blocks = Math.toIntExact(EightBitMoments.blocks(n));
-        FloatRows p = FloatRows.of(weights);
-        FloatRows g = FloatRows.of(gradients);
+        FloatMemory p = FloatMemory.of(weights);
+        FloatMemory g = FloatMemory.of(gradients);
         MemorySegment codes1 = moments.codes1().segment();
         MemorySegment absmax1 = moments.absmax1().segment();
         MemorySegment codes2 = moments.codes2().segment();
@@ -66,8 +66,8 @@ final class VectorEightBitAdam implements EightBitAdam {
     }
 
     private static void update(
-            FloatRows p,
-            FloatRows g,
+            FloatMemory p,
+            FloatMemory g,
             long from,
             int length,
             Block moments,
@@ -83,11 +83,11 @@ final class VectorEightBitAdam implements EightBitAdam {
         float factor = (float) step.root();
         float epsilon = (float) step.epsilon();
         int i = 0;
-        for (; i <= length - FloatRows.LANES; i += FloatRows.LANES) {
+        for (; i <= length - FloatMemory.LANES; i += FloatMemory.LANES) {
             FloatVector grad = g.load(from + i);
-            FloatVector m = FloatVector.fromArray(FloatRows.FLOATS, moments.m, i).mul(a1);
+            FloatVector m = FloatVector.fromArray(FloatMemory.FLOATS, moments.m, i).mul(a1);
             m = m.mul(beta1).add(grad.mul(rest1));
-            FloatVector v = FloatVector.fromArray(FloatRows.FLOATS, moments.v, i).mul(a2);
+            FloatVector v = FloatVector.fromArray(FloatMemory.FLOATS, moments.v, i).mul(a2);
             v = v.mul(beta2).add(grad.mul(grad).mul(rest2));
             m.intoArray(moments.m, i);
             v.intoArray(moments.v, i);
@@ -107,11 +107,11 @@ final class VectorEightBitAdam implements EightBitAdam {
 
     /** Divides by the largest magnitude, unless that is 0, and returns it. */
     private static float scale(float[] values, int length) {
-        float absmax = FloatRows.absmax(values, length);
+        float absmax = FloatMemory.absmax(values, length);
         float divisor = absmax == 0 ? 1 : absmax;
         int i;
-        for (i = 0; i <= length - FloatRows.LANES; i += FloatRows.LANES) {
-            FloatVector.fromArray(FloatRows.FLOATS, values, i).div(divisor).intoArray(values, i);
+        for (i = 0; i <= length - FloatMemory.LANES; i += FloatMemory.LANES) {
+            FloatVector.fromArray(FloatMemory.FLOATS, values, i).div(divisor).intoArray(values, i);
         }
         for (; i < length; i++) {
             values[i] /= divisor;

@@ -16,8 +16,8 @@ import org.qlora4j.tensor.Tensor;
  * each 32.
  */
 record VectorEightBitProduct(Workers workers) implements EightBitProduct {
-    private static final VectorSpecies<Float> FLOATS = FloatRows.FLOATS;
-    private static final int LANES = FloatRows.LANES;
+    private static final VectorSpecies<Float> FLOATS = FloatMemory.FLOATS;
+    private static final int LANES = FloatMemory.LANES;
 
     /** As many bytes as floats, or 8, the fewest there are. */
     private static final VectorSpecies<Byte> BYTES =
@@ -40,7 +40,7 @@ record VectorEightBitProduct(Workers workers) implements EightBitProduct {
 
     /** What it takes, and so does the same in machine code. */
     static boolean fits(DType dtype, long rows) {
-        return rows <= MOST_ROWS && FloatRows.reads(dtype);
+        return rows <= MOST_ROWS && FloatMemory.reads(dtype);
     }
 
     @Override
@@ -49,13 +49,13 @@ record VectorEightBitProduct(Workers workers) implements EightBitProduct {
         int out = Math.toIntExact(codes.size(0));
         int rows = Math.toIntExact(x.count() / in);
         float[] wide = new float[rows * in];
-        FloatRows.of(x).copyRow(0, rows * in, wide);
+        FloatMemory.of(x).copyRow(0, rows * in, wide);
         if (LANES == 4) {
             layOut(wide);
         }
         MemorySegment packed = codes.segment();
         MemorySegment scale = scales.segment();
-        FloatRows target = FloatRows.of(y);
+        FloatMemory target = FloatMemory.of(y);
         workers.runLines(
                 out,
                 TASK / in,
@@ -88,7 +88,7 @@ record VectorEightBitProduct(Workers workers) implements EightBitProduct {
             float scale = scales.getAtIndex(FLOAT, (at + i) / BLOCK);
             sum = part.fma(FloatVector.broadcast(FLOATS, scale), sum);
         }
-        return FloatRows.sum(sum);
+        return FloatMemory.sum(sum);
     }
 
     private static float dotOf8(
@@ -102,7 +102,7 @@ record VectorEightBitProduct(Workers workers) implements EightBitProduct {
             float scale = scales.getAtIndex(FLOAT, (at + i) / BLOCK);
             sum = part.fma(FloatVector.broadcast(FLOATS, scale), sum);
         }
-        return FloatRows.sum(sum);
+        return FloatMemory.sum(sum);
     }
 
     /**
@@ -116,9 +116,9 @@ record VectorEightBitProduct(Workers workers) implements EightBitProduct {
             FloatVector part = quarter(codes, at + i, x, from + i);
             part = part.add(quarter(codes, at + i + 16, x, from + i + 16));
             float scale = scales.getAtIndex(FLOAT, (at + i) / BLOCK);
-            sum = FloatRows.fma(part, FloatVector.broadcast(FLOATS, scale), sum);
+            sum = FloatMemory.fma(part, FloatVector.broadcast(FLOATS, scale), sum);
         }
-        return FloatRows.sum(sum);
+        return FloatMemory.sum(sum);
     }
 
     /** Products of 16 codes, each lane's added. */
@@ -129,7 +129,7 @@ record VectorEightBitProduct(Workers workers) implements EightBitProduct {
         FloatVector part = floats(four).mul(load(x, from));
         for (int k = 1; k < 4; k++) {
             FloatVector w = floats(four.lanewise(VectorOperators.LSHR, 8 * k));
-            part = FloatRows.fma(w, load(x, from + 4 * k), part);
+            part = FloatMemory.fma(w, load(x, from + 4 * k), part);
         }
         return part;
     }

@@ -22,20 +22,20 @@ record VectorElementRows(Workers workers, ElementRows reference) implements Elem
 
     @Override
     public void add(Tensor a, Tensor b, Tensor out) {
-        if (!FloatRows.reads(out.dtype())) {
+        if (!FloatMemory.reads(out.dtype())) {
             reference.add(a, b, out);
             return;
         }
-        FloatRows as = FloatRows.of(a);
-        FloatRows bs = FloatRows.of(b);
-        FloatRows target = FloatRows.of(out);
+        FloatMemory as = FloatMemory.of(a);
+        FloatMemory bs = FloatMemory.of(b);
+        FloatMemory target = FloatMemory.of(out);
         long n = out.count();
         workers.run(
                 tasks(n),
                 task -> {
                     long end = Math.min(n, (task + 1L) * TASK);
                     long i = (long) task * TASK;
-                    for (; i <= end - FloatRows.LANES; i += FloatRows.LANES) {
+                    for (; i <= end - FloatMemory.LANES; i += FloatMemory.LANES) {
                         target.store(as.load(i).add(bs.load(i)), i);
                     }
                     for (; i < end; i++) {
@@ -46,13 +46,13 @@ record VectorElementRows(Workers workers, ElementRows reference) implements Elem
 
     @Override
     public void gate(Gate f, Tensor gate, Tensor up, Tensor out) {
-        if (!FloatRows.reads(out.dtype())) {
+        if (!FloatMemory.reads(out.dtype())) {
             reference.gate(f, gate, up, out);
             return;
         }
-        FloatRows gates = FloatRows.of(gate);
-        FloatRows ups = FloatRows.of(up);
-        FloatRows target = FloatRows.of(out);
+        FloatMemory gates = FloatMemory.of(gate);
+        FloatMemory ups = FloatMemory.of(up);
+        FloatMemory target = FloatMemory.of(out);
         long n = out.count();
         workers.run(
                 tasks(n),
@@ -60,7 +60,7 @@ record VectorElementRows(Workers workers, ElementRows reference) implements Elem
                     long end = Math.min(n, (task + 1L) * TASK);
                     for (long i = (long) task * TASK; i < end; i += PIECE) {
                         int length = (int) Math.min(PIECE, end - i);
-                        float[] e = FloatRows.scratch(length);
+                        float[] e = FloatMemory.scratch(length);
                         gates.copyRow(i, length, e);
                         if (VectorWidth.WHOLE) {
                             if (f == Gate.GELU_TANH) {
@@ -77,31 +77,31 @@ record VectorElementRows(Workers workers, ElementRows reference) implements Elem
 
     /** Turns each x into t(x) of GELU, and what is behind them up to a whole vector too. */
     private static void cubics(float[] row, int length) {
-        for (int i = 0; i < length; i += FloatRows.LANES) {
-            FloatVector x = FloatVector.fromArray(FloatRows.FLOATS, row, i);
+        for (int i = 0; i < length; i += FloatMemory.LANES) {
+            FloatVector x = FloatVector.fromArray(FloatMemory.FLOATS, row, i);
             x.mul(x).mul(CUBIC).add(1f).mul(x).mul(TWICE_ROOT).intoArray(row, i);
         }
     }
 
     /**
      * Turns each x into {@code exp(-|x|)}, and what is behind them up to a whole vector too. A
-     * method by itself, as is {@link #gate(FloatRows, float[], FloatRows, FloatRows, long, int)}:
+     * method by itself, as is {@link #gate(FloatMemory, float[], FloatMemory, FloatMemory, long, int)}:
      * in a longer one the JVM leaves vectors as objects, at a third of the speed.
      */
     private static void exponentials(float[] row, int length) {
-        for (int i = 0; i < length; i += FloatRows.LANES) {
-            FloatVector x = FloatVector.fromArray(FloatRows.FLOATS, row, i);
+        for (int i = 0; i < length; i += FloatMemory.LANES) {
+            FloatVector x = FloatVector.fromArray(FloatMemory.FLOATS, row, i);
             FastExp.of(x.abs().neg()).intoArray(row, i);
         }
     }
 
     /** {@code x · sigmoid(t)} times up, by e = exp(-|t|); t has the sign of x. */
     private static void gate(
-            FloatRows gates, float[] e, FloatRows ups, FloatRows target, long start, int length) {
+            FloatMemory gates, float[] e, FloatMemory ups, FloatMemory target, long start, int length) {
         int i = 0;
-        for (; i <= length - FloatRows.LANES; i += FloatRows.LANES) {
+        for (; i <= length - FloatMemory.LANES; i += FloatMemory.LANES) {
             FloatVector x = gates.load(start + i);
-            FloatVector y = FloatVector.fromArray(FloatRows.FLOATS, e, i);
+            FloatVector y = FloatVector.fromArray(FloatMemory.FLOATS, e, i);
             FloatVector above = x.mul(y).blend(x, x.compare(VectorOperators.GE, 0f));
             FloatVector gated = target.round(above.div(y.add(1f)));
             target.store(gated.mul(ups.load(start + i)), start + i);
@@ -114,7 +114,7 @@ record VectorElementRows(Workers workers, ElementRows reference) implements Elem
     }
 
     private static void gateOneByOne(
-            Gate f, float[] gates, FloatRows ups, FloatRows target, long start, int length) {
+            Gate f, float[] gates, FloatMemory ups, FloatMemory target, long start, int length) {
         for (int i = 0; i < length; i++) {
             float x = gates[i];
             float t = f == Gate.SILU ? x : (x * x * CUBIC + 1) * x * TWICE_ROOT;

@@ -46,7 +46,7 @@ record VectorFourBitProduct(Workers workers) implements FourBitProduct {
                 && in >= GROUP
                 && blockSize % HALF == 0
                 && in % blockSize == 0
-                && FloatRows.reads(dtype);
+                && FloatMemory.reads(dtype);
     }
 
     @Override
@@ -56,9 +56,9 @@ record VectorFourBitProduct(Workers workers) implements FourBitProduct {
         int out = Math.toIntExact(y.size(-1));
         int rows = Math.toIntExact(x.count() / in);
         int groups = Math.ceilDiv(in, GROUP);
-        float[] laid = layOut(FloatRows.of(x), rows, in, groups);
+        float[] laid = layOut(FloatMemory.of(x), rows, in, groups);
         float[] levels = table.levels();
-        FloatRows target = FloatRows.of(y);
+        FloatMemory target = FloatMemory.of(y);
         MemorySegment packed = codes.segment();
         boolean overreads = in % GROUP != 0;
         MemorySegment lastLine = overreads ? padded(packed, in, out) : packed;
@@ -69,7 +69,7 @@ record VectorFourBitProduct(Workers workers) implements FourBitProduct {
                 (first, end) -> {
                     int halves = in / HALF;
                     int room = (end - first) * halves;
-                    float[] scratch = FloatRows.scratch(room + (rows > 1 ? groups * GROUP : 0));
+                    float[] scratch = FloatMemory.scratch(room + (rows > 1 ? groups * GROUP : 0));
                     absmax.decode((long) first * halves, room, scratch);
                     for (int i = first; i < end; i++) {
                         boolean last = overreads && i == out - 1;
@@ -163,7 +163,7 @@ record VectorFourBitProduct(Workers workers) implements FourBitProduct {
                             .blend(FloatVector.broadcast(FLOATS, scales[other]), UPPER);
             sum = even.add(odd).fma(scaleOfHalves, sum);
         }
-        return FloatRows.sum(sum);
+        return FloatMemory.sum(sum);
     }
 
     /** Writes the levels of a line of W behind the scales. Written out as the one above. */
@@ -243,7 +243,7 @@ record VectorFourBitProduct(Workers workers) implements FourBitProduct {
                             .blend(FloatVector.broadcast(FLOATS, scratch[other]), UPPER);
             sum = even.add(odd).fma(scaleOfHalves, sum);
         }
-        return FloatRows.sum(sum);
+        return FloatMemory.sum(sum);
     }
 
     /**
@@ -251,8 +251,8 @@ record VectorFourBitProduct(Workers workers) implements FourBitProduct {
      * low half, and lane l bytes 4l to 4l + 3. Where a line ends with half a load, zeros follow x:
      * the weights of the next line, which that load brings too, then count nothing.
      */
-    static float[] layOut(FloatRows x, int rows, int in, int groups) {
-        float[] plain = FloatRows.scratch(in);
+    static float[] layOut(FloatMemory x, int rows, int in, int groups) {
+        float[] plain = FloatMemory.scratch(in);
         float[] laid = new float[rows * groups * GROUP];
         for (int row = 0; row < rows; row++) {
             x.copyRow((long) row * in, in, plain);

@@ -20,14 +20,14 @@ record VectorLayerNormRows(Workers workers, LayerNormRows reference) implements 
             double eps,
             Tensor y,
             @Nullable Tensor statistics) {
-        if (!FloatRows.reads(x.dtype())) {
+        if (!FloatMemory.reads(x.dtype())) {
             reference.forward(x, weight, bias, eps, y, statistics);
             return;
         }
-        FloatRows in = FloatRows.of(x);
-        FloatRows w = FloatRows.of(weight);
-        FloatRows b = FloatRows.of(bias);
-        FloatRows out = FloatRows.of(y);
+        FloatMemory in = FloatMemory.of(x);
+        FloatMemory w = FloatMemory.of(weight);
+        FloatMemory b = FloatMemory.of(bias);
+        FloatMemory out = FloatMemory.of(y);
         MemorySegment kept = statistics == null ? null : statistics.segment();
         int n = Math.toIntExact(weight.count());
         long rows = x.count() / n;
@@ -48,14 +48,14 @@ record VectorLayerNormRows(Workers workers, LayerNormRows reference) implements 
 
     @Override
     public void backward(Tensor x, Tensor weight, Tensor statistics, Tensor dy, Tensor dx) {
-        if (!FloatRows.reads(x.dtype())) {
+        if (!FloatMemory.reads(x.dtype())) {
             reference.backward(x, weight, statistics, dy, dx);
             return;
         }
-        FloatRows in = FloatRows.of(x);
-        FloatRows w = FloatRows.of(weight);
-        FloatRows dOut = FloatRows.of(dy);
-        FloatRows dIn = FloatRows.of(dx);
+        FloatMemory in = FloatMemory.of(x);
+        FloatMemory w = FloatMemory.of(weight);
+        FloatMemory dOut = FloatMemory.of(dy);
+        FloatMemory dIn = FloatMemory.of(dx);
         MemorySegment kept = statistics.segment();
         int n = Math.toIntExact(weight.count());
         long rows = x.count() / n;
@@ -79,13 +79,13 @@ record VectorLayerNormRows(Workers workers, LayerNormRows reference) implements 
      */
     private record Row(float mean, float scale, float shift, float pull) {}
 
-    private static float sum(FloatRows x, long start, int n) {
-        FloatVector sums = FloatVector.zero(FloatRows.FLOATS);
+    private static float sum(FloatMemory x, long start, int n) {
+        FloatVector sums = FloatVector.zero(FloatMemory.FLOATS);
         int i = 0;
-        for (; i <= n - FloatRows.LANES; i += FloatRows.LANES) {
+        for (; i <= n - FloatMemory.LANES; i += FloatMemory.LANES) {
             sums = sums.add(x.load(start + i));
         }
-        float sum = FloatRows.sum(sums);
+        float sum = FloatMemory.sum(sums);
         for (; i < n; i++) {
             sum += x.get(start + i);
         }
@@ -93,14 +93,14 @@ record VectorLayerNormRows(Workers workers, LayerNormRows reference) implements 
     }
 
     /** {@code sum((x - mean)²)}. */
-    private static float squares(FloatRows x, long start, int n, float mean) {
-        FloatVector squares = FloatVector.zero(FloatRows.FLOATS);
+    private static float squares(FloatMemory x, long start, int n, float mean) {
+        FloatVector squares = FloatVector.zero(FloatMemory.FLOATS);
         int i = 0;
-        for (; i <= n - FloatRows.LANES; i += FloatRows.LANES) {
+        for (; i <= n - FloatMemory.LANES; i += FloatMemory.LANES) {
             FloatVector v = x.load(start + i).sub(mean);
-            squares = FloatRows.fma(v, v, squares);
+            squares = FloatMemory.fma(v, v, squares);
         }
-        float sum = FloatRows.sum(squares);
+        float sum = FloatMemory.sum(squares);
         for (; i < n; i++) {
             float v = x.get(start + i) - mean;
             sum += v * v;
@@ -109,18 +109,18 @@ record VectorLayerNormRows(Workers workers, LayerNormRows reference) implements 
     }
 
     private static void write(
-            FloatRows x,
-            FloatRows w,
-            FloatRows b,
-            FloatRows y,
+            FloatMemory x,
+            FloatMemory w,
+            FloatMemory b,
+            FloatMemory y,
             long start,
             int n,
             float mean,
             float scale) {
         int i = 0;
-        for (; i <= n - FloatRows.LANES; i += FloatRows.LANES) {
+        for (; i <= n - FloatMemory.LANES; i += FloatMemory.LANES) {
             FloatVector normed = x.load(start + i).sub(mean).mul(scale);
-            y.store(FloatRows.fma(normed, w.load(i), b.load(i)), start + i);
+            y.store(FloatMemory.fma(normed, w.load(i), b.load(i)), start + i);
         }
         for (; i < n; i++) {
             y.set(start + i, (x.get(start + i) - mean) * scale * w.get(i) + b.get(i));
@@ -128,13 +128,13 @@ record VectorLayerNormRows(Workers workers, LayerNormRows reference) implements 
     }
 
     /** {@code sum(dy * weight)} of a row. */
-    private static float dot(FloatRows dy, FloatRows w, long start, int n) {
-        FloatVector dots = FloatVector.zero(FloatRows.FLOATS);
+    private static float dot(FloatMemory dy, FloatMemory w, long start, int n) {
+        FloatVector dots = FloatVector.zero(FloatMemory.FLOATS);
         int i = 0;
-        for (; i <= n - FloatRows.LANES; i += FloatRows.LANES) {
-            dots = FloatRows.fma(dy.load(start + i), w.load(i), dots);
+        for (; i <= n - FloatMemory.LANES; i += FloatMemory.LANES) {
+            dots = FloatMemory.fma(dy.load(start + i), w.load(i), dots);
         }
-        float dot = FloatRows.sum(dots);
+        float dot = FloatMemory.sum(dots);
         for (; i < n; i++) {
             dot += dy.get(start + i) * w.get(i);
         }
@@ -143,14 +143,14 @@ record VectorLayerNormRows(Workers workers, LayerNormRows reference) implements 
 
     /** {@code sum(dy * weight * (x - mean))} of a row. */
     private static float dot(
-            FloatRows dy, FloatRows w, FloatRows x, long start, int n, float mean) {
-        FloatVector dots = FloatVector.zero(FloatRows.FLOATS);
+            FloatMemory dy, FloatMemory w, FloatMemory x, long start, int n, float mean) {
+        FloatVector dots = FloatVector.zero(FloatMemory.FLOATS);
         int i = 0;
-        for (; i <= n - FloatRows.LANES; i += FloatRows.LANES) {
+        for (; i <= n - FloatMemory.LANES; i += FloatMemory.LANES) {
             FloatVector d = dy.load(start + i).mul(w.load(i));
-            dots = FloatRows.fma(d, x.load(start + i).sub(mean), dots);
+            dots = FloatMemory.fma(d, x.load(start + i).sub(mean), dots);
         }
-        float dot = FloatRows.sum(dots);
+        float dot = FloatMemory.sum(dots);
         for (; i < n; i++) {
             dot += dy.get(start + i) * w.get(i) * (x.get(start + i) - mean);
         }
@@ -159,9 +159,9 @@ record VectorLayerNormRows(Workers workers, LayerNormRows reference) implements 
 
     /** {@code (dy * weight - shift - (x - mean) * pull) * scale}. */
     private static void gradient(
-            FloatRows dy, FloatRows w, FloatRows x, FloatRows dx, long start, int n, Row row) {
+            FloatMemory dy, FloatMemory w, FloatMemory x, FloatMemory dx, long start, int n, Row row) {
         int i = 0;
-        for (; i <= n - FloatRows.LANES; i += FloatRows.LANES) {
+        for (; i <= n - FloatMemory.LANES; i += FloatMemory.LANES) {
             FloatVector d = dy.load(start + i).mul(w.load(i)).sub(row.shift);
             FloatVector centered = x.load(start + i).sub(row.mean);
             dx.store(d.sub(centered.mul(row.pull)).mul(row.scale), start + i);

@@ -15,26 +15,26 @@ record VectorNormRows(Workers workers, NormRows reference) implements NormRows {
     @Override
     public void forward(
             Tensor x, Tensor weight, float shift, double eps, Tensor y, @Nullable Tensor inverse) {
-        if (!FloatRows.reads(x.dtype())) {
+        if (!FloatMemory.reads(x.dtype())) {
             reference.forward(x, weight, shift, eps, y, inverse);
             return;
         }
-        FloatRows in = FloatRows.of(x);
-        FloatRows w = FloatRows.of(weight);
-        FloatRows out = FloatRows.of(y);
+        FloatMemory in = FloatMemory.of(x);
+        FloatMemory w = FloatMemory.of(weight);
+        FloatMemory out = FloatMemory.of(y);
         MemorySegment scales = inverse == null ? null : inverse.segment();
         int n = Math.toIntExact(weight.count());
         forEachRow(
                 x.count() / n,
                 row -> {
                     long start = (long) row * n;
-                    FloatVector squares = FloatVector.zero(FloatRows.FLOATS);
+                    FloatVector squares = FloatVector.zero(FloatMemory.FLOATS);
                     int i = 0;
-                    for (; i <= n - FloatRows.LANES; i += FloatRows.LANES) {
+                    for (; i <= n - FloatMemory.LANES; i += FloatMemory.LANES) {
                         FloatVector v = in.load(start + i);
-                        squares = FloatRows.fma(v, v, squares);
+                        squares = FloatMemory.fma(v, v, squares);
                     }
-                    float sum = FloatRows.sum(squares);
+                    float sum = FloatMemory.sum(squares);
                     for (; i < n; i++) {
                         sum += in.get(start + i) * in.get(start + i);
                     }
@@ -51,9 +51,9 @@ record VectorNormRows(Workers workers, NormRows reference) implements NormRows {
     }
 
     private static void weigh(
-            FloatRows in, FloatRows w, FloatRows out, long start, int n, float scale) {
+            FloatMemory in, FloatMemory w, FloatMemory out, long start, int n, float scale) {
         int i = 0;
-        for (; i <= n - FloatRows.LANES; i += FloatRows.LANES) {
+        for (; i <= n - FloatMemory.LANES; i += FloatMemory.LANES) {
             out.store(out.round(in.load(start + i).mul(scale)).mul(w.load(i)), start + i);
         }
         for (; i < n; i++) {
@@ -62,9 +62,9 @@ record VectorNormRows(Workers workers, NormRows reference) implements NormRows {
     }
 
     private static void weighShifted(
-            FloatRows in, FloatRows w, float shift, FloatRows out, long start, int n, float scale) {
+            FloatMemory in, FloatMemory w, float shift, FloatMemory out, long start, int n, float scale) {
         int i = 0;
-        for (; i <= n - FloatRows.LANES; i += FloatRows.LANES) {
+        for (; i <= n - FloatMemory.LANES; i += FloatMemory.LANES) {
             out.store(in.load(start + i).mul(scale).mul(w.load(i).add(shift)), start + i);
         }
         for (; i < n; i++) {
@@ -75,14 +75,14 @@ record VectorNormRows(Workers workers, NormRows reference) implements NormRows {
     @Override
     public void backward(
             Tensor x, Tensor weight, float shift, Tensor inverse, Tensor dy, Tensor dx) {
-        if (!FloatRows.reads(x.dtype())) {
+        if (!FloatMemory.reads(x.dtype())) {
             reference.backward(x, weight, shift, inverse, dy, dx);
             return;
         }
-        FloatRows in = FloatRows.of(x);
-        FloatRows w = FloatRows.of(weight);
-        FloatRows dOut = FloatRows.of(dy);
-        FloatRows dIn = FloatRows.of(dx);
+        FloatMemory in = FloatMemory.of(x);
+        FloatMemory w = FloatMemory.of(weight);
+        FloatMemory dOut = FloatMemory.of(dy);
+        FloatMemory dIn = FloatMemory.of(dx);
         MemorySegment scales = inverse.segment();
         int n = Math.toIntExact(weight.count());
         forEachRow(
@@ -98,14 +98,14 @@ record VectorNormRows(Workers workers, NormRows reference) implements NormRows {
 
     /** {@code sum(dy * (weight + shift) * x)} of a row. */
     private static float dot(
-            FloatRows dy, FloatRows w, float shift, FloatRows x, long start, int n) {
-        FloatVector dots = FloatVector.zero(FloatRows.FLOATS);
+            FloatMemory dy, FloatMemory w, float shift, FloatMemory x, long start, int n) {
+        FloatVector dots = FloatVector.zero(FloatMemory.FLOATS);
         int i = 0;
-        for (; i <= n - FloatRows.LANES; i += FloatRows.LANES) {
+        for (; i <= n - FloatMemory.LANES; i += FloatMemory.LANES) {
             FloatVector d = dy.load(start + i).mul(w.load(i).add(shift));
-            dots = FloatRows.fma(d, x.load(start + i), dots);
+            dots = FloatMemory.fma(d, x.load(start + i), dots);
         }
-        float dot = FloatRows.sum(dots);
+        float dot = FloatMemory.sum(dots);
         for (; i < n; i++) {
             dot += dy.get(start + i) * (w.get(i) + shift) * x.get(start + i);
         }
@@ -114,17 +114,17 @@ record VectorNormRows(Workers workers, NormRows reference) implements NormRows {
 
     /** {@code (dy * (weight + shift) - x * pull) * scale}. */
     private static void gradient(
-            FloatRows dy,
-            FloatRows w,
+            FloatMemory dy,
+            FloatMemory w,
             float shift,
-            FloatRows x,
-            FloatRows dx,
+            FloatMemory x,
+            FloatMemory dx,
             long start,
             int n,
             float scale,
             float pull) {
         int i = 0;
-        for (; i <= n - FloatRows.LANES; i += FloatRows.LANES) {
+        for (; i <= n - FloatMemory.LANES; i += FloatMemory.LANES) {
             FloatVector d = dy.load(start + i).mul(w.load(i).add(shift));
             dx.store(d.sub(x.load(start + i).mul(pull)).mul(scale), start + i);
         }

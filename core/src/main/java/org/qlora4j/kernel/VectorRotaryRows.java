@@ -9,14 +9,14 @@ record VectorRotaryRows(Workers workers, RotaryRows reference) implements Rotary
 
     @Override
     public void rotate(Tensor x, Tensor cos, Tensor sin, int direction, Tensor out) {
-        if (!FloatRows.reads(x.dtype()) || cos.dtype().bytes() != Float.BYTES) {
+        if (!FloatMemory.reads(x.dtype()) || cos.dtype().bytes() != Float.BYTES) {
             reference.rotate(x, cos, sin, direction, out);
             return;
         }
-        FloatRows in = FloatRows.of(x);
-        FloatRows target = FloatRows.of(out);
-        FloatRows cosines = FloatRows.of(cos);
-        FloatRows sines = FloatRows.of(sin);
+        FloatMemory in = FloatMemory.of(x);
+        FloatMemory target = FloatMemory.of(out);
+        FloatMemory cosines = FloatMemory.of(cos);
+        FloatMemory sines = FloatMemory.of(sin);
         int time = Math.toIntExact(out.size(1));
         int heads = Math.toIntExact(out.size(2));
         int half = Math.toIntExact(cos.size(3));
@@ -39,16 +39,16 @@ record VectorRotaryRows(Workers workers, RotaryRows reference) implements Rotary
     }
 
     private static void head(
-            FloatRows in,
-            FloatRows out,
+            FloatMemory in,
+            FloatMemory out,
             long start,
-            FloatRows cosines,
-            FloatRows sines,
+            FloatMemory cosines,
+            FloatMemory sines,
             long angle,
             int half,
             int direction) {
         int i = 0;
-        for (; i <= half - FloatRows.LANES; i += FloatRows.LANES) {
+        for (; i <= half - FloatMemory.LANES; i += FloatMemory.LANES) {
             FloatVector c = cosines.load(angle + i);
             FloatVector s = sines.load(angle + i).mul(direction);
             FloatVector x1 = in.load(start + i);
@@ -67,9 +67,9 @@ record VectorRotaryRows(Workers workers, RotaryRows reference) implements Rotary
     }
 
     /** The part of a head that is not turned. */
-    private static void copy(FloatRows in, FloatRows out, long from, long to) {
+    private static void copy(FloatMemory in, FloatMemory out, long from, long to) {
         long i = from;
-        for (; i <= to - FloatRows.LANES; i += FloatRows.LANES) {
+        for (; i <= to - FloatMemory.LANES; i += FloatMemory.LANES) {
             out.store(in.load(i), i);
         }
         for (; i < to; i++) {

@@ -13,8 +13,8 @@ import org.qlora4j.tensor.Tensor;
 
 /** {@link RowInt8} with the Vector API, to the bit as its reference. */
 record VectorRowInt8(Workers workers, RowInt8 reference) implements RowInt8 {
-    private static final VectorSpecies<Float> FLOATS = FloatRows.FLOATS;
-    private static final int LANES = FloatRows.LANES;
+    private static final VectorSpecies<Float> FLOATS = FloatMemory.FLOATS;
+    private static final int LANES = FloatMemory.LANES;
     private static final VectorSpecies<Byte> BYTES =
             LANES > 8 ? ByteVector.SPECIES_128 : ByteVector.SPECIES_64;
     private static final ByteOrder LE = ByteOrder.LITTLE_ENDIAN;
@@ -30,14 +30,14 @@ record VectorRowInt8(Workers workers, RowInt8 reference) implements RowInt8 {
 
     @Override
     public void round(Tensor x, double threshold, Tensor out) {
-        if (!FloatRows.reads(x.dtype())) {
+        if (!FloatMemory.reads(x.dtype())) {
             reference.round(x, threshold, out);
             return;
         }
         int n = Math.toIntExact(x.size(1));
         int rows = Math.toIntExact(x.size(0));
-        FloatRows in = FloatRows.of(x);
-        FloatRows to = FloatRows.of(out);
+        FloatMemory in = FloatMemory.of(x);
+        FloatMemory to = FloatMemory.of(out);
         float[] largest = new float[rows];
         float[] columns = new float[n]; // 1 where there is an outlier; all write the same
         AtomicBoolean any = new AtomicBoolean();
@@ -48,9 +48,9 @@ record VectorRowInt8(Workers workers, RowInt8 reference) implements RowInt8 {
                 fewest,
                 (first, end) -> {
                     for (int row = first; row < end; row++) {
-                        float[] values = FloatRows.scratch(n);
+                        float[] values = FloatMemory.scratch(n);
                         in.copyRow((long) row * n, n, values);
-                        float most = half(FloatRows.absmax(values, n));
+                        float most = half(FloatMemory.absmax(values, n));
                         if (most >= least) {
                             most = markOutliers(values, n, least, columns);
                             any.set(true);
@@ -84,8 +84,8 @@ record VectorRowInt8(Workers workers, RowInt8 reference) implements RowInt8 {
     }
 
     private static void roundRow(
-            FloatRows in,
-            FloatRows out,
+            FloatMemory in,
+            FloatMemory out,
             long start,
             int n,
             float largest,
@@ -125,14 +125,14 @@ record VectorRowInt8(Workers workers, RowInt8 reference) implements RowInt8 {
 
     @Override
     public void decode(Tensor codes, Tensor scales, Tensor out) {
-        if (!FloatRows.reads(out.dtype())) {
+        if (!FloatMemory.reads(out.dtype())) {
             reference.decode(codes, scales, out);
             return;
         }
         int n = Math.toIntExact(codes.size(1));
         MemorySegment packed = codes.segment();
         MemorySegment each = scales.segment();
-        FloatRows to = FloatRows.of(out);
+        FloatMemory to = FloatMemory.of(out);
         workers.runLines(
                 Math.toIntExact(codes.size(0)),
                 Math.max(1, TASK / n),
@@ -145,7 +145,7 @@ record VectorRowInt8(Workers workers, RowInt8 reference) implements RowInt8 {
     }
 
     private static void decodeLine(
-            MemorySegment codes, FloatRows out, long start, int n, float scale) {
+            MemorySegment codes, FloatMemory out, long start, int n, float scale) {
         int i = 0;
         if (VectorWidth.WHOLE) {
             int step = Math.max(LANES, BYTES.length()); // bytes of a load

@@ -17,16 +17,16 @@ record VectorStreamAttention(Workers workers, StreamAttention reference)
     /** Queries worked on together: their sums and a vector of keys stay in registers. */
     private static final int QUERIES = 4;
 
-    private static final int LANES = FloatRows.LANES;
+    private static final int LANES = FloatMemory.LANES;
 
     /** Sizes and tensors of one step. */
     private record Step(
-            FloatRows q,
-            FloatRows k,
-            FloatRows v,
-            @Nullable FloatRows[] keys,
-            @Nullable FloatRows[] values,
-            FloatRows out,
+            FloatMemory q,
+            FloatMemory k,
+            FloatMemory v,
+            @Nullable FloatMemory[] keys,
+            @Nullable FloatMemory[] values,
+            FloatMemory out,
             int kvHeads,
             int group,
             int headDim,
@@ -47,7 +47,7 @@ record VectorStreamAttention(Workers workers, StreamAttention reference)
             double softcap,
             int window,
             Tensor out) {
-        if (!FloatRows.reads(q.dtype())) {
+        if (!FloatMemory.reads(q.dtype())) {
             reference.step(q, k, v, keys, values, lengths, scale, softcap, window, out);
             return;
         }
@@ -55,12 +55,12 @@ record VectorStreamAttention(Workers workers, StreamAttention reference)
         int kvHeads = Math.toIntExact(k.count() / lengths.length / headDim);
         Step s =
                 new Step(
-                        FloatRows.of(q),
-                        FloatRows.of(k),
-                        FloatRows.of(v),
+                        FloatMemory.of(q),
+                        FloatMemory.of(k),
+                        FloatMemory.of(v),
                         rows(keys, lengths),
                         rows(values, lengths),
-                        FloatRows.of(out),
+                        FloatMemory.of(out),
                         kvHeads,
                         Math.toIntExact(q.count() / k.count()),
                         headDim,
@@ -71,10 +71,10 @@ record VectorStreamAttention(Workers workers, StreamAttention reference)
         workers.run(lengths.length * kvHeads, task -> keyHead(s, task, lengths[task / kvHeads]));
     }
 
-    private static @Nullable FloatRows[] rows(@Nullable Tensor[] stores, int[] lengths) {
-        @Nullable FloatRows[] out = new @Nullable FloatRows[lengths.length];
+    private static @Nullable FloatMemory[] rows(@Nullable Tensor[] stores, int[] lengths) {
+        @Nullable FloatMemory[] out = new @Nullable FloatMemory[lengths.length];
         for (int row = 0; row < out.length; row++) {
-            out[row] = lengths[row] < 0 ? null : FloatRows.of(requireNonNull(stores[row]));
+            out[row] = lengths[row] < 0 ? null : FloatMemory.of(requireNonNull(stores[row]));
         }
         return out;
     }
@@ -98,8 +98,8 @@ record VectorStreamAttention(Workers workers, StreamAttention reference)
             return;
         }
         int row = index / s.kvHeads;
-        FloatRows keys = requireNonNull(s.keys[row]);
-        FloatRows values = requireNonNull(s.values[row]);
+        FloatMemory keys = requireNonNull(s.keys[row]);
+        FloatMemory values = requireNonNull(s.values[row]);
         long keyStart = (long) (index % s.kvHeads) * s.capacities[row] * s.headDim;
         append(s, keys, values, index, length, keyStart);
         int first = s.window == 0 ? 0 : Math.max(0, length + 1 - s.window);
@@ -108,7 +108,7 @@ record VectorStreamAttention(Workers workers, StreamAttention reference)
         int hidden = first - start;
         int seen = length + 1 - start;
         int padded = (seen + BLOCK - 1) / BLOCK * BLOCK;
-        float[] scratch = FloatRows.scratch(QUERIES * (s.headDim + padded));
+        float[] scratch = FloatMemory.scratch(QUERIES * (s.headDim + padded));
         int scores = QUERIES * s.headDim;
         for (int from = 0; from < s.group; from += QUERIES) {
             int count = Math.min(QUERIES, s.group - from);
@@ -135,7 +135,7 @@ record VectorStreamAttention(Workers workers, StreamAttention reference)
     }
 
     private static void append(
-            Step s, FloatRows keys, FloatRows values, int index, int length, long keyStart) {
+            Step s, FloatMemory keys, FloatMemory values, int index, int length, long keyStart) {
         long added = (long) index * s.headDim;
         long key = keyStart + (long) (length / BLOCK) * s.headDim * BLOCK + length % BLOCK;
         long value = keyStart + (long) length * s.headDim;
@@ -147,20 +147,20 @@ record VectorStreamAttention(Workers workers, StreamAttention reference)
 
     /** Products of four queries with every key; those of positions not yet written mean nothing. */
     private static void score(
-            FloatRows keys, long keyStart, int headDim, int padded, float[] scratch) {
+            FloatMemory keys, long keyStart, int headDim, int padded, float[] scratch) {
         int scores = QUERIES * headDim;
         for (int i = 0; i < padded; i += LANES) {
-            FloatVector a = FloatVector.zero(FloatRows.FLOATS);
+            FloatVector a = FloatVector.zero(FloatMemory.FLOATS);
             FloatVector b = a;
             FloatVector c = a;
             FloatVector e = a;
             long at = keyStart + (long) (i / BLOCK * BLOCK) * headDim + i % BLOCK;
             for (int d = 0; d < headDim; d++) {
                 FloatVector key = keys.load(at + (long) d * BLOCK);
-                a = FloatRows.fma(key, broadcast(scratch[d]), a);
-                b = FloatRows.fma(key, broadcast(scratch[headDim + d]), b);
-                c = FloatRows.fma(key, broadcast(scratch[2 * headDim + d]), c);
-                e = FloatRows.fma(key, broadcast(scratch[3 * headDim + d]), e);
+                a = FloatMemory.fma(key, broadcast(scratch[d]), a);
+                b = FloatMemory.fma(key, broadcast(scratch[headDim + d]), b);
+                c = FloatMemory.fma(key, broadcast(scratch[2 * headDim + d]), c);
+                e = FloatMemory.fma(key, broadcast(scratch[3 * headDim + d]), e);
             }
             a.intoArray(scratch, scores + i);
             b.intoArray(scratch, scores + padded + i);
@@ -176,7 +176,7 @@ record VectorStreamAttention(Workers workers, StreamAttention reference)
                 VectorWidth.WHOLE ? exponentials(e, from, padded) : oneByOne(e, from, seen, padded);
         float inverse = 1 / sum;
         for (int i = 0; i < padded; i += LANES) {
-            FloatVector.fromArray(FloatRows.FLOATS, e, from + i)
+            FloatVector.fromArray(FloatMemory.FLOATS, e, from + i)
                     .mul(inverse)
                     .intoArray(e, from + i);
         }
@@ -190,17 +190,17 @@ record VectorStreamAttention(Workers workers, StreamAttention reference)
     private static float exponentials(float[] e, int from, int padded) {
         FloatVector maxima = broadcast(Float.NEGATIVE_INFINITY);
         for (int i = 0; i < padded; i += LANES) {
-            maxima = maxima.max(FloatVector.fromArray(FloatRows.FLOATS, e, from + i));
+            maxima = maxima.max(FloatVector.fromArray(FloatMemory.FLOATS, e, from + i));
         }
         float max = maxima.reduceLanes(VectorOperators.MAX);
-        FloatVector sums = FloatVector.zero(FloatRows.FLOATS);
+        FloatVector sums = FloatVector.zero(FloatMemory.FLOATS);
         for (int i = 0; i < padded; i += LANES) {
             FloatVector y =
-                    FastExp.of(FloatVector.fromArray(FloatRows.FLOATS, e, from + i).sub(max));
+                    FastExp.of(FloatVector.fromArray(FloatMemory.FLOATS, e, from + i).sub(max));
             y.intoArray(e, from + i);
             sums = sums.add(y);
         }
-        return FloatRows.sum(sums);
+        return FloatMemory.sum(sums);
     }
 
     private static float oneByOne(float[] e, int from, int seen, int padded) {
@@ -219,7 +219,7 @@ record VectorStreamAttention(Workers workers, StreamAttention reference)
     /** Sums of the values by the probabilities, written for {@code count} queries. */
     private static void weigh(
             Step s,
-            FloatRows values,
+            FloatMemory values,
             long start,
             int seen,
             int padded,
@@ -230,17 +230,17 @@ record VectorStreamAttention(Workers workers, StreamAttention reference)
         int headDim = s.headDim;
         int d = 0;
         for (; d <= headDim - LANES; d += LANES) {
-            FloatVector a = FloatVector.zero(FloatRows.FLOATS);
+            FloatVector a = FloatVector.zero(FloatMemory.FLOATS);
             FloatVector b = a;
             FloatVector c = a;
             FloatVector e = a;
             for (int t = 0; t < seen; t++) {
                 FloatVector value = values.load(start + (long) t * headDim + d);
                 int p = first + t;
-                a = FloatRows.fma(value, broadcast(scratch[p]), a);
-                b = FloatRows.fma(value, broadcast(scratch[p + padded]), b);
-                c = FloatRows.fma(value, broadcast(scratch[p + 2 * padded]), c);
-                e = FloatRows.fma(value, broadcast(scratch[p + 3 * padded]), e);
+                a = FloatMemory.fma(value, broadcast(scratch[p]), a);
+                b = FloatMemory.fma(value, broadcast(scratch[p + padded]), b);
+                c = FloatMemory.fma(value, broadcast(scratch[p + 2 * padded]), c);
+                e = FloatMemory.fma(value, broadcast(scratch[p + 3 * padded]), e);
             }
             s.out.store(a, out + d);
             if (count > 1) {
@@ -267,6 +267,6 @@ record VectorStreamAttention(Workers workers, StreamAttention reference)
     }
 
     private static FloatVector broadcast(float value) {
-        return FloatVector.broadcast(FloatRows.FLOATS, value);
+        return FloatVector.broadcast(FloatMemory.FLOATS, value);
     }
 }

@@ -27,15 +27,15 @@ record VectorTiledAttention(Workers workers) implements TiledAttention {
             Tensor v,
             double scale,
             double softcap,
-            RowMask mask,
+            BlockMask mask,
             Tensor out,
             @Nullable Tensor logSums) {
         Shape s = Shape.of(q, k, mask);
-        FloatRows queries = FloatRows.of(q);
-        FloatRows keys = FloatRows.of(k);
-        FloatRows values = FloatRows.of(v);
-        FloatRows target = FloatRows.of(out);
-        FloatRows sums = logSums == null ? null : FloatRows.of(logSums);
+        FloatMemory queries = FloatMemory.of(q);
+        FloatMemory keys = FloatMemory.of(k);
+        FloatMemory values = FloatMemory.of(v);
+        FloatMemory target = FloatMemory.of(out);
+        FloatMemory sums = logSums == null ? null : FloatMemory.of(logSums);
         workers.run(
                 s.batch * s.kvHeads,
                 task -> {
@@ -60,15 +60,15 @@ record VectorTiledAttention(Workers workers) implements TiledAttention {
     @Override
     public void backward(Forward f, Tensor dOut, Tensor dq, Tensor dk, Tensor dv) {
         Shape s = Shape.of(f.q(), f.k(), f.mask());
-        FloatRows queries = FloatRows.of(f.q());
-        FloatRows keys = FloatRows.of(f.k());
-        FloatRows values = FloatRows.of(f.v());
-        FloatRows out = FloatRows.of(f.out());
-        FloatRows sums = FloatRows.of(f.logSums());
-        FloatRows dOuts = FloatRows.of(dOut);
-        FloatRows dQueries = FloatRows.of(dq);
-        FloatRows dKeys = FloatRows.of(dk);
-        FloatRows dValues = FloatRows.of(dv);
+        FloatMemory queries = FloatMemory.of(f.q());
+        FloatMemory keys = FloatMemory.of(f.k());
+        FloatMemory values = FloatMemory.of(f.v());
+        FloatMemory out = FloatMemory.of(f.out());
+        FloatMemory sums = FloatMemory.of(f.logSums());
+        FloatMemory dOuts = FloatMemory.of(dOut);
+        FloatMemory dQueries = FloatMemory.of(dq);
+        FloatMemory dKeys = FloatMemory.of(dk);
+        FloatMemory dValues = FloatMemory.of(dv);
         float scale = (float) f.scale();
         workers.run(
                 s.batch * s.kvHeads,
@@ -93,7 +93,7 @@ record VectorTiledAttention(Workers workers) implements TiledAttention {
 
     /** Sizes, and where things begin; a task is a key head of a sequence. */
     private record Shape(int batch, int queries, int keys, int kvHeads, int group, int headDim) {
-        static Shape of(Tensor q, Tensor k, RowMask mask) {
+        static Shape of(Tensor q, Tensor k, BlockMask mask) {
             if (mask.sequences() != q.size(0)
                     || mask.rows() != q.size(1)
                     || mask.keys() != k.size(1)) {

@@ -166,9 +166,9 @@ public final class SelfCheck {
 
     /** The first examples, cut short; one that loses all its labels so is learnt whole. */
     private static List<Example> firstOf(TrainingData data) {
-        int count = Math.min(EXAMPLES, data.set().lengths().length);
+        int count = Math.min(EXAMPLES, data.train().lengths().length);
         List<Example> out = new ArrayList<>();
-        for (Example e : data.set().examples().subList(0, count)) {
+        for (Example e : data.train().examples().subList(0, count)) {
             int length = Math.min(TOKENS, e.length());
             int[] ids = Arrays.copyOf(e.ids(), length);
             BitSet labelled = e.labelled().get(0, length);

@@ -60,7 +60,7 @@ public final class DryRun {
                         100.0 * trainable / model.parameterCount(),
                         layers,
                         model.linears().size()));
-        data.set()
+        data.train()
                 .report(config.data())
                 .forEach(line -> out.append("data: ").append(line).append('\n'));
         String length = RunLength.notice(config, data);
@@ -76,7 +76,7 @@ public final class DryRun {
         out.append("\nfirst example:\n")
                 .append(
                         ExampleView.show(
-                                data.set().examples().getFirst(),
+                                data.train().examples().getFirst(),
                                 TrainingData.layout(model),
                                 inputs.tokenizer(),
                                 ansi));

@@ -89,7 +89,7 @@ public record RunInputs(
 
     private static RunInputs passed(RunInputs inputs, DataConfig config) {
         try {
-            DataGate.pass(inputs.data.set().stats(), config);
+            DataGate.pass(inputs.data.train().stats(), config);
             return inputs;
         } catch (RuntimeException e) {
             inputs.close();

@@ -20,7 +20,7 @@ public final class RunLength {
         TrainConfig train = config.train();
         int stepsPerEpoch = data.sampler(config).stepsPerEpoch();
         int steps = train.totalSteps(stepsPerEpoch);
-        int examples = data.set().lengths().length;
+        int examples = data.train().lengths().length;
         if (train.stepsFollowData()) {
             return "%d steps follow from the size of the data, about %d %s over %d examples; train.max_steps or train.num_train_epochs sets another number, --preset paper %d"
                     .formatted(

@@ -26,6 +26,7 @@ import org.qlora4j.tokenize.Tokenizer;
 /**
  * The examples of a run as tokens of its model.
  *
+ * @param train what is trained on
  * @param eval what is evaluated on; null if the settings ask for none
  * @param padId fills shorter rows
  * @param padToMultipleOf columns of a batch are rounded up to a multiple of this
@@ -33,32 +34,32 @@ import org.qlora4j.tokenize.Tokenizer;
  *     model or settings does, or there are no prompts
  */
 public record TrainingData(
-        TrainingSet set,
+        TrainingSet train,
         @Nullable TrainingSet eval,
         int padId,
         int padToMultipleOf,
         @Nullable String promptTemplate) {
     /** The order in which a run takes the examples. */
     public BatchSampler sampler(RunConfig config) {
-        TrainConfig train = config.train();
+        TrainConfig settings = config.train();
         return config.data().packing()
                 ? BatchSampler.packing(
-                        set.lengths(),
+                        train.lengths(),
                         config.data().rowLimit(),
-                        train.perDeviceTrainBatchSize(),
-                        train.gradientAccumulationSteps(),
-                        train.orderSeed())
+                        settings.perDeviceTrainBatchSize(),
+                        settings.gradientAccumulationSteps(),
+                        settings.orderSeed())
                 : new BatchSampler(
-                        set.lengths(),
+                        train.lengths(),
                         config.data().groupByLength(),
-                        train.perDeviceTrainBatchSize(),
-                        train.gradientAccumulationSteps(),
-                        train.orderSeed());
+                        settings.perDeviceTrainBatchSize(),
+                        settings.gradientAccumulationSteps(),
+                        settings.orderSeed());
     }
 
     /** The batch of some rows of examples, as a {@link BatchSampler} names them. */
     public Batch batch(int[][] rows) {
-        return set.batch(rows, padId, padToMultipleOf);
+        return train.batch(rows, padId, padToMultipleOf);
     }
 
     /**

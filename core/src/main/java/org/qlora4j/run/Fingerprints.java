@@ -37,7 +37,7 @@ public record Fingerprints(String data, String heldOut, String base) {
         TrainingSet heldOut = data.eval();
         boolean hasWeights = config.model().init() == ModelInit.CHECKPOINT;
         return new Fingerprints(
-                data.set().fingerprint(),
+                data.train().fingerprint(),
                 heldOut == null ? "" : heldOut.fingerprint(),
                 hasWeights ? ofModel(model) : ofShape(model.shape()));
     }

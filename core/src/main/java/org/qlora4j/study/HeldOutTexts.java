@@ -19,7 +19,7 @@ final class HeldOutTexts {
      */
     static List<double[]> score(CausalModel model, TrainingData data) {
         TrainingSet held = data.eval();
-        TrainingSet set = held == null ? data.set() : held;
+        TrainingSet set = held == null ? data.train() : held;
         List<Example> examples =
                 set.examples().stream().filter(e -> e.labelled().nextSetBit(1) >= 0).toList();
         List<TextScorer.Text> texts = new ArrayList<>();

@@ -29,7 +29,7 @@ record LongestBatch(int[][] rows, int time) {
     static LongestBatch of(TrainingData data, BatchSampler sampler, int processes) {
         List<int[][]> batches = sampler.batchesOf(0);
         int[][] all = batches.stream().flatMap(Arrays::stream).toArray(int[][]::new);
-        int[] lengths = data.set().lengths();
+        int[] lengths = data.train().lengths();
         long[] keys = new long[all.length];
         for (int i = 0; i < all.length; i++) {
             long tokens = 0;

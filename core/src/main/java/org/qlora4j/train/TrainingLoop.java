@@ -189,7 +189,7 @@ final class TrainingLoop {
         return new RunInfo(
                 state.step(),
                 total,
-                data.set().lengths().length,
+                data.train().lengths().length,
                 data.eval() == null ? 0 : data.eval().lengths().length,
                 model.parameterCount(),
                 model.byteSize(),

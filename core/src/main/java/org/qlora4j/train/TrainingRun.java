@@ -234,7 +234,7 @@ public final class TrainingRun {
             CausalModel model = made.add(load(inputs.place(), old));
             model.resizeVocabulary(inputs.rows());
             TrainingData data = inputs.data();
-            data.set().report(config.data()).forEach(listener::notice);
+            data.train().report(config.data()).forEach(listener::notice);
             String length = RunLength.notice(config, data);
             if (length != null) {
                 listener.notice(length);
@@ -257,7 +257,7 @@ public final class TrainingRun {
                                     config,
                                     inputs.place(),
                                     inputs.tokenizer(),
-                                    data.set().examples()));
+                                    data.train().examples()));
             boolean owns = world.isFirst();
             RunFolder folder =
                     owns // only now: bad input leaves nothing behind

@@ -41,7 +41,7 @@ class KernelMemoryTest {
             Tensor a = Samples.normal(dtype, 1, 1, ROWS, SIZE);
             Tensor b = Samples.normal(dtype, 2, 1, ROWS, SIZE);
             Tensor out = Tensors.zeros(dtype, 1, ROWS, SIZE);
-            RowMask mask = RowMask.open(ROWS, SIZE);
+            BlockMask mask = BlockMask.open(ROWS, SIZE);
             Tensor weight = Samples.normal(dtype, 3, SIZE);
             Tensor inverse = Tensors.zeros(DType.F32, ROWS);
             Tensor both = Tensors.zeros(DType.F32, 2, ROWS);

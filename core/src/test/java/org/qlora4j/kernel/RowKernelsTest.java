@@ -54,7 +54,7 @@ class RowKernelsTest {
     @MethodSource("attentionCases")
     void attentionSoftmax_vectorEqualsReference(DType dtype, Kind kind, int rows, int keys) {
         try (TensorScope scope = TensorScope.open()) {
-            RowMask mask = mask(kind, rows, keys);
+            BlockMask mask = mask(kind, rows, keys);
             double tolerance = tolerance(dtype);
             AttentionSoftmax vector =
                     new VectorAttentionSoftmax(workers, reference.attentionSoftmax());
@@ -113,7 +113,7 @@ class RowKernelsTest {
     void tiledAttention_vectorEqualsReference(
             Kind kind, int rows, int keys, int kvHeads, int group, int headDim) {
         try (TensorScope scope = TensorScope.open();
-                RowMask mask = mask(kind, rows, keys)) {
+                BlockMask mask = mask(kind, rows, keys)) {
             int batch = mask.sequences();
             Tensor q = Samples.normal(DType.F32, 7, batch, rows, kvHeads * group, headDim);
             Tensor k = Samples.normal(DType.F32, 8, batch, keys, kvHeads, headDim);
@@ -138,7 +138,7 @@ class RowKernelsTest {
             Tensor k,
             Tensor v,
             double cap,
-            RowMask mask,
+            BlockMask mask,
             Tensor dOut) {
         Tensor sums = Tensors.full(Double.NaN, DType.F32, q.size(0), q.size(2), q.size(1));
         List<Tensor> out =
@@ -156,9 +156,9 @@ class RowKernelsTest {
     }
 
     /** Two sequences, the second of which sees one key less at either end. */
-    private static RowMask mask(Kind kind, int rows, int keys) {
+    private static BlockMask mask(Kind kind, int rows, int keys) {
         if (kind == Kind.OPEN) {
-            return RowMask.open(rows, keys);
+            return BlockMask.open(rows, keys);
         }
         int[] first = new int[2 * rows];
         int[] end = new int[2 * rows];
@@ -177,7 +177,7 @@ class RowKernelsTest {
                 visible[i] = (byte) (i % 3 == 1 ? 0 : 1);
             }
         }
-        return new RowMask(2, rows, keys, first, end, visible);
+        return new BlockMask(2, rows, keys, first, end, visible);
     }
 
     static Stream<Arguments> rowCases() {
@@ -778,7 +778,7 @@ class RowKernelsTest {
     void fastExp_staysWithinTwoUnitsOfMath() {
         try (TensorScope scope = TensorScope.open()) {
             Tensor t = Tensors.empty(DType.F32, 16);
-            FloatRows rows = FloatRows.of(t);
+            FloatMemory rows = FloatMemory.of(t);
             for (double x = 0; x > -100; x -= 0.0037) {
                 float value = (float) x;
                 rows.set(0, value);

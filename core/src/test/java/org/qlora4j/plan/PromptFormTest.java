@@ -76,7 +76,7 @@ class PromptFormTest {
             })
     void promptOfAUser_hasTheIdsOfTraining(String record, String prompt) throws IOException {
         try (RunInputs inputs = RunInputs.load(config(record))) {
-            Example example = inputs.data().set().examples().getFirst();
+            Example example = inputs.data().train().examples().getFirst();
             int source = example.labelled().nextSetBit(0);
             assertThat(asked(inputs, prompt.replace("\\n", "\n")))
                     .isEqualTo(Arrays.copyOf(example.ids(), source));
@@ -93,7 +93,7 @@ class PromptFormTest {
             })
     void dialogueInOneText_beginsWithThePrompt(String record, String format) throws IOException {
         try (RunInputs inputs = RunInputs.load(config(record, "data.dataset_format=" + format))) {
-            int[] ids = inputs.data().set().examples().getFirst().ids();
+            int[] ids = inputs.data().train().examples().getFirst().ids();
             int[] asked = asked(inputs, "hi");
             assertThat(asked.length).isLessThan(ids.length);
             assertThat(asked).isEqualTo(Arrays.copyOf(ids, asked.length));
@@ -120,7 +120,7 @@ class PromptFormTest {
     void formThatIsNotTheModels_isSaidWithTheWayToIt() throws IOException {
         RunConfig config = config("{\"instruction\": \"Name a colour.\", \"output\": \"red\"}");
         try (RunInputs inputs = RunInputs.load(config)) {
-            assertThat(inputs.data().set().report(config.data()))
+            assertThat(inputs.data().train().report(config.data()))
                     .anyMatch(line ->
                             line.startsWith("prompts are written in the form of Alpaca, not by")
                                     && line.contains("data.chat_template=tokenizer"));

@@ -50,7 +50,7 @@ class LongestBatchTest {
         RunConfig config = config("train.per_device_train_batch_size=3");
         TrainingData examples = load(config);
         LongestBatch longest = LongestBatch.of(examples, examples.sampler(config), 1);
-        int[] lengths = examples.set().lengths();
+        int[] lengths = examples.train().lengths();
         int[] sorted = Arrays.stream(lengths).sorted().toArray();
         int[] chosen = Arrays.stream(longest.rows()).mapToInt(row -> lengths[row[0]]).toArray();
         int n = sorted.length;

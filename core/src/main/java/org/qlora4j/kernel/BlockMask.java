@@ -11,7 +11,7 @@ import org.qlora4j.tensor.Tensors;
  * Which keys each row of a block of queries sees: a run of them, for each sequence and row, and of
  * this run those that are no padding. Keys are counted from the first of the block.
  */
-public final class RowMask implements AutoCloseable {
+public final class BlockMask implements AutoCloseable {
     private final int sequences;
     private final int rows;
     private final int keys;
@@ -30,7 +30,7 @@ public final class RowMask implements AutoCloseable {
      * @param visible [sequences, keys]: 0 where no row sees a key, even within its run; null if
      *     there are no such holes
      */
-    public RowMask(
+    public BlockMask(
             int sequences, int rows, int keys, int[] first, int[] end, byte @Nullable [] visible) {
         this.sequences = sequences;
         this.rows = rows;
@@ -46,10 +46,10 @@ public final class RowMask implements AutoCloseable {
     }
 
     /** A mask of rows that see every key. */
-    public static RowMask open(int rows, int keys) {
+    public static BlockMask open(int rows, int keys) {
         int[] end = new int[rows];
         Arrays.fill(end, keys);
-        return new RowMask(1, rows, keys, new int[rows], end, null);
+        return new BlockMask(1, rows, keys, new int[rows], end, null);
     }
 
     public int sequences() {

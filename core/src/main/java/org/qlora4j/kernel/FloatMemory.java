@@ -18,7 +18,7 @@ import org.qlora4j.tensor.Tensor;
  * value is the upper half of a float; writing rounds to nearest, ties to even. Positions count
  * elements.
  */
-record FloatRows(MemorySegment memory, boolean bf16) {
+record FloatMemory(MemorySegment memory, boolean bf16) {
     static final VectorSpecies<Float> FLOATS = VectorWidth.FLOATS;
     static final int LANES = FLOATS.length();
     private static final ThreadLocal<float[]> SCRATCH = ThreadLocal.withInitial(() -> new float[0]);
@@ -32,8 +32,8 @@ record FloatRows(MemorySegment memory, boolean bf16) {
     private static final ValueLayout.OfFloat FLOAT = ValueLayout.JAVA_FLOAT_UNALIGNED;
     private static final ValueLayout.OfShort SHORT = ValueLayout.JAVA_SHORT_UNALIGNED;
 
-    static FloatRows of(Tensor tensor) {
-        return new FloatRows(tensor.segment(), tensor.dtype() == DType.BF16);
+    static FloatMemory of(Tensor tensor) {
+        return new FloatMemory(tensor.segment(), tensor.dtype() == DType.BF16);
     }
 
     /** Each lane beside the one {@code by} lanes away, in groups of twice as many. */

@@ -9,7 +9,7 @@ import jdk.incubator.vector.FloatVector;
 import org.junit.jupiter.api.Test;
 import org.qlora4j.testing.Samples;
 
-class FloatRowsSumTest {
+class FloatMemorySumTest {
     /** Long enough for the JVM to compile the loop, from interpreter to its last compiler. */
     private static final int REPEATS = 200_000;
 
@@ -24,11 +24,11 @@ class FloatRowsSumTest {
     }
 
     private static float sum(float[] values) {
-        return FloatRows.sum(FloatVector.fromArray(FloatRows.FLOATS, values, 0));
+        return FloatMemory.sum(FloatVector.fromArray(FloatMemory.FLOATS, values, 0));
     }
 
     private static float inHalves(float[] values) {
-        float[] v = Arrays.copyOf(values, FloatRows.LANES);
+        float[] v = Arrays.copyOf(values, FloatMemory.LANES);
         for (int half = v.length / 2; half > 0; half /= 2) {
             for (int i = 0; i < half; i++) {
                 v[i] += v[i + half];

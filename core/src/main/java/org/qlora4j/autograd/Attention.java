@@ -1,7 +1,7 @@
 package org.qlora4j.autograd;
 
-import org.qlora4j.kernel.Kernels;
 import org.qlora4j.kernel.BlockMask;
+import org.qlora4j.kernel.Kernels;
 import org.qlora4j.kernel.TiledAttention;
 import org.qlora4j.tensor.DType;
 import org.qlora4j.tensor.Tensor;

@@ -25,8 +25,7 @@ import org.qlora4j.model.Weights;
  * @param activation of the MLP
  * @param tieEmbeddings whether the head is the embedding table
  */
-record OptConfig(
-        ModelFacts facts, boolean bias, Activation activation, boolean tieEmbeddings)
+record OptConfig(ModelFacts facts, boolean bias, Activation activation, boolean tieEmbeddings)
         implements Architecture {
     /** OPT's config has no key for it. */
     private static final double NORM_EPS = 1e-5;

@@ -184,7 +184,13 @@ final class TileProducts {
      * last row.
      */
     static void panelsOfRows(
-            FloatMemory from, long at, long stride, int rows, int width, float[] row, float[] into) {
+            FloatMemory from,
+            long at,
+            long stride,
+            int rows,
+            int width,
+            float[] row,
+            float[] into) {
         for (int r = 0; r < wholePanels(rows); r++) {
             int start = r / PANEL * width * PANEL + r % PANEL;
             if (r < rows) {

@@ -52,7 +52,8 @@ record VectorActivationRows(Workers workers, ActivationRows reference) implement
                     int i = 0;
                     for (; i <= length - FloatMemory.LANES; i += FloatMemory.LANES) {
                         FloatVector v = in.load(start + i);
-                        out.store(v.mul(FloatVector.fromArray(FloatMemory.FLOATS, p, i)), start + i);
+                        out.store(
+                                v.mul(FloatVector.fromArray(FloatMemory.FLOATS, p, i)), start + i);
                     }
                     for (; i < length; i++) {
                         out.set(start + i, in.get(start + i) * p[i]);

@@ -29,7 +29,9 @@ record VectorCrossEntropyRows(Workers workers, CrossEntropyRows reference)
         Head head =
                 data.bf16()
                         ? new Head(
-                                FloatMemory.of(x), FloatMemory.of(weight), Math.toIntExact(x.size(1)))
+                                FloatMemory.of(x),
+                                FloatMemory.of(weight),
+                                Math.toIntExact(x.size(1)))
                         : null;
         int vocabulary = Math.toIntExact(logits.size(1));
         double[] losses = new double[labels.length];

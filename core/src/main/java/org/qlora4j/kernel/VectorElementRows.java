@@ -85,8 +85,8 @@ record VectorElementRows(Workers workers, ElementRows reference) implements Elem
 
     /**
      * Turns each x into {@code exp(-|x|)}, and what is behind them up to a whole vector too. A
-     * method by itself, as is {@link #gate(FloatMemory, float[], FloatMemory, FloatMemory, long, int)}:
-     * in a longer one the JVM leaves vectors as objects, at a third of the speed.
+     * method by itself, as is {@link #gate(FloatMemory, float[], FloatMemory, FloatMemory, long,
+     * int)}: in a longer one the JVM leaves vectors as objects, at a third of the speed.
      */
     private static void exponentials(float[] row, int length) {
         for (int i = 0; i < length; i += FloatMemory.LANES) {
@@ -97,7 +97,12 @@ record VectorElementRows(Workers workers, ElementRows reference) implements Elem
 
     /** {@code x · sigmoid(t)} times up, by e = exp(-|t|); t has the sign of x. */
     private static void gate(
-            FloatMemory gates, float[] e, FloatMemory ups, FloatMemory target, long start, int length) {
+            FloatMemory gates,
+            float[] e,
+            FloatMemory ups,
+            FloatMemory target,
+            long start,
+            int length) {
         int i = 0;
         for (; i <= length - FloatMemory.LANES; i += FloatMemory.LANES) {
             FloatVector x = gates.load(start + i);

@@ -159,7 +159,13 @@ record VectorLayerNormRows(Workers workers, LayerNormRows reference) implements 
 
     /** {@code (dy * weight - shift - (x - mean) * pull) * scale}. */
     private static void gradient(
-            FloatMemory dy, FloatMemory w, FloatMemory x, FloatMemory dx, long start, int n, Row row) {
+            FloatMemory dy,
+            FloatMemory w,
+            FloatMemory x,
+            FloatMemory dx,
+            long start,
+            int n,
+            Row row) {
         int i = 0;
         for (; i <= n - FloatMemory.LANES; i += FloatMemory.LANES) {
             FloatVector d = dy.load(start + i).mul(w.load(i)).sub(row.shift);

@@ -62,7 +62,13 @@ record VectorNormRows(Workers workers, NormRows reference) implements NormRows {
     }
 
     private static void weighShifted(
-            FloatMemory in, FloatMemory w, float shift, FloatMemory out, long start, int n, float scale) {
+            FloatMemory in,
+            FloatMemory w,
+            float shift,
+            FloatMemory out,
+            long start,
+            int n,
+            float scale) {
         int i = 0;
         for (; i <= n - FloatMemory.LANES; i += FloatMemory.LANES) {
             out.store(in.load(start + i).mul(scale).mul(w.load(i).add(shift)), start + i);

@@ -55,7 +55,8 @@ public final class DataInspector {
                 tokenizer.eosId().ifPresent(stops::add);
             }
             Inspection inspection =
-                    Inspection.of(inputs.data().train(), config.data(), tokenizer, stops, from, most);
+                    Inspection.of(
+                            inputs.data().train(), config.data(), tokenizer, stops, from, most);
             return new Result(inspection, InspectionPage.html(inspection, tokenizer));
         }
     }

@@ -83,6 +83,7 @@ public final class LanguageModel implements AutoCloseable {
     private final Tokenizer baseTokenizer;
     private String template = NamedTemplates.OF_TOKENIZER; // the tokenizer's, by name
     private ChatSettings chats = ChatSettings.DEFAULT;
+    private Labels labels = Labels.OF_CONFIG; // of the adapter, if it brings classes
     // changed and read on the engine thread alone
     private boolean generating;
 
@@ -189,6 +190,7 @@ public final class LanguageModel implements AutoCloseable {
                                 model.compute());
             } catch (RuntimeException | Error e) {
                 model.resizeVocabulary(rowsBefore);
+                model.relabel(labels);
                 if (before != null) {
                     before.attach();
                 }
@@ -197,6 +199,7 @@ public final class LanguageModel implements AutoCloseable {
                 throw e;
             }
             held.adapter.attach();
+            labels = files.labels();
             if (before != null) {
                 before.close();
             }
@@ -217,6 +220,8 @@ public final class LanguageModel implements AutoCloseable {
                 held.adapter.close();
                 held.adapter = null;
                 model.resizeVocabulary(checkpointRows);
+                labels = Labels.OF_CONFIG;
+                model.relabel(labels);
                 baseTokenizer.useChatTemplate(NamedTemplates.OF_TOKENIZER);
                 speakAs(baseTokenizer, NamedTemplates.OF_TOKENIZER, ChatSettings.DEFAULT);
             }

@@ -58,8 +58,10 @@ public interface CausalModel extends AutoCloseable {
     void resizeVocabulary(int rows);
 
     /**
-     * Gives a classifier other classes, whose outputs are all 0 if there were not as many before:
+     * Gives a classifier other classes, whose outputs are all 0 if the checkpoint has not as many:
      * for an adapter that brings the head. Does nothing where a model classifies no texts.
+     *
+     * @param labels {@link Labels#OF_CONFIG} for the checkpoint's own
      */
     default void relabel(Labels labels) {}
 

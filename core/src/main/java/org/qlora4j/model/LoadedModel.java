@@ -2,6 +2,7 @@ package org.qlora4j.model;
 
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 import org.qlora4j.autograd.Head;
 import org.qlora4j.autograd.Parameter;
@@ -26,6 +27,7 @@ public final class LoadedModel implements CausalModel {
     private final Decoder decoder;
     private final WeightLoader loader;
     private int vocabularySize;
+    private @Nullable ClassifierHead checkpointHead; // once it was given other classes
     private @Nullable Checkpoint streamed;
 
     /**
@@ -267,18 +269,57 @@ public final class LoadedModel implements CausalModel {
         if (!(task instanceof Task.Classify classify)) {
             return;
         }
-        shape = labels.of(shape);
-        if (labels.count() == 0 || classify.classes() == labels.count()) {
-            return;
+        if (checkpointHead == null) {
+            checkpointHead = ClassifierHead.of(decoder.head(), classify);
         }
-        Head head = decoder.head();
-        if (!(head.weight() instanceof Weight.Dense(Parameter weight)) || head.bias() == null) {
-            throw new IllegalStateException("a classifier's head has a weight and a bias");
+        Labels own = checkpointHead.labels;
+        Labels given = labels.count() == 0 ? own : labels;
+        shape = given.of(shape);
+        if (classify.classes() != given.count()) {
+            checkpointHead.put(decoder.head(), given.count());
         }
-        try (TensorScope scope = TensorScope.open()) {
-            long width = weight.value().size(1);
-            weight.replaceValue(Tensors.zeros(compute(), labels.count(), width));
-            head.bias().replaceValue(Tensors.zeros(compute(), labels.count()));
+    }
+
+    /** A classifier's last layer as the checkpoint has it, and its classes. */
+    private record ClassifierHead(Labels labels, Tensor weight, Tensor bias)
+            implements AutoCloseable {
+        static ClassifierHead of(Head head, Task.Classify classify) {
+            try (TensorScope scope = TensorScope.open()) {
+                return new ClassifierHead(
+                        new Labels(classify.classes(), classify.names()),
+                        TensorScope.release(weight(head).value().copy()),
+                        TensorScope.release(bias(head).value().copy()));
+            }
+        }
+
+        private static Parameter weight(Head head) {
+            if (head.weight() instanceof Weight.Dense(Parameter weight)) {
+                return weight;
+            }
+            throw new IllegalStateException("a classifier's head is never quantized");
+        }
+
+        private static Parameter bias(Head head) {
+            return Objects.requireNonNull(head.bias(), "a classifier's head has a bias");
+        }
+
+        /** Zeros for another number of classes than the checkpoint's. */
+        void put(Head head, int classes) {
+            boolean own = classes == labels.count();
+            try (TensorScope scope = TensorScope.open()) {
+                DType dtype = weight.dtype();
+                weight(head).replaceValue(
+                                own
+                                        ? weight.copy()
+                                        : Tensors.zeros(dtype, classes, weight.size(1)));
+                bias(head).replaceValue(own ? bias.copy() : Tensors.zeros(dtype, classes));
+            }
+        }
+
+        @Override
+        public void close() {
+            weight.close();
+            bias.close();
         }
     }
 
@@ -312,6 +353,10 @@ public final class LoadedModel implements CausalModel {
 
     @Override
     public void close() {
+        if (checkpointHead != null) {
+            checkpointHead.close();
+            checkpointHead = null;
+        }
         loader.close();
         if (streamed != null) {
             streamed.close();

@@ -268,6 +268,25 @@ class EncoderRunTest {
         }
     }
 
+    /** An adapter of two classes on a classifier of three, which has its own again afterwards. */
+    @Test
+    void classesOfAnAdapter_goWithIt() throws IOException {
+        Path base = TinyEncoders.roberta(folder);
+        Path data = data("{\"sentence\": \"$c$c\", \"label\": $c}", 4);
+        String[] settings = {"train.max_steps=1", "model.label_names=[no, yes]"};
+        TinyRun.run(config(base, data, "run", settings));
+        QuantConfig f32 = config(base, data, "x").quantization();
+        try (LanguageModel model = LanguageModel.load(base, f32)) {
+            Map<String, Double> before = model.classify("11", null).probabilities();
+            assertThat(before.keySet()).containsExactly("LABEL_0", "LABEL_1", "LABEL_2");
+            model.withAdapter(folder.resolve("run"));
+            assertThat(model.classify("11", null).probabilities().keySet())
+                    .containsExactly("no", "yes");
+            model.withoutAdapter();
+            assertThat(model.classify("11", null).probabilities()).isEqualTo(before);
+        }
+    }
+
     /** Answers are compared while the run goes on; whoever asks later gets the same ones. */
     @Test
     void t5IsAskedWhileItLearns_andAfterwards() throws IOException {

@@ -308,7 +308,8 @@ public final class LoadedModel implements CausalModel {
             boolean own = classes == labels.count();
             try (TensorScope scope = TensorScope.open()) {
                 DType dtype = weight.dtype();
-                weight(head).replaceValue(
+                weight(head)
+                        .replaceValue(
                                 own
                                         ? weight.copy()
                                         : Tensors.zeros(dtype, classes, weight.size(1)));

@@ -3,6 +3,10 @@ package org.qlora4j;
 import static org.qlora4j.error.Require.given;
 import static org.qlora4j.error.Require.require;
 
+import org.qlora4j.task.TaskChat;
+import org.qlora4j.task.TaskResponse;
+import org.qlora4j.task.TaskRequest;
+import org.qlora4j.task.TaskModel;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
@@ -610,10 +614,39 @@ public final class LanguageModel implements AutoCloseable {
         return generating(
                 "be evaluated",
                 () -> {
-                    LocalTaskModel asked =
-                            new LocalTaskModel(model, held.tokenizer, tokensAtOnce, textsAtOnce);
+                    TaskModel asked = local(tokensAtOnce, textsAtOnce);
                     return TaskRun.run(suite, asked, log, progress);
                 });
+    }
+
+    /**
+     * This model as one that tasks are asked of. It stays its owner's.
+     *
+     * @param tokensAtOnce as in {@link #evaluate}
+     * @param textsAtOnce likewise
+     */
+    public TaskModel asTaskModel(int tokensAtOnce, int textsAtOnce) {
+        return new TaskModel() {
+            @Override
+            public void answer(
+                    List<TaskRequest> requests, BiConsumer<Integer, TaskResponse> done) {
+                generating(
+                        "be evaluated",
+                        () -> {
+                            local(tokensAtOnce, textsAtOnce).answer(requests, done);
+                            return null;
+                        });
+            }
+
+            @Override
+            public String chat(List<Map<String, String>> messages, boolean open) {
+                return new TaskChat(held.tokenizer).text(messages, open);
+            }
+        };
+    }
+
+    private LocalTaskModel local(int tokensAtOnce, int textsAtOnce) {
+        return new LocalTaskModel(model, held.tokenizer, tokensAtOnce, textsAtOnce);
     }
 
     /**

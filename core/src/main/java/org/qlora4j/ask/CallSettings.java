@@ -2,6 +2,7 @@ package org.qlora4j.ask;
 
 import static org.qlora4j.error.Require.require;
 
+import java.io.Serializable;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -16,7 +17,7 @@ import java.util.Map;
  * @param stop texts before which a reply ends
  */
 public record CallSettings(
-        double temperature, double topP, int maxTokens, long seed, List<String> stop) {
+        double temperature, double topP, int maxTokens, long seed, List<String> stop) implements Serializable {
     public CallSettings {
         require(temperature >= 0, "--temperature must be at least 0, got %s", temperature);
         require(topP > 0 && topP <= 1, "--top-p must be in (0, 1], got %s", topP);

@@ -1,5 +1,6 @@
 package org.qlora4j.ask;
 
+import java.io.Serializable;
 import java.nio.charset.StandardCharsets;
 import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
@@ -22,7 +23,8 @@ public record ChatCall(
         List<ChatMessage> messages,
         @Nullable String raw,
         List<String> labels,
-        CallSettings settings) {
+        CallSettings settings)
+        implements Serializable {
     private static final JsonMapper JSON = new JsonMapper();
 
     /** Bytes of English for each token, roughly, where no tokenizer is at hand. */

@@ -1,5 +1,6 @@
 package org.qlora4j.ask;
 
+import java.io.Serializable;
 import java.util.List;
 
 /**
@@ -15,7 +16,7 @@ public record ChatReply(
         int promptTokens,
         int newTokens,
         String finishReason,
-        List<Double> logProbabilities) {
+        List<Double> logProbabilities) implements Serializable {
     public ChatReply {
         logProbabilities = List.copyOf(logProbabilities);
     }

@@ -8,6 +8,7 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.function.Predicate;
 import org.jspecify.annotations.Nullable;
 import org.qlora4j.checkpoint.AtomicFiles;
@@ -52,6 +53,21 @@ public record MetricsFile(Path file) {
             throw new DeviceException(file + " cannot be read: " + e, e);
         }
         AtomicFiles.writeText(file, String.join("", kept));
+    }
+
+    /** The newest line of a logged step; empty if there is none. */
+    public Optional<JsonNode> lastStep() {
+        if (!Files.exists(file)) {
+            return Optional.empty();
+        }
+        try {
+            return Files.readAllLines(file).reversed().stream()
+                    .map(MetricsFile::parse)
+                    .filter(line -> line.has("loss"))
+                    .findFirst();
+        } catch (IOException e) {
+            throw new DeviceException(file + " cannot be read: " + e, e);
+        }
     }
 
     private static JsonNode parse(String line) {

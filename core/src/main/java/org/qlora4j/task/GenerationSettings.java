@@ -1,5 +1,6 @@
 package org.qlora4j.task;
 
+import java.io.Serializable;
 import java.util.List;
 
 /**
@@ -12,7 +13,7 @@ import java.util.List;
  * @param topP of drawing
  */
 public record GenerationSettings(
-        List<String> until, int maxTokens, boolean sample, double temperature, double topP) {
+        List<String> until, int maxTokens, boolean sample, double temperature, double topP) implements Serializable {
     static final int MAX_TOKENS = 256;
 
     public GenerationSettings {

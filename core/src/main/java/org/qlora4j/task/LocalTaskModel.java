@@ -9,7 +9,6 @@ import java.util.List;
 import java.util.Map;
 import java.util.function.BiConsumer;
 import org.jspecify.annotations.Nullable;
-import org.qlora4j.error.ConfigException;
 import org.qlora4j.error.FormatException;
 import org.qlora4j.generate.BatchGenerator;
 import org.qlora4j.generate.BatchGenerator.Request;
@@ -24,7 +23,6 @@ import org.qlora4j.model.CausalModel;
 import org.qlora4j.task.TaskResponse.Generated;
 import org.qlora4j.task.TaskResponse.Likelihood;
 import org.qlora4j.task.TaskResponse.Rolled;
-import org.qlora4j.template.ChatTemplate;
 import org.qlora4j.tokenize.Tokenizer;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -46,7 +44,7 @@ public final class LocalTaskModel implements TaskModel {
     private final int prefixId;
     private final String prefix;
     private int cut;
-    private boolean saidNoSystem;
+    private final TaskChat chat;
 
     /**
      * @param tokensAtOnce as in {@link TextScorer}
@@ -58,6 +56,7 @@ public final class LocalTaskModel implements TaskModel {
         this.tokenizer = tokenizer;
         this.tokensAtOnce = tokensAtOnce;
         this.textsAtOnce = textsAtOnce;
+        this.chat = new TaskChat(tokenizer);
         this.prefixId =
                 tokenizer
                         .bosId()
@@ -72,47 +71,7 @@ public final class LocalTaskModel implements TaskModel {
 
     @Override
     public String chat(List<Map<String, String>> messages, boolean open) {
-        ChatTemplate template =
-                tokenizer
-                        .chatTemplate()
-                        .orElseThrow(() ->
-                                new ConfigException(
-                                        "the model has no chat template; leave --apply-chat-template out"));
-        try {
-            return rendered(template, messages, open);
-        } catch (FormatException e) { // as the harness, for templates that take no system message
-            List<Map<String, String>> others =
-                    messages.stream().filter(m -> !"system".equals(m.get("role"))).toList();
-            if (others.size() == messages.size()) {
-                throw e;
-            }
-            if (!saidNoSystem) {
-                saidNoSystem = true;
-                LOG.warn(
-                        "the chat template takes no system message, which is left out: {}",
-                        e.getMessage());
-            }
-            return rendered(template, others, open);
-        }
-    }
-
-    private static String rendered(
-            ChatTemplate template, List<Map<String, String>> messages, boolean open) {
-        String text = template.render(messages, null, open, Map.of());
-        if (open) {
-            return text;
-        }
-        // continue_final_message: up to the end of the last message
-        String last = String.valueOf(messages.getLast().get("content"));
-        String plain = PythonText.strip(last);
-        int at = text.lastIndexOf(plain);
-        if (at < 0) {
-            throw new FormatException("the chat template does not print gen_prefix as it is");
-        }
-        String whole = last.substring(last.indexOf(plain));
-        return text.startsWith(whole, at)
-                ? text.substring(0, at + whole.length())
-                : text.substring(0, at + plain.length());
+        return chat.text(messages, open);
     }
 
     @Override

@@ -1,7 +1,9 @@
 package org.qlora4j.task;
 
+import java.io.Serializable;
+
 /** What a task asks of a model. */
-public sealed interface TaskRequest {
+public sealed interface TaskRequest extends Serializable {
     /** How likely a text is after another, and whether it is what greedy decoding would write. */
     record LogLikelihood(String context, String continuation) implements TaskRequest {}
 

@@ -1,7 +1,9 @@
 package org.qlora4j.task;
 
+import java.io.Serializable;
+
 /** What a model says to a {@link TaskRequest}. */
-public sealed interface TaskResponse {
+public sealed interface TaskResponse extends Serializable {
     /**
      * @param logLikelihood in nats
      * @param greedy whether each token is the likeliest

@@ -10,9 +10,9 @@ import java.util.Comparator;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.Optional;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
+import org.qlora4j.run.MetricsFile;
 import tools.jackson.core.JacksonException;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
@@ -46,7 +46,7 @@ final class Runs {
             Map<String, Object> entry = new LinkedHashMap<>();
             entry.put("name", run.name);
             entry.put("changed", run.changed.toMillis() / 1000);
-            last(run.metrics).ifPresent(last -> entry.put("last", last));
+            new MetricsFile(run.metrics).lastStep().ifPresent(last -> entry.put("last", last));
             out.add(entry);
         }
         Reply.json(response, 200, Map.of("object", "list", "data", out));
@@ -103,17 +103,6 @@ final class Runs {
             }
         }
         return out;
-    }
-
-    /** The newest line with a loss; the page asks for it every few seconds. */
-    private static Optional<JsonNode> last(Path metrics) throws IOException {
-        for (String line : Files.readAllLines(metrics).reversed()) {
-            JsonNode json = parse(line);
-            if (json != null && json.has("loss")) {
-                return Optional.of(json);
-            }
-        }
-        return Optional.empty();
     }
 
     /** Null for a line that is being written. */

@@ -1,0 +1,175 @@
+package org.qlora4j.spark;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicReference;
+import java.util.concurrent.locks.LockSupport;
+import java.util.function.BooleanSupplier;
+import java.util.stream.Stream;
+import org.apache.spark.SparkConf;
+import org.apache.spark.api.java.JavaSparkContext;
+import org.qlora4j.LanguageModel;
+import org.qlora4j.Trainer;
+import org.qlora4j.ask.CallJournal;
+import org.qlora4j.ask.CallSettings;
+import org.qlora4j.ask.ChatModel;
+import org.qlora4j.config.RunConfig;
+import org.qlora4j.judge.AnswerRun;
+import org.qlora4j.judge.Question;
+
+/**
+ * Two executors, each a JVM of its own, of which one is killed while it works: answers and a sweep
+ * of six runs must be those of one process. Called by check.sh.
+ */
+final class ClusterCheck {
+    private ClusterCheck() {}
+
+    private static JavaSparkContext cluster() {
+        String path = System.getProperty("java.class.path");
+        SparkConf conf =
+                new SparkConf()
+                        .setMaster("local-cluster[2,1,1536]")
+                        .setAppName("check")
+                        .set("spark.ui.enabled", "false")
+                        .set("spark.driver.host", "127.0.0.1")
+                        .set("spark.driver.bindAddress", "127.0.0.1")
+                        .set("spark.executor.extraClassPath", path)
+                        .set("spark.executor.memory", "1g")
+                        .set(
+                                "spark.executor.extraJavaOptions",
+                                "--add-modules=jdk.incubator.vector --enable-native-access=ALL-UNNAMED -XX:-UseProfiledLoopPredicate");
+        return new JavaSparkContext(conf);
+    }
+
+    private static List<Long> executors() {
+        return ProcessHandle.allProcesses()
+                .filter(p ->
+                        p.info().commandLine().orElse("").contains("CoarseGrainedExecutorBackend"))
+                .map(ProcessHandle::pid)
+                .toList();
+    }
+
+    /** Kills one executor once the work is under way. */
+    private static Thread killer(BooleanSupplier underWay, AtomicReference<Long> killed) {
+        return Thread.ofPlatform().daemon().start(() -> {
+            while (!underWay.getAsBoolean() || executors().size() < 2) {
+                LockSupport.parkNanos(TimeUnit.MILLISECONDS.toNanos(50));
+            }
+            long pid = executors().getFirst();
+            killed.set(pid);
+            ProcessHandle.of(pid).ifPresent(ProcessHandle::destroyForcibly);
+        });
+    }
+
+    private static Path answers(Path folder, String name, List<Question> questions, ChatModel model) {
+        AnswerRun run =
+                new AnswerRun(questions, new CallSettings(0, 1, 24, 0, List.of()), false);
+        Path out = folder.resolve(name + ".jsonl");
+        try (CallJournal journal = CallJournal.open(folder.resolve(name + ".calls.jsonl"))) {
+            run.run(model, journal, out, done -> {});
+        }
+        return out;
+    }
+
+    private static void require(boolean holds, String what) {
+        if (!holds) {
+            throw new IllegalStateException(what);
+        }
+    }
+
+    private static String undated(Path file) throws IOException {
+        return Files.readString(file).replaceAll("\"date\":\"[^\"]*\"", "");
+    }
+
+    private static long lines(Path file) {
+        try (Stream<String> lines = Files.lines(file)) {
+            return lines.count();
+        } catch (IOException e) {
+            return 0;
+        }
+    }
+
+    /**
+     * @param args model, questions, number of them, small model for the sweep, an empty folder
+     */
+    public static void main(String[] args) throws Exception {
+        List<Question> questions = Question.read(Path.of(args[1]), Integer.parseInt(args[2]));
+        Path folder = Path.of(args[4]);
+        SparkModel named =
+                new SparkModel(args[0], null, List.of("quantization.bnb_4bit_compute_dtype=float32"), 4);
+        Path alone;
+        try (LanguageModel model = named.load()) {
+            alone = answers(folder, "alone", questions, model.asChatModel(named.name(), "one", 4));
+        }
+        AtomicReference<Long> killed = new AtomicReference<>(0L);
+        try (JavaSparkContext spark = cluster()) {
+            Path journal = folder.resolve("spread.calls.jsonl");
+            Thread killer = killer(() -> lines(journal) > 8, killed);
+            Path spread = answers(folder, "spread", questions, new SparkChatModel(spark, named));
+            killer.join(1000);
+            require(killed.get() != 0, "no executor was killed");
+            require(undated(spread).equals(undated(alone)), "other answers than one process gives");
+            System.out.printf(
+                    "%d answers on two executors, of which %d was killed, are those of one process%n",
+                    questions.size(), killed.get());
+        }
+        sweep(Path.of(args[3]), folder);
+    }
+
+    private static void sweep(Path model, Path folder)
+            throws IOException, InterruptedException {
+        StringBuilder data = new StringBuilder();
+        for (int i = 0; i < 32; i++) {
+            data.append("{\"input\": \"w%d\", \"output\": \"w%d\"}%n".formatted(i, i + 1));
+        }
+        Path file = Files.writeString(folder.resolve("data.jsonl"), data);
+        List<String> common =
+                List.of(
+                        "model.model_name_or_path=" + model,
+                        "data.dataset=" + file,
+                        "train.max_steps=400",
+                        "train.save_steps=20",
+                        "train.save_total_limit=2",
+                        "train.per_device_train_batch_size=4",
+                        "train.gradient_accumulation_steps=1",
+                        "train.report_to=[]");
+        List<SweepJob.Cell> cells = new ArrayList<>();
+        for (int r : new int[] {2, 4, 8}) {
+            for (String rate : List.of("1e-3", "1e-4")) {
+                cells.add(
+                        new SweepJob.Cell(
+                                "r" + r + "-" + rate,
+                                List.of("lora.r=" + r, "train.learning_rate=" + rate)));
+            }
+        }
+        AtomicReference<Long> killed = new AtomicReference<>(0L);
+        Path sweep = folder.resolve("sweep");
+        List<SweepJob.Row> rows;
+        try (JavaSparkContext spark = cluster()) {
+            Thread killer =
+                    killer(
+                            () -> Files.exists(sweep.resolve("r4-1e-3/checkpoint-40/qlora4j.json")),
+                            killed);
+            rows = SweepJob.run(spark, sweep, common, cells);
+            killer.join(1000);
+        }
+        require(killed.get() != 0, "no executor was killed in the sweep");
+        for (int i = 0; i < cells.size(); i++) {
+            require(rows.get(i).error() == null, String.valueOf(rows.get(i)));
+            Path alone = folder.resolve("alone-" + cells.get(i).name());
+            List<String> words = new ArrayList<>(common);
+            words.addAll(cells.get(i).settings());
+            words.add("train.output_dir=" + alone);
+            new Trainer(RunConfig.of(words.toArray(String[]::new))).run();
+            String adapter = "checkpoint-400/adapter_model.safetensors";
+            Path spread = sweep.resolve(cells.get(i).name()).resolve(adapter);
+            require(Files.mismatch(spread, alone.resolve(adapter)) < 0, cells.get(i).name());
+        }
+        rows.forEach(row -> System.out.println(row.json()));
+        System.out.println("6 runs, one executor killed: adapters equal to the byte");
+    }
+}

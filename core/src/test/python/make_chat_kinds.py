@@ -1,9 +1,9 @@
-"""Makes src/test/resources/org/qlora4j/data/chat-kinds.json: what transformers writes and marks of chats, by small templates of the kinds that real models have.
+"""Makes src/test/resources/org/qlora4j/data/chat-kinds.json.gz: what transformers writes and marks of chats, by small templates of the kinds that real models have.
 
 usage: make_chat_kinds.py OUT.json
 Made with transformers 5.23.0, Jinja2 3.1.6. No seed: nothing is drawn. Each template stands with {% generation %} tags; the one that is tested is the same without them, but for the kinds whose name begins with tags.
 """
-import json, re, sys
+import gzip, json, re, sys
 from pathlib import Path
 from transformers.utils.chat_template_utils import render_jinja_template
 turn = lambda role, content, **more: {"role": role, "content": content, **more}
@@ -48,5 +48,5 @@ for kind, tagged in KINDS.items():
             part = texts[0][a:b]; part = part.rstrip() if part.rstrip().endswith(end) else part
             learnt.append(part)
         out.append({"kind": kind, "chat": name, "template": tested, "messages": chat, "text": texts[0], "learnt": learnt})
-Path(sys.argv[1]).write_text("[\n" + ",\n".join(json.dumps(c, ensure_ascii=False) for c in out) + "\n]\n")
+Path(sys.argv[1]).write_bytes(gzip.compress(("[\n" + ",\n".join(json.dumps(c, ensure_ascii=False) for c in out) + "\n]\n").encode(), 9, mtime=0))
 print(len(out), "cases")

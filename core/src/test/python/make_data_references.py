@@ -3,7 +3,7 @@
 usage: make_data_references.py QLORA_PY OUT      QLORA_PY: qlora.py of github.com/artidoro/qlora, commit 00e5ad2a
 Made with torch 2.10.0, transformers 5.23.0, tokenizers 0.23.3. Seeds stand beside the values they made.
 """
-import ast, copy, dataclasses, hashlib, json, struct, sys, typing
+import gzip, ast, copy, dataclasses, hashlib, json, struct, sys, typing
 from pathlib import Path
 import torch, transformers
 from tokenizers import Tokenizer, models, pre_tokenizers, decoders, trainers, AddedToken
@@ -11,7 +11,9 @@ from torch.nn.utils.rnn import pad_sequence
 from transformers.trainer_pt_utils import get_length_grouped_indices
 
 source, out = Path(sys.argv[1]), Path(sys.argv[2]); out.mkdir(parents=True, exist_ok=True)
-def write(name, value): (out / name).write_text(json.dumps(value, ensure_ascii=False) + "\n")
+def write(name, value):
+    text = (json.dumps(value, ensure_ascii=False) + "\n").encode()
+    (out / name).write_bytes(gzip.compress(text, 9, mtime=0) if name.endswith(".gz") else text)
 
 # 1. torch.randperm, and the order of LengthGroupedSampler
 cases = []
@@ -19,13 +21,13 @@ for n, seed in ((0, 1), (1, 1), (2, 5), (10, 0), (10, 42), (623, 7), (625, 2**32
     cases.append({"n": n, "seed": seed, "order": torch.randperm(n, generator=torch.Generator().manual_seed(seed)).tolist()})
 big = torch.randperm(300_000, generator=torch.Generator().manual_seed(9)).to(torch.int32).numpy()
 cases.append({"n": 300_000, "seed": 9, "sha256": hashlib.sha256(big.astype("<i4").tobytes()).hexdigest()})
-write("randperm.json", cases)
+write("randperm.json.gz", cases)
 cases = []
 for n, batch, accumulation, seed in ((1, 1, 1, 0), (7, 2, 2, 3), (64, 1, 16, 42), (65, 4, 1, 42), (1000, 1, 16, 0), (1000, 3, 5, 11), (3000, 2, 4, 42)):
     g = torch.Generator().manual_seed(1000 + n); lengths = torch.randint(1, 40, (n,), generator=g).tolist()     # many ties
     order = get_length_grouped_indices(lengths, batch * accumulation, generator=torch.Generator().manual_seed(seed))
     cases.append({"batch": batch, "accumulation": accumulation, "seed": seed, "lengths": lengths, "order": order})
-write("grouped.json", cases)
+write("grouped.json.gz", cases)
 
 # 2. two small tokenizers: bytes with the tokens of ChatML, and SentencePiece's way with LLaMA's
 text = "Below is an instruction that describes a task. Write a response. ### Instruction: Name the capital of France. The capital is Paris.".split()
@@ -61,7 +63,7 @@ for name, bos, eos, pad in (("llama", "<s>", "</s>", "<unk>"), ("chatml", "<|im_
             b = env["DataCollatorForCausalLM"](tok, *limits, train_on_source, False)(texts)
             cases.append({"tokenizer": name, "bos": tok.bos_token_id, "eos": tok.eos_token_id, "pad": tok.pad_token_id, "format": fmt, "source_max_len": limits[0], "target_max_len": limits[1],
                           "train_on_source": train_on_source, "records": rows, "input_ids": b["input_ids"].tolist(), "labels": b["labels"].tolist(), "attention_mask": b["attention_mask"].int().tolist()})
-write("collated.json", cases)
+write("collated.json.gz", cases)
 
 # 4. the fingerprint of the first case, from its definition
 first = cases[0]; digest = hashlib.sha256()

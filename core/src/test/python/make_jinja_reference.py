@@ -1,11 +1,12 @@
-"""Writes jinja-reference.json: small templates and what Python's Jinja2 makes of them.
+"""Writes jinja-reference.json.gz: small templates and what Python's Jinja2 makes of them.
 
 Set up as transformers sets up chat templates (ImmutableSandboxedEnvironment, trim_blocks, lstrip_blocks, loop
 controls, tojson without ASCII or HTML escapes, raise_exception, guarded namespace and dict), with the time frozen at
 2026-11-23 09:05:07. Versions that made the stored file: Python 3.11, Jinja2 3.1.6, MarkupSafe 3. No randomness.
 
-    python make_jinja_reference.py ../resources/templates/jinja-reference.json
+    python make_jinja_reference.py ../resources/templates/jinja-reference.json.gz
 """
+import gzip
 import datetime
 import json
 import sys
@@ -431,6 +432,6 @@ def result(source):
 
 if __name__ == "__main__":
     snips = [[source, result(source)] for source in cases()]
-    with open(sys.argv[1], "w", encoding="utf-8") as out:
+    with gzip.open(sys.argv[1], "wt", encoding="utf-8") as out:
         json.dump({"ctx": CONTEXT, "snips": snips}, out, ensure_ascii=False, indent=1)
     print(len(snips), "cases")

@@ -3,13 +3,15 @@
 usage: make_optim_references.py OUT
 Made with torch 2.10.0, transformers 5.23.0. Seeds stand beside the values they made.
 """
-import json, sys
+import gzip, json, sys
 from pathlib import Path
 import torch
 from transformers import get_scheduler
 
 folder = Path(sys.argv[1]); folder.mkdir(parents=True, exist_ok=True)
-def write(name, value): (folder / name).write_text(json.dumps(value) + "\n")
+def write(name, value):
+    text = (json.dumps(value) + "\n").encode()
+    (folder / name).write_bytes(gzip.compress(text, 9, mtime=0) if name.endswith(".gz") else text)
 
 # 1. learning rates: entry t is the rate of the step that follows t completed ones
 cases = []
@@ -37,7 +39,7 @@ for length in lengths[:4]:
 for warm, decay in (("linear", "linear"), ("cosine", "1-sqrt"), ("1-sqrt", "cosine")):
     schedule("warmup_stable_decay", 1e-3, 10, 110, num_decay_steps=20, min_lr_ratio=0.1, warmup_type=warm, decay_type=decay)
     schedule("warmup_stable_decay", 1e-3, 4, 60, num_decay_steps=30, num_stable_steps=10, warmup_type=warm, decay_type=decay, num_cycles=1.5)
-write("schedules.json", cases)
+write("schedules.json.gz", cases)
 
 # 2. AdamW: two groups, of which one decays; gradients summed over `tokens`, divided, clipped, stepped at a rate of its own
 cases = []
@@ -63,7 +65,7 @@ for seed, beta1, beta2, eps, decay, max_norm in (
     state = {n: {k: optimizer.state[p][k].flatten().tolist() for k in ("exp_avg", "exp_avg_sq")} for n, p in parameters.items()}
     cases.append({"seed": seed, "beta1": beta1, "beta2": beta2, "eps": eps, "decay": decay, "max_norm": max_norm, "shapes": shapes,
                   "start": start, "steps": steps, "state": state})
-write("adamw.json", cases)
+write("adamw.json.gz", cases)
 
 # 3. AdamW with moments in 8 bits: a twin in numpy of bitsandbytes' CUDA kernel (csrc/kernels.cu, kOptimizerStatic8bit2StateBlockwise), f32
 #    rounded after every operation, decay first; and the weights of bitsandbytes' own CPU code, whose 8-bit codes come from a coarser grid

@@ -52,4 +52,4 @@ for sizes, weights, seed in (([5, 7], [1, 1], 42), ([3, 4, 30], [1, 2, 7], 0), (
     for stop in ("first_exhausted", "all_exhausted"):
         mixed = datasets.interleave_datasets(sets, probabilities=[w / sum(weights) for w in weights], seed=seed, stopping_strategy=stop)["i"][:]
         cases["interleave"].append({"sizes": sizes, "weights": weights, "seed": seed, "stop": stop, "order": mixed})
-write("numpy.json", json.dumps(cases) + "\n")
+write("numpy.json.gz", gzip.compress((json.dumps(cases) + "\n").encode(), 9, mtime=0))

@@ -24,7 +24,7 @@ class BatchSamplerTest {
     }
 
     static Stream<Arguments> grouped() {
-        return References.json("grouped.json")
+        return References.json("grouped.json.gz")
                 .valueStream()
                 .map(c ->
                         Arguments.of(

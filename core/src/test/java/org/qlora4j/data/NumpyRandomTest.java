@@ -12,7 +12,7 @@ import tools.jackson.databind.JsonNode;
 
 /** Against NumPy and Hugging Face's datasets, number by number. */
 class NumpyRandomTest {
-    private static final JsonNode CASES = References.json("sources/numpy.json");
+    private static final JsonNode CASES = References.json("sources/numpy.json.gz");
 
     @Test
     void doubles_areThoseOfNumpy() {

@@ -9,6 +9,7 @@ import java.nio.file.Path;
 import java.util.Objects;
 import java.util.OptionalInt;
 import org.qlora4j.error.ConfigException;
+import org.qlora4j.testing.PackedJson;
 import org.qlora4j.tokenize.Tokenizer;
 import tools.jackson.databind.DatabindException;
 import tools.jackson.databind.JsonNode;
@@ -37,8 +38,12 @@ final class References {
     private References() {}
 
     static JsonNode json(String name) {
-        try (InputStream in = References.class.getResourceAsStream(name)) {
-            return JsonMapper.shared().readTree(Objects.requireNonNull(in, name));
+        try (InputStream in =
+                PackedJson.unpacked(
+                        name,
+                        Objects.requireNonNull(
+                                References.class.getResourceAsStream(name), name))) {
+            return JsonMapper.shared().readTree(in);
         } catch (IOException e) {
             throw new UncheckedIOException(e);
         }

@@ -21,7 +21,7 @@ class SourceTargetEncoderTest {
     @TempDir Path folder;
 
     static Stream<Arguments> collated() {
-        return References.json("collated.json")
+        return References.json("collated.json.gz")
                 .valueStream()
                 .map(c ->
                         Arguments.of(

@@ -16,7 +16,7 @@ import tools.jackson.databind.JsonNode;
 
 class TorchRandomTest {
     static Stream<Arguments> permutations() {
-        return References.json("randperm.json")
+        return References.json("randperm.json.gz")
                 .valueStream()
                 .map(c -> Arguments.of(c.get("n").asInt(), c.get("seed").asLong(), c));
     }

@@ -39,7 +39,7 @@ class TrainingSetTest {
 
     @Test
     void fingerprint_equalsItsDefinitionInPython() {
-        JsonNode first = References.json("collated.json").get(0);
+        JsonNode first = References.json("collated.json.gz").get(0);
         TrainingSet set =
                 load(
                         1024,

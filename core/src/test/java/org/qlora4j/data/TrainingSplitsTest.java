@@ -65,7 +65,7 @@ class TrainingSplitsTest {
 
     @Test
     void heldOutExamples_areThoseOfTrainTestSplit() throws IOException {
-        for (JsonNode c : References.json("sources/numpy.json").get("split")) {
+        for (JsonNode c : References.json("sources/numpy.json.gz").get("split")) {
             TrainingSplits splits =
                     load(
                             "dataset",
@@ -151,7 +151,7 @@ class TrainingSplitsTest {
 
     @Test
     void weights_mixAsInterleaveDatasets() throws IOException {
-        JsonNode c = References.json("sources/numpy.json").get("interleave").get(2); // [3, 4, 30]
+        JsonNode c = References.json("sources/numpy.json.gz").get("interleave").get(2); // [3, 4, 30]
         assertThat(c.get("stop").asString()).isEqualTo("first_exhausted");
         TrainingSet set =
                 load(

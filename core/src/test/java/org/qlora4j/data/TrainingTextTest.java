@@ -129,7 +129,7 @@ class TrainingTextTest {
     }
 
     static Stream<Object[]> kinds() {
-        return References.json("chat-kinds.json")
+        return References.json("chat-kinds.json.gz")
                 .valueStream()
                 .map(c ->
                         new Object[] {

@@ -33,7 +33,7 @@ import tools.jackson.databind.JsonNode;
 
 /** AdamW, decay groups and clipping against torch. */
 class AdamWTest {
-    private static final JsonNode CASES = References.read("adamw.json");
+    private static final JsonNode CASES = References.read("adamw.json.gz");
 
     private static final ParameterGroup PLAIN = new ParameterGroup(true, 1, false);
     private static final ParameterGroup NO_DECAY = new ParameterGroup(false, 1, false);

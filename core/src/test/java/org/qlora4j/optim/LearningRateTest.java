@@ -20,7 +20,7 @@ import tools.jackson.databind.JsonNode;
 class LearningRateTest {
     /** Every case of the table that transformers made. */
     static Stream<Arguments> cases() {
-        return References.read("schedules.json")
+        return References.read("schedules.json.gz")
                 .valueStream()
                 .map(c ->
                         Arguments.of(

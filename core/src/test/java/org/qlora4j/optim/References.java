@@ -4,6 +4,7 @@ import java.io.IOException;
 import java.io.InputStream;
 import java.io.UncheckedIOException;
 import java.util.Objects;
+import org.qlora4j.testing.PackedJson;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
 
@@ -13,7 +14,10 @@ final class References {
 
     static JsonNode read(String name) {
         try (InputStream in =
-                Objects.requireNonNull(References.class.getResourceAsStream(name), name)) {
+                PackedJson.unpacked(
+                        name,
+                        Objects.requireNonNull(
+                                References.class.getResourceAsStream(name), name))) {
             return new JsonMapper().readTree(in);
         } catch (IOException e) {
             throw new UncheckedIOException(e);

@@ -21,15 +21,15 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.MethodSource;
 import org.qlora4j.task.TaskConfig.Metric;
+import org.qlora4j.testing.PackedJson;
 import tools.jackson.databind.JsonNode;
-import tools.jackson.databind.json.JsonMapper;
 
 /**
  * Expected: what the harness' own tasks ask and count for made-up documents, by
  * make_task_reference.py.
  */
 class BuiltInTasksTest {
-    private static final Map<String, JsonNode> EXPECTED = expected("built-in.json", "ifeval.json");
+    private static final Map<String, JsonNode> EXPECTED = expected("built-in.json.gz", "ifeval.json");
 
     /** No task here asks for a chat, and the answers are made up. */
     private static final TaskModel NOBODY =
@@ -50,7 +50,7 @@ class BuiltInTasksTest {
         Map<String, JsonNode> out = new LinkedHashMap<>();
         for (String file : files) {
             Path path = Path.of("src/test/resources/org/qlora4j/task", file);
-            JsonNode tasks = new JsonMapper().readTree(path.toFile());
+            JsonNode tasks = PackedJson.read(path);
             tasks.properties().forEach(task -> out.put(task.getKey(), task.getValue()));
         }
         return out;

@@ -19,7 +19,7 @@ class JinjaReferenceTest {
     private static final Map<String, Object> SMALL =
             TemplateReferences.json(TemplateReferences.resource("ref.json"));
     private static final Map<String, Object> LARGE =
-            TemplateReferences.json(TemplateReferences.resource("jinja-reference.json"));
+            TemplateReferences.json(TemplateReferences.resource("jinja-reference.json.gz"));
 
     static List<Snippet> small() {
         return TemplateReferences.snippets(SMALL);

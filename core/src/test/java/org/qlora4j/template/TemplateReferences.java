@@ -18,6 +18,7 @@ import java.util.List;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
 import org.qlora4j.error.FormatException;
+import org.qlora4j.testing.PackedJson;
 import tools.jackson.databind.json.JsonMapper;
 
 /** Files that tell what Jinja2 makes of templates, and how our answers are compared with them. */
@@ -53,8 +54,11 @@ public final class TemplateReferences {
 
     static String resource(String name) {
         try (InputStream in =
-                requireNonNull(
-                        TemplateReferences.class.getResourceAsStream("/templates/" + name))) {
+                PackedJson.unpacked(
+                        name,
+                        requireNonNull(
+                                TemplateReferences.class.getResourceAsStream(
+                                        "/templates/" + name)))) {
             return new String(in.readAllBytes(), StandardCharsets.UTF_8);
         } catch (IOException e) {
             throw new UncheckedIOException(e);

@@ -13,9 +13,14 @@ import tools.jackson.databind.json.JsonMapper;
 public final class PackedJson {
     private PackedJson() {}
 
+    /** The bytes of a file, unpacked if its name ends in {@code .gz}. */
+    public static InputStream unpacked(String name, InputStream file) throws IOException {
+        return name.endsWith(".gz") ? new GZIPInputStream(file) : file;
+    }
+
     /** The whole file. */
     public static JsonNode read(Path file) {
-        try (InputStream in = new GZIPInputStream(Files.newInputStream(file))) {
+        try (InputStream in = unpacked(file.toString(), Files.newInputStream(file))) {
             return new JsonMapper().readTree(in);
         } catch (IOException e) {
             throw new UncheckedIOException(e);

@@ -1,5 +1,6 @@
 package org.qlora4j.spark;
 
+import java.io.File;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -9,6 +10,7 @@ import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicReference;
 import java.util.concurrent.locks.LockSupport;
 import java.util.function.BooleanSupplier;
+import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import org.apache.spark.SparkConf;
 import org.apache.spark.api.java.JavaSparkContext;
@@ -29,7 +31,10 @@ final class ClusterCheck {
     private ClusterCheck() {}
 
     private static JavaSparkContext cluster() {
-        String path = System.getProperty("java.class.path");
+        String path = // executors have folders of their own
+                Stream.of(System.getProperty("java.class.path").split(File.pathSeparator))
+                        .map(entry -> Path.of(entry).toAbsolutePath().normalize().toString())
+                        .collect(Collectors.joining(File.pathSeparator));
         SparkConf conf =
                 new SparkConf()
                         .setMaster("local-cluster[2,1,1536]")

@@ -7,8 +7,8 @@ import org.qlora4j.LanguageModel;
 /**
  * The one model that an executor's JVM holds. It is loaded by the first task that needs it and
  * stays for those after; a task of another model puts that in its place. Tasks of one JVM take
- * turns, since all of them compute on the same cores: give an executor one task at a time
- * ({@code spark.task.cpus} as {@code spark.executor.cores}).
+ * turns, since all of them compute on the same cores: give an executor one task at a time ({@code
+ * spark.task.cpus} as {@code spark.executor.cores}).
  */
 final class ExecutorModel {
     private static @Nullable SparkModel held;

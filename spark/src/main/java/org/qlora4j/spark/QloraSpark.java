@@ -94,9 +94,7 @@ public final class QloraSpark {
                 description = "Of quantization, such as quantization.load_in_4bit=false.")
         List<String> settings = new ArrayList<>();
 
-        @Option(
-                names = "--batch",
-                description = "Texts of an executor at once (${DEFAULT-VALUE}).")
+        @Option(names = "--batch", description = "Texts of an executor at once (${DEFAULT-VALUE}).")
         int batch = 16;
 
         SparkModel named() {
@@ -189,8 +187,7 @@ public final class QloraSpark {
             Files.createDirectories(out);
             try (CallJournal journal = CallJournal.open(out.resolve(JudgeRun.TRANSCRIPT));
                     JavaSparkContext spark = context("judge")) {
-                run.run(
-                        new SparkChatModel(spark, model.named()), journal, out, false, done -> {});
+                run.run(new SparkChatModel(spark, model.named()), journal, out, false, done -> {});
             }
             return 0;
         }
@@ -215,8 +212,7 @@ public final class QloraSpark {
             TaskSuite suite = TaskSuite.load(tasks, TaskOptions.DEFAULT);
             free(out);
             try (JavaSparkContext spark = context("tasks");
-                    SparkTaskModel asked =
-                            new SparkTaskModel(spark, model.named(), tokensAtOnce)) {
+                    SparkTaskModel asked = new SparkTaskModel(spark, model.named(), tokensAtOnce)) {
                 TaskResults results = TaskRun.run(suite, asked, null, done -> {});
                 AtomicFiles.writeText(out, JSON.writeValueAsString(results.json()) + "\n");
             }
@@ -229,10 +225,7 @@ public final class QloraSpark {
             name = "sweep",
             description = "Train once for each --cell; prints a line of JSON for each.")
     static final class Sweep implements Callable<Integer> {
-        @Parameters(
-                arity = "0..*",
-                paramLabel = "KEY=VALUE",
-                description = "Settings of all runs.")
+        @Parameters(arity = "0..*", paramLabel = "KEY=VALUE", description = "Settings of all runs.")
         List<String> common = new ArrayList<>();
 
         @Option(

@@ -46,12 +46,14 @@ public final class SparkChatModel implements ChatModel {
     }
 
     private static List<ChatReply> replies(SparkModel named, List<ChatCall> calls) {
-        return ExecutorModel.with(named, loaded -> {
-            @Nullable ChatReply[] out = new ChatReply[calls.size()];
-            loaded.asChatModel(named.name(), named.name(), named.batch())
-                    .answer(calls, (at, reply) -> out[at] = reply);
-            return new ArrayList<>(Arrays.asList(out));
-        });
+        return ExecutorModel.with(
+                named,
+                loaded -> {
+                    @Nullable ChatReply[] out = new ChatReply[calls.size()];
+                    loaded.asChatModel(named.name(), named.name(), named.batch())
+                            .answer(calls, (at, reply) -> out[at] = reply);
+                    return new ArrayList<>(Arrays.asList(out));
+                });
     }
 
     @Override

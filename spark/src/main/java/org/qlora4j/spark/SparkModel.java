@@ -20,8 +20,7 @@ import org.qlora4j.task.TaskLog;
  *     quantization.load_in_4bit=false}
  * @param batch texts that one executor computes together, at least 1
  */
-public record SparkModel(
-        String model, @Nullable String adapter, List<String> settings, int batch)
+public record SparkModel(String model, @Nullable String adapter, List<String> settings, int batch)
         implements Serializable {
     public SparkModel {
         settings = List.copyOf(settings);

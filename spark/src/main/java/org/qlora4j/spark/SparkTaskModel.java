@@ -49,12 +49,14 @@ public final class SparkTaskModel implements TaskModel, AutoCloseable {
 
     private static List<TaskResponse> responses(
             SparkModel named, int tokens, List<TaskRequest> requests) {
-        return ExecutorModel.with(named, loaded -> {
-            @Nullable TaskResponse[] out = new TaskResponse[requests.size()];
-            loaded.asTaskModel(tokens, named.batch())
-                    .answer(requests, (at, response) -> out[at] = response);
-            return new ArrayList<>(Arrays.asList(out));
-        });
+        return ExecutorModel.with(
+                named,
+                loaded -> {
+                    @Nullable TaskResponse[] out = new TaskResponse[requests.size()];
+                    loaded.asTaskModel(tokens, named.batch())
+                            .answer(requests, (at, response) -> out[at] = response);
+                    return new ArrayList<>(Arrays.asList(out));
+                });
     }
 
     @Override

@@ -113,16 +113,16 @@ public final class SweepJob {
                             .map(line -> line.path("loss").asDouble(Double.NaN))
                             .orElse(Double.NaN);
             return new Row(
-                    cell.name,
-                    cell.settings,
-                    result.steps(),
-                    loss,
-                    eval,
-                    result.seconds(),
-                    null);
+                    cell.name, cell.settings, result.steps(), loss, eval, result.seconds(), null);
         } catch (UserException e) { // of this cell alone
             return new Row(
-                    cell.name, cell.settings, 0, Double.NaN, null, 0, String.valueOf(e.getMessage()));
+                    cell.name,
+                    cell.settings,
+                    0,
+                    Double.NaN,
+                    null,
+                    0,
+                    String.valueOf(e.getMessage()));
         }
     }
 }

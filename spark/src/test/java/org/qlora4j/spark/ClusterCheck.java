@@ -60,19 +60,21 @@ final class ClusterCheck {
 
     /** Kills one executor once the work is under way. */
     private static Thread killer(BooleanSupplier underWay, AtomicReference<Long> killed) {
-        return Thread.ofPlatform().daemon().start(() -> {
-            while (!underWay.getAsBoolean() || executors().size() < 2) {
-                LockSupport.parkNanos(TimeUnit.MILLISECONDS.toNanos(50));
-            }
-            long pid = executors().getFirst();
-            killed.set(pid);
-            ProcessHandle.of(pid).ifPresent(ProcessHandle::destroyForcibly);
-        });
+        return Thread.ofPlatform()
+                .daemon()
+                .start(() -> {
+                    while (!underWay.getAsBoolean() || executors().size() < 2) {
+                        LockSupport.parkNanos(TimeUnit.MILLISECONDS.toNanos(50));
+                    }
+                    long pid = executors().getFirst();
+                    killed.set(pid);
+                    ProcessHandle.of(pid).ifPresent(ProcessHandle::destroyForcibly);
+                });
     }
 
-    private static Path answers(Path folder, String name, List<Question> questions, ChatModel model) {
-        AnswerRun run =
-                new AnswerRun(questions, new CallSettings(0, 1, 24, 0, List.of()), false);
+    private static Path answers(
+            Path folder, String name, List<Question> questions, ChatModel model) {
+        AnswerRun run = new AnswerRun(questions, new CallSettings(0, 1, 24, 0, List.of()), false);
         Path out = folder.resolve(name + ".jsonl");
         try (CallJournal journal = CallJournal.open(folder.resolve(name + ".calls.jsonl"))) {
             run.run(model, journal, out, done -> {});
@@ -105,7 +107,8 @@ final class ClusterCheck {
         List<Question> questions = Question.read(Path.of(args[1]), Integer.parseInt(args[2]));
         Path folder = Path.of(args[4]);
         SparkModel named =
-                new SparkModel(args[0], null, List.of("quantization.bnb_4bit_compute_dtype=float32"), 4);
+                new SparkModel(
+                        args[0], null, List.of("quantization.bnb_4bit_compute_dtype=float32"), 4);
         Path alone;
         try (LanguageModel model = named.load()) {
             alone = answers(folder, "alone", questions, model.asChatModel(named.name(), "one", 4));
@@ -125,8 +128,7 @@ final class ClusterCheck {
         sweep(Path.of(args[3]), folder);
     }
 
-    private static void sweep(Path model, Path folder)
-            throws IOException, InterruptedException {
+    private static void sweep(Path model, Path folder) throws IOException, InterruptedException {
         StringBuilder data = new StringBuilder();
         for (int i = 0; i < 32; i++) {
             data.append("{\"input\": \"w%d\", \"output\": \"w%d\"}%n".formatted(i, i + 1));

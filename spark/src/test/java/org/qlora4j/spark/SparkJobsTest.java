@@ -68,7 +68,8 @@ class SparkJobsTest {
     void answers_areThoseOfOneProcess() throws IOException {
         StringBuilder questions = new StringBuilder();
         for (int i = 0; i < 20; i++) {
-            questions.append("{\"question_id\": %d, \"text\": \"w%d w%d\"}%n".formatted(i, i, 2 * i));
+            questions.append(
+                    "{\"question_id\": %d, \"text\": \"w%d w%d\"}%n".formatted(i, i, 2 * i));
         }
         Files.writeString(folder.resolve("questions.jsonl"), questions);
         Path alone;

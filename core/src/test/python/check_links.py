@@ -105,7 +105,7 @@ def start(rank, run, port, linked, *more):
     words += [f"train.ddp_timeout={args.timeout}", "train.save_total_limit=10", "train.report_to=[]", *more]
     if linked:
         words = ["ip", "netns", "exec", SPACES[rank]] + words
-    return subprocess.Popen(words, env=variables, stdout=subprocess.DEVNULL, stderr=open(os.path.join(work, f"{run}-{rank}.err"), "a"))
+    return subprocess.Popen(words, env=variables, stdout=open(os.path.join(work, f"{run}-{rank}.out"), "a"), stderr=open(os.path.join(work, f"{run}-{rank}.err"), "a"))
 
 
 def both(run, port, linked, *more):
@@ -171,6 +171,15 @@ for name, how in bad.items():
     if os.path.isdir(os.path.join(work, run, f"checkpoint-{args.steps}")):
         require(adapter(run) == measure, f"{name}: another adapter than on the loopback")
     print(f"{name}: {time.monotonic() - began:.0f} s, {link.carried} packets carried ({link.bytes >> 20} MiB), {link.lost} lost", flush=True)
+if not args.only or "traffic" in args.only:
+    link.be()
+    require(ended(both("traffic", 29660, True, "lora.r=64"), 600), "traffic: does not end")
+    with open(os.path.join(work, "traffic-0.out")) as out, open(os.path.join(work, "traffic-0.err")) as err:
+        told = re.search(r"each sends ([0-9,]+) bytes", out.read() + err.read())
+    told = int(told.group(1).replace(",", "")) if told else 0
+    each = link.bytes / 2 / args.steps
+    require(told and told <= each <= 1.25 * told, f"traffic: {told} bytes a step are printed, {each:.0f} were carried")
+    print(f"traffic: {told} bytes a step and process printed, {each:.0f} carried, with headers, start, signs of life and all else", flush=True)
 for name in ("link cut", "process 0 stopped", "process 1 stopped"):
     if args.only and not any(word in name for word in args.only):
         continue

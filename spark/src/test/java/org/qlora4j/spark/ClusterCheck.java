@@ -13,6 +13,7 @@ import java.util.function.BooleanSupplier;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import org.apache.spark.SparkConf;
+import org.apache.spark.SparkStageInfo;
 import org.apache.spark.api.java.JavaSparkContext;
 import org.qlora4j.LanguageModel;
 import org.qlora4j.Trainer;
@@ -92,12 +93,15 @@ final class ClusterCheck {
         return Files.readString(file).replaceAll("\"date\":\"[^\"]*\"", "");
     }
 
-    private static long lines(Path file) {
-        try (Stream<String> lines = Files.lines(file)) {
-            return lines.count();
-        } catch (IOException e) {
-            return 0;
+    /** Whether both executors compute and one has ended a task before. */
+    private static boolean isBusy(JavaSparkContext spark) {
+        for (int stage : spark.statusTracker().getActiveStageIds()) {
+            SparkStageInfo info = spark.statusTracker().getStageInfo(stage);
+            if (info != null && info.numActiveTasks() == 2 && info.numCompletedTasks() >= 1) {
+                return true;
+            }
         }
+        return false;
     }
 
     /**
@@ -115,8 +119,7 @@ final class ClusterCheck {
         }
         AtomicReference<Long> killed = new AtomicReference<>(0L);
         try (JavaSparkContext spark = cluster()) {
-            Path journal = folder.resolve("spread.calls.jsonl");
-            Thread killer = killer(() -> lines(journal) > 8, killed);
+            Thread killer = killer(() -> isBusy(spark), killed);
             Path spread = answers(folder, "spread", questions, new SparkChatModel(spark, named));
             killer.join(1000);
             require(killed.get() != 0, "no executor was killed");

@@ -3,10 +3,6 @@ package org.qlora4j;
 import static org.qlora4j.error.Require.given;
 import static org.qlora4j.error.Require.require;
 
-import org.qlora4j.task.TaskChat;
-import org.qlora4j.task.TaskResponse;
-import org.qlora4j.task.TaskRequest;
-import org.qlora4j.task.TaskModel;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
@@ -52,7 +48,11 @@ import org.qlora4j.quant.QuantConfig;
 import org.qlora4j.run.AdapterFolder;
 import org.qlora4j.run.EvalMetrics;
 import org.qlora4j.task.LocalTaskModel;
+import org.qlora4j.task.TaskChat;
 import org.qlora4j.task.TaskLog;
+import org.qlora4j.task.TaskModel;
+import org.qlora4j.task.TaskRequest;
+import org.qlora4j.task.TaskResponse;
 import org.qlora4j.task.TaskResults;
 import org.qlora4j.task.TaskRun;
 import org.qlora4j.task.TaskSuite;
@@ -628,8 +628,7 @@ public final class LanguageModel implements AutoCloseable {
     public TaskModel asTaskModel(int tokensAtOnce, int textsAtOnce) {
         return new TaskModel() {
             @Override
-            public void answer(
-                    List<TaskRequest> requests, BiConsumer<Integer, TaskResponse> done) {
+            public void answer(List<TaskRequest> requests, BiConsumer<Integer, TaskResponse> done) {
                 generating(
                         "be evaluated",
                         () -> {

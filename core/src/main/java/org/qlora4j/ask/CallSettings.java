@@ -17,7 +17,8 @@ import java.util.Map;
  * @param stop texts before which a reply ends
  */
 public record CallSettings(
-        double temperature, double topP, int maxTokens, long seed, List<String> stop) implements Serializable {
+        double temperature, double topP, int maxTokens, long seed, List<String> stop)
+        implements Serializable {
     public CallSettings {
         require(temperature >= 0, "--temperature must be at least 0, got %s", temperature);
         require(topP > 0 && topP <= 1, "--top-p must be in (0, 1], got %s", topP);

@@ -16,7 +16,8 @@ public record ChatReply(
         int promptTokens,
         int newTokens,
         String finishReason,
-        List<Double> logProbabilities) implements Serializable {
+        List<Double> logProbabilities)
+        implements Serializable {
     public ChatReply {
         logProbabilities = List.copyOf(logProbabilities);
     }

@@ -13,7 +13,8 @@ import java.util.List;
  * @param topP of drawing
  */
 public record GenerationSettings(
-        List<String> until, int maxTokens, boolean sample, double temperature, double topP) implements Serializable {
+        List<String> until, int maxTokens, boolean sample, double temperature, double topP)
+        implements Serializable {
     static final int MAX_TOKENS = 256;
 
     public GenerationSettings {

@@ -41,8 +41,7 @@ final class References {
         try (InputStream in =
                 PackedJson.unpacked(
                         name,
-                        Objects.requireNonNull(
-                                References.class.getResourceAsStream(name), name))) {
+                        Objects.requireNonNull(References.class.getResourceAsStream(name), name))) {
             return JsonMapper.shared().readTree(in);
         } catch (IOException e) {
             throw new UncheckedIOException(e);

@@ -151,7 +151,8 @@ class TrainingSplitsTest {
 
     @Test
     void weights_mixAsInterleaveDatasets() throws IOException {
-        JsonNode c = References.json("sources/numpy.json.gz").get("interleave").get(2); // [3, 4, 30]
+        JsonNode c =
+                References.json("sources/numpy.json.gz").get("interleave").get(2); // [3, 4, 30]
         assertThat(c.get("stop").asString()).isEqualTo("first_exhausted");
         TrainingSet set =
                 load(

@@ -16,8 +16,7 @@ final class References {
         try (InputStream in =
                 PackedJson.unpacked(
                         name,
-                        Objects.requireNonNull(
-                                References.class.getResourceAsStream(name), name))) {
+                        Objects.requireNonNull(References.class.getResourceAsStream(name), name))) {
             return new JsonMapper().readTree(in);
         } catch (IOException e) {
             throw new UncheckedIOException(e);

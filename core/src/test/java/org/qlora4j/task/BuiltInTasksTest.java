@@ -29,7 +29,8 @@ import tools.jackson.databind.JsonNode;
  * make_task_reference.py.
  */
 class BuiltInTasksTest {
-    private static final Map<String, JsonNode> EXPECTED = expected("built-in.json.gz", "ifeval.json");
+    private static final Map<String, JsonNode> EXPECTED =
+            expected("built-in.json.gz", "ifeval.json");
 
     /** No task here asks for a chat, and the answers are made up. */
     private static final TaskModel NOBODY =

@@ -79,11 +79,11 @@ final class PlanCommand implements Callable<Integer> {
         MemoryPlan.Load load = MemoryPlan.Load.of(config, model);
         out.printf(
                 Locale.ROOT,
-                "%s: %.2fB weights; %d x %d tokens, %s, %s%n",
+                "%s: %.2fB weights; %d x %s tokens, %s, %s%n",
                 Path.of(config.model().modelNameOrPath()).getFileName(),
                 model.parameterCount() / 1e9,
                 load.batch(),
-                load.time(),
+                load.source() == 0 ? load.time() : load.source() + " + " + load.time(),
                 load.full() ? "all weights learn" : "rank " + config.lora().r(),
                 load.checkpointing() ? "checkpointing" : "no checkpointing");
         plan.parts().forEach((name, bytes) -> out.printf("  %-26s%10s%n", name, text(bytes)));

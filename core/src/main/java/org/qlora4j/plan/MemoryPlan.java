@@ -7,6 +7,7 @@ import java.util.Map;
 import java.util.Optional;
 import org.qlora4j.config.RunConfig;
 import org.qlora4j.config.TrainConfig;
+import org.qlora4j.data.DataConfig;
 import org.qlora4j.error.FormatException;
 import org.qlora4j.family.ModelPlace;
 import org.qlora4j.family.Models;
@@ -16,6 +17,7 @@ import org.qlora4j.kernel.Kernels;
 import org.qlora4j.lora.LoraConfig;
 import org.qlora4j.lora.LoraInit;
 import org.qlora4j.model.ModelShape;
+import org.qlora4j.model.Task;
 import org.qlora4j.optim.OptimType;
 import org.qlora4j.quant.ComputeDtype;
 import org.qlora4j.quant.QuantConfig;
@@ -87,9 +89,14 @@ public record MemoryPlan(
         return of(config, shape(config), Machine.here());
     }
 
-    /** The plan of a run whose micro-batches are known. */
-    public static MemoryPlan of(RunConfig config, Machine machine, int batch, int time) {
-        Load load = Load.of(config, batch, time);
+    /**
+     * The plan of a run whose micro-batches are known.
+     *
+     * @param source tokens of each row that an encoder reads for the others; 0 where none does
+     */
+    public static MemoryPlan of(
+            RunConfig config, Machine machine, int batch, int source, int time) {
+        Load load = Load.of(config, batch, source, time);
         return of(config, shape(config), load, machine, keptBytes(config));
     }
 
@@ -115,7 +122,8 @@ public record MemoryPlan(
      * @param checkpointing whether activations are computed again in the backward pass
      * @param optim the optimizer; a paged one's state may leave memory
      * @param batch rows of a micro-batch
-     * @param time tokens of each, padding included
+     * @param source tokens of each that an encoder reads for the others; 0 where none does
+     * @param time tokens of each beside them, padding included
      * @param streamed whether layers are read from disk as they are used
      */
     public record Load(
@@ -123,48 +131,60 @@ public record MemoryPlan(
             boolean checkpointing,
             OptimType optim,
             int batch,
+            int source,
             int time,
             boolean streamed) {
         /** The load of a run whose rows are as long as its settings allow. */
         public static Load of(RunConfig config, ModelShape model) {
-            int longest = config.data().sourceMaxLen() + config.data().targetMaxLen();
-            if (!config.data().packing()) { // rows of several examples may exceed the context
-                longest = Math.min(longest, model.maxPositions());
-            }
-            int multiple = Math.max(1, config.data().padToMultipleOf());
-            int time = Math.ceilDiv(longest, multiple) * multiple;
-            return of(config, config.train().perDeviceTrainBatchSize(), time);
+            DataConfig data = config.data();
+            int batch = config.train().perDeviceTrainBatchSize();
+            int most = model.maxPositions();
+            return switch (model.architecture().task()) {
+                case Task.NextToken next -> {
+                    int longest = data.sourceMaxLen() + data.targetMaxLen();
+                    if (!data.packing()) { // rows of several examples may exceed the context
+                        longest = Math.min(longest, most);
+                    }
+                    int multiple = Math.max(1, data.padToMultipleOf());
+                    yield of(config, batch, 0, Math.ceilDiv(longest, multiple) * multiple);
+                }
+                case Task.SequenceToSequence pairs ->
+                        of(config, batch, data.sourceMaxLen(), data.targetMaxLen());
+                case Task.Classify classify ->
+                        of(config, batch, 0, Math.min(data.sourceMaxLen(), most));
+            };
         }
 
-        static Load of(RunConfig config, int batch, int time) {
+        static Load of(RunConfig config, int batch, int source, int time) {
             TrainConfig train = config.train();
             return new Load(
                     train.fullFinetune(),
                     train.gradientCheckpointing(),
                     train.optim(),
                     batch,
+                    source,
                     time,
                     config.model().streamLayers());
         }
 
         Load withCheckpointing() {
-            return new Load(full, true, optim, batch, time, streamed);
+            return new Load(full, true, optim, batch, source, time, streamed);
         }
 
         /** With the optimizer's twin whose state may leave memory. */
         Load withPaging() {
             OptimType twin =
                     optim.eightBit() ? OptimType.PAGED_ADAMW_8BIT : OptimType.PAGED_ADAMW_32BIT;
-            return new Load(full, checkpointing, twin, batch, time, streamed);
+            return new Load(full, checkpointing, twin, batch, source, time, streamed);
         }
 
         Load withBatch(int rows) {
-            return new Load(full, checkpointing, optim, rows, time, streamed);
+            return new Load(full, checkpointing, optim, rows, source, time, streamed);
         }
 
         /** With layers that are read from disk as they are used. */
         Load withStreaming() {
-            return new Load(full, checkpointing, optim, batch, time, true);
+            return new Load(full, checkpointing, optim, batch, source, time, true);
         }
     }
 
@@ -236,8 +256,7 @@ public record MemoryPlan(
                 StepMemory.of(
                         new StepMemory.Sizes(
                                 model, quantization, lora, full, compute, machine.kernels()),
-                        load.batch(),
-                        load.time(),
+                        new StepMemory.Rows(load.batch(), load.source(), load.time()),
                         load.checkpointing());
         long optimizerWork = learnt.stepBytes(load.optim(), OPTIMIZER_CHUNK, machine.kernels());
         long beyond = Math.max(0, optimizerWork - step.total());

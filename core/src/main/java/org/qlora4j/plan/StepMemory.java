@@ -55,7 +55,19 @@ record StepMemory(long activations, long loss, long working, long workspace) {
             DType compute,
             KernelMemory kernels) {}
 
-    private record Question(Sizes sizes, int batch, int time, boolean checkpointing) {}
+    /**
+     * A micro-batch.
+     *
+     * @param source tokens of each row that an encoder reads for the others; 0 where none does
+     * @param time tokens of each beside them, padding included
+     */
+    record Rows(int count, int source, int time) {
+        private Rows of(int rows) {
+            return new Rows(rows, source, time);
+        }
+    }
+
+    private record Question(Sizes sizes, Rows rows, boolean checkpointing) {}
 
     /** The last answers: a search for what fits asks the same again and again. */
     private static final Map<Question, StepMemory> KNOWN =
@@ -67,22 +79,16 @@ record StepMemory(long activations, long loss, long working, long workspace) {
                         }
                     });
 
-    /**
-     * What a step of some micro-batch holds.
-     *
-     * @param batch rows
-     * @param time tokens of each, padding included
-     */
-    static StepMemory of(Sizes sizes, int batch, int time, boolean checkpointing) {
-        if (batch <= MOST_ROWS) {
-            Question question = new Question(sizes, batch, time, checkpointing);
+    /** What a step of some micro-batch holds. */
+    static StepMemory of(Sizes sizes, Rows rows, boolean checkpointing) {
+        if (rows.count <= MOST_ROWS) {
+            Question question = new Question(sizes, rows, checkpointing);
             return KNOWN.computeIfAbsent(
-                    question,
-                    q -> sizes.kernels.onMeta(() -> measure(sizes, batch, time, checkpointing)));
+                    question, q -> sizes.kernels.onMeta(() -> measure(sizes, rows, checkpointing)));
         }
-        StepMemory half = of(sizes, MOST_ROWS / 2, time, checkpointing);
-        StepMemory most = of(sizes, MOST_ROWS, time, checkpointing);
-        return most.plus(most.minus(half), (batch - MOST_ROWS) / (MOST_ROWS / 2.0));
+        StepMemory half = of(sizes, rows.of(MOST_ROWS / 2), checkpointing);
+        StepMemory most = of(sizes, rows.of(MOST_ROWS), checkpointing);
+        return most.plus(most.minus(half), (rows.count - MOST_ROWS) / (MOST_ROWS / 2.0));
     }
 
     long total() {
@@ -105,31 +111,33 @@ record StepMemory(long activations, long loss, long working, long workspace) {
                 workspace + (long) (times * other.workspace));
     }
 
-    private static StepMemory measure(Sizes sizes, int batch, int time, boolean checkpointing) {
+    private static StepMemory measure(Sizes sizes, Rows rows, boolean checkpointing) {
         QuantConfig held = sizes.full ? sizes.quantization.withLoad4bit(false) : sizes.quantization;
         try (CausalModel model =
                 LoadedModel.ofSizes(sizes.model, held, sizes.compute, sizes.full)) {
             if (sizes.full) {
-                return step(model, batch, time, checkpointing);
+                return step(model, rows, checkpointing);
             }
             try (LoraAdapter adapter =
                     LoraAdapter.ofSizes(
                             sizes.lora, model.linears(), model.parameters(), sizes.compute)) {
-                return step(model, batch, time, checkpointing);
+                return step(model, rows, checkpointing);
             }
         }
     }
 
-    private static StepMemory step(CausalModel model, int batch, int time, boolean checkpointing) {
+    private static StepMemory step(CausalModel model, Rows rows, boolean checkpointing) {
         long before = NativeMemory.liveBytes();
-        StepMemory all = run(model, batch, time, checkpointing);
+        StepMemory all = run(model, rows, checkpointing);
         // made first of all, in the forward pass
         long stays = NativeMemory.liveBytes() - before;
         return new StepMemory(all.activations - stays, all.loss, all.working, stays);
     }
 
     /** A forward and a backward pass; what stays behind them is counted among activations. */
-    private static StepMemory run(CausalModel model, int batch, int time, boolean checkpointing) {
+    private static StepMemory run(CausalModel model, Rows rows, boolean checkpointing) {
+        int batch = rows.count;
+        int time = rows.time;
         long before = NativeMemory.liveBytes();
         NativeMemory.resetPeak();
         Task task = model.shape().architecture().task();
@@ -141,10 +149,10 @@ record StepMemory(long activations, long loss, long working, long workspace) {
                         classifies
                                 ? BatchContext.whole(batch, time, visible(batch, time))
                                 : BatchContext.of(batch, time);
-                Source source = new Source(task, batch, time);
+                Source source = new Source(batch, rows.source);
                 Tape tape = Tape.recording(1)) {
             Tensor ids = Tensors.empty(DType.I64, batch, time);
-            Context both = source.before(seen, tape, model, ids, checkpointing);
+            Context both = source.before(seen, tape, model, checkpointing);
             Var hidden = model.hidden(tape, ids, both, checkpointing);
             long kept = NativeMemory.liveBytes() - before;
             long forward = NativeMemory.peakBytes() - before;
@@ -163,26 +171,27 @@ record StepMemory(long activations, long loss, long working, long workspace) {
         return all;
     }
 
-    /** A source of its own before the text, for models that read one: as long as the whole row. */
+    /** A source of its own before the text, for models that read one. */
     private static final class Source implements AutoCloseable {
         private final @Nullable BatchContext read;
+        private final int batch;
+        private final int time;
         private final byte[] visible;
         private @Nullable CrossContext cross;
 
-        Source(Task task, int batch, int time) {
+        Source(int batch, int time) {
+            this.batch = batch;
+            this.time = time;
             this.visible = visible(batch, time);
-            this.read =
-                    task instanceof Task.SequenceToSequence
-                            ? BatchContext.whole(batch, time, visible)
-                            : null;
+            this.read = time == 0 ? null : BatchContext.whole(batch, time, visible);
         }
 
         /** What the text sees: itself, and the source if there is one. */
-        Context before(
-                Context seen, Tape tape, CausalModel model, Tensor ids, boolean checkpointing) {
+        Context before(Context seen, Tape tape, CausalModel model, boolean checkpointing) {
             if (read == null) {
                 return seen;
             }
+            Tensor ids = Tensors.empty(DType.I64, batch, time);
             Var encoded = model.encode(tape, ids, read, checkpointing);
             CrossContext made = new CrossContext(seen, encoded, visible);
             cross = made;

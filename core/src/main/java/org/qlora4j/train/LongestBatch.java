@@ -8,6 +8,8 @@ import org.qlora4j.data.BatchSampler;
 import org.qlora4j.data.StepPlan;
 import org.qlora4j.kernel.KernelMemory;
 import org.qlora4j.kernel.Kernels;
+import org.qlora4j.model.CausalModel;
+import org.qlora4j.model.Task;
 import org.qlora4j.plan.MemoryPlan;
 import org.qlora4j.plan.TrainingData;
 import org.qlora4j.tensor.DType;
@@ -57,11 +59,20 @@ record LongestBatch(int[][] rows, int time) {
     /**
      * What a run with such batches takes of memory.
      *
-     * @param compute dtype between layers: machines without bfloat16 take another than was set
+     * @param model whose dtype between layers may not be the one that was set
      */
-    MemoryPlan plan(RunConfig config, DType compute) {
+    MemoryPlan plan(RunConfig config, CausalModel model, TrainingData data) {
+        boolean bf16 = model.compute() == DType.BF16;
         MemoryPlan.Machine machine =
-                new MemoryPlan.Machine(compute == DType.BF16, KernelMemory.of(Kernels.current()));
-        return MemoryPlan.of(config, machine, rows.length, time);
+                new MemoryPlan.Machine(bf16, KernelMemory.of(Kernels.current()));
+        Task task = model.shape().architecture().task();
+        if (task instanceof Task.NextToken) {
+            return MemoryPlan.of(config, machine, rows.length, 0, time);
+        }
+        Objective.Halves halves = Objective.Halves.of(data.batch(rows));
+        int read = halves.source().time();
+        return task instanceof Task.Classify
+                ? MemoryPlan.of(config, machine, rows.length, 0, read)
+                : MemoryPlan.of(config, machine, rows.length, read, halves.target().time());
     }
 }

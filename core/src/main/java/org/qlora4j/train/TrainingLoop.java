@@ -90,7 +90,7 @@ final class TrainingLoop {
         metrics = new MetricsFile(folder.metricsFile());
         sampler = data.sampler(config);
         longest = LongestBatch.of(data, sampler, world.size());
-        plan = longest.plan(config, model.compute());
+        plan = longest.plan(config, model, data);
         evaluation = Evaluation.of(config.eval(), model, data, world);
         TaskSuite suite = parts.tasks();
         tasks = suite == null ? null : new TaskEvaluation(suite, model, parts.inputs().tokenizer());

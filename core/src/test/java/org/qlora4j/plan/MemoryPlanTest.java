@@ -207,14 +207,19 @@ class MemoryPlanTest {
         }
     }
 
-    /** A text of 48 tokens and its class; a source of 48 with its end, and a target of 48. */
+    /** A text of tokens and its class; a source with its end, and a target. */
     @ParameterizedTest
-    @ValueSource(strings = {"roberta-classifier", "t5", "flan-t5"})
-    void plan_holdsForModelsWithAnEncoder(String family) {
+    @CsvSource({
+        "roberta-classifier, 48, 1",
+        "t5, 48, 48",
+        "flan-t5, 48, 48",
+        "flan-t5, 90, 12",
+        "flan-t5, 12, 90"
+    })
+    void plan_holdsForModelsWithAnEncoder(String family, int read, int written) {
         ModelShape shape = Families.shape(Golden.folder().resolve("families").resolve(family));
         boolean classifies = shape.architecture().task() instanceof Task.Classify;
-        int time = classifies ? 49 : 95;
-        int read = classifies ? 48 : 47;
+        int time = read + written;
         Batch filled = filled(shape, 2, time);
         int[] labels = new int[2 * time];
         for (int i = 0; i < labels.length; i++) {
@@ -233,7 +238,8 @@ class MemoryPlanTest {
                             "train.output_dir=none",
                             "lora.r=8",
                             "train.gradient_checkpointing=" + checkpointing);
-            assertPlanned(family, shape, config, batch, 48);
+            int source = classifies ? 0 : read;
+            assertPlanned(family, shape, config, batch, source, classifies ? read : written);
         }
     }
 
@@ -246,17 +252,22 @@ class MemoryPlanTest {
 
     private static void assertPlanned(
             String name, ModelShape shape, RunConfig config, Batch batch) {
-        assertPlanned(name, shape, config, batch, batch.time());
+        assertPlanned(name, shape, config, batch, 0, batch.time());
     }
 
     private static void assertPlanned(
-            String name, ModelShape shape, RunConfig config, Batch batch, int time) {
+            String name,
+            ModelShape shape,
+            RunConfig config,
+            Batch batch,
+            int source,
+            int time) {
         MemoryPlan plan =
                 MemoryPlan.of(
                         shape,
                         config.quantization(),
                         config.lora(),
-                        MemoryPlan.Load.of(config, batch.batch(), time),
+                        MemoryPlan.Load.of(config, batch.batch(), source, time),
                         new MemoryPlan.Machine(true, KernelMemory.of(Kernels.current())));
         long[] measured = measure(shape, config, batch);
         // DoRA's start decodes every weight, so that the buffer is there from then on
@@ -369,6 +380,20 @@ class MemoryPlanTest {
         assertThatThrownBy(() -> onGpu(llama))
                 .isInstanceOf(ConfigException.class)
                 .hasMessageEndingWith("for models of type llama, which classify no texts");
+    }
+
+    /** A classifier reads sources alone; an encoder's are beside what is written. */
+    @Test
+    void rowsOfEachTask_areAsLongAsItsSettings() {
+        RunConfig config = paper("llama-7b");
+        assertThat(rows(config, "llama-7b")).containsExactly(0, 512);
+        assertThat(rows(config, "roberta-base")).containsExactly(0, 16);
+        assertThat(rows(config, "flan-t5-base")).containsExactly(16, 496);
+    }
+
+    private static List<Integer> rows(RunConfig config, String model) {
+        var load = MemoryPlan.Load.of(config, NamedShapes.named(model).orElseThrow());
+        return List.of(load.source(), load.time());
     }
 
     /** What was set as bfloat16 is f32 where a CPU computes so: all but masters twice as wide. */

@@ -161,22 +161,32 @@ public final class Parameter implements AutoCloseable {
     }
 
     /**
-     * Moves master copy and gradient into parts of larger tensors, so that an optimizer sees all
-     * parameters as one.
+     * Moves the master copy into part of a larger tensor, so that an optimizer sees all parameters
+     * as one.
      */
-    public void moveInto(Tensor masterPart, Tensor gradPart) {
-        Tensor oldMaster = required(master);
-        Tensor oldGrad = required(grad);
-        masterPart.copyFrom(oldMaster);
-        gradPart.copyFrom(oldGrad);
-        master = TensorScope.release(masterPart);
-        grad = TensorScope.release(gradPart);
-        if (own().dtype() == oldMaster.dtype()) { // it shared the old master copy's memory
+    public void moveMaster(Tensor part) {
+        Tensor old = required(master);
+        part.copyFrom(old);
+        master = TensorScope.release(part);
+        if (own().dtype() == old.dtype()) { // it shared the old master copy's memory
             own().close();
-            value = TensorScope.release(masterPart.alias());
+            value = TensorScope.release(part.alias());
         }
-        oldMaster.close();
-        oldGrad.close();
+        old.close();
+    }
+
+    /** Frees the gradient; there is none until {@link #useGrad}. */
+    public void dropGrad() {
+        required(grad).close();
+        grad = null;
+    }
+
+    /** Takes part of a larger tensor as gradient, as it is. */
+    public void useGrad(Tensor part) {
+        if (grad != null) {
+            grad.close();
+        }
+        grad = TensorScope.release(part);
     }
 
     private Tensor required(@Nullable Tensor tensor) {

@@ -26,13 +26,21 @@ public final class TrainableParameters implements AutoCloseable {
      *
      * @param offset first element in the vectors
      */
-    public record Slot(Parameter parameter, ParameterGroup group, long offset, long count) {}
+    public record Slot(Parameter parameter, ParameterGroup group, long offset, long count) {
+        /** Its part of a vector, in its shape. */
+        private Tensor of(Tensor vector) {
+            return vector.narrow(0, offset, count).view(parameter.master().shape());
+        }
+    }
 
     private final List<Slot> slots = new ArrayList<>();
     private final Tensor weights;
     private final Tensor gradients;
 
     /**
+     * Moves master copies; gradients begin at 0. Nothing but the master copies is there twice
+     * meanwhile.
+     *
      * @param parameters trainable ones; they stay the caller's
      * @param groups how the optimizer treats each of them
      */
@@ -50,13 +58,14 @@ public final class TrainableParameters implements AutoCloseable {
             }
         }
         try (TensorScope scope = TensorScope.open()) {
+            slots.forEach(slot -> slot.parameter.dropGrad());
             weights = TensorScope.release(Tensors.empty(DType.F32, offset));
-            gradients = TensorScope.release(Tensors.empty(DType.F32, offset));
             for (Slot slot : slots) {
-                long[] shape = slot.parameter.master().shape();
-                slot.parameter.moveInto(
-                        weights.narrow(0, slot.offset, slot.count).view(shape),
-                        gradients.narrow(0, slot.offset, slot.count).view(shape));
+                slot.parameter.moveMaster(slot.of(weights));
+            }
+            gradients = TensorScope.release(Tensors.zeros(DType.F32, offset));
+            for (Slot slot : slots) {
+                slot.parameter.useGrad(slot.of(gradients));
             }
         }
     }

@@ -256,12 +256,7 @@ class MemoryPlanTest {
     }
 
     private static void assertPlanned(
-            String name,
-            ModelShape shape,
-            RunConfig config,
-            Batch batch,
-            int source,
-            int time) {
+            String name, ModelShape shape, RunConfig config, Batch batch, int source, int time) {
         MemoryPlan plan =
                 MemoryPlan.of(
                         shape,

@@ -4,6 +4,7 @@ import com.sun.management.HotSpotDiagnosticMXBean;
 import java.lang.management.ManagementFactory;
 import java.util.List;
 import jdk.incubator.vector.FloatVector;
+import org.qlora4j.kernel.Kernels;
 
 /** The JVM of {@code qlora doctor}: version, flags, vector width, native access, JIT. */
 final class JvmReport {
@@ -44,8 +45,7 @@ final class JvmReport {
     }
 
     private static String vectorApi() {
-        boolean present = ModuleLayer.boot().findModule("jdk.incubator.vector").isPresent();
-        return present ? Lanes.describe() : "off; add --add-modules=jdk.incubator.vector";
+        return Kernels.hasVectorApi() ? Lanes.describe() : "off; add " + Kernels.VECTOR_FLAG;
     }
 
     /** A class of its own: loading it needs the incubator module, which may be absent. */

@@ -6,7 +6,6 @@ import java.lang.ProcessBuilder.Redirect;
 import java.net.InetAddress;
 import java.net.ServerSocket;
 import java.nio.charset.StandardCharsets;
-import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
@@ -40,9 +39,6 @@ import picocli.CommandLine.Spec;
 final class LaunchCommand implements Callable<Integer> {
     /** Time for the others to notice by themselves that one has failed, and to say so. */
     private static final int GRACE_SECONDS = 10;
-
-    /** As long as a process may take to save after Ctrl-C, and a little more. */
-    private static final int SAVE_SECONDS = 65;
 
     /** Time to read what processes said before they ended. */
     private static final int READ_SECONDS = 5;
@@ -109,7 +105,8 @@ final class LaunchCommand implements Callable<Integer> {
                         ? freePort()
                         : number(port, "PET_MASTER_PORT", "--master-port", Membership.PORT);
         List<Process> all = new ArrayList<>();
-        Thread onInterrupt = new Thread(() -> stopped(all), "qlora4j-launch");
+        // Ctrl-C reaches all of a terminal; a signal to this process alone is passed on.
+        Thread onInterrupt = new Thread(() -> OwnJvm.stop(all), "qlora4j-launch");
         Runtime.getRuntime().addShutdownHook(onInterrupt);
         try {
             for (int local = 0; local < perMachine; local++) {
@@ -181,12 +178,15 @@ final class LaunchCommand implements Callable<Integer> {
     private Process start(Map<String, String> variables, int rank) throws IOException {
         ProcessBuilder builder = new ProcessBuilder(OwnJvm.command(command));
         builder.environment().putAll(variables);
-        builder.redirectInput(Redirect.from(Path.of("/dev/null").toFile()));
         builder.redirectOutput(Redirect.INHERIT);
         if (rank == 0) {
-            return builder.redirectError(Redirect.INHERIT).start();
+            builder.redirectError(Redirect.INHERIT);
         }
         Process process = builder.start();
+        process.getOutputStream().close(); // it reads no input
+        if (rank == 0) {
+            return process;
+        }
         readers.add(
                 Thread.ofPlatform()
                         .daemon()
@@ -227,19 +227,6 @@ final class LaunchCommand implements Callable<Integer> {
                 .filter(code -> code != 0)
                 .findFirst()
                 .orElse(ExitCode.OK);
-    }
-
-    /** Ctrl-C reaches all of a terminal; a signal to this process alone is passed on. */
-    private static void stopped(List<Process> all) {
-        all.forEach(Process::destroy);
-        long end = System.nanoTime() + TimeUnit.SECONDS.toNanos(SAVE_SECONDS);
-        try {
-            for (Process process : all) {
-                process.waitFor(end - System.nanoTime(), TimeUnit.NANOSECONDS);
-            }
-        } catch (InterruptedException e) {
-            Thread.currentThread().interrupt();
-        }
     }
 
     private static void removeHook(Thread hook) {

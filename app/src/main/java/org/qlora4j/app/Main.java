@@ -24,6 +24,7 @@ public final class Main {
 
     /** Runs one command and ends the JVM with its exit code. Output is UTF-8 in every locale. */
     public static void main(String[] args) {
+        VectorModule.load();
         ProcessExit.skipDestructors();
         int exitCode = run(args, utf8(FileDescriptor.out), utf8(FileDescriptor.err));
         // Threads of libraries must not keep a finished command alive.

@@ -31,6 +31,7 @@ import org.qlora4j.tensor.InstructionSet;
 @DisabledOnOs(value = OS.WINDOWS, disabledReason = "the launcher is a POSIX shell script")
 class LauncherTest {
     private static final Path SCRIPT = Path.of("..", "qlora").toAbsolutePath().normalize();
+    private static final Path SETTINGS = Path.of("app/src/main/resources/org/qlora4j/app");
 
     @TempDir Path folder;
     private Path checkout;
@@ -42,18 +43,18 @@ class LauncherTest {
     @BeforeEach
     void layOut() throws IOException {
         folder = folder.toRealPath();
-        jdk = fakeJdk("jdk with blank", "25.0.3", "java.base jdk.incubator.vector");
+        jdk = fakeJdk("jdk with blank", "25.0.3");
         archive = folder.resolve("qlora4j-1");
         copyScript(archive.resolve("bin"));
-        Files.createFile(
-                Files.createDirectories(archive.resolve("lib")).resolve("qlora4j-app-1.jar"));
+        copySettings(archive.resolve("lib"));
+        Files.createFile(archive.resolve("qlora4j-1.jar"));
         checkout = folder.resolve("checkout");
         copyScript(checkout);
+        copySettings(checkout.resolve(SETTINGS));
         for (String pom : List.of("pom.xml", "core/pom.xml", "app/pom.xml")) {
             write(checkout.resolve(pom), "<project/>");
         }
         write(checkout.resolve("core/src/main/java/A.java"), "class A {}");
-        Files.createDirectories(checkout.resolve("app/src/main"));
         executable(
                 folder.resolve("tools/mvn"),
                 """
@@ -73,14 +74,14 @@ class LauncherTest {
         assertThat(result.err()).isEmpty();
         assertThat(result.out())
                 .contains(
-                        "--add-modules=jdk.incubator.vector",
-                        "--enable-native-access=ALL-UNNAMED",
-                        "-Xmx1g",
+                        "@" + archive + "/lib/jvm.options",
                         "-Dqlora.terminal=false",
                         "-Dqlora.command=" + archive + "/bin/qlora",
-                        archive + "/lib/*",
-                        "OMP_WAIT_POLICY=passive",
-                        "MALLOC_ARENA_MAX=2")
+                        archive + "/qlora4j-1.jar:" + archive + "/lib/*")
+                .containsAll(
+                        JvmSettings.environment().entrySet().stream()
+                                .map(Map.Entry::toString)
+                                .toList())
                 .containsSequence("org.qlora4j.app.Main", "train", "a file.yaml", "*");
     }
 
@@ -132,13 +133,14 @@ class LauncherTest {
     void linkToTheScript_isFollowed() throws Exception {
         Path link = Files.createDirectories(folder.resolve("bin")).resolve("q");
         Files.createSymbolicLink(link, Path.of("../qlora4j-1/bin/qlora"));
-        assertThat(run(link, Map.of(), "doctor").out()).contains(archive + "/lib/*");
+        assertThat(run(link, Map.of(), "doctor").out())
+                .contains("@" + archive + "/lib/jvm.options");
     }
 
     @Test
     void otherJavaInJavaHome_anotherPlaceIsSearched() throws Exception {
-        String old = fakeJdk("jdk-17", "17.0.15", "java.base").toString();
-        String newer = fakeJdk("jdk-250", "250.1", "java.base").toString();
+        String old = fakeJdk("jdk-17", "17.0.15").toString();
+        String newer = fakeJdk("jdk-250", "250.1").toString();
         Path home = folder.resolve("home");
         Files.createDirectories(home.resolve(".jdks"));
         for (String javaHome : List.of(old, newer)) {
@@ -165,12 +167,19 @@ class LauncherTest {
     }
 
     @Test
-    void javaWithoutTheVectorModule_startsWithoutIt() throws Exception {
-        String small = fakeJdk("small", "25", "java.base").toString();
-        Result result = run(archive.resolve("bin/qlora"), Map.of("JAVA_HOME", small), "doctor");
-        assertThat(result.out())
-                .doesNotContain("--add-modules=jdk.incubator.vector")
-                .contains("-Xmx1g");
+    void platformWithoutLibtorch_isOneLine() throws Exception {
+        executable(
+                folder.resolve("tools/uname"),
+                """
+                #!/bin/sh
+                case $1 in -s) echo Linux ;; -m) echo aarch64 ;; esac
+                """);
+        Result result = run(checkout.resolve("qlora"), Map.of(), "doctor");
+        assertThat(result.exitCode()).isEqualTo(2);
+        assertThat(result.err())
+                .containsExactly(
+                        "qlora: JavaCPP has no libtorch for Linux aarch64; qlora4j runs on Linux x86_64, macOS arm64 and"
+                                + " Windows x86_64");
     }
 
     @Test
@@ -185,7 +194,7 @@ class LauncherTest {
                 script,
                 blind.replace("/opt/homebrew/", "/nowhere/")
                         .replace("/usr/local/opt/", "/nowhere/"));
-        String old = fakeJdk("jdk-17", "17.0.15", "java.base").toString();
+        String old = fakeJdk("jdk-17", "17.0.15").toString();
         Result result = run(script, Map.of("JAVA_HOME", old), "doctor");
         assertThat(result.exitCode()).isEqualTo(2);
         assertThat(result.err()).hasSize(3).allMatch(line -> line.startsWith("qlora: "));
@@ -196,7 +205,7 @@ class LauncherTest {
     @Test
     void noMaven_saysSoAndLeavesNoLock() throws Exception {
         Files.delete(folder.resolve("tools/mvn"));
-        for (String tool : List.of("sh", "find", "readlink", "ln", "rm", "mkdir", "java")) {
+        for (String tool : List.of("sh", "find", "readlink", "ln", "rm", "mkdir", "uname", "java")) {
             Path found = tool.equals("java") ? jdk.resolve("bin/java") : which(tool);
             Files.createSymbolicLink(folder.resolve("tools").resolve(tool), found);
         }
@@ -292,16 +301,15 @@ class LauncherTest {
         assertThat(builds()).hasSize(1);
     }
 
-    private Path fakeJdk(String name, String version, String modules) throws IOException {
+    private Path fakeJdk(String name, String version) throws IOException {
         Path home = folder.resolve(name);
-        write(
-                home.resolve("release"),
-                "JAVA_VERSION=\"" + version + "\"\nMODULES=\"" + modules + "\"");
+        write(home.resolve("release"), "JAVA_VERSION=\"" + version + "\"");
         executable(
                 home.resolve("bin/java"),
                 """
                 #!/bin/sh
-                printf '%s\\n' "$@" "OMP_WAIT_POLICY=$OMP_WAIT_POLICY" "MALLOC_ARENA_MAX=$MALLOC_ARENA_MAX"
+                printf '%s\\n' "$@"
+                env
                 exit 7
                 """);
         executable(home.resolve("bin/javac"), "#!/bin/sh\n");
@@ -354,6 +362,13 @@ class LauncherTest {
 
     private static void copyScript(Path target) throws IOException {
         Files.copy(SCRIPT, Files.createDirectories(target).resolve("qlora"));
+    }
+
+    private static void copySettings(Path target) throws IOException {
+        Files.createDirectories(target);
+        for (String name : List.of("jvm.options", "jvm.environment")) {
+            Files.copy(SCRIPT.resolveSibling(SETTINGS).resolve(name), target.resolve(name));
+        }
     }
 
     private static void write(Path file, String text) throws IOException {

@@ -9,6 +9,7 @@ import java.nio.file.Path;
 import java.util.Locale;
 import java.util.zip.GZIPInputStream;
 import org.jspecify.annotations.Nullable;
+import org.qlora4j.error.ExtraJar;
 import org.qlora4j.error.FormatException;
 
 /** Files as they are, or packed with gzip ({@code .gz}) or Zstandard ({@code .zst}). */
@@ -46,7 +47,10 @@ enum Compression {
                 case GZIP ->
                         new BufferedInputStream(
                                 new GZIPInputStream(in, BUFFER_BYTES), BUFFER_BYTES);
-                case ZSTD -> new BufferedInputStream(new ZstdInputStream(in), BUFFER_BYTES);
+                case ZSTD -> {
+                    ExtraJar.ZSTD.requireFor(file);
+                    yield new BufferedInputStream(new ZstdInputStream(in), BUFFER_BYTES);
+                }
             };
         } catch (IOException e) {
             close(in);

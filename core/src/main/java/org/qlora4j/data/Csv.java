@@ -16,6 +16,7 @@ import java.util.NoSuchElementException;
 import java.util.Objects;
 import java.util.TreeSet;
 import org.jspecify.annotations.Nullable;
+import org.qlora4j.error.ExtraJar;
 import org.qlora4j.error.FormatException;
 
 /**
@@ -40,6 +41,7 @@ public record Csv(Path file, boolean tabs, TextEncoding encoding) implements Sou
 
     @Override
     public Rows open() {
+        ExtraJar.FASTCSV.requireFor(file);
         try {
             BufferedReader text = new BufferedReader(encoding.letters(file), FIRST_LINE_CHARS);
             Character told = toldSeparator(text);

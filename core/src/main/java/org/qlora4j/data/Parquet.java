@@ -17,6 +17,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 import org.jspecify.annotations.Nullable;
+import org.qlora4j.error.ExtraJar;
 import org.qlora4j.error.FormatException;
 
 /**
@@ -29,6 +30,7 @@ public record Parquet(Path file) implements Source {
 
     @Override
     public Rows open() {
+        ExtraJar.HARDWOOD.requireFor(file);
         long bytes;
         try {
             bytes = Files.size(file);

@@ -205,7 +205,7 @@ public record Kernels(
     }
 
     private static Kernels fastestOnCpu() {
-        if (!hasVectorModule()) {
+        if (!hasVectorApi()) {
             Notice.say(
                     "the Vector API is off, kernels will be slow; start the JVM with "
                             + VECTOR_FLAG);
@@ -233,8 +233,14 @@ public record Kernels(
         }
     }
 
-    private static boolean hasVectorModule() {
-        return ModuleLayer.boot().findModule("jdk.incubator.vector").isPresent();
+    /** Whether classes of the Vector API are there, since the JVM's start or loaded later. */
+    public static boolean hasVectorApi() {
+        try {
+            Class.forName("jdk.incubator.vector.Vector", false, Kernels.class.getClassLoader());
+            return true;
+        } catch (ClassNotFoundException e) {
+            return false;
+        }
     }
 
     private static void requireVectors(Device device, String wanted) {
@@ -242,7 +248,7 @@ public record Kernels(
             throw ConfigException.of(
                     "qlora.kernels=%s runs on device cpu, not %s; leave it out", wanted, device);
         }
-        if (!hasVectorModule()) {
+        if (!hasVectorApi()) {
             throw DeviceException.of(
                     "qlora.kernels=%s: start the JVM with %s", wanted, VECTOR_FLAG);
         }

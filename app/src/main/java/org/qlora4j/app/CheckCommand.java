@@ -15,11 +15,9 @@ import picocli.CommandLine.Spec;
 @Command(
         name = "check",
         description = {
-            "Show that loss and gradients are the same however a step is cut into batches, with",
-            "examples packed into a row or not, with activations kept or recomputed, and with the",
-            "optimizer's state in memory or paged.",
-            "Uses the model and the first examples of the settings; exit code 1 if a difference",
-            "is beyond its tolerance."
+            "Show that loss and gradients are the same however a step is cut into batches, with examples packed into a row or"
+                    + " not, with activations kept or recomputed, and with the optimizer's state in memory or paged.",
+            "Uses the model and the first examples of the settings; exit code 1 if a difference is beyond its tolerance."
         })
 final class CheckCommand implements Callable<Integer> {
     private static final String ROW = "%-30s %-10s %9s %9s %10s %9s  %s";

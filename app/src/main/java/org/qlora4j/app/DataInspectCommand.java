@@ -23,10 +23,9 @@ import picocli.CommandLine.Spec;
 /** {@code qlora data inspect CONFIG|FILE}: what a run would learn from its data, seen before it. */
 @Command(
         name = "inspect",
-        description = {
-            "Show what a run would learn from its data: facts here, examples token by token on an",
-            "HTML page. Nothing is trained; of the model only the tokenizer is read."
-        })
+        description =
+                "Show what a run would learn from its data: facts here, examples token by token on an HTML page. Nothing is"
+                        + " trained; of the model only the tokenizer is read.")
 final class DataInspectCommand implements Callable<Integer> {
     @Parameters(
             index = "0",

@@ -24,10 +24,10 @@ import tools.jackson.databind.json.JsonMapper;
         description = "Elo ratings from judgments, by the paper's procedures.",
         footer = {
             "",
-            "history      one judgment of each pair and question in random order; a system's value is the",
-            "             mean of its ratings after each of its matches (the paper's Table 1)",
-            "final        all judgments in random order, the ratings at the end (its Table 7)",
-            "single-pass  once, in the order of the files"
+            "history: one judgment of each pair and question in random order; a system's value is the mean of its ratings"
+                    + " after each of its matches (the paper's Table 1).",
+            "final: all judgments in random order, the ratings at the end (its Table 7).",
+            "single-pass: once, in the order of the files."
         })
 final class EvalEloCommand implements Callable<Integer> {
     @Mixin RatingsOptions ratings = new RatingsOptions();

@@ -36,8 +36,8 @@ import picocli.CommandLine.Spec;
         description = "Write a model, with an adapter worked into it if given, for other programs.",
         footer = {
             "",
-            "Before a GGUF file gets its name, chats are rendered and cut into tokens by its own",
-            "template and tokenizer and compared id by id with the model's, and so are answers."
+            "Before a GGUF file gets its name, chats are rendered and cut into tokens by its own template and tokenizer and"
+                    + " compared id by id with the model's, and so are answers."
         })
 final class ExportCommand implements Callable<Integer> {
     private static final int TEXTS = 20;

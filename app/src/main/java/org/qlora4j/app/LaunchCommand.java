@@ -32,9 +32,9 @@ import picocli.CommandLine.Spec;
                 "Train with several processes of this machine, which share its cores and each step's examples.",
         footer = {
             "",
-            "On several machines type the same on each, with --nnodes, --node-rank, --master-addr and",
-            "--master-port (Kubeflow's PET_* variables say the same); docs/scale.md. torchrun, srun and",
-            "whatever else sets RANK, WORLD_SIZE, MASTER_ADDR and MASTER_PORT need no launch."
+            "On several machines type the same on each, with --nnodes, --node-rank, --master-addr and --master-port"
+                    + " (Kubeflow's PET_* variables say the same); docs/scale.md. torchrun, srun and whatever else sets RANK,"
+                    + " WORLD_SIZE, MASTER_ADDR and MASTER_PORT need no launch."
         })
 final class LaunchCommand implements Callable<Integer> {
     /** Time for the others to notice by themselves that one has failed, and to say so. */
@@ -76,6 +76,7 @@ final class LaunchCommand implements Callable<Integer> {
     @Parameters(
             arity = "1..*",
             paramLabel = "train ...",
+            hideParamSyntax = true,
             description = "The command of every process.")
     List<String> command = new ArrayList<>();
 

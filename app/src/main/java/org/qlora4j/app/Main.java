@@ -72,6 +72,7 @@ public final class Main {
             launch.setStopAtPositional(true);
         }
         // Only now: picocli passes handlers on to the subcommands that are there.
+        HelpPage.install(commandLine, helpWidth(Terminal.told()));
         return commandLine
                 .setColorScheme(CommandLine.Help.defaultColorScheme(CommandLine.Help.Ansi.OFF))
                 .setExecutionStrategy(parsed -> {
@@ -83,6 +84,11 @@ public final class Main {
                         (failure, args) -> reportParameter(failure, root, List.of(args)))
                 .setExecutionExceptionHandler((failure, command, parsed) ->
                         report(failure, root, parsed.originalArgs(), command.getErr()));
+    }
+
+    /** As wide as the window, if that can be read with ease. */
+    private static int helpWidth(Terminal terminal) {
+        return terminal.interactive() ? Math.min(terminal.columns(), 100) : 80;
     }
 
     /** One line and where to get help; picocli would print the whole usage. */

@@ -55,7 +55,7 @@ final class ManPage {
                     spec.options().stream()
                             .filter(one -> !one.hidden() && !one.inherited() && !isOfAll(one))
                             .forEach(this::option);
-                    examples(spec.usageMessage().footer());
+                    below(spec.usageMessage().footer());
                     commands(command, whole);
                 });
     }
@@ -96,15 +96,21 @@ final class ManPage {
         }
     }
 
-    /** Commands that work, which stand below the help. */
-    private void examples(String[] footer) {
-        List<String> lines = new ArrayList<>(List.of(footer));
-        lines.removeIf(String::isBlank);
-        if (!lines.isEmpty()) {
+    /** What stands below the help: paragraphs, and commands that work, whose lines are kept. */
+    private void below(String[] footer) {
+        for (String one : footer) {
+            if (one.isBlank()) {
+                continue;
+            }
+            boolean command = one.startsWith("qlora ") || one.startsWith("source ");
             line(".PP");
-            line(".nf");
-            lines.forEach(one -> line(escaped(plain(one))));
-            line(".fi");
+            if (command) {
+                line(".nf");
+            }
+            line(escaped(plain(one)));
+            if (command) {
+                line(".fi");
+            }
         }
     }
 
@@ -117,11 +123,11 @@ final class ManPage {
         page.append(isText ? "\\&" : "").append(line).append('\n');
     }
 
-    private static String text(String[] description, String defaultValue) {
+    static String text(String[] description, String defaultValue) {
         return text(description).replace("${DEFAULT-VALUE}", defaultValue);
     }
 
-    private static String text(String[] description) {
+    static String text(String[] description) {
         return plain(String.join(" ", description)).strip();
     }
 

@@ -42,10 +42,9 @@ import picocli.CommandLine.Spec;
                 "Work an adapter into its base model: one folder that transformers, vLLM and qlora load without the adapter.",
         footer = {
             "",
-            "QLoRA trains an adapter beside weights rounded to 4 bits. --into dequantized adds it to",
-            "those, --into original to the checkpoint's own, --into nf4 rounds the sum to 4 bits again.",
-            "With --text, or a run that held examples out, all three are measured against base and",
-            "adapter, and the last line says which to ship."
+            "QLoRA trains an adapter beside weights rounded to 4 bits. --into dequantized adds it to those, --into original to"
+                    + " the checkpoint's own, --into nf4 rounds the sum to 4 bits again. With --text, or a run that held examples"
+                    + " out, all three are measured against base and adapter, and the last line says which to ship."
         })
 final class MergeCommand implements Callable<Integer> {
     @Mixin ModelOption model = new ModelOption();

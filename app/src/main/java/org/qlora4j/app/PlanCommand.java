@@ -29,8 +29,8 @@ import tools.jackson.databind.json.JsonMapper;
                 "Say how much memory a run will take, part by part, from its settings and config.json alone.",
         footer = {
             "",
-            "Without a checkpoint the shapes llama-7b, llama-13b, llama-33b and llama-65b are known by",
-            "name: qlora plan model.model_name_or_path=llama-65b lora.r=64 --device 48GB"
+            "Without a checkpoint the shapes llama-7b, llama-13b, llama-33b and llama-65b are known by name:",
+            "qlora plan model.model_name_or_path=llama-65b lora.r=64 --device 48GB"
         })
 final class PlanCommand implements Callable<Integer> {
     @Option(

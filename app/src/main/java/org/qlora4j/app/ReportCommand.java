@@ -18,10 +18,8 @@ import picocli.CommandLine.Spec;
 /** {@code qlora report RUN}: the page and the curves of a run that is over, or goes on. */
 @Command(
         name = "report",
-        description = {
-            "Write report.html, loss.png and learning_rate.png into a run folder,",
-            "of a run that is over or still goes on."
-        })
+        description =
+                "Write report.html, loss.png and learning_rate.png into a run folder, of a run that is over or still goes on.")
 final class ReportCommand implements Callable<Integer> {
     @Parameters(paramLabel = "RUN", description = "The run folder.")
     @Nullable Path run;

@@ -32,7 +32,7 @@ record Terminal(boolean interactive, int columns) {
      * only stdin and stdout together.
      */
     @SuppressWarnings("SystemConsoleNull") // null again in JDK 25 without a terminal (JDK-8351435)
-    private static Terminal told() {
+    static Terminal told() {
         Console console = System.console();
         String told = System.getProperty("qlora.terminal");
         boolean terminal =

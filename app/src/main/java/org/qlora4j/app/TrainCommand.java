@@ -31,9 +31,9 @@ import picocli.CommandLine.Spec;
                 "Finetune a model in 4 bits. Ctrl-C saves a checkpoint; --resume goes on from the newest.",
         footer = {
             "",
-            "Settings come from the file, then from key=value words such as train.max_steps=20,",
-            "then from flags. The flags of qlora.py are understood under their own names, such as",
-            "--lora_r 16. All keys, with defaults: docs/config.md, or qlora train --keys."
+            "Settings come from the file, then from key=value words such as train.max_steps=20, then from flags. The flags of"
+                    + " qlora.py are understood under their own names, such as --lora_r 16. All keys, with defaults:"
+                    + " docs/config.md, or qlora train --keys."
         })
 final class TrainCommand implements Callable<Integer> {
     private static final int SAVE_SECONDS = 60;

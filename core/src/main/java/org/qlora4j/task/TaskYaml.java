@@ -9,9 +9,8 @@ import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 import org.qlora4j.error.FormatException;
 import org.snakeyaml.engine.v2.api.LoadSettings;
-import org.snakeyaml.engine.v2.api.lowlevel.Compose;
-import org.snakeyaml.engine.v2.api.lowlevel.Parse;
 import org.snakeyaml.engine.v2.common.ScalarStyle;
+import org.snakeyaml.engine.v2.composer.Composer;
 import org.snakeyaml.engine.v2.events.Event;
 import org.snakeyaml.engine.v2.exceptions.Mark;
 import org.snakeyaml.engine.v2.exceptions.MarkedYamlEngineException;
@@ -21,6 +20,9 @@ import org.snakeyaml.engine.v2.nodes.Node;
 import org.snakeyaml.engine.v2.nodes.NodeTuple;
 import org.snakeyaml.engine.v2.nodes.ScalarNode;
 import org.snakeyaml.engine.v2.nodes.SequenceNode;
+import org.snakeyaml.engine.v2.parser.Parser;
+import org.snakeyaml.engine.v2.parser.ParserImpl;
+import org.snakeyaml.engine.v2.scanner.StreamReader;
 
 /**
  * Task files as PyYAML reads them: YAML 1.1 with its words for booleans, aliases, merge keys, the
@@ -100,7 +102,7 @@ final class TaskYaml {
         try {
             String text = file.text();
             requireShallow(file, text, settings);
-            Optional<Node> root = new Compose(settings).composeString(text);
+            Optional<Node> root = new Composer(settings, parser(text, settings)).getSingleNode();
             if (root.isPresent() && root.get() instanceof MappingNode mapping) {
                 return new Reader(file, new int[1]).mapping(mapping);
             }
@@ -114,10 +116,16 @@ final class TaskYaml {
         }
     }
 
+    /** By exported packages: on the module path SnakeYAML's {@code lowlevel} is out of reach. */
+    private static Parser parser(String text, LoadSettings settings) {
+        return new ParserImpl(settings, new StreamReader(settings, text));
+    }
+
     /** Refuses nesting before anything goes down into it. */
     private static void requireShallow(TaskFile file, String text, LoadSettings settings) {
         int depth = 0;
-        for (Event event : new Parse(settings).parseString(text)) {
+        for (Parser events = parser(text, settings); events.hasNext(); ) {
+            Event event = events.next();
             depth +=
                     switch (event.getEventId()) {
                         case MappingStart, SequenceStart -> 1;

@@ -3,11 +3,16 @@ package consumer;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.Map;
 import org.qlora4j.LanguageModel;
 import org.qlora4j.Trainer;
+import org.qlora4j.config.ReportKind;
 import org.qlora4j.config.RunConfig;
+import org.qlora4j.data.Chat;
+import org.qlora4j.data.Records;
 import org.qlora4j.error.UserException;
+import org.qlora4j.run.RunListener;
 
 /** Answers with an adapter where the jars that only data and charts need are left out, and asks for each of these once. */
 public final class Answers {
@@ -22,6 +27,7 @@ public final class Answers {
             require(!plain.equals(finetuned), "an adapter changes the answer");
         }
         Path folder = Files.createTempDirectory("answers");
+        trainWithoutCharts(base, folder.resolve("charts"));
         for (var need :
                 Map.of("a.csv", "de.siegmar:fastcsv", "a.parquet", "dev.hardwood:hardwood-core", "a.jsonl.zst", "com.github.luben:zstd-jni")
                         .entrySet()) {
@@ -40,6 +46,19 @@ public final class Answers {
             }
         }
         System.out.println("answers only: answered, with an adapter; what data needs was asked for");
+    }
+
+    /** A chart that cannot be drawn is a warning, and no end of a run. */
+    private static void trainWithoutCharts(Path base, Path run) {
+        RunConfig config =
+                RunConfig.builder()
+                        .model(model -> model.modelNameOrPath(base))
+                        .data(rows -> rows.dataset(Records.NAME))
+                        .train(train -> train.outputDir(run).maxSteps(3).loggingSteps(1).reportTo(List.of(ReportKind.PNG)))
+                        .build();
+        Chat chat = new Chat(List.of(Map.of("role", "user", "content", "a"), Map.of("role", "assistant", "content", "b")), null);
+        new Trainer(config, Records.ofChats(List.of(chat)), false, RunListener.NONE).run();
+        require(!Files.exists(run.resolve("loss.png")), "no chart");
     }
 
     private static void require(boolean holds, String what) {

@@ -49,12 +49,19 @@ enum Compression {
                                 new GZIPInputStream(in, BUFFER_BYTES), BUFFER_BYTES);
                 case ZSTD -> {
                     ExtraJar.ZSTD.requireFor(file);
-                    yield new BufferedInputStream(new ZstdInputStream(in), BUFFER_BYTES);
+                    yield new BufferedInputStream(Zstd.open(in), BUFFER_BYTES);
                 }
             };
         } catch (IOException e) {
             close(in);
             throw unreadable(file, e);
+        }
+    }
+
+    /** A class of its own: loading it needs the jar, which may be absent. */
+    private static final class Zstd {
+        static InputStream open(InputStream in) throws IOException {
+            return new ZstdInputStream(in);
         }
     }
 

@@ -15,7 +15,6 @@ import org.knowm.xchart.style.Styler.LegendPosition;
 import org.knowm.xchart.style.markers.SeriesMarkers;
 import org.qlora4j.checkpoint.AtomicFiles;
 import org.qlora4j.error.DeviceException;
-import org.qlora4j.error.ExtraJar;
 
 /** A chart as a PNG file, drawn by XChart; needs no display, but a font on the machine. */
 final class PngChart {
@@ -28,7 +27,6 @@ final class PngChart {
 
     /** Writes the file, whole or not at all. */
     static void write(Chart chart, Path file) {
-        ExtraJar.XCHART.requireFor(file);
         System.setProperty("java.awt.headless", "true"); // before AWT starts
         try {
             ByteArrayOutputStream bytes = new ByteArrayOutputStream();

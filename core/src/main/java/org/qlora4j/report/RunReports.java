@@ -9,6 +9,7 @@ import org.jspecify.annotations.Nullable;
 import org.qlora4j.checkpoint.AtomicFiles;
 import org.qlora4j.config.ReportKind;
 import org.qlora4j.config.RunConfig;
+import org.qlora4j.error.ExtraJar;
 import org.qlora4j.run.EvalMetrics;
 import org.qlora4j.run.ExactMatch;
 import org.qlora4j.run.RunInfo;
@@ -72,6 +73,7 @@ public final class RunReports implements RunListener, AutoCloseable {
 
     private static void png(Chart chart, Path file) {
         if (chart.isWorthSeeing()) {
+            ExtraJar.XCHART.requireFor(file); // before the class that names it is loaded
             PngChart.write(chart, file);
         }
     }

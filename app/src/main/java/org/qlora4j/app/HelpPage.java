@@ -79,7 +79,9 @@ final class HelpPage {
     private static Entry entry(OptionSpec one) {
         String names = String.join(", ", one.names());
         String value =
-                one.arity().max() == 0 ? "" : (one.longestName().startsWith("--") ? "=" : " ") + one.paramLabel();
+                one.arity().max() == 0
+                        ? ""
+                        : (one.longestName().startsWith("--") ? "=" : " ") + one.paramLabel();
         return new Entry(
                 (names.startsWith("--") ? "      " : "  ") + names + value,
                 ManPage.text(one.description(), one.defaultValueString()));

@@ -40,7 +40,8 @@ class HelpPageTest {
             String page = command.getUsageMessage();
             assertThat(page.lines().filter(line -> line.length() > width))
                     .as(page)
-                    .allMatch(line -> !line.strip().contains(" ")); // one word, wider than the window
+                    .allMatch(
+                            line -> !line.strip().contains(" ")); // one word, wider than the window
             // every text is there as it was written, so no break is inside a word ...
             String flowing = " " + String.join(" ", words(page)) + " ";
             for (String text : texts(command.getCommandSpec())) {
@@ -58,11 +59,16 @@ class HelpPageTest {
         for (int i = 0; i + 1 < lines.length; i++) {
             List<String> next = words(lines[i + 1]);
             List<String> line = words(lines[i]);
-            if (line.isEmpty() || next.isEmpty() || lines[i].length() + 1 + next.getFirst().length() > width) {
+            if (line.isEmpty()
+                    || next.isEmpty()
+                    || lines[i].length() + 1 + next.getFirst().length() > width) {
                 continue;
             }
             int at = Collections.indexOfSubList(words, line);
-            if (at >= 0 && line.size() > 2 && at + line.size() < words.size() && words.get(at + line.size()).equals(next.getFirst())) {
+            if (at >= 0
+                    && line.size() > 2
+                    && at + line.size() < words.size()
+                    && words.get(at + line.size()).equals(next.getFirst())) {
                 return lines[i];
             }
         }

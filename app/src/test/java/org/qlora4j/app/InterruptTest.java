@@ -107,8 +107,7 @@ class InterruptTest {
         Files.delete(bed.data());
         assumeThat(new ProcessBuilder("mkfifo", bed.data().toString()).start().waitFor()).isZero();
         Path errors = folder.resolve("stderr.txt");
-        Process process =
-                new ProcessBuilder(command).redirectError(errors.toFile()).start();
+        Process process = new ProcessBuilder(command).redirectError(errors.toFile()).start();
         CompletableFuture.delayedExecutor(100, TimeUnit.SECONDS).execute(process::destroyForcibly);
         try (OutputStream pipe = Files.newOutputStream(bed.data())) { // when the run has opened it
             new ProcessBuilder("kill", "-INT", Long.toString(process.pid())).start().waitFor();

@@ -205,7 +205,8 @@ class LauncherTest {
     @Test
     void noMaven_saysSoAndLeavesNoLock() throws Exception {
         Files.delete(folder.resolve("tools/mvn"));
-        for (String tool : List.of("sh", "find", "readlink", "ln", "rm", "mkdir", "uname", "java")) {
+        for (String tool :
+                List.of("sh", "find", "readlink", "ln", "rm", "mkdir", "uname", "java")) {
             Path found = tool.equals("java") ? jdk.resolve("bin/java") : which(tool);
             Files.createSymbolicLink(folder.resolve("tools").resolve(tool), found);
         }

@@ -2,7 +2,10 @@ package org.qlora4j.error;
 
 import java.nio.file.Path;
 
-/** Jars that only some files need. An application that does not read or write those may exclude them. */
+/**
+ * Jars that only some files need. An application that does not read or write those may exclude
+ * them.
+ */
 public enum ExtraJar {
     FASTCSV("de.siegmar:fastcsv", "de.siegmar.fastcsv.reader.CsvReader"),
     HARDWOOD("dev.hardwood:hardwood-core", "dev.hardwood.InputFile"),

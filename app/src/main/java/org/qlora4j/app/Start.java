@@ -36,7 +36,7 @@ public final class Start {
         System.exit(exitCode);
     }
 
-    /** Those of {@link JvmSettings#options()} that are no matter of taste. */
+    /** Options that a JVM must have to go on by itself; the heap is the user's choice. */
     private static List<String> needed() {
         return JvmSettings.options().stream().filter(o -> !o.startsWith("-Xmx")).toList();
     }

@@ -111,15 +111,26 @@ public final class ApiServer implements AutoCloseable {
         page(routes, "/page.css", Page.of("page.css", "text/css"));
         page(routes, "/page.js", Page.of("page.js", "text/javascript"));
         open(routes, "/health", this::health);
-        routes.any((q, s) ->
-                guarded(
-                        "other",
-                        q,
-                        s,
-                        (request, response) -> {
-                            throw ApiError.of(404, "not_found", "there is nothing at this address");
-                        }));
+        routes.any((q, s) -> guarded("other", q, s, this::refuse));
         return routes;
+    }
+
+    /** Refuses what no route takes: another method of an address, or another address. */
+    private void refuse(ServerRequest request, ServerResponse response) {
+        String path = request.path().path();
+        List<String> methods = new ArrayList<>();
+        for (String route : routeNames) {
+            String[] words = route.split(" ", 2);
+            if (path.matches(words[1].replace(".", "\\.").replace("{name}", "[^/]+"))) {
+                methods.add(words[0]);
+            }
+        }
+        if (methods.isEmpty()) {
+            throw ApiError.of(404, "not_found", "there is nothing at this address");
+        }
+        String allowed = String.join(", ", methods);
+        response.header(HeaderNames.ALLOW, allowed);
+        throw ApiError.of(405, "method_not_allowed", "this address takes " + allowed);
     }
 
     /** A route that computes. */
@@ -351,6 +362,7 @@ public final class ApiServer implements AutoCloseable {
     private void loadAdapter(ServerRequest request, ServerResponse response) throws IOException {
         requireTrusted();
         Fields fields = body(request);
+        fields.requireOnly(openApi.fields("/v1/adapters"));
         String name = fields.required("name");
         if (!name.matches("[\\w.:-]{1,64}") || name.equals(config.modelName())) {
             throw ApiError.field(

@@ -360,6 +360,8 @@ class ApiServerTest {
                 "/v1/completions|{\"prompt\": \"a\", \"max_tokens\": \"b\"}|400|max_tokens must be an integer",
                 "/v1/adapters|{\"name\": \"x\", \"path\": \"/nowhere\"}|400|/nowhere is no folder",
                 "/v1/adapters|{\"name\": \"pirate\", \"path\": \"/nowhere\"}|400|there is an adapter pirate already",
+                "/v1/adapters|{\"name\": \"x\", \"path\": \"y\", \"dir\": \"z\"}|400|the field dir is not known",
+                "/v1/models/tiny|{}|405|this address takes GET",
                 "/v1/nothing|{}|404|there is nothing at this address",
             })
     void badRequests_areToldInOpenAisForm(String path, String body, int status, String message)
@@ -499,6 +501,11 @@ class ApiServerTest {
                         request(server, "/v1/adapters/second").DELETE().build(),
                         BodyHandlers.ofString());
         assertThat(dropped.statusCode()).isEqualTo(200);
+        HttpResponse<String> notAllowed =
+                CLIENT.send(
+                        request(server, "/v1/adapters").DELETE().build(), BodyHandlers.ofString());
+        assertThat(notAllowed.statusCode()).isEqualTo(405);
+        assertThat(notAllowed.headers().firstValue("Allow")).hasValue("GET, POST");
         assertThat(post(server, "/v1/chat/completions", chat(chat, "second", "")).statusCode())
                 .isEqualTo(404);
     }

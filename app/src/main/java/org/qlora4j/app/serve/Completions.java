@@ -39,6 +39,7 @@ final class Completions {
             throw ApiError.field("best_of", "best_of is not supported by this server");
         }
         boolean stream = fields.flag("stream");
+        boolean usage = ChatCompletions.includesUsage(fields);
         if (stream && echo) {
             throw ApiError.field("echo", "echo cannot be streamed");
         }
@@ -53,7 +54,7 @@ final class Completions {
             }
             String model = adapter == null ? config.modelName() : adapter;
             if (stream) {
-                stream(choices, model, n, top >= 0, response, fields);
+                stream(choices, model, n, top >= 0, response, usage);
             } else {
                 List<List<Integer>> echoed = echo ? prompts : List.of();
                 Reply.json(response, 200, whole(choices, model, n, echoed, top, maxTokens == 0));
@@ -173,7 +174,7 @@ final class Completions {
             int n,
             boolean logprobs,
             ServerResponse response,
-            Fields fields) {
+            boolean includeUsage) {
         String id = ApiServer.newId("cmpl-");
         int[] length = new int[choices.size()];
         try (Reply.Events events = new Reply.Events(response)) {
@@ -209,7 +210,7 @@ final class Completions {
                     case Choices.Event.Failed f -> {}
                 }
             }
-            if (ChatCompletions.includesUsage(fields)) {
+            if (includeUsage) {
                 Map<String, @Nullable Object> last = object(id, model, List.of());
                 last.put("usage", usage.json());
                 events.send(last);

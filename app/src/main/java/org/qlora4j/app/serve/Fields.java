@@ -68,7 +68,7 @@ record Fields(JsonNode json) {
         if (value == null) {
             return missing;
         }
-        if (!value.isIntegralNumber() || !value.canConvertToInt()) {
+        if (!isInt(value)) {
             throw ApiError.field(name, name + " must be an integer");
         }
         int number = value.asInt();
@@ -77,6 +77,11 @@ record Fields(JsonNode json) {
                     name, "%s must be from %d to %d, got %d".formatted(name, least, most, number));
         }
         return number;
+    }
+
+    /** Whether a value is a number of 32 bits without a fraction; 1.0 is one, as in JSON Schema. */
+    static boolean isInt(JsonNode value) {
+        return value.isNumber() && value.canConvertToInt() && value.canConvertToExactIntegral();
     }
 
     double number(String name, double missing, double least, double most) {

@@ -15,7 +15,7 @@ record PromptIds(TextService service) {
             throw ApiError.field(name, name + " is missing");
         }
         List<List<Integer>> out = new ArrayList<>();
-        if (given.isArray() && !given.get(0).isIntegralNumber()) {
+        if (given.isArray() && !given.get(0).isNumber()) {
             if (given.size() > MOST) { // before any is encoded
                 throw ApiError.field(name, "%s may hold %d texts".formatted(name, MOST));
             }
@@ -30,7 +30,7 @@ record PromptIds(TextService service) {
         if (text.isString()) {
             return service.encode(text.asString());
         }
-        if (!text.isArray() || text.valueStream().anyMatch(id -> !id.canConvertToInt())) {
+        if (!text.isArray() || text.valueStream().anyMatch(id -> !Fields.isInt(id))) {
             throw ApiError.field(
                     name, name + " must be a text, a list of token ids, or a list of these");
         }

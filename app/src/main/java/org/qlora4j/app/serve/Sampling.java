@@ -85,7 +85,7 @@ final class Sampling {
         if (ids == null) {
             return List.of();
         }
-        if (!ids.isArray() || ids.valueStream().anyMatch(id -> !id.canConvertToInt())) {
+        if (!ids.isArray() || ids.valueStream().anyMatch(id -> !Fields.isInt(id))) {
             throw ApiError.field("stop_token_ids", "stop_token_ids must be a list of token ids");
         }
         return ids.valueStream().map(JsonNode::asInt).toList();

@@ -33,6 +33,7 @@ class ExamplesTest {
             return files.filter(file -> file.toString().endsWith(".yaml"))
                     .map(EXAMPLES::relativize)
                     .filter(file -> !file.startsWith("target") && !file.startsWith("src"))
+                    .filter(file -> !file.startsWith("cluster")) // ClusterFilesTest reads them
                     .filter(file -> !file.startsWith("evaluation")) // EvaluationFileTest reads it
                     .sorted()
                     .toList();

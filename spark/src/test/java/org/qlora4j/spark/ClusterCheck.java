@@ -51,12 +51,9 @@ final class ClusterCheck {
         return new JavaSparkContext(conf);
     }
 
+    /** The workers live in this JVM, so executors are its children. */
     private static List<Long> executors() {
-        return ProcessHandle.allProcesses()
-                .filter(p ->
-                        p.info().commandLine().orElse("").contains("CoarseGrainedExecutorBackend"))
-                .map(ProcessHandle::pid)
-                .toList();
+        return ProcessHandle.current().children().map(ProcessHandle::pid).toList();
     }
 
     /** Kills one executor once the work is under way. */

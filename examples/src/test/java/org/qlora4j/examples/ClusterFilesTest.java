@@ -24,8 +24,7 @@ class ClusterFilesTest {
     private static List<JsonNode> documents(String name) throws IOException {
         YAMLMapper yaml = new YAMLMapper();
         try (JsonParser parser = yaml.createParser(Files.readString(FOLDER.resolve(name)));
-                MappingIterator<JsonNode> all =
-                        yaml.readerFor(JsonNode.class).readValues(parser)) {
+                MappingIterator<JsonNode> all = yaml.readerFor(JsonNode.class).readValues(parser)) {
             return all.readAll();
         }
     }
@@ -63,8 +62,7 @@ class ClusterFilesTest {
                 .isEqualTo(pod.get("subdomain").asString());
         assertThat(service.get("spec").get("selector").get("job-name").asString()).isEqualTo(name);
         assertThat(variables)
-                .containsEntry(
-                        "MASTER_ADDR", name + "-0." + pod.get("subdomain").asString())
+                .containsEntry("MASTER_ADDR", name + "-0." + pod.get("subdomain").asString())
                 .containsEntry(
                         "MASTER_PORT",
                         service.get("spec").get("ports").get(0).get("port").asString());

@@ -49,12 +49,14 @@ sed 's/:jar:/:/' "$work/all.tree" | while IFS= read -r line; do # group:artifact
 done
 total "$jars" ""
 
-flags="--enable-native-access=ALL-UNNAMED -XX:-UseProfiledLoopPredicate -Xmx1g"
+flags="-XX:-UseProfiledLoopPredicate -Xmx1g"
+on_class_path="--enable-native-access=ALL-UNNAMED --add-modules=jdk.incubator.vector"
+on_module_path="--enable-native-access=$(grep -om1 'org.qlora4j,[a-z0-9.,]*' "$root/docs/java.md") --add-modules=jdk.incubator.vector,ALL-MODULE-PATH"
 run() { # further arguments of java
-    "$java" $flags "$@" 2>"$work/err" || { cat "$work/err" >&2; exit 1; }
+    "$java" $flags "$@" 2>"$work/err" && ! grep 'enable-native-access' "$work/err" >&2 || { cat "$work/err" >&2; exit 1; }
 }
-run --add-modules=jdk.incubator.vector -cp "$work/target/classes:$jars" consumer.Consumer "$model" "$work/class-path-runs"
-run --add-modules=jdk.incubator.vector,ALL-MODULE-PATH -p "$work/target/classes:$jars" -m consumer/consumer.Consumer "$model" "$work/module-path-runs"
+run $on_class_path -cp "$work/target/classes:$jars" consumer.Consumer "$model" "$work/class-path-runs"
+run $on_module_path -p "$work/target/classes:$jars" -m consumer/consumer.Consumer "$model" "$work/module-path-runs"
 
 # The dependencies of an application that only answers, as the guide has them.
 sed -n '/<!-- answers only -->/,/^```$/p' "$root/docs/java.md" | sed '1,2d;$d' >"$work/answers.dependencies"
@@ -62,5 +64,5 @@ sed -e "/@dependencies@/,/@dependencies@/{/<dependencies>/r $work/answers.depend
 resolve "$work/answers.xml" answers
 jars=$(cat "$work/answers.jars")
 total "$jars" ", for answers only"
-run --add-modules=jdk.incubator.vector -cp "$work/target/classes:$jars" consumer.Answers "$model" "$work/class-path-runs/first"
-run --add-modules=jdk.incubator.vector,ALL-MODULE-PATH -p "$work/target/classes:$jars" -m consumer/consumer.Answers "$model" "$work/class-path-runs/first"
+run $on_class_path -cp "$work/target/classes:$jars" consumer.Answers "$model" "$work/class-path-runs/first"
+run $on_module_path -p "$work/target/classes:$jars" -m consumer/consumer.Answers "$model" "$work/class-path-runs/first"

@@ -6,7 +6,7 @@
 
 Take a model of few weights: most examples generate. The exit code is that of schemathesis. A request that the schema allows may still be
 refused with 400 for what no schema can say, such as a token id beyond the vocabulary or a prompt beyond the context,
-and one with more prompts than may wait with 429.
+or more prompts than are ever taken at once.
 """
 import argparse
 import os
@@ -23,7 +23,7 @@ parser.add_argument("--strict", action="store_true", help="show those that are r
 args = parser.parse_args()
 config = "" if args.strict else """
 [checks.positive_data_acceptance]
-expected-statuses = ["2xx", "400", "401", "403", "404", "429"]
+expected-statuses = ["2xx", "400", "401", "403", "404"]
 """
 schemathesis = os.path.join(os.path.dirname(sys.executable), "schemathesis")
 with tempfile.TemporaryDirectory() as folder:

@@ -467,6 +467,11 @@ public final class TextService implements AutoCloseable {
         return Math.min(model.maxPositions(), size.positions(config.kvCacheBytes(), 0));
     }
 
+    /** Requests that are taken at once, under way and waiting. */
+    public int capacity() {
+        return config.streams() + config.queue();
+    }
+
     /**
      * The text of the chat template; empty where there is none.
      *

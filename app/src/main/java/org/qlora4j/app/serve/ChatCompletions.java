@@ -47,6 +47,7 @@ final class ChatCompletions {
         }
         GenerationConfig generation = Sampling.config(fields, maxTokens, logprobs ? top : -1, -1);
         int n = fields.integer("n", 1, 1, Choices.MOST);
+        Choices.requireRoom(service, n);
         boolean usage = includesUsage(fields);
         try (Choices choices = new Choices(config.timeout())) {
             for (int i = 0; i < n; i++) {

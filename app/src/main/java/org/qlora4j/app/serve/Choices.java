@@ -48,6 +48,21 @@ final class Choices implements AutoCloseable {
         this.deadline = System.nanoTime() + timeout.toNanos();
     }
 
+    /**
+     * Refuses a request for more answers than are ever taken at once.
+     *
+     * @throws ApiError if it is one
+     */
+    static void requireRoom(TextService service, int answers) {
+        if (answers > service.capacity()) {
+            throw ApiError.of(
+                    400,
+                    "too_many_answers",
+                    "the request asks for %d answers, and this server takes %d at once; ask for fewer, or serve with a larger --queue"
+                            .formatted(answers, service.capacity()));
+        }
+    }
+
     /** Asks for a further answer, whose index is their number so far. */
     void begin(TextService service, TextRequest request) {
         int index = tickets.size();

@@ -38,6 +38,7 @@ final class Completions {
         if (fields.integer("best_of", n, 1, Choices.MOST) != n) {
             throw ApiError.field("best_of", "best_of is not supported by this server");
         }
+        Choices.requireRoom(service, prompts.size() * n);
         boolean stream = fields.flag("stream");
         boolean usage = ChatCompletions.includesUsage(fields);
         if (stream && echo) {

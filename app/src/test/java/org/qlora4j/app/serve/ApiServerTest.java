@@ -17,6 +17,8 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
 import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
@@ -25,9 +27,15 @@ import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
+import org.qlora4j.Answer;
 import org.qlora4j.LanguageModel;
+import org.qlora4j.Prompt;
 import org.qlora4j.ServiceConfig;
+import org.qlora4j.TextListener;
+import org.qlora4j.TextRequest;
 import org.qlora4j.TextService;
+import org.qlora4j.generate.GenerationConfig;
+import org.qlora4j.generate.Token;
 import org.qlora4j.quant.ComputeDtype;
 import org.qlora4j.quant.QuantConfig;
 import org.qlora4j.quant.QuantType;
@@ -535,18 +543,46 @@ class ApiServerTest {
         return CLIENT.send(request.build(), BodyHandlers.ofString()).statusCode();
     }
 
-    /** One row and no queue: the second request is told to come again. */
+    /** One row and no queue: the second request is told to come again, one for two answers not. */
     @Test
     void fullQueue_isToldWithRetryAfter() throws Exception {
+        CountDownLatch begun = new CountDownLatch(1);
+        CountDownLatch told = new CountDownLatch(1);
+        TextListener slow =
+                new TextListener() {
+                    @Override
+                    public void token(Token token, String text) {
+                        begun.countDown();
+                        try {
+                            assertThat(told.await(60, TimeUnit.SECONDS)).isTrue();
+                        } catch (InterruptedException e) {
+                            Thread.currentThread().interrupt();
+                        }
+                    }
+
+                    @Override
+                    public void ended(String rest, Answer answer) {}
+
+                    @Override
+                    public void failed(RuntimeException failure) {}
+                };
         try (LanguageModel own = LanguageModel.load(TINY, F32);
                 TextService busy = own.serve(new ServiceConfig(1, 16, 0));
                 ApiServer other =
                         ApiServer.start(
                                 busy, ApiConfig.DEFAULT.at("127.0.0.1", 0, "tiny"), ApiKeys.NONE)) {
-            String two = "{\"prompt\": \"a\", \"n\": 3, \"max_tokens\": 50, \"min_tokens\": 50}";
-            HttpResponse<String> response = post(other, "/v1/completions", two);
+            busy.submit(
+                    new TextRequest(null, new Prompt.Raw("a"), GenerationConfig.DEFAULT), slow);
+            assertThat(begun.await(60, TimeUnit.SECONDS)).isTrue();
+            HttpResponse<String> response =
+                    post(other, "/v1/completions", "{\"prompt\": \"a\"}");
+            HttpResponse<String> more =
+                    post(other, "/v1/completions", "{\"prompt\": [\"a\", \"b\"]}");
+            told.countDown();
             assertThat(response.statusCode()).as(response.body()).isEqualTo(429);
             assertThat(response.headers().firstValue("Retry-After")).isPresent();
+            assertThat(more.statusCode()).as(more.body()).isEqualTo(400);
+            assertThat(more.body()).contains("asks for 2 answers, and this server takes 1 at once");
         }
     }
 

@@ -571,11 +571,9 @@ class ApiServerTest {
                 ApiServer other =
                         ApiServer.start(
                                 busy, ApiConfig.DEFAULT.at("127.0.0.1", 0, "tiny"), ApiKeys.NONE)) {
-            busy.submit(
-                    new TextRequest(null, new Prompt.Raw("a"), GenerationConfig.DEFAULT), slow);
+            busy.submit(new TextRequest(null, new Prompt.Raw("a"), GenerationConfig.DEFAULT), slow);
             assertThat(begun.await(60, TimeUnit.SECONDS)).isTrue();
-            HttpResponse<String> response =
-                    post(other, "/v1/completions", "{\"prompt\": \"a\"}");
+            HttpResponse<String> response = post(other, "/v1/completions", "{\"prompt\": \"a\"}");
             HttpResponse<String> more =
                     post(other, "/v1/completions", "{\"prompt\": [\"a\", \"b\"]}");
             told.countDown();

@@ -7,7 +7,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
-import java.util.concurrent.atomic.AtomicReference;
+import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.locks.LockSupport;
 import java.util.function.BooleanSupplier;
 import java.util.stream.Collectors;
@@ -57,7 +57,7 @@ final class ClusterCheck {
     }
 
     /** Kills one executor once the work is under way. */
-    private static Thread killer(BooleanSupplier underWay, AtomicReference<Long> killed) {
+    private static Thread killer(BooleanSupplier underWay, AtomicLong killed) {
         return Thread.ofPlatform()
                 .daemon()
                 .start(() -> {
@@ -114,7 +114,7 @@ final class ClusterCheck {
         try (LanguageModel model = named.load()) {
             alone = answers(folder, "alone", questions, model.asChatModel(named.name(), "one", 4));
         }
-        AtomicReference<Long> killed = new AtomicReference<>(0L);
+        AtomicLong killed = new AtomicLong();
         try (JavaSparkContext spark = cluster()) {
             Thread killer = killer(() -> isBusy(spark), killed);
             Path spread = answers(folder, "spread", questions, new SparkChatModel(spark, named));
@@ -153,7 +153,7 @@ final class ClusterCheck {
                                 List.of("lora.r=" + r, "train.learning_rate=" + rate)));
             }
         }
-        AtomicReference<Long> killed = new AtomicReference<>(0L);
+        AtomicLong killed = new AtomicLong();
         Path sweep = folder.resolve("sweep");
         List<SweepJob.Row> rows;
         try (JavaSparkContext spark = cluster()) {

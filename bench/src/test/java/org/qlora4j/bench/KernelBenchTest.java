@@ -28,6 +28,11 @@ import org.qlora4j.tensor.Tensors;
 /** Every benchmark's answer passes its check, in every setting; nothing is timed. */
 class KernelBenchTest {
     private static final Path KERNELS = Path.of("../core/src/main/java/org/qlora4j/kernel");
+
+    /** The larger shapes take most of a minute: {@code -Dqlora.bench.model=smollm2,llama-1.1b}. */
+    private static final String[] MODELS =
+            System.getProperty("qlora.bench.model", "smollm2").split(",");
+
     private static final Path BENCHES = Path.of("src/main/java/org/qlora4j/bench");
 
     /** JMH allows one run a machine, for the sake of its times; here there are none. */
@@ -69,6 +74,7 @@ class KernelBenchTest {
                                 new OptionsBuilder()
                                         .include("\\." + contract + "Bench\\.")
                                         .param("kernels", Kernels.current().name())
+                                        .param("model", MODELS)
                                         .mode(Mode.SingleShotTime)
                                         .forks(0)
                                         .warmupIterations(0)
@@ -78,7 +84,7 @@ class KernelBenchTest {
                                         .build())
                         .run();
         assertThat(results).isNotEmpty();
-        assertThat(KernelBench.table(results)).contains(contract + ".", "smollm2", "llama-1.1b");
+        assertThat(KernelBench.table(results)).contains(contract + ".").contains(MODELS);
     }
 
     @Test

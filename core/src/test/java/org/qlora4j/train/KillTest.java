@@ -35,7 +35,7 @@ import org.qlora4j.testing.TinyLlama;
  * JVM that starts.
  */
 public class KillTest {
-    private static final int KILLS = Integer.getInteger("qlora.kills", 9);
+    private static final int KILLS = Integer.getInteger("qlora.kills", 6);
     private static final List<String> OPTIMIZERS =
             List.of("adamw_torch", "paged_adamw_32bit", "paged_adamw_8bit");
     private static final List<String> FILES =

@@ -94,8 +94,8 @@ class SmolLm2GoldenTest {
                                 model.parameters(),
                                 DType.BF16,
                                 true)) {
-            // without instructions for bf16 a step takes 15 seconds
-            int count = Kernels.current().hasBf16() ? expected.size() : 3;
+            // without instructions for bf16, where nobody trains in it, a step takes 25 seconds
+            int count = Kernels.current().hasBf16() ? expected.size() : 1;
             List<Step> steps = run(model, adapter, false, count);
             assertThat(steps).hasSize(count);
             for (int i = 0; i < steps.size(); i++) {

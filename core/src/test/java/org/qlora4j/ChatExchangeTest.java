@@ -18,10 +18,10 @@ import org.qlora4j.generate.StopReason;
 import org.qlora4j.grammar.JsonGrammar;
 import org.qlora4j.quant.ComputeDtype;
 import org.qlora4j.quant.QuantConfig;
+import org.qlora4j.testing.TinyLlama;
 
 /** Chats with tools over a model of 27,000 weights, whose template writes them as Hermes does. */
 class ChatExchangeTest {
-    private static final Path TINY = Path.of("src/test/resources/tiny-llama");
     private static final Duration MINUTE = Duration.ofMinutes(1);
 
     @TempDir Path folder;
@@ -51,14 +51,7 @@ class ChatExchangeTest {
 
     @Test
     void exchange_findsCallsAndEndsAsItMay() throws Exception {
-        for (String name :
-                List.of(
-                        "config.json",
-                        "model.safetensors",
-                        "tokenizer.json",
-                        "tokenizer_config.json")) {
-            Files.copy(TINY.resolve(name), folder.resolve(name));
-        }
+        TinyLlama.copyTo(folder, "chat_template.jinja", "generation_config.json");
         Files.writeString(
                 folder.resolve("chat_template.jinja"),
                 "{%- for t in tools or [] %}<tool_call>{{ t.function.name }}{% endfor %}{{ messages[0].content }}");

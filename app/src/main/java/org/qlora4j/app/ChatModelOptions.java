@@ -126,8 +126,7 @@ final class ChatModelOptions {
         if (address != null) {
             return model;
         }
-        Path named = adapter == null ? Path.of(model) : adapter;
-        return String.valueOf(named.toAbsolutePath().normalize().getFileName());
+        return TaskLog.name(Path.of(model), adapter);
     }
 
     private ChatModel remote(String url) {

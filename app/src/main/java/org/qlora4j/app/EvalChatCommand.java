@@ -57,25 +57,25 @@ final class EvalChatCommand implements Callable<Integer> {
             names = "--max-new-tokens",
             paramLabel = "N",
             description = "Most tokens of an answer (${DEFAULT-VALUE}).")
-    int maxNewTokens = 512;
+    int maxNewTokens = CallSettings.DEFAULT.maxTokens();
 
     @Option(
             names = "--temperature",
             paramLabel = "T",
             description = "Answers are drawn; 0 for the likeliest tokens (${DEFAULT-VALUE}).")
-    double temperature = 0.7;
+    double temperature = CallSettings.DEFAULT.temperature();
 
     @Option(
             names = "--top-p",
             paramLabel = "P",
             description = "From the smallest set of probability P (${DEFAULT-VALUE}).")
-    double topP = 0.9;
+    double topP = CallSettings.DEFAULT.topP();
 
     @Option(
             names = "--seed",
             paramLabel = "N",
             description = "Of the first question; one higher for each other (${DEFAULT-VALUE}).")
-    long seed = 0;
+    long seed = CallSettings.DEFAULT.seed();
 
     @Option(names = "--estimate", description = "Print what it will cost, and ask nothing.")
     boolean estimateOnly;
@@ -87,11 +87,11 @@ final class EvalChatCommand implements Callable<Integer> {
         CommandLine line = Objects.requireNonNull(spec, "picocli sets it").commandLine();
         PrintWriter err = line.getErr();
         List<Question> wanted = Question.read(questions, limit);
-        List<String> stop = guanaco ? List.of("###") : List.of();
         AnswerRun run =
                 new AnswerRun(
                         wanted,
-                        new CallSettings(temperature, topP, maxNewTokens, seed, stop),
+                        new CallSettings(
+                                temperature, topP, maxNewTokens, seed, AnswerRun.stop(guanaco)),
                         guanaco);
         OutputFile.require(out, overwrite);
         try (CallJournal journal = CallJournal.open(transcript(out));

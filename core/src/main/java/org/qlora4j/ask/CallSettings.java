@@ -19,6 +19,9 @@ import java.util.Map;
 public record CallSettings(
         double temperature, double topP, int maxTokens, long seed, List<String> stop)
         implements Serializable {
+    /** As the paper drew answers. */
+    public static final CallSettings DEFAULT = new CallSettings(0.7, 0.9, 512, 0, List.of());
+
     public CallSettings {
         require(temperature >= 0, "--temperature must be at least 0, got %s", temperature);
         require(topP > 0 && topP <= 1, "--top-p must be in (0, 1], got %s", topP);

@@ -28,6 +28,15 @@ public record AnswerRun(List<Question> questions, CallSettings settings, boolean
 
     private static final String NEXT_TURN = "###";
 
+    /**
+     * Texts that end an answer.
+     *
+     * @param guanaco whether prompts are the paper's
+     */
+    public static List<String> stop(boolean guanaco) {
+        return guanaco ? List.of(NEXT_TURN) : List.of();
+    }
+
     public AnswerRun {
         for (Question question : questions) {
             if (guanaco && question.turns().size() > 1) {

@@ -58,6 +58,12 @@ public final class TaskLog implements AutoCloseable {
         return new TaskLog(file, model);
     }
 
+    /** What a model is called where its answers are kept: its adapter's folder, else its own. */
+    public static String name(Path model, @Nullable Path adapter) {
+        Path named = adapter == null ? model : adapter;
+        return String.valueOf(named.toAbsolutePath().normalize().getFileName());
+    }
+
     /**
      * Tells models and their settings apart: twelve hex digits of a digest of paths, the sizes and
      * times of the files there, and settings.

@@ -27,7 +27,7 @@ public final class Tokenizer implements AutoCloseable {
     private final TextPieces pieces;
     private final TokenizerLimits limits;
     private final Vocabulary vocabulary;
-    private final FewestTokens fewest;
+    private @Nullable FewestTokens fewest; // once a prompt is long
     private final TokenizerFiles files;
     private final Map<String, String> specialTokens;
     private @Nullable ChatTemplate chatTemplate;
@@ -42,7 +42,6 @@ public final class Tokenizer implements AutoCloseable {
         this.limits = limits;
         this.pieces = new TextPieces(tokenizer, limits, TextPieces.LENGTH);
         this.vocabulary = vocabulary;
-        this.fewest = FewestTokens.of(vocabulary, limits);
         this.files = files;
         this.specialTokens = new LinkedHashMap<>(files.tokens());
         for (String name : files.ids().keySet()) {
@@ -135,12 +134,22 @@ public final class Tokenizer implements AutoCloseable {
      * @throws ConfigException if they do
      */
     public void checkPrompt(String what, String text, int context) {
-        int tokens = fewest.of(text);
+        if (text.length() <= context) { // the bound is no more than its letters
+            return;
+        }
+        int tokens = fewest().of(text);
         if (tokens > context) {
             throw ConfigException.of(
                     "%s has at least %d tokens, the model's context is %d; shorten it",
                     what, tokens, context);
         }
+    }
+
+    private synchronized FewestTokens fewest() {
+        if (fewest == null) {
+            fewest = FewestTokens.of(vocabulary, limits);
+        }
+        return fewest;
     }
 
     /** {@link #encode} in pieces of another length, if the tokenizer allows any; for tests. */

@@ -2,7 +2,6 @@ package org.qlora4j.spark;
 
 import java.io.Serializable;
 import java.util.ArrayList;
-import java.util.Comparator;
 import java.util.List;
 import java.util.function.BiConsumer;
 import org.apache.spark.api.java.JavaSparkContext;
@@ -29,34 +28,25 @@ final class Parts {
             int size,
             Function<List<A>, List<B>> work,
             BiConsumer<Integer, B> done) {
-        List<Part<A>> parts = new ArrayList<>();
-        for (int from = 0; from < all.size(); from += size) {
-            int to = Math.min(all.size(), from + size);
-            parts.add(new Part<>(from, new ArrayList<>(all.subList(from, to))));
-        }
         int slots = Math.max(1, spark.defaultParallelism());
-        for (int from = 0; from < parts.size(); from += JOBS_AHEAD * slots) {
-            List<Part<A>> job =
-                    parts.subList(from, Math.min(parts.size(), from + JOBS_AHEAD * slots));
-            List<Part<B>> results =
-                    new ArrayList<>(
-                            spark.parallelize(new ArrayList<>(job), job.size())
-                                    .map(part ->
-                                            new Part<>(
-                                                    part.from,
-                                                    new ArrayList<>(work.call(part.items))))
-                                    .collect());
-            results.sort(Comparator.comparingInt(Part::from));
-            for (Part<B> part : results) {
-                for (int i = 0; i < part.items.size(); i++) {
-                    done.accept(part.from + i, part.items.get(i));
+        int at = 0;
+        while (at < all.size()) {
+            List<ArrayList<A>> job = new ArrayList<>();
+            int from = at;
+            while (from < all.size() && job.size() < JOBS_AHEAD * slots) {
+                int to = Math.min(all.size(), from + size);
+                job.add(new ArrayList<>(all.subList(from, to)));
+                from = to;
+            }
+            List<ArrayList<B>> results = // in the order of the parts
+                    spark.parallelize(job, job.size())
+                            .map(part -> new ArrayList<>(work.call(part)))
+                            .collect();
+            for (List<B> part : results) {
+                for (B result : part) {
+                    done.accept(at++, result);
                 }
             }
         }
     }
-
-    /**
-     * @param from place of its first item
-     */
-    private record Part<T>(int from, ArrayList<T> items) implements Serializable {}
 }

@@ -15,6 +15,7 @@ import org.qlora4j.ask.CallSettings;
 import org.qlora4j.checkpoint.AtomicFiles;
 import org.qlora4j.error.ConfigException;
 import org.qlora4j.error.UserException;
+import org.qlora4j.generate.TextScorer;
 import org.qlora4j.judge.AnswerRun;
 import org.qlora4j.judge.JudgeConfig;
 import org.qlora4j.judge.JudgePrompts;
@@ -120,24 +121,24 @@ public final class QloraSpark {
         boolean guanaco;
 
         @Option(names = "--max-new-tokens", description = "(${DEFAULT-VALUE})")
-        int maxNewTokens = 512;
+        int maxNewTokens = CallSettings.DEFAULT.maxTokens();
 
         @Option(names = "--temperature", description = "0 for the likeliest (${DEFAULT-VALUE}).")
-        double temperature = 0.7;
+        double temperature = CallSettings.DEFAULT.temperature();
 
         @Option(names = "--top-p", description = "(${DEFAULT-VALUE})")
-        double topP = 0.9;
+        double topP = CallSettings.DEFAULT.topP();
 
         @Option(names = "--seed", description = "(${DEFAULT-VALUE})")
-        long seed;
+        long seed = CallSettings.DEFAULT.seed();
 
         @Override
         public Integer call() {
-            List<String> stop = guanaco ? List.of("###") : List.of();
             AnswerRun run =
                     new AnswerRun(
                             Question.read(questions, limit),
-                            new CallSettings(temperature, topP, maxNewTokens, seed, stop),
+                            new CallSettings(
+                                    temperature, topP, maxNewTokens, seed, AnswerRun.stop(guanaco)),
                             guanaco);
             free(out);
             try (CallJournal journal = CallJournal.open(Path.of(out + ".calls"));
@@ -205,7 +206,7 @@ public final class QloraSpark {
         Path out = Path.of("");
 
         @Option(names = "--tokens-at-once", description = "(${DEFAULT-VALUE})")
-        int tokensAtOnce = 2048;
+        int tokensAtOnce = TextScorer.TOKENS_AT_ONCE;
 
         @Override
         public Integer call() {

@@ -31,20 +31,25 @@ public record SparkModel(String model, @Nullable String adapter, List<String> se
 
     /** What the model is called where its answers are kept. */
     public String name() {
-        Path named = Path.of(adapter == null ? model : adapter);
-        return String.valueOf(named.toAbsolutePath().normalize().getFileName());
+        return TaskLog.name(Path.of(model), adapterPath());
     }
 
     /** Tells it from others whose answers may differ; reads the folders as the driver sees them. */
     String identity() {
-        Path own = adapter == null ? null : Path.of(adapter);
-        return name() + " " + TaskLog.stamp(Path.of(model), own, quantization().toString());
+        return name()
+                + " "
+                + TaskLog.stamp(Path.of(model), adapterPath(), quantization().toString());
+    }
+
+    private @Nullable Path adapterPath() {
+        return adapter == null ? null : Path.of(adapter);
     }
 
     LanguageModel load() {
         LanguageModel loaded = LanguageModel.load(Path.of(model), quantization());
+        Path own = adapterPath();
         try {
-            return adapter == null ? loaded : loaded.withAdapter(Path.of(adapter));
+            return own == null ? loaded : loaded.withAdapter(own);
         } catch (RuntimeException e) {
             loaded.close();
             throw e;

@@ -56,6 +56,7 @@ import org.qlora4j.task.TaskResponse;
 import org.qlora4j.task.TaskResults;
 import org.qlora4j.task.TaskRun;
 import org.qlora4j.task.TaskSuite;
+import org.qlora4j.task.TextLikelihood;
 import org.qlora4j.template.NamedTemplates;
 import org.qlora4j.tensor.DType;
 import org.qlora4j.tensor.Engine;
@@ -551,6 +552,22 @@ public final class LanguageModel implements AutoCloseable {
         return onEngine(() -> {
             requireNotGenerating("score texts");
             return TokenProbabilities.of(model, held.tokenizer, texts);
+        });
+    }
+
+    /**
+     * How likely whole texts are, of any length: each token is predicted once, in windows of the
+     * model's context, as by lm-evaluation-harness' {@code loglikelihood_rolling}.
+     *
+     * @param tokensAtOnce as in {@link #evaluate}
+     * @return for each text, in order
+     */
+    public List<TextLikelihood> logLikelihoods(List<String> texts, int tokensAtOnce) {
+        given(texts, "texts").forEach(text -> given(text, "a text"));
+        require(tokensAtOnce >= 1, "tokensAtOnce must be at least 1, got %d", tokensAtOnce);
+        return onEngine(() -> {
+            requireNotGenerating("score texts");
+            return local(tokensAtOnce, 1).likelihoods(texts);
         });
     }
 

@@ -319,6 +319,7 @@ class LanguageModelTest {
             calls.put("ids", () -> new Prompt.Ids(null));
             calls.put("an id", () -> new Prompt.Ids(Collections.singletonList(null)));
             calls.put("texts", () -> model.logProbabilities(null));
+            calls.put("a text", () -> model.logLikelihoods(Collections.singletonList(null), 1));
             calls.put("suite", () -> model.evaluate(null, 1, 1, null, done -> {}));
             calls.forEach((name, call) ->
                     assertThatThrownBy(call)

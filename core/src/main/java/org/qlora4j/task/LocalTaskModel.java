@@ -148,6 +148,28 @@ public final class LocalTaskModel implements TaskModel {
                         });
     }
 
+    /** How likely whole texts are: each token once, as for {@link TaskRequest.Rolling}. */
+    public List<TextLikelihood> likelihoods(List<String> texts) {
+        double[] sums = new double[texts.size()];
+        int[] tokens = new int[texts.size()];
+        List<Text> all = new ArrayList<>();
+        List<Integer> textOf = new ArrayList<>(); // of each window
+        for (int i = 0; i < sums.length; i++) {
+            for (Text window : windows(texts.get(i))) {
+                all.add(window);
+                textOf.add(i);
+                tokens[i] += window.ids().length - window.from();
+            }
+        }
+        new TextScorer(model, tokensAtOnce)
+                .score(all, (window, score) -> sums[textOf.get(window)] += score.sum());
+        List<TextLikelihood> out = new ArrayList<>();
+        for (int i = 0; i < sums.length; i++) {
+            out.add(new TextLikelihood(sums[i], tokens[i]));
+        }
+        return out;
+    }
+
     /** A context and what is scored behind it, as tokens. */
     private Text pair(String context, String continuation) {
         int[] before;

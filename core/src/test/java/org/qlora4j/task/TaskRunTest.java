@@ -101,6 +101,29 @@ class TaskRunTest {
         }
     }
 
+    @Test
+    void wholeTexts_areAsLikelyAsTheHarnessSays() {
+        List<String> texts = new ArrayList<>();
+        List<Double> harness = new ArrayList<>();
+        for (JsonNode document : expected("plain").get("documents")) {
+            if (document.get("task").asString().equals("tiny_texts")) {
+                texts.add(document.get("arguments").get(0).get(0).asString());
+                harness.add(document.get("resps").get(0).get(0).asDouble());
+            }
+        }
+        assertThat(texts).hasSizeGreaterThan(5);
+        List<TextLikelihood> got = MODEL.logLikelihoods(texts, 100);
+        for (int i = 0; i < texts.size(); i++) {
+            double sum = harness.get(i);
+            assertThat(got.get(i).logLikelihood())
+                    .as(texts.get(i))
+                    .isCloseTo(sum, within(1e-4 * Math.max(1, -sum)));
+        }
+        String shorter = texts.get(1);
+        int tokens = MODEL.logProbabilities(List.of(shorter)).getFirst().tokens().size();
+        assertThat(got.get(1).tokens()).isEqualTo(tokens); // the tokenizer's own BOS among them
+    }
+
     private static void assertMetric(String what, JsonNode expected, Object got) {
         if (expected.isString()) {
             assertThat(got).as(what).isEqualTo(expected.asString());

@@ -8,6 +8,7 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.concurrent.Callable;
 import org.apache.spark.SparkConf;
+import org.apache.spark.api.java.JavaRDD;
 import org.apache.spark.api.java.JavaSparkContext;
 import org.jspecify.annotations.Nullable;
 import org.qlora4j.ask.CallJournal;
@@ -15,6 +16,7 @@ import org.qlora4j.ask.CallSettings;
 import org.qlora4j.checkpoint.AtomicFiles;
 import org.qlora4j.error.ConfigException;
 import org.qlora4j.error.UserException;
+import org.qlora4j.eval.Perplexity;
 import org.qlora4j.generate.TextScorer;
 import org.qlora4j.judge.AnswerRun;
 import org.qlora4j.judge.JudgeConfig;
@@ -36,12 +38,14 @@ import tools.jackson.databind.json.JsonMapper;
 /** What {@code spark-submit --class org.qlora4j.spark.QloraSpark} does; docs/scale.md has lines. */
 @Command(
         name = "qlora-spark",
-        description = "Spread answers, judgments, tasks or a sweep of runs over Spark's executors.",
+        description =
+                "Spread answers, judgments, tasks, perplexity or runs over Spark's executors.",
         mixinStandardHelpOptions = true,
         subcommands = {
             QloraSpark.Answers.class,
             QloraSpark.Judge.class,
             QloraSpark.Tasks.class,
+            QloraSpark.Texts.class,
             QloraSpark.Sweep.class
         })
 public final class QloraSpark {
@@ -216,6 +220,41 @@ public final class QloraSpark {
                     SparkTaskModel asked = new SparkTaskModel(spark, model.named(), tokensAtOnce)) {
                 TaskResults results = TaskRun.run(suite, asked, null, done -> {});
                 AtomicFiles.writeText(out, JSON.writeValueAsString(results.json()) + "\n");
+            }
+            return 0;
+        }
+    }
+
+    /** Perplexity of texts. */
+    @Command(
+            name = "perplexity",
+            description =
+                    "How well a model predicts whole texts; prints and writes a line of JSON.")
+    static final class Texts implements Callable<Integer> {
+        @Mixin ModelOptions model = new ModelOptions();
+
+        @Parameters(paramLabel = "TEXTS.jsonl", description = "A file, folder or pattern.")
+        String texts = "";
+
+        @Option(names = "--field", description = "Of each line (${DEFAULT-VALUE}).")
+        String field = "text";
+
+        @Option(names = "--out", required = true, paramLabel = "FILE.json")
+        Path out = Path.of("");
+
+        @Option(names = "--tokens-at-once", description = "(${DEFAULT-VALUE})")
+        int tokensAtOnce = TextScorer.TOKENS_AT_ONCE;
+
+        @Override
+        public Integer call() {
+            free(out);
+            try (JavaSparkContext spark = context("perplexity")) {
+                JavaRDD<String> all = PerplexityJob.read(spark, texts, field);
+                Perplexity.Result result = PerplexityJob.run(all, model.named(), tokensAtOnce);
+                String line = JSON.writeValueAsString(PerplexityJob.json(result)) + "\n";
+                AtomicFiles.writeText(out, line);
+                PrintStream to = System.out;
+                to.print(line);
             }
             return 0;
         }

@@ -1,14 +1,17 @@
 package org.qlora4j.spark;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import java.io.IOException;
+import java.math.BigDecimal;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import org.apache.spark.SparkConf;
 import org.apache.spark.api.java.JavaSparkContext;
+import org.assertj.core.data.Percentage;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
@@ -19,12 +22,16 @@ import org.qlora4j.ask.CallJournal;
 import org.qlora4j.ask.CallSettings;
 import org.qlora4j.ask.ChatModel;
 import org.qlora4j.config.RunConfig;
+import org.qlora4j.eval.Perplexity;
 import org.qlora4j.judge.AnswerRun;
 import org.qlora4j.judge.Question;
 import org.qlora4j.task.TaskOptions;
+import org.qlora4j.task.TaskRequest;
+import org.qlora4j.task.TaskResponse;
 import org.qlora4j.task.TaskResults;
 import org.qlora4j.task.TaskRun;
 import org.qlora4j.task.TaskSuite;
+import org.qlora4j.task.TextLikelihood;
 
 /** Jobs on Spark's local executors give what this process gives alone. */
 class SparkJobsTest {
@@ -143,6 +150,58 @@ class SparkJobsTest {
         }
         List<SweepJob.Row> again = SweepJob.run(spark, sweep, common, cells);
         assertThat(again).extracting(SweepJob.Row::loss).isEqualTo(losses(rows));
+    }
+
+    /** Whatever the partitions, one of which is empty. Windows are those of a context of 64. */
+    @Test
+    void perplexity_isThatOfOneProcessToTheBit() {
+        List<String> texts =
+                List.of("w1 w2 w3", "", "w4", "w5 w6 ".repeat(60), "w1 w2 w7", "w8 w9", "w9");
+        BigDecimal nats = BigDecimal.ZERO;
+        long tokens = 0;
+        double rolled = 0;
+        try (LanguageModel model = NAMED.load()) {
+            for (String text : texts) { // alone: no other text is computed with it
+                TextLikelihood said = model.logLikelihoods(List.of(text), 256).getFirst();
+                nats = nats.add(new BigDecimal(-said.logLikelihood()));
+                tokens += said.tokens();
+                rolled += rolled(model, text);
+            }
+        }
+        assertThat(nats.doubleValue()).isCloseTo(-rolled, Percentage.withPercentage(1e-9));
+        SparkModel alone = new SparkModel(MODEL, null, List.of(), 1);
+        for (int parts : new int[] {1, 3, 9}) {
+            Perplexity.Result result =
+                    PerplexityJob.run(spark.parallelize(texts, parts), alone, 256);
+            assertThat(result.nats()).isEqualTo(nats.doubleValue());
+            assertThat(result.tokens()).isEqualTo(tokens);
+            assertThat(result.examples()).isEqualTo(7);
+            assertThat(result.bytes()).isEqualTo(String.join("", texts).length());
+        }
+        assertThat(PerplexityJob.run(spark.parallelize(texts, 2), NAMED, 256).nats())
+                .isCloseTo(nats.doubleValue(), Percentage.withPercentage(1e-4));
+    }
+
+    /** The number that evaluation tasks use. */
+    private static double rolled(LanguageModel model, String text) {
+        List<TaskResponse> responses = new ArrayList<>();
+        model.asTaskModel(256, 1)
+                .answer(List.of(new TaskRequest.Rolling(text)), (i, said) -> responses.add(said));
+        return responses.getFirst() instanceof TaskResponse.Rolled(double sum) ? sum : Double.NaN;
+    }
+
+    @Test
+    void textsOfFiles_areReadByTheirField_orTheLineIsTold() throws IOException {
+        Path file =
+                Files.writeString(
+                        folder.resolve("t.jsonl"), "{\"a\": \"w1\"}\n\n{\"a\": \"w2\"}\n");
+        assertThat(PerplexityJob.read(spark, file.toString(), "a").collect())
+                .containsExactly("w1", "w2");
+        assertThatThrownBy(() -> PerplexityJob.read(spark, file.toString(), "b").collect())
+                .hasStackTraceContaining("a line has no text in field b: {");
+        assertThatThrownBy(
+                        () -> PerplexityJob.run(spark.parallelize(List.<String>of()), NAMED, 256))
+                .hasMessage("there is no text, so nothing to predict");
     }
 
     private static List<Double> losses(List<SweepJob.Row> rows) {

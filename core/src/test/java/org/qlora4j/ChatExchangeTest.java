@@ -9,12 +9,14 @@ import java.time.Duration;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CancellationException;
+import java.util.concurrent.locks.LockSupport;
 import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.qlora4j.error.ConfigException;
 import org.qlora4j.generate.GenerationConfig;
 import org.qlora4j.generate.StopReason;
+import org.qlora4j.generate.Token;
 import org.qlora4j.grammar.JsonGrammar;
 import org.qlora4j.quant.ComputeDtype;
 import org.qlora4j.quant.QuantConfig;
@@ -28,6 +30,14 @@ class ChatExchangeTest {
 
     private static ChatQuestion question(
             boolean tools, boolean mustCall, @Nullable JsonGrammar grammar) {
+        return question(tools, mustCall, grammar, GenerationConfig.DEFAULT);
+    }
+
+    private static ChatQuestion question(
+            boolean tools,
+            boolean mustCall,
+            @Nullable JsonGrammar grammar,
+            GenerationConfig config) {
         return new ChatQuestion(
                 null,
                 List.of(ChatQuestion.message("user", "Hi")),
@@ -46,7 +56,28 @@ class ChatExchangeTest {
                         : List.of(),
                 mustCall,
                 grammar,
-                GenerationConfig.DEFAULT);
+                config);
+    }
+
+    /**
+     * Joins an exchange's answer in every step and holds each up for 0.1 s until its end was asked
+     * for: the answer cannot be whole before.
+     */
+    private static final class Brake implements TextListener {
+        volatile @Nullable ChatExchange until;
+
+        @Override
+        public void token(Token token, String text) {
+            for (int i = 0; i < 20 && (until == null || !until.isCancelled()); i++) {
+                LockSupport.parkNanos(5_000_000);
+            }
+        }
+
+        @Override
+        public void ended(String rest, Answer answer) {}
+
+        @Override
+        public void failed(RuntimeException failure) {}
     }
 
     @Test
@@ -69,8 +100,14 @@ class ChatExchangeTest {
             // mistralai's templates refuse ids of another form
             assertThat(called.calls().getFirst().id()).matches("[a-zA-Z0-9]{9}");
 
+            GenerationConfig most =
+                    GenerationConfig.builder().minNewTokens(50).maxNewTokens(50).build();
             ChatExchange cancelled =
-                    new ChatExchange(service, question(false, false, null), MINUTE);
+                    new ChatExchange(service, question(false, false, null, most), MINUTE);
+            Brake brake = new Brake();
+            service.submit(
+                    new TextRequest(null, new Prompt.Ids(List.of(1)), most), brake);
+            brake.until = cancelled;
             ChatExchange.Reply cut = cancelled.run(text -> cancelled.cancel());
             assertThat(cancelled.isCancelled()).isTrue();
             assertThat(cut.answer().stopReason()).isEqualTo(StopReason.CANCELLED);

@@ -105,10 +105,9 @@ class PendingAnswerTest {
         waiter.start();
         Gate.await(gate.reached());
         waiter.interrupt();
-        while (waiter.isInterrupted()) { // until it has cancelled, which clears the flag
-            Thread.onSpinWait();
+        while (waiter.isInterrupted() || waiter.getState() != Thread.State.WAITING) {
+            Thread.onSpinWait(); // it takes the flag, cancels, and waits again for the end
         }
-        Thread.sleep(50); // the flag goes before the cancelling
         gate.opened().countDown();
         waiter.join(60_000);
         assertPartial(requireNonNull(got.get()));

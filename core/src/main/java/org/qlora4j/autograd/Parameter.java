@@ -84,6 +84,11 @@ public final class Parameter implements AutoCloseable {
         return value == null ? listedShape.clone() : value().shape();
     }
 
+    /** Whether it has no value. */
+    public boolean isListed() {
+        return value == null;
+    }
+
     private Tensor own() {
         Tensor known = value;
         if (known == null) {

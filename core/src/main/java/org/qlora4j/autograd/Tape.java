@@ -137,7 +137,16 @@ public final class Tape implements AutoCloseable {
      *     that are computed beside it
      */
     public static Tape recording(long[] dropoutKeys) {
-        return new Tape(true, true, dropoutKeys.clone(), 0, null);
+        return recording(dropoutKeys, 0);
+    }
+
+    /**
+     * As {@link #recording(long[])}, for a part of a model.
+     *
+     * @param dropouts operations with dropout that come before the part
+     */
+    public static Tape recording(long[] dropoutKeys, int dropouts) {
+        return new Tape(true, true, dropoutKeys.clone(), dropouts, null);
     }
 
     /** A tape that records nothing and applies no dropout. */
@@ -164,7 +173,7 @@ public final class Tape implements AutoCloseable {
     }
 
     /** Puts a tensor on the tape as a value that wants a gradient; its owner stays who it was. */
-    Var leaf(Tensor value) {
+    public Var leaf(Tensor value) {
         return new Var(value, true);
     }
 
@@ -279,7 +288,7 @@ public final class Tape implements AutoCloseable {
      * Runs every recorded operation backwards from a result and its gradient, which stays the
      * caller's. Only once.
      */
-    void backward(Var result, Tensor gradientOfResult) {
+    public void backward(Var result, Tensor gradientOfResult) {
         result.accumulateShared(gradientOfResult);
         while (!nodes.isEmpty()) {
             Node node = nodes.removeLast();

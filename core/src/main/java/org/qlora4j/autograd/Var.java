@@ -95,7 +95,7 @@ public final class Var {
     }
 
     /** Hands the gradient to the caller, who closes it; null if none has come. */
-    @Nullable Tensor takeGrad() {
+    public @Nullable Tensor takeGrad() {
         Tensor taken = grad;
         grad = null;
         return taken;

@@ -109,6 +109,9 @@ public record RunConfig(
                     "model.new_tokens must be empty where train.full_finetune is true: they are saved with an adapter");
             lora = lora.savingTables();
         }
+        if (train.pipelineParallelSize() > 1) {
+            requireOneStageEach(model, lora, distill, train, eval);
+        }
         boolean tasksAlone =
                 !eval.tasks().isEmpty()
                         && !eval.predictWithGenerate()
@@ -121,6 +124,34 @@ public record RunConfig(
                 !eval.enabled()
                         ? "predict_with_generate"
                         : eval.evalStrategy() == EvalStrategy.NO ? "do_eval" : "eval_strategy");
+    }
+
+    /** Refuses what a process does with a whole model, where each holds a stage of it. */
+    private static void requireOneStageEach(
+            ModelConfig model,
+            LoraConfig lora,
+            DistillConfig distill,
+            TrainConfig train,
+            EvalConfig eval) {
+        String stages = "where train.pipeline_parallel_size is above 1";
+        require(!train.fullFinetune(), "train.full_finetune must be false %s", stages);
+        require(train.samplePrompt().isEmpty(), "train.sample_prompt must be empty %s", stages);
+        require(!model.streamLayers(), "model.stream_layers must be false %s", stages);
+        require(model.newTokens().isEmpty(), "model.new_tokens must be empty %s", stages);
+        require(
+                lora.modulesToSave() == null || lora.modulesToSave().isEmpty(),
+                "lora.modules_to_save must be null %s, got %s",
+                stages,
+                lora.modulesToSave());
+        require(!lora.useDora(), "lora.use_dora must be false %s", stages);
+        require(
+                !(lora.initLoraWeights() instanceof LoraInit.Pissa),
+                "lora.init_lora_weights must not be %s %s: it needs all weights",
+                lora.initLoraWeights().json(),
+                stages);
+        require(distill.teacher() == null, "distill.teacher must be null %s", stages);
+        require(eval.tasks().isEmpty(), "eval.tasks must be empty %s", stages);
+        require(!eval.predictWithGenerate(), "eval.predict_with_generate must be false %s", stages);
     }
 
     /** False for the name of a model that cannot be a path on this system. */

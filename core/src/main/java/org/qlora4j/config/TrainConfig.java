@@ -48,6 +48,7 @@ import org.qlora4j.optim.OptimType;
  * @param threads CPU threads; 0 takes one a core
  * @param ddpTimeout seconds after which a process without a sign of life ends the run in all
  *     others, where several train together; at least 1
+ * @param pipelineParallelSize processes over which the layers of one model are divided; at least 1
  * @param samplePrompt prompts answered by the base and by the finetuned model at the end
  * @param sampleMaxNewTokens longest such answer in tokens; at least 1
  * @param sampleSteps steps between two such rounds of answers; 0 answers at the end only
@@ -146,6 +147,11 @@ public record TrainConfig(
                         "Where several processes train together: seconds without a sign of life after which a process"
                                 + " is given up and the run ends in all others.")
                 int ddpTimeout,
+        @JsonProperty("pipeline_parallel_size")
+                @JsonPropertyDescription(
+                        "Processes over which the layers of one model are divided, each holding a stage of them; 1 holds"
+                                + " the whole model in each.")
+                int pipelineParallelSize,
         @JsonProperty("sample_prompt")
                 @JsonPropertyDescription(
                         "Prompts answered by the base and by the finetuned model at the end.")
@@ -193,6 +199,7 @@ public record TrainConfig(
                     40,
                     0,
                     60,
+                    1,
                     List.of(),
                     256,
                     0,
@@ -255,6 +262,10 @@ public record TrainConfig(
                 saveTotalLimit);
         require(threads >= 0, "train.threads must be at least 0, got %d", threads);
         require(ddpTimeout >= 1, "train.ddp_timeout must be at least 1, got %d", ddpTimeout);
+        require(
+                pipelineParallelSize >= 1,
+                "train.pipeline_parallel_size must be at least 1, got %d",
+                pipelineParallelSize);
         for (String prompt : samplePrompt) {
             require(
                     !prompt.isBlank(),

@@ -127,6 +127,10 @@ public final class TrainKeys {
         return set("ddp_timeout", ddpTimeout);
     }
 
+    public TrainKeys pipelineParallelSize(int pipelineParallelSize) {
+        return set("pipeline_parallel_size", pipelineParallelSize);
+    }
+
     public TrainKeys samplePrompt(List<String> samplePrompt) {
         return set("sample_prompt", samplePrompt);
     }

@@ -14,8 +14,8 @@ import org.qlora4j.autograd.Tape;
 import org.qlora4j.autograd.Var;
 import org.qlora4j.autograd.Weight;
 import org.qlora4j.model.Context;
-import org.qlora4j.model.Decoder;
 import org.qlora4j.model.DecoderLayer;
+import org.qlora4j.model.LayeredDecoder;
 import org.qlora4j.model.ModelFacts;
 import org.qlora4j.model.Norm;
 import org.qlora4j.model.RotaryTables;
@@ -35,7 +35,7 @@ record GemmaDecoder(
         List<DecoderLayer> layers,
         Norm norm,
         Head head)
-        implements Decoder {
+        implements LayeredDecoder {
     /**
      * Asks for the weights in the order that checkpoints of training keep.
      *
@@ -76,19 +76,32 @@ record GemmaDecoder(
     }
 
     @Override
-    public Var hidden(Tape tape, Tensor ids, Context seen, boolean checkpoint) {
-        int time = (int) ids.size(1);
+    public int depth() {
+        return layers.size();
+    }
+
+    @Override
+    public Var embedded(Tape tape, Tensor ids, Context seen) {
         double scale = Math.sqrt(embedTokens.shape()[1]);
-        Var x = Embedding.apply(tape, embedTokens, ids, scale); // [batch, time, hidden]
+        return Embedding.apply(tape, embedTokens, ids, scale);
+    }
+
+    @Override
+    public Var layers(Tape tape, Var x, int from, int to, Context seen, boolean checkpoint) {
+        int time = (int) x.value().size(1);
         Map<RotaryTables, Rotary.Table> ropes = new IdentityHashMap<>();
-        for (int i = 0; i < layers.size(); i++) {
+        for (int i = from; i < to; i++) {
             DecoderLayer layer = layers.get(i);
             Rotary.Table rope =
                     ropes.computeIfAbsent(
                             rotary.get(i), tables -> tables.at(tape, seen.positions(time)));
             x = tape.block(x, checkpoint, (t, in) -> layer.forward(t, in, seen, rope));
         }
-        seen.advance(time);
+        return x;
+    }
+
+    @Override
+    public Var normed(Tape tape, Var x) {
         return norm.forward(tape, x);
     }
 

@@ -14,6 +14,7 @@ import org.qlora4j.model.KeptBlocks;
 import org.qlora4j.model.Labels;
 import org.qlora4j.model.LoadedModel;
 import org.qlora4j.model.ModelShape;
+import org.qlora4j.model.Stage;
 import org.qlora4j.quant.QuantConfig;
 import org.qlora4j.tensor.DType;
 
@@ -110,6 +111,35 @@ public final class Models {
         } catch (RuntimeException | Error e) {
             checkpoint.close();
             throw e;
+        }
+    }
+
+    /**
+     * Reads one stage of a model that is divided over processes. The caller closes it.
+     *
+     * @param number of the stage, from 0
+     * @param count number of stages
+     */
+    public static CausalModel stage(
+            ModelPlace place,
+            QuantConfig quantization,
+            DType compute,
+            Labels labels,
+            long seed,
+            int number,
+            int count) {
+        try (Checkpoint checkpoint = place.open()) {
+            Tying tying = tying(place, checkpoint);
+            ModelShape shape = labels.of(Families.shape(tying.config()));
+            return LoadedModel.read(
+                    Stage.of(shape, number, count),
+                    checkpoint,
+                    seed,
+                    stdOfNew(shape, tying.config()),
+                    quantization,
+                    compute,
+                    false,
+                    null);
         }
     }
 

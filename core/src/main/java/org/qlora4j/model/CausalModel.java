@@ -2,6 +2,7 @@ package org.qlora4j.model;
 
 import java.util.List;
 import java.util.Set;
+import org.jspecify.annotations.Nullable;
 import org.qlora4j.autograd.Head;
 import org.qlora4j.autograd.Parameter;
 import org.qlora4j.autograd.Tape;
@@ -32,6 +33,25 @@ public interface CausalModel extends AutoCloseable {
      */
     default Var encode(Tape tape, Tensor ids, Context seen, boolean checkpoint) {
         throw new IllegalStateException(shape().facts().type() + " models have no encoder");
+    }
+
+    /** The part of the model that is here. */
+    default Stage stage() {
+        return Stage.whole(shape());
+    }
+
+    /**
+     * As {@link #hidden}, of the layers that are here.
+     *
+     * @param before what the stage before gave; null in the first
+     * @return [batch, time, hidden]: for the next stage; of the last one after the last norm
+     */
+    default Var hidden(
+            Tape tape, Tensor ids, @Nullable Var before, Context seen, boolean checkpoint) {
+        if (before != null) {
+            throw new IllegalStateException("the model is whole");
+        }
+        return hidden(tape, ids, seen, checkpoint);
     }
 
     /** From hidden states to logits. */

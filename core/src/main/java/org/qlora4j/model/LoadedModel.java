@@ -24,6 +24,7 @@ import org.qlora4j.tensor.Tensors;
 /** A {@link CausalModel} of any family: its {@link Decoder} and the weights it was built from. */
 public final class LoadedModel implements CausalModel {
     private ModelShape shape;
+    private Stage stage;
     private final Decoder decoder;
     private final WeightLoader loader;
     private int vocabularySize;
@@ -64,19 +65,45 @@ public final class LoadedModel implements CausalModel {
             DType compute,
             boolean trainable,
             @Nullable PrincipalParts principals) {
+        return read(
+                Stage.whole(shape),
+                checkpoint,
+                seed,
+                std,
+                quantization,
+                compute,
+                trainable,
+                principals);
+    }
+
+    /** As above, of one stage's weights. */
+    public static CausalModel read(
+            Stage stage,
+            Checkpoint checkpoint,
+            long seed,
+            double std,
+            QuantConfig quantization,
+            DType compute,
+            boolean trainable,
+            @Nullable PrincipalParts principals) {
+        ModelShape shape = stage.shape();
         boolean keeps = quantization.keepStored();
         if (keeps) {
             KeptBlocks.of(checkpoint, shape).sayRest();
         }
         StoredWeights source =
                 new StoredWeights(checkpoint, shape, new WeightSource.Random(seed, std, 1), keeps);
-        CausalModel model =
+        WeightLoader loader =
+                new WeightLoader(source, quantization, compute, trainable, principals);
+        loader.divide(stage);
+        LoadedModel model =
                 buildTold(
                         shape,
                         quantization.quantizes() && !source.anyQuantized()
                                 ? "quantizing weights"
                                 : "loading weights",
-                        new WeightLoader(source, quantization, compute, trainable, principals));
+                        loader);
+        model.stage = stage;
         sayAll(source.unused(), source.drawn());
         return model;
     }
@@ -180,8 +207,18 @@ public final class LoadedModel implements CausalModel {
      */
     public static CausalModel ofSizes(
             ModelShape shape, QuantConfig quantization, DType compute, boolean trainable) {
+        return ofSizes(Stage.whole(shape), quantization, compute, trainable);
+    }
+
+    /** As above, of one stage. */
+    public static CausalModel ofSizes(
+            Stage stage, QuantConfig quantization, DType compute, boolean trainable) {
         WeightSource source = new WeightSource.Sizes(quantization);
-        return build(shape, new WeightLoader(source, quantization, compute, trainable, null));
+        WeightLoader loader = new WeightLoader(source, quantization, compute, trainable, null);
+        loader.divide(stage);
+        LoadedModel model = build(stage.shape(), loader);
+        model.stage = stage;
+        return model;
     }
 
     /** As {@link #build}, and tells how far it is. */
@@ -207,6 +244,7 @@ public final class LoadedModel implements CausalModel {
 
     private LoadedModel(ModelShape shape, Decoder decoder, WeightLoader loader) {
         this.shape = shape;
+        this.stage = Stage.whole(shape);
         this.decoder = decoder;
         this.loader = loader;
         this.vocabularySize = shape.vocabularySize();
@@ -220,6 +258,19 @@ public final class LoadedModel implements CausalModel {
     @Override
     public Var hidden(Tape tape, Tensor ids, Context seen, boolean checkpoint) {
         return decoder.hidden(tape, ids, seen, checkpoint);
+    }
+
+    @Override
+    public Stage stage() {
+        return stage;
+    }
+
+    @Override
+    public Var hidden(
+            Tape tape, Tensor ids, @Nullable Var before, Context seen, boolean checkpoint) {
+        return decoder instanceof LayeredDecoder layered
+                ? layered.hidden(tape, ids, before, stage, seen, checkpoint)
+                : CausalModel.super.hidden(tape, ids, before, seen, checkpoint);
     }
 
     @Override

@@ -28,7 +28,7 @@ public record PreNormDecoder(
         List<DecoderLayer> layers,
         Norm norm,
         Head head)
-        implements Decoder {
+        implements LayeredDecoder {
     /**
      * Asks for the weights of LLaMA and its kin in the order that checkpoints of training keep.
      *
@@ -78,17 +78,28 @@ public record PreNormDecoder(
     }
 
     @Override
-    public Var hidden(Tape tape, Tensor ids, Context seen, boolean checkpoint) {
-        int time = (int) ids.size(1);
+    public int depth() {
+        return layers.size();
+    }
+
+    @Override
+    public Var embedded(Tape tape, Tensor ids, Context seen) {
+        Var x = Embedding.apply(tape, embedTokens, ids);
+        return learned == null ? x : learned.add(tape, x, seen);
+    }
+
+    @Override
+    public Var layers(Tape tape, Var x, int from, int to, Context seen, boolean checkpoint) {
+        int time = (int) x.value().size(1);
         Rotary.Table rope = rotary == null ? null : rotary.at(tape, seen.positions(time));
-        Var x = Embedding.apply(tape, embedTokens, ids); // [batch, time, hidden]
-        if (learned != null) {
-            x = learned.add(tape, x, seen);
-        }
-        for (DecoderLayer layer : layers) {
+        for (DecoderLayer layer : layers.subList(from, to)) {
             x = tape.block(x, checkpoint, (t, in) -> layer.forward(t, in, seen, rope));
         }
-        seen.advance(time);
+        return x;
+    }
+
+    @Override
+    public Var normed(Tape tape, Var x) {
         return norm.forward(tape, x);
     }
 

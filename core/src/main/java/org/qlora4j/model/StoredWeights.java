@@ -197,6 +197,15 @@ final class StoredWeights implements WeightSource {
     }
 
     @Override
+    public void skip(String name) {
+        String key = key(name);
+        used.add(key);
+        if (in8bits.weights().contains(key)) {
+            used.addAll(BnbInt8.sides(key));
+        }
+    }
+
+    @Override
     public boolean anyQuantized() {
         return keepsBlocks || !in4bits.weights().isEmpty() || !in8bits.weights().isEmpty();
     }

@@ -37,6 +37,7 @@ final class WeightLoader {
     private final DequantizationBuffer buffer = new DequantizationBuffer();
     private @Nullable Preparation stage;
     private @Nullable LayerStream stream;
+    private @Nullable Stage part;
 
     /** What a family asked for: one of the two. */
     private record Asked(@Nullable LinearLayer linear, @Nullable Parameter parameter) {}
@@ -69,6 +70,20 @@ final class WeightLoader {
     /** Leaves the weights of layers in the checkpoint from now on; closes the stream at the end. */
     void stream(LayerStream layers) {
         stream = keep(layers);
+    }
+
+    /** Takes from now on only the weights of one stage; others are listed. */
+    void divide(Stage own) {
+        part = own;
+    }
+
+    private boolean isElsewhere(String name) {
+        return part != null && !part.holds(name);
+    }
+
+    private Parameter listed(String name, long... shape) {
+        source.skip(name);
+        return Parameter.listed(name, shape);
     }
 
     private void add(Asked one) {
@@ -109,6 +124,7 @@ final class WeightLoader {
                 }
             }
         }
+        out.removeIf(Parameter::isListed); // of another stage
         return out;
     }
 
@@ -123,7 +139,7 @@ final class WeightLoader {
 
     /** A weight that is never quantized. */
     Parameter parameter(String name, long... shape) {
-        Parameter made = plain(name, shape);
+        Parameter made = isElsewhere(name) ? listed(name, shape) : plain(name, shape);
         add(new Asked(null, made));
         return made;
     }
@@ -158,6 +174,9 @@ final class WeightLoader {
      */
     LinearLayer linear(String path, int out, int in, boolean bias, boolean transposed) {
         String name = path + ".weight";
+        if (isElsewhere(name)) {
+            return linearElsewhere(path, out, in, bias, transposed);
+        }
         Weight weight;
         LoraFactors principal = null;
         PrincipalParts parts = principals != null && principals.chooses(path) ? principals : null;
@@ -185,6 +204,15 @@ final class WeightLoader {
         }
         LinearLayer linear =
                 new LinearLayer(path, weight, principal, bias ? plain(path + ".bias", out) : null);
+        add(new Asked(linear, null));
+        return transposed ? linear.storedTransposed() : linear;
+    }
+
+    private LinearLayer linearElsewhere(
+            String path, int out, int in, boolean bias, boolean transposed) {
+        Weight weight = new Weight.Dense(listed(path + ".weight", out, in));
+        LinearLayer linear =
+                new LinearLayer(path, weight, null, bias ? listed(path + ".bias", out) : null);
         add(new Asked(linear, null));
         return transposed ? linear.storedTransposed() : linear;
     }

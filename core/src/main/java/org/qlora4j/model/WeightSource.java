@@ -32,6 +32,9 @@ interface WeightSource {
         return value.allFinite() ? value.to(to) : null;
     }
 
+    /** Says that a weight is held by another process, so that nobody wonders who uses it. */
+    default void skip(String name) {}
+
     /** Whether any weight is stored in few bits; those that are not are then meant to stay so. */
     boolean anyQuantized();
 

@@ -1,6 +1,8 @@
 package org.qlora4j.tensor;
 
 import java.time.Duration;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionException;
 import org.bytedeco.javacpp.Loader;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.javacpp.chrono.Milliseconds;
@@ -20,6 +22,9 @@ import org.qlora4j.error.ConfigException;
  * bits to all.
  */
 public final class ProcessGroup implements AutoCloseable {
+    /** Of all that one process sends to another. */
+    private static final int TAG = 1;
+
     private final ProcessGroupGloo group;
     private final Duration timeout;
 
@@ -29,23 +34,29 @@ public final class ProcessGroup implements AutoCloseable {
     }
 
     /** What was begun, and is done beside the calling thread. */
-    public static final class Work implements AutoCloseable {
-        private final org.bytedeco.pytorch.Work work;
-
-        private Work(org.bytedeco.pytorch.Work work) {
-            this.work = work;
-        }
-
+    public sealed interface Work extends AutoCloseable {
         /** Whether it is over, done or failed. */
-        public boolean isOver() {
-            return work.isCompleted();
-        }
+        boolean isOver();
 
         /**
          * Waits for its end.
          *
          * @throws RuntimeException with Gloo's words, if it failed
          */
+        void await();
+
+        @Override
+        void close();
+    }
+
+    /** What all processes do together. */
+    private record Collective(org.bytedeco.pytorch.Work work) implements Work {
+        @Override
+        public boolean isOver() {
+            return work.isCompleted();
+        }
+
+        @Override
         public void await() {
             work._wait();
         }
@@ -53,6 +64,46 @@ public final class ProcessGroup implements AutoCloseable {
         @Override
         public void close() {
             work.deallocate();
+        }
+    }
+
+    /** What one process sends to another. Gloo says that it is over to a thread that waits. */
+    private static final class PointToPoint implements Work {
+        private final org.bytedeco.pytorch.Work work;
+        private final CompletableFuture<Void> end = new CompletableFuture<>();
+
+        PointToPoint(org.bytedeco.pytorch.Work work, Duration timeout) {
+            this.work = work;
+            Thread.ofPlatform().daemon().name("qlora4j-send").start(() -> {
+                try (Milliseconds limit = new Milliseconds(timeout.toMillis())) {
+                    work._wait(limit);
+                    end.complete(null);
+                } catch (RuntimeException e) {
+                    end.completeExceptionally(e);
+                }
+            });
+        }
+
+        @Override
+        public boolean isOver() {
+            return end.isDone();
+        }
+
+        @Override
+        public void await() {
+            try {
+                end.join();
+            } catch (CompletionException e) {
+                throw e.getCause() instanceof RuntimeException gloo ? gloo : e;
+            }
+        }
+
+        /** Frees it once it is over; a thread waits for what is not. */
+        @Override
+        public void close() {
+            if (end.isDone()) {
+                work.deallocate();
+            }
         }
     }
 
@@ -106,7 +157,7 @@ public final class ProcessGroup implements AutoCloseable {
             AllreduceOptions options = new AllreduceOptions().timeout(timeout());
             var work = group.allreduce(new TensorVector(tensor.handle()), options);
             work.retainReference();
-            return new Work(work);
+            return new Collective(work);
         }
     }
 
@@ -116,7 +167,28 @@ public final class ProcessGroup implements AutoCloseable {
             BroadcastOptions options = new BroadcastOptions().rootRank(0).timeout(timeout());
             var work = group.broadcast(new TensorVector(tensor.handle()), options);
             work.retainReference();
-            return new Work(work);
+            return new Collective(work);
+        }
+    }
+
+    /** Begins to send a contiguous tensor, which must stay until that is over. */
+    public Work send(Tensor tensor, int rank) {
+        try (PointerScope temporaries = new PointerScope()) {
+            var work = group.send(new TensorVector(tensor.handle()), rank, TAG);
+            work.retainReference();
+            return new PointToPoint(work, timeout);
+        }
+    }
+
+    /**
+     * Begins to receive what another process sends: as many bytes, in the order of sending, into a
+     * contiguous tensor.
+     */
+    public Work receive(Tensor tensor, int rank) {
+        try (PointerScope temporaries = new PointerScope()) {
+            var work = group.recv(new TensorVector(tensor.handle()), rank, TAG);
+            work.retainReference();
+            return new PointToPoint(work, timeout);
         }
     }
 

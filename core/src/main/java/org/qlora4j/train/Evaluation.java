@@ -23,21 +23,30 @@ public final class Evaluation {
     private final TrainingSet set;
     private final int padId;
     private final List<int[]> batches;
-    private final World world;
+    private final Placement place;
+    private final @Nullable Pipeline pipeline;
 
     /**
      * @param batchSize examples computed at once; those of similar length stand together
      */
     public Evaluation(CausalModel model, TrainingSet set, int padId, int batchSize) {
-        this(model, set, padId, batchSize, World.ALONE);
+        this(model, set, padId, batchSize, Placement.ALONE, null);
     }
 
     /**
-     * @param world its processes share the batches, and all come to the same numbers, which are
+     * @param place among processes that share the batches; all come to the same numbers, which are
      *     those of one process
+     * @param pipeline through the stages of the model; null where it is whole here
      */
-    private Evaluation(CausalModel model, TrainingSet set, int padId, int batchSize, World world) {
-        this.world = world;
+    private Evaluation(
+            CausalModel model,
+            TrainingSet set,
+            int padId,
+            int batchSize,
+            Placement place,
+            @Nullable Pipeline pipeline) {
+        this.place = place;
+        this.pipeline = pipeline;
         this.model = model;
         this.set = set;
         this.padId = padId;
@@ -46,12 +55,16 @@ public final class Evaluation {
 
     /** What the settings ask for; null where nothing is held out, or never looked at. */
     static @Nullable Evaluation of(
-            EvalConfig config, CausalModel model, TrainingData data, World world) {
+            EvalConfig config,
+            CausalModel model,
+            TrainingData data,
+            Placement place,
+            @Nullable Pipeline pipeline) {
         TrainingSet heldOut = data.eval();
         int batchSize = config.perDeviceEvalBatchSize();
         return heldOut == null || !config.enabled()
                 ? null
-                : new Evaluation(model, heldOut, data.padId(), batchSize, world);
+                : new Evaluation(model, heldOut, data.padId(), batchSize, place, pipeline);
     }
 
     /** Longest first, so that too little memory shows at once. */
@@ -83,13 +96,23 @@ public final class Evaluation {
                         : null;
         EvalTable table = new EvalTable(batches, task);
         boolean givenUp = false;
-        for (int i = world.rank(); i < batches.size(); i += world.size()) {
-            givenUp = cancelled.getAsBoolean();
+        World world = place.world();
+        for (int first = 0; first < batches.size(); first += place.groups()) {
+            givenUp = place.ends(cancelled);
             if (givenUp) {
                 break;
             }
+            int i = first + place.group();
+            if (i >= batches.size()) {
+                continue;
+            }
             Batch batch = set.batch(batches.get(i), padId, 1);
-            if (task == null) {
+            if (pipeline != null) {
+                double loss = pipeline.evaluate(batch);
+                if (place.isLastStage()) {
+                    table.put(i, batch.labelTokens(), loss);
+                }
+            } else if (task == null) {
                 table.put(i, batch.labelTokens(), MicroBatch.evaluate(model, batch));
             } else {
                 table.put(i, batch.labelTokens(), MicroBatch.classify(model, batch));

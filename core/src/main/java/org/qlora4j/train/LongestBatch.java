@@ -27,8 +27,9 @@ record LongestBatch(int[][] rows, int time) {
      * Rows of the first epoch; later ones only pack and order the same examples anew.
      *
      * @param processes that share the rows of a step
+     * @param most rows that a process computes at once
      */
-    static LongestBatch of(TrainingData data, BatchSampler sampler, int processes) {
+    static LongestBatch of(TrainingData data, BatchSampler sampler, int processes, int most) {
         List<int[][]> batches = sampler.batchesOf(0);
         int[][] all = batches.stream().flatMap(Arrays::stream).toArray(int[][]::new);
         int[] lengths = data.train().lengths();
@@ -42,7 +43,8 @@ record LongestBatch(int[][] rows, int time) {
         }
         Arrays.sort(keys);
         // the first step is never short, and process 0 has no fewer rows than others
-        int[][] rows = new int[sampler.stepAt(0).share(0, processes).getFirst().rows().length][];
+        int first = sampler.stepAt(0).share(0, processes).getFirst().rows().length;
+        int[][] rows = new int[Math.min(most, first)][];
         Arrays.setAll(rows, i -> all[(int) keys[i]]);
         return new LongestBatch(rows, data.batch(rows).time());
     }

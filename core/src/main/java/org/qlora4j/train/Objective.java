@@ -112,9 +112,23 @@ sealed interface Objective extends AutoCloseable {
 
         @Override
         public Var sum(Tape tape, CausalModel model, boolean checkpointing, MicroBatch.Loss kind) {
+            Var hidden = hidden(tape, model, null, checkpointing);
+            return loss(tape, hidden, model.head(), kind);
+        }
+
+        /**
+         * What the layers that are here make of the batch.
+         *
+         * @param before what the stage before gave; null in the first
+         */
+        Var hidden(Tape tape, CausalModel model, @Nullable Var before, boolean checkpointing) {
             Tensor ids = tape.keep(Tensors.of(wide(batch.inputIds()), batch.batch(), batch.time()));
-            Var hidden = model.hidden(tape, ids, seen, checkpointing);
-            return kind.of(tape, hidden, model.head(), nextLabels());
+            return model.hidden(tape, ids, before, seen, checkpointing);
+        }
+
+        /** The summed loss of what the last layers gave. */
+        Var loss(Tape tape, Var hidden, Head head, MicroBatch.Loss kind) {
+            return kind.of(tape, hidden, head, nextLabels());
         }
 
         /** Rows that are one whole example each see the same, and one mask serves all. */

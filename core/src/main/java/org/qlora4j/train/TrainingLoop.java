@@ -54,6 +54,8 @@ final class TrainingLoop {
     private final RunListener listener;
     private final BooleanSupplier cancelled;
 
+    private final Placement place;
+    private final @Nullable Pipeline pipeline;
     private final MetricsFile metrics;
     private final BatchSampler sampler;
     private final LongestBatch longest;
@@ -89,9 +91,12 @@ final class TrainingLoop {
         this.cancelled = cancelled;
         metrics = new MetricsFile(folder.metricsFile());
         sampler = data.sampler(config);
-        longest = LongestBatch.of(data, sampler, world.size());
+        place = Placement.of(world, train);
+        pipeline = Pipeline.of(train, model, place);
+        int most = pipeline == null ? train.perDeviceTrainBatchSize() : pipeline.rows();
+        longest = LongestBatch.of(data, sampler, place.groups(), most);
         plan = longest.plan(config, model, data);
-        evaluation = Evaluation.of(config.eval(), model, data, world);
+        evaluation = Evaluation.of(config.eval(), model, data, place, pipeline);
         TaskSuite suite = parts.tasks();
         tasks = suite == null ? null : new TaskEvaluation(suite, model, parts.inputs().tokenizer());
         total = train.totalSteps(sampler.stepsPerEpoch());
@@ -109,15 +114,27 @@ final class TrainingLoop {
         LearningRate schedule = learningRate();
         TrainingStep step =
                 new TrainingStep(
-                        train, model, data, parameters, optimizer, teacher, world, cancelled);
+                        train,
+                        model,
+                        data,
+                        parameters,
+                        optimizer,
+                        teacher,
+                        place,
+                        pipeline,
+                        cancelled);
         if (world.isFirst()) {
             metrics.keepUpTo(state);
             samples.keepUpTo(state.step());
         }
         listener.started(info());
-        if (state.step() < total && !cancelled.getAsBoolean()) {
+        if (pipeline != null) {
+            listener.notice(place.notice(model.shape(), pipeline.rows()));
+        }
+        if (state.step() < total && !place.ends(cancelled)) {
             StepPlan next = sampler.stepAt(state.step());
-            if (!longest.comesFirst(next.share(world.rank(), world.size()), data)) {
+            if (pipeline != null
+                    || !longest.comesFirst(next.share(place.group(), place.groups()), data)) {
                 step.tryOut(longest.rows());
             }
         }

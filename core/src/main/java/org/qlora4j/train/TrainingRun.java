@@ -231,7 +231,12 @@ public final class TrainingRun {
             RunInputs inputs = made.add(RunInputs.load(config, records));
             Objective.check(config, inputs.shape());
             TaskSuite tasks = TaskEvaluation.suite(config.eval());
-            CausalModel model = made.add(load(inputs.place(), old));
+            Placement among = Placement.of(world, config.train());
+            CausalModel model =
+                    made.add(
+                            among.stages() == 1
+                                    ? load(inputs.place(), old)
+                                    : stage(inputs.place(), among));
             model.resizeVocabulary(inputs.rows());
             TrainingData data = inputs.data();
             data.train().report(config.data()).forEach(listener::notice);
@@ -325,6 +330,17 @@ public final class TrainingRun {
             optimizer.close();
             throw e;
         }
+    }
+
+    private CausalModel stage(ModelPlace place, Placement among) {
+        return Models.stage(
+                place,
+                config.quantization(),
+                config.quantization().computeDtype().onThisMachine(),
+                config.model().labels(),
+                config.train().seed(),
+                among.stage(),
+                among.stages());
     }
 
     private CausalModel load(ModelPlace place, @Nullable RunFolder old) {

@@ -1,5 +1,8 @@
 package org.qlora4j.train;
 
+import java.util.ArrayList;
+import java.util.Collections;
+import java.util.List;
 import java.util.function.BooleanSupplier;
 import org.jspecify.annotations.Nullable;
 import org.qlora4j.autograd.CrossEntropy;
@@ -18,7 +21,8 @@ import org.qlora4j.world.World;
  * limited, and handed to the optimizer.
  *
  * @param teacher whose logits are learnt, or null
- * @param world the processes that share a step; each computes some of its rows
+ * @param place of this process among those that share a step
+ * @param pipeline through the stages of the model; null where it is whole here
  * @param cancelled asked between two micro-batches
  */
 record TrainingStep(
@@ -28,7 +32,8 @@ record TrainingStep(
         TrainableParameters parameters,
         AdamW optimizer,
         @Nullable Teacher teacher,
-        World world,
+        Placement place,
+        @Nullable Pipeline pipeline,
         BooleanSupplier cancelled) {
     /**
      * What the window was.
@@ -46,29 +51,59 @@ record TrainingStep(
      * machine adds up squares may follow its threads.
      */
     @Nullable Window accumulate(StepPlan plan) {
-        double lossSum = 0;
-        long labelTokens = 0;
-        long tokens = 0;
-        boolean givenUp = false;
-        for (StepPlan.Share share : plan.share(world.rank(), world.size())) {
-            givenUp = cancelled.getAsBoolean();
-            if (givenUp) {
-                break;
-            }
-            Batch batch = data.batch(share.rows());
-            lossSum += backward(share, batch, plan.step());
-            labelTokens += batch.labelTokens();
-            tokens += batch.realTokens();
-        }
-        double[] all = world.sum(lossSum, labelTokens, tokens, givenUp ? 1 : 0);
+        World world = place.world();
+        List<StepPlan.Share> shares = plan.share(place.group(), place.groups());
+        Sums own =
+                pipeline == null
+                        ? oneByOne(shares, plan.step())
+                        : through(pipeline, shares, plan.step());
+        double[] all = world.sum(own.loss, own.labelTokens, own.tokens, own.givenUp ? 1 : 0);
         if (all[3] > 0) {
             return null;
         }
         world.sum(parameters.gradients());
         double summedNorm = world.fromFirst(parameters.gradientNorm());
-        labelTokens = (long) all[1];
+        long labelTokens = (long) all[1];
         double gradNorm = parameters.divideAndClip(labelTokens, train.maxGradNorm(), summedNorm);
         return new Window(all[0] / labelTokens, gradNorm, (long) all[2], labelTokens);
+    }
+
+    /** Of the rows whose loss this process knows. */
+    private record Sums(double loss, long labelTokens, long tokens, boolean givenUp) {}
+
+    private Sums oneByOne(List<StepPlan.Share> shares, long step) {
+        double lossSum = 0;
+        long labelTokens = 0;
+        long tokens = 0;
+        for (StepPlan.Share share : shares) {
+            if (cancelled.getAsBoolean()) {
+                return new Sums(lossSum, labelTokens, tokens, true);
+            }
+            Batch batch = data.batch(share.rows());
+            lossSum += backward(share, batch, step);
+            labelTokens += batch.labelTokens();
+            tokens += batch.realTokens();
+        }
+        return new Sums(lossSum, labelTokens, tokens, false);
+    }
+
+    /** The last stage alone counts. A step that has begun goes through to its end. */
+    private Sums through(Pipeline stages, List<StepPlan.Share> shares, long step) {
+        if (place.ends(cancelled)) {
+            return new Sums(0, 0, 0, true);
+        }
+        List<Pipeline.Piece> pieces = new ArrayList<>();
+        long labelTokens = 0;
+        long tokens = 0;
+        for (StepPlan.Share share : stages.pieces(shares)) {
+            Batch batch = data.batch(share.rows());
+            pieces.add(
+                    new Pipeline.Piece(
+                            batch, DropoutKey.of(train.seed(), step, share.places())));
+            labelTokens += place.isLastStage() ? batch.labelTokens() : 0;
+            tokens += place.isLastStage() ? batch.realTokens() : 0;
+        }
+        return new Sums(stages.backward(pieces), labelTokens, tokens, false);
     }
 
     /** Adds the gradients of a micro-batch to the others; returns its summed loss. */
@@ -88,7 +123,12 @@ record TrainingStep(
     void tryOut(int[][] rows) {
         Batch batch = data.batch(rows);
         try {
-            backward(new StepPlan.Share(rows, new int[rows.length]), batch, 0);
+            if (pipeline == null) {
+                backward(new StepPlan.Share(rows, new int[rows.length]), batch, 0);
+            } else { // as many as are on their way at once
+                Pipeline.Piece piece = new Pipeline.Piece(batch, new long[rows.length]);
+                pipeline.backward(Collections.nCopies(place.stages(), piece));
+            }
         } catch (DeviceException e) {
             throw new DeviceException(
                     "the longest micro-batch, %d x %d tokens: %s"

@@ -8,7 +8,9 @@ import java.net.DatagramSocket;
 import java.net.InetSocketAddress;
 import java.net.Socket;
 import java.time.Duration;
+import java.util.ArrayDeque;
 import java.util.ArrayList;
+import java.util.Deque;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
@@ -50,6 +52,7 @@ final class Peers implements World {
     private final SharedStore store;
     private final Heartbeat heartbeat;
     private final ProcessGroup group;
+    private final Deque<Sent> sent = new ArrayDeque<>();
     private int compared;
     private boolean broken;
     private boolean closed;
@@ -181,6 +184,42 @@ final class Peers implements World {
         return exchange(values, group::sum);
     }
 
+    /** A tensor on its way. */
+    private record Sent(ProcessGroup.Work work, Tensor values) {
+        void free() {
+            work.close();
+            values.close();
+        }
+    }
+
+    @Override
+    public void send(Tensor values, int rank) {
+        guarded(() -> {
+            requireUnbroken();
+            sent.add(new Sent(group.send(values, rank), values));
+            freeSent(false);
+        });
+    }
+
+    @Override
+    public void receive(Tensor values, int rank) {
+        guarded(() -> {
+            requireUnbroken();
+            try (ProcessGroup.Work work = group.receive(values, rank)) {
+                await(work);
+            }
+            freeSent(false);
+        });
+    }
+
+    /** Frees what has arrived; on request waits for all. */
+    private void freeSent(boolean all) {
+        while (!sent.isEmpty() && (all || sent.getFirst().work().isOver())) {
+            await(sent.getFirst().work());
+            sent.removeFirst().free();
+        }
+    }
+
     @Override
     public double fromFirst(double value) {
         return exchange(new double[] {value}, group::fromFirst)[0];
@@ -200,25 +239,32 @@ final class Peers implements World {
         }
     }
 
-    /** Begins all calls in their order and waits for them. */
+    /** Begins all calls in their order and waits for them, and for all that was sent before. */
     private void all(List<Supplier<ProcessGroup.Work>> calls) {
         List<ProcessGroup.Work> begun = new ArrayList<>();
         try {
-            for (Supplier<ProcessGroup.Work> call : calls) {
-                requireUnbroken();
-                begun.add(call.get());
-            }
-            for (ProcessGroup.Work work : begun) {
-                await(work);
-            }
+            guarded(() -> {
+                for (Supplier<ProcessGroup.Work> call : calls) {
+                    requireUnbroken();
+                    begun.add(call.get());
+                }
+                begun.forEach(this::await);
+                freeSent(true);
+            });
+        } finally {
+            begun.forEach(ProcessGroup.Work::close);
+        }
+    }
+
+    private void guarded(Runnable calls) {
+        try {
+            calls.run();
         } catch (DeviceException e) {
             broken = true;
             throw e;
         } catch (RuntimeException e) {
             broken = true;
             throw lost(heartbeat.whoIsGone("a process of the run is gone: " + words(e)), e);
-        } finally {
-            begun.forEach(ProcessGroup.Work::close);
         }
     }
 

@@ -8,7 +8,7 @@ import org.qlora4j.tensor.Tensor;
 
 /**
  * The processes of a run, of which this is one. Every process calls the same methods in the same
- * order; each call waits until all have made it. A call throws {@link DeviceException} with one
+ * order, but for what one sends to another; each call waits until all have made it. A call throws {@link DeviceException} with one
  * line once another process has failed, is gone, or gives no sign of life.
  */
 public interface World extends AutoCloseable {
@@ -42,6 +42,20 @@ public interface World extends AutoCloseable {
 
     /** Sums over all processes; all get the same bits. */
     double[] sum(double... values);
+
+    /**
+     * Begins to send a tensor to another process, which {@linkplain #receive receives} it.
+     *
+     * @param values contiguous; freed here when they have gone
+     */
+    void send(Tensor values, int rank);
+
+    /**
+     * Waits for what another process sends to this one.
+     *
+     * @param values contiguous, of the shape and dtype of what is sent; takes it
+     */
+    void receive(Tensor values, int rank);
 
     /** The number that process 0 has. */
     double fromFirst(double value);

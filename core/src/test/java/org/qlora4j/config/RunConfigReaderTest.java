@@ -210,6 +210,7 @@ class RunConfigReaderTest {
                                 40,
                                 0,
                                 60,
+                                1,
                                 List.of(),
                                 256,
                                 0,

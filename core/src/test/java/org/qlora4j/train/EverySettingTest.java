@@ -127,6 +127,7 @@ class EverySettingTest {
             train.save_total_limit=40 ~ 1 | train.save_steps=1
             train.threads=0 ~ 1
             train.ddp_timeout=60 ~ 0
+            train.pipeline_parallel_size=1 ~ 2
             train.sample_prompt=[] ~ [ab]
             train.sample_max_new_tokens=4 ~ 3 | train.sample_prompt=[ab]
             train.sample_steps=0 ~ 1 | train.sample_prompt=[ab] train.sample_max_new_tokens=2

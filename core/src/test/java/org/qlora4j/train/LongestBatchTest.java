@@ -24,7 +24,6 @@ import org.qlora4j.run.RunListener;
 import org.qlora4j.run.StepMetrics;
 import org.qlora4j.run.TrainResult;
 import org.qlora4j.tensor.NativeMemory;
-import org.qlora4j.world.World;
 
 class LongestBatchTest {
     @TempDir Path folder;
@@ -49,7 +48,7 @@ class LongestBatchTest {
     void rows_areTheLongestExamples() {
         RunConfig config = config("train.per_device_train_batch_size=3");
         TrainingData examples = load(config);
-        LongestBatch longest = LongestBatch.of(examples, examples.sampler(config), 1);
+        LongestBatch longest = LongestBatch.of(examples, examples.sampler(config), 1, Integer.MAX_VALUE);
         int[] lengths = examples.train().lengths();
         int[] sorted = Arrays.stream(lengths).sorted().toArray();
         int[] chosen = Arrays.stream(longest.rows()).mapToInt(row -> lengths[row[0]]).toArray();
@@ -62,7 +61,7 @@ class LongestBatchTest {
     void fewerExamplesThanABatch_areAllOfThem() {
         RunConfig config = config("train.per_device_train_batch_size=100");
         TrainingData examples = load(config);
-        LongestBatch longest = LongestBatch.of(examples, examples.sampler(config), 1);
+        LongestBatch longest = LongestBatch.of(examples, examples.sampler(config), 1, Integer.MAX_VALUE);
         assertThat(longest.rows()).hasNumberOfRows(TinyRun.EXAMPLES);
     }
 
@@ -76,7 +75,7 @@ class LongestBatchTest {
                         "data.pad_to_multiple_of=16");
         TrainingData examples = load(config);
         BatchSampler sampler = examples.sampler(config);
-        LongestBatch longest = LongestBatch.of(examples, sampler, 1);
+        LongestBatch longest = LongestBatch.of(examples, sampler, 1, Integer.MAX_VALUE);
         assertThat(longest.time()).isEqualTo(64);
         for (int[][] batch : sampler.batchesOf(0)) {
             assertThat(examples.batch(batch).time()).isLessThanOrEqualTo(longest.time());
@@ -88,7 +87,7 @@ class LongestBatchTest {
         RunConfig grouped = config("data.group_by_length=true");
         TrainingData examples = load(grouped);
         BatchSampler sampler = examples.sampler(grouped);
-        LongestBatch longest = LongestBatch.of(examples, sampler, 1);
+        LongestBatch longest = LongestBatch.of(examples, sampler, 1, Integer.MAX_VALUE);
         assertThat(longest.comesFirst(sampler.stepAt(0).share(0, 1), examples)).isTrue();
         assertThat(
                         longest.comesFirst(
@@ -106,7 +105,7 @@ class LongestBatchTest {
         RunConfig config = config("lora.lora_dropout=0.1");
         TrainingData examples = load(config);
         BatchSampler sampler = examples.sampler(config);
-        LongestBatch longest = LongestBatch.of(examples, sampler, 1);
+        LongestBatch longest = LongestBatch.of(examples, sampler, 1, Integer.MAX_VALUE);
         List<Object> out = new ArrayList<>();
         ModelPlace place = ModelPlace.of(config.model());
         try (CausalModel model = TrainingRun.load(place, config, false);
@@ -123,7 +122,8 @@ class LongestBatchTest {
                             parameters,
                             optimizer,
                             null,
-                            World.ALONE,
+                            Placement.ALONE,
+                            null,
                             () -> false);
             for (int step = 0; step < 2; step++) {
                 if (tries) {
@@ -160,7 +160,7 @@ class LongestBatchTest {
                         "train.max_steps=1");
         TrainingData examples = load(config);
         BatchSampler sampler = examples.sampler(config);
-        LongestBatch longest = LongestBatch.of(examples, sampler, 1);
+        LongestBatch longest = LongestBatch.of(examples, sampler, 1, Integer.MAX_VALUE);
         int first = examples.batch(sampler.stepAt(0).batches().getFirst()).time();
         assertThat(first).isLessThan(longest.time() - 10);
         long[] peaks = new long[1];

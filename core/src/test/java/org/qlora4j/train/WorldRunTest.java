@@ -16,6 +16,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 import java.util.TreeMap;
+import java.util.stream.Stream;
 import org.assertj.core.data.Offset;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
@@ -41,6 +42,7 @@ import org.qlora4j.world.Membership;
 @Timeout(300)
 class WorldRunTest {
     private static final int SIZE = Integer.getInteger("qlora.processes", 2);
+    private static final String STAGES = "train.pipeline_parallel_size=2";
     private static final Offset<Double> ROUNDING = Offset.offset(1e-5);
 
     @TempDir static Path folder;
@@ -144,12 +146,62 @@ class WorldRunTest {
                 "train.full_finetune=true quantization.load_in_4bit=false train.max_steps=3 train.learning_rate=1e-3"
             })
     void processesTogether_comeToWhatOneDoes(String words) throws Exception {
+        assertSame(words, "");
+    }
+
+    /** Each process holds one of the two layers; of four processes each two hold a model. */
+    @ParameterizedTest
+    @ValueSource(
+            strings = {
+                "lora.lora_dropout=0.1 data.eval_dataset_size=5 eval.eval_strategy=steps eval.eval_steps=2",
+                "train.per_device_train_batch_size=5 train.gradient_accumulation_steps=4 lora.lora_dropout=0.1 data.group_by_length=true",
+                "train.per_device_train_batch_size=3 train.gradient_accumulation_steps=3 data.packing=true data.source_max_len=40 data.target_max_len=40 train.gradient_checkpointing=false lora.lora_dropout=0.1",
+                "train.per_device_train_batch_size=1 train.gradient_accumulation_steps=1 lora.layers_to_transform=[1]"
+            })
+    void stages_comeToWhatOneProcessDoes(String words) throws Exception {
+        assertSame(words, STAGES);
+    }
+
+    @Test
+    void stages_goOnFromAnyCheckpoint() throws Exception {
+        String dropout = "lora.lora_dropout=0.1";
+        Path whole = out();
+        together(whole, false, dropout, "train.save_steps=3", STAGES);
+        Path again = TinyRun.copy(whole, out());
+        Path rest = again.resolve("checkpoint-6");
+        try (Stream<Path> files = Files.list(rest)) {
+            files.forEach(file -> file.toFile().delete());
+        }
+        together(again, true, dropout, "train.save_steps=3", STAGES);
+        for (String file : List.of("adapter_model.safetensors", "optimizer.safetensors")) {
+            assertThat(rest.resolve(file))
+                    .hasSameBinaryContentAs(whole.resolve("checkpoint-6").resolve(file));
+        }
+        TinyRun.Record alone =
+                TinyRun.resume(TinyRun.config(whole, data, dropout, "train.max_steps=9"));
+        Ended more = together(again, true, dropout, "train.max_steps=9", STAGES);
+        for (int i = 0; i < 3; i++) {
+            assertThat(more.told.steps.get(i).loss())
+                    .isCloseTo(alone.steps.get(i).loss(), ROUNDING);
+        }
+    }
+
+    /**
+     * Holds a run together against the run of one process.
+     *
+     * @param besides a setting of the run together
+     */
+    private void assertSame(String words, String besides) throws IOException {
         // with Adam's usual 1e-8 a gradient that is rounding alone moves a weight by a whole step
         String[] settings = (words + " train.adam_epsilon=1e-4").split(" ", -1);
         Path alone = out();
         TinyRun.Record expected = TinyRun.run(TinyRun.config(alone, data, settings));
         Path together = out();
-        Ended run = together(together, false, settings);
+        Ended run =
+                together(
+                        together,
+                        false,
+                        (String.join(" ", settings) + " " + besides).strip().split(" ", -1));
         assertThat(run.told.steps).hasSameSizeAs(expected.steps);
         for (int i = 0; i < expected.steps.size(); i++) {
             StepMetrics one = expected.steps.get(i);

@@ -105,8 +105,7 @@ class ChatExchangeTest {
             ChatExchange cancelled =
                     new ChatExchange(service, question(false, false, null, most), MINUTE);
             Brake brake = new Brake();
-            service.submit(
-                    new TextRequest(null, new Prompt.Ids(List.of(1)), most), brake);
+            service.submit(new TextRequest(null, new Prompt.Ids(List.of(1)), most), brake);
             brake.until = cancelled;
             ChatExchange.Reply cut = cancelled.run(text -> cancelled.cancel());
             assertThat(cancelled.isCancelled()).isTrue();

@@ -93,6 +93,11 @@ final class PlanCommand implements Callable<Integer> {
         if (load.streamed()) {
             out.println("  (layers stay on disk; two of them are in memory at a time)");
         }
+        if (load.stages() > 1) {
+            out.printf(
+                    "  (layers are divided over %d processes; this one takes most)%n",
+                    load.stages());
+        }
         out.printf("  %-26s%10s%n", "tensors in all", text(plan.total()));
         out.printf(
                 "%s: %s, of which %s are left for tensors: %s%n",
@@ -102,7 +107,12 @@ final class PlanCommand implements Callable<Integer> {
                 plan.total() <= budget.free() ? "fits" : "does not fit");
         if (plan.total() <= budget.free()) {
             int most = MemoryAdvice.largestBatch(config, model, budget.machine(), budget.free());
-            out.println("largest train.per_device_train_batch_size that fits: " + most);
+            out.printf(
+                    "largest %s that fits: %d%n",
+                    load.stages() > 1
+                            ? "number of rows that go through a stage at once"
+                            : "train.per_device_train_batch_size",
+                    most);
         } else if (advice.fits()) {
             out.printf(
                     "fits, with %s, as: %s%n",

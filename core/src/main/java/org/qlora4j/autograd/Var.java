@@ -109,7 +109,7 @@ public final class Var {
     }
 
     /** Frees the gradient, if one has come. */
-    void closeGrad() {
+    public void closeGrad() {
         Tensor taken = takeGrad();
         if (taken != null) {
             taken.close();

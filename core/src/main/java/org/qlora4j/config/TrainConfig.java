@@ -215,6 +215,9 @@ public record TrainConfig(
     private static final int FEW_STEPS = 100;
     private static final int MOST_PASSES = 25;
 
+    /** With fewer pieces for each stage, stages wait for long. */
+    private static final int PIECES = 4;
+
     public TrainConfig {
         require(!outputDir.isBlank(), "train.output_dir must name a folder, got an empty text");
         require(isPath(outputDir), "train.output_dir must name a folder, got %s", outputDir);
@@ -367,6 +370,20 @@ public record TrainConfig(
     /** How long a process of several may give no sign of life. */
     public Duration silence() {
         return Duration.ofSeconds(ddpTimeout);
+    }
+
+    /**
+     * Most rows that a process computes at once: those of a micro-batch, or of a piece of one where
+     * the model is divided, so that a step has {@value #PIECES} pieces for each stage.
+     *
+     * @param groups of processes with a model each
+     */
+    public int rowsAtOnce(int groups) {
+        if (pipelineParallelSize == 1) {
+            return perDeviceTrainBatchSize;
+        }
+        long rows = (long) perDeviceTrainBatchSize * gradientAccumulationSteps / groups;
+        return Math.clamp(rows / PIECES / pipelineParallelSize, 1, perDeviceTrainBatchSize);
     }
 
     /** Seed of the order of the examples. */

@@ -22,8 +22,8 @@ public record Stage(int number, int count, int from, int to, ModelShape shape) {
      * One of the stages into which a model is divided. Each has as many weights to multiply by as
      * the others, as near as whole layers allow; the head counts with the last.
      *
-     * @throws ConfigException if there are more stages than layers, or layers that do not stand in a
-     *     row
+     * @throws ConfigException if there are more stages than layers, or layers that do not stand in
+     *     a row
      */
     public static Stage of(ModelShape shape, int number, int count) {
         if (count == 1) {
@@ -82,6 +82,17 @@ public record Stage(int number, int count, int from, int to, ModelShape shape) {
         boolean isHead = name.equals(shape.headTable());
         boolean isEmbeddings = !isHead || !shape.hasOwnHead();
         return isHead && isLast() || isEmbeddings && isFirst();
+    }
+
+    /** The weights that are here. */
+    public ModelShape held() {
+        return new ModelShape(
+                shape.architecture(),
+                shape.facts(),
+                shape.linears().stream().filter(l -> holds(l.path() + ".weight")).toList(),
+                shape.others().stream().filter(w -> holds(w.name())).toList(),
+                shape.tables(),
+                shape.headTable());
     }
 
     /** Number of the layer that a weight or a module is of; negative if of none. */

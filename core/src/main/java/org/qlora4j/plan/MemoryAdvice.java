@@ -51,7 +51,8 @@ public record MemoryAdvice(List<String> settings, MemoryPlan plan, boolean fits)
             plan = MemoryPlan.of(config, model, load, machine, kept);
         }
         int batch = load.batch();
-        while (plan.total() > bytes && batch % 2 == 0) { // odd ones would change the step's size
+        boolean divided = load.stages() > 1; // its pieces are small already
+        while (plan.total() > bytes && batch % 2 == 0 && !divided) { // odd: another step's size
             batch /= 2;
             accumulation *= 2;
             plan = MemoryPlan.of(config, model, load.withBatch(batch), machine, kept);
@@ -71,6 +72,7 @@ public record MemoryAdvice(List<String> settings, MemoryPlan plan, boolean fits)
     /** Whether its layers can be read from disk as they are used; true where none are known. */
     private static boolean mayStream(RunConfig config) {
         return !config.train().fullFinetune()
+                && config.train().pipelineParallelSize() == 1
                 && !(config.lora().initLoraWeights() instanceof LoraInit.Pissa)
                 && ModelPlace.find(Path.of(config.model().modelNameOrPath()))
                         .map(Models::mayBeIn4Bits)

@@ -17,6 +17,7 @@ import org.qlora4j.kernel.Kernels;
 import org.qlora4j.lora.LoraConfig;
 import org.qlora4j.lora.LoraInit;
 import org.qlora4j.model.ModelShape;
+import org.qlora4j.model.Stage;
 import org.qlora4j.model.Task;
 import org.qlora4j.optim.OptimType;
 import org.qlora4j.quant.ComputeDtype;
@@ -26,7 +27,8 @@ import org.qlora4j.tensor.DType;
 /**
  * Bytes that the tensors of a training run take at its worst moment. They follow from the shape of
  * the model and the settings; nothing is loaded. The process takes more: the Java heap, libtorch's
- * code and workspaces, on a GPU the CUDA context.
+ * code and workspaces, on a GPU the CUDA context. Of a model that is divided over processes it is
+ * what the one takes that takes most.
  *
  * @param weights codes of the linears, or the linears themselves where they are not quantized; of
  *     layers that are read from disk as they are used those of two; with {@code full_finetune}
@@ -93,11 +95,12 @@ public record MemoryPlan(
      * The plan of a run whose micro-batches are known.
      *
      * @param source tokens of each row that an encoder reads for the others; 0 where none does
+     * @param stage the part of the model that this process holds
      */
     public static MemoryPlan of(
-            RunConfig config, Machine machine, int batch, int source, int time) {
+            RunConfig config, Machine machine, int batch, int source, int time, Stage stage) {
         Load load = Load.of(config, batch, source, time);
-        return of(config, shape(config), load, machine, keptBytes(config));
+        return of(stage, config.quantization(), config.lora(), load, machine, keptBytes(config));
     }
 
     /** The plan of a run on a model of another shape than its settings name. */
@@ -125,6 +128,7 @@ public record MemoryPlan(
      * @param source tokens of each that an encoder reads for the others; 0 where none does
      * @param time tokens of each beside them, padding included
      * @param streamed whether layers are read from disk as they are used
+     * @param stages processes that the layers are divided over
      */
     public record Load(
             boolean full,
@@ -133,11 +137,12 @@ public record MemoryPlan(
             int batch,
             int source,
             int time,
-            boolean streamed) {
+            boolean streamed,
+            int stages) {
         /** The load of a run whose rows are as long as its settings allow. */
         public static Load of(RunConfig config, ModelShape model) {
             DataConfig data = config.data();
-            int batch = config.train().perDeviceTrainBatchSize();
+            int batch = config.train().rowsAtOnce(1);
             int most = model.maxPositions();
             return switch (model.architecture().task()) {
                 case Task.NextToken next -> {
@@ -164,27 +169,28 @@ public record MemoryPlan(
                     batch,
                     source,
                     time,
-                    config.model().streamLayers());
+                    config.model().streamLayers(),
+                    train.pipelineParallelSize());
         }
 
         Load withCheckpointing() {
-            return new Load(full, true, optim, batch, source, time, streamed);
+            return new Load(full, true, optim, batch, source, time, streamed, stages);
         }
 
         /** With the optimizer's twin whose state may leave memory. */
         Load withPaging() {
             OptimType twin =
                     optim.eightBit() ? OptimType.PAGED_ADAMW_8BIT : OptimType.PAGED_ADAMW_32BIT;
-            return new Load(full, checkpointing, twin, batch, source, time, streamed);
+            return new Load(full, checkpointing, twin, batch, source, time, streamed, stages);
         }
 
         Load withBatch(int rows) {
-            return new Load(full, checkpointing, optim, rows, source, time, streamed);
+            return new Load(full, checkpointing, optim, rows, source, time, streamed, stages);
         }
 
         /** With layers that are read from disk as they are used. */
         Load withStreaming() {
-            return new Load(full, checkpointing, optim, batch, source, time, true);
+            return new Load(full, checkpointing, optim, batch, source, time, true, stages);
         }
     }
 
@@ -241,6 +247,25 @@ public record MemoryPlan(
             Load load,
             Machine machine,
             Map<String, Long> kept) {
+        MemoryPlan most =
+                of(Stage.of(model, 0, load.stages()), quantization, lora, load, machine, kept);
+        for (int i = 1; i < load.stages(); i++) {
+            Stage stage = Stage.of(model, i, load.stages());
+            MemoryPlan plan = of(stage, quantization, lora, load, machine, kept);
+            most = plan.total() > most.total() ? plan : most;
+        }
+        return most;
+    }
+
+    /** What learns is in each process, and all its layers. */
+    private static MemoryPlan of(
+            Stage stage,
+            QuantConfig quantization,
+            LoraConfig lora,
+            Load load,
+            Machine machine,
+            Map<String, Long> kept) {
+        ModelShape model = stage.held();
         boolean full = load.full();
         int width = machine.width(quantization);
         long linearCount = model.linearCount();
@@ -249,13 +274,13 @@ public record MemoryPlan(
                 load.streamed() ? LinearBytes.streamed(model, form) : LinearBytes.held(model, form);
         boolean pissa = !full && lora.initLoraWeights() instanceof LoraInit.Pissa;
         long otherCount = LearntWeights.of(model, lora, true).count() - linearCount;
-        LearntWeights learnt = LearntWeights.of(model, lora, full);
+        LearntWeights learnt = LearntWeights.of(stage.shape(), lora, full);
         long copies = 2 * F32 + (width == F32 ? 0 : width); // master, gradient, compute copy
         DType compute = width == F32 ? DType.F32 : DType.BF16;
         StepMemory step =
                 StepMemory.of(
                         new StepMemory.Sizes(
-                                model, quantization, lora, full, compute, machine.kernels()),
+                                stage, quantization, lora, full, compute, machine.kernels()),
                         new StepMemory.Rows(load.batch(), load.source(), load.time()),
                         load.checkpointing());
         long optimizerWork = learnt.stepBytes(load.optim(), OPTIMIZER_CHUNK, machine.kernels());

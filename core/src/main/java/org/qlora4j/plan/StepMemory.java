@@ -16,7 +16,7 @@ import org.qlora4j.model.CausalModel;
 import org.qlora4j.model.Context;
 import org.qlora4j.model.CrossContext;
 import org.qlora4j.model.LoadedModel;
-import org.qlora4j.model.ModelShape;
+import org.qlora4j.model.Stage;
 import org.qlora4j.model.Task;
 import org.qlora4j.quant.QuantConfig;
 import org.qlora4j.tensor.DType;
@@ -43,12 +43,13 @@ record StepMemory(long activations, long loss, long working, long workspace) {
     /**
      * Sizes of a run.
      *
+     * @param stage the part of the model that is there
      * @param full whether all weights learn
      * @param compute dtype of values between layers
      * @param kernels what the device's kernels hold
      */
     record Sizes(
-            ModelShape model,
+            Stage stage,
             QuantConfig quantization,
             LoraConfig lora,
             boolean full,
@@ -114,7 +115,7 @@ record StepMemory(long activations, long loss, long working, long workspace) {
     private static StepMemory measure(Sizes sizes, Rows rows, boolean checkpointing) {
         QuantConfig held = sizes.full ? sizes.quantization.withLoad4bit(false) : sizes.quantization;
         try (CausalModel model =
-                LoadedModel.ofSizes(sizes.model, held, sizes.compute, sizes.full)) {
+                LoadedModel.ofSizes(sizes.stage, held, sizes.compute, sizes.full)) {
             if (sizes.full) {
                 return step(model, rows, checkpointing);
             }
@@ -131,7 +132,8 @@ record StepMemory(long activations, long loss, long working, long workspace) {
         StepMemory all = run(model, rows, checkpointing);
         // made first of all, in the forward pass
         long stays = NativeMemory.liveBytes() - before;
-        return new StepMemory(all.activations - stays, all.loss, all.working, stays);
+        long kept = all.activations - stays;
+        return new StepMemory(kept * model.stage().inFlight(), all.loss, all.working, stays);
     }
 
     /** A forward and a backward pass; what stays behind them is counted among activations. */
@@ -153,13 +155,27 @@ record StepMemory(long activations, long loss, long working, long workspace) {
                 Tape tape = Tape.recording(1)) {
             Tensor ids = Tensors.empty(DType.I64, batch, time);
             Context both = source.before(seen, tape, model, checkpointing);
-            Var hidden = model.hidden(tape, ids, both, checkpointing);
+            Stage stage = model.stage();
+            long[] shape = {batch, time, stage.shape().hiddenSize()};
+            Var received =
+                    stage.isFirst()
+                            ? null
+                            : tape.leaf(tape.keep(Tensors.empty(model.compute(), shape)));
+            Var hidden = model.hidden(tape, ids, received, both, checkpointing);
             long kept = NativeMemory.liveBytes() - before;
             long forward = NativeMemory.peakBytes() - before;
+            long loss = 0;
             NativeMemory.resetPeak();
-            Var sum = CrossEntropy.sum(tape, hidden, model.head(), labels);
-            long loss = NativeMemory.peakBytes() - before - kept;
-            tape.backward(sum);
+            if (!stage.isLast()) {
+                tape.backward(hidden, Tensors.empty(model.compute(), shape));
+            } else {
+                Var sum = CrossEntropy.sum(tape, hidden, model.head(), labels);
+                loss = NativeMemory.peakBytes() - before - kept;
+                tape.backward(sum);
+            }
+            if (received != null) {
+                received.closeGrad();
+            }
             long peak = Math.max(forward, NativeMemory.peakBytes() - before);
             return new StepMemory(kept, loss, peak - kept - loss, 0);
         }

@@ -22,7 +22,7 @@ import org.qlora4j.error.ConfigException;
  * bits to all.
  */
 public final class ProcessGroup implements AutoCloseable {
-    /** Of all that one process sends to another. */
+    /** Marks all that one process sends to another. */
     private static final int TAG = 1;
 
     private final ProcessGroupGloo group;
@@ -74,14 +74,17 @@ public final class ProcessGroup implements AutoCloseable {
 
         PointToPoint(org.bytedeco.pytorch.Work work, Duration timeout) {
             this.work = work;
-            Thread.ofPlatform().daemon().name("qlora4j-send").start(() -> {
-                try (Milliseconds limit = new Milliseconds(timeout.toMillis())) {
-                    work._wait(limit);
-                    end.complete(null);
-                } catch (RuntimeException e) {
-                    end.completeExceptionally(e);
-                }
-            });
+            Thread.ofPlatform()
+                    .daemon()
+                    .name("qlora4j-send")
+                    .start(() -> {
+                        try (Milliseconds limit = new Milliseconds(timeout.toMillis())) {
+                            work._wait(limit);
+                            end.complete(null);
+                        } catch (RuntimeException e) {
+                            end.completeExceptionally(e);
+                        }
+                    });
         }
 
         @Override

@@ -69,12 +69,13 @@ record LongestBatch(int[][] rows, int time) {
                 new MemoryPlan.Machine(bf16, KernelMemory.of(Kernels.current()));
         Task task = model.shape().architecture().task();
         if (task instanceof Task.NextToken) {
-            return MemoryPlan.of(config, machine, rows.length, 0, time);
+            return MemoryPlan.of(config, machine, rows.length, 0, time, model.stage());
         }
         Objective.Halves halves = Objective.Halves.of(data.batch(rows));
         int read = halves.source().time();
         return task instanceof Task.Classify
-                ? MemoryPlan.of(config, machine, rows.length, 0, read)
-                : MemoryPlan.of(config, machine, rows.length, read, halves.target().time());
+                ? MemoryPlan.of(config, machine, rows.length, 0, read, model.stage())
+                : MemoryPlan.of(
+                        config, machine, rows.length, read, halves.target().time(), model.stage());
     }
 }

@@ -22,15 +22,12 @@ import org.qlora4j.world.World;
 
 /**
  * Passes through a model whose layers are divided over processes, of which this one holds a stage.
- * Values go from stage to stage, gradients back. Rows go through in small pieces, so that all stages
- * compute at once, in the order 1F1B (PipeDream-flush, arXiv 2104.04473): a stage that has begun as
- * many pieces as there are stages from it on ends one before it begins the next, and keeps
+ * Values go from stage to stage, gradients back. Rows go through in small pieces, so that all
+ * stages compute at once, in the order 1F1B (PipeDream-flush, arXiv 2104.04473): a stage that has
+ * begun as many pieces as there are stages from it on ends one before it begins the next, and keeps
  * activations of no more.
  */
 final class Pipeline {
-    /** Pieces that a step is cut into for each stage; with fewer of them stages wait for long. */
-    private static final int PIECES = 4;
-
     private final CausalModel model;
     private final Stage stage;
     private final World world;
@@ -54,13 +51,10 @@ final class Pipeline {
         return place.stages() == 1
                 ? null
                 : new Pipeline(
-                        model, place.world(), train.gradientCheckpointing(), rows(train, place));
-    }
-
-    private static int rows(TrainConfig train, Placement place) {
-        int batch = train.perDeviceTrainBatchSize();
-        long step = (long) batch * train.gradientAccumulationSteps() / place.groups();
-        return Math.clamp(step / (PIECES * place.stages()), 1, batch);
+                        model,
+                        place.world(),
+                        train.gradientCheckpointing(),
+                        train.rowsAtOnce(place.groups()));
     }
 
     /** Most rows that go through at once. */
@@ -212,9 +206,7 @@ final class Pipeline {
         return count;
     }
 
-    /**
-     * The summed loss of a batch, without gradients and dropout; 0 but in the last stage.
-     */
+    /** The summed loss of a batch, without gradients and dropout; 0 but in the last stage. */
     double evaluate(Batch batch) {
         try (TensorScope step = TensorScope.openSafetyNet();
                 Flight flight = new Flight(new Piece(batch, new long[0]), Tape.inference())) {

@@ -93,8 +93,7 @@ final class TrainingLoop {
         sampler = data.sampler(config);
         place = Placement.of(world, train);
         pipeline = Pipeline.of(train, model, place);
-        int most = pipeline == null ? train.perDeviceTrainBatchSize() : pipeline.rows();
-        longest = LongestBatch.of(data, sampler, place.groups(), most);
+        longest = LongestBatch.of(data, sampler, place.groups(), train.rowsAtOnce(place.groups()));
         plan = longest.plan(config, model, data);
         evaluation = Evaluation.of(config.eval(), model, data, place, pipeline);
         TaskSuite suite = parts.tasks();

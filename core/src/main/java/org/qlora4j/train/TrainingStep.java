@@ -68,7 +68,7 @@ record TrainingStep(
         return new Window(all[0] / labelTokens, gradNorm, (long) all[2], labelTokens);
     }
 
-    /** Of the rows whose loss this process knows. */
+    /** Sums over the rows whose loss this process knows. */
     private record Sums(double loss, long labelTokens, long tokens, boolean givenUp) {}
 
     private Sums oneByOne(List<StepPlan.Share> shares, long step) {
@@ -98,8 +98,7 @@ record TrainingStep(
         for (StepPlan.Share share : stages.pieces(shares)) {
             Batch batch = data.batch(share.rows());
             pieces.add(
-                    new Pipeline.Piece(
-                            batch, DropoutKey.of(train.seed(), step, share.places())));
+                    new Pipeline.Piece(batch, DropoutKey.of(train.seed(), step, share.places())));
             labelTokens += place.isLastStage() ? batch.labelTokens() : 0;
             tokens += place.isLastStage() ? batch.realTokens() : 0;
         }

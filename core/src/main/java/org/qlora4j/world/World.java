@@ -8,8 +8,9 @@ import org.qlora4j.tensor.Tensor;
 
 /**
  * The processes of a run, of which this is one. Every process calls the same methods in the same
- * order, but for what one sends to another; each call waits until all have made it. A call throws {@link DeviceException} with one
- * line once another process has failed, is gone, or gives no sign of life.
+ * order, but for what one sends to another; each call waits until all have made it. A call throws
+ * {@link DeviceException} with one line once another process has failed, is gone, or gives no sign
+ * of life.
  */
 public interface World extends AutoCloseable {
     /** A run of one process: sums are what they were, and all agree. */

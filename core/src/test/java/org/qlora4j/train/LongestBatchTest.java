@@ -48,7 +48,8 @@ class LongestBatchTest {
     void rows_areTheLongestExamples() {
         RunConfig config = config("train.per_device_train_batch_size=3");
         TrainingData examples = load(config);
-        LongestBatch longest = LongestBatch.of(examples, examples.sampler(config), 1, Integer.MAX_VALUE);
+        LongestBatch longest =
+                LongestBatch.of(examples, examples.sampler(config), 1, Integer.MAX_VALUE);
         int[] lengths = examples.train().lengths();
         int[] sorted = Arrays.stream(lengths).sorted().toArray();
         int[] chosen = Arrays.stream(longest.rows()).mapToInt(row -> lengths[row[0]]).toArray();
@@ -61,7 +62,8 @@ class LongestBatchTest {
     void fewerExamplesThanABatch_areAllOfThem() {
         RunConfig config = config("train.per_device_train_batch_size=100");
         TrainingData examples = load(config);
-        LongestBatch longest = LongestBatch.of(examples, examples.sampler(config), 1, Integer.MAX_VALUE);
+        LongestBatch longest =
+                LongestBatch.of(examples, examples.sampler(config), 1, Integer.MAX_VALUE);
         assertThat(longest.rows()).hasNumberOfRows(TinyRun.EXAMPLES);
     }
 

@@ -9,6 +9,7 @@ import java.util.List;
 import org.qlora4j.config.Overrides;
 import org.qlora4j.config.RunConfig;
 import org.qlora4j.config.RunConfigReader;
+import org.qlora4j.run.EvalMetrics;
 import org.qlora4j.run.RunListener;
 import org.qlora4j.run.StepMetrics;
 import org.qlora4j.testing.TinyLlama;
@@ -74,6 +75,7 @@ public final class TinyRun {
         public final List<StepMetrics> steps = new ArrayList<>();
         final List<String> notices = new ArrayList<>();
         final List<Path> saved = new ArrayList<>();
+        final List<Double> evalLosses = new ArrayList<>();
 
         List<Double> losses() {
             return steps.stream().map(StepMetrics::loss).toList();
@@ -87,6 +89,11 @@ public final class TinyRun {
         @Override
         public void stepDone(StepMetrics metrics) {
             steps.add(metrics);
+        }
+
+        @Override
+        public void evaluated(EvalMetrics metrics) {
+            evalLosses.add(metrics.loss());
         }
 
         @Override

@@ -211,6 +211,10 @@ class WorldRunTest {
             assertThat(all.labelTokens()).isEqualTo(one.labelTokens());
             assertThat(all.tokens()).isEqualTo(one.tokens());
         }
+        assertThat(run.told.evalLosses).hasSameSizeAs(expected.evalLosses);
+        for (int i = 0; i < expected.evalLosses.size(); i++) {
+            assertThat(run.told.evalLosses.get(i)).isCloseTo(expected.evalLosses.get(i), ROUNDING);
+        }
         int steps = expected.steps.size();
         String name = words.contains("full") ? "model" : "adapter_model";
         assertClose(together, alone, "checkpoint-" + steps + "/" + name + ".safetensors");

@@ -58,6 +58,11 @@ record GemmaConfig(
     }
 
     @Override
+    public boolean layersAreAlike() {
+        return true;
+    }
+
+    @Override
     public Decoder build(Weights weights) {
         RotaryTables rotary = weights.keep(rope.tables(facts));
         Weights model = weights.in("model");

@@ -51,6 +51,11 @@ record Gpt2Config(
     }
 
     @Override
+    public boolean layersAreAlike() {
+        return true;
+    }
+
+    @Override
     public Decoder build(Weights weights) {
         int hidden = facts.hiddenSize();
         Weights model = weights.in("transformer");

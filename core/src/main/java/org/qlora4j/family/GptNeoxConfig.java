@@ -66,6 +66,11 @@ record GptNeoxConfig(
     }
 
     @Override
+    public boolean layersAreAlike() {
+        return true;
+    }
+
+    @Override
     public Decoder build(Weights weights) {
         int hidden = facts.hiddenSize();
         Weights model = weights.in("gpt_neox");

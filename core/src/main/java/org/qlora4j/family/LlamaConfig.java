@@ -44,6 +44,11 @@ record LlamaConfig(
     }
 
     @Override
+    public boolean layersAreAlike() {
+        return true;
+    }
+
+    @Override
     public Decoder build(Weights weights) {
         return PreNormDecoder.of(
                 weights, facts, normEps, tieEmbeddings, rope.tables(facts), this::layer);

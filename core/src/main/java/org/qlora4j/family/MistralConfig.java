@@ -38,6 +38,11 @@ record MistralConfig(
     }
 
     @Override
+    public boolean layersAreAlike() {
+        return windows.areAlike(facts);
+    }
+
+    @Override
     public Decoder build(Weights weights) {
         return PreNormDecoder.of(
                 weights, facts, normEps, tieEmbeddings, rope.tables(facts), this::layer);

@@ -65,6 +65,11 @@ record OptConfig(ModelFacts facts, boolean bias, Activation activation, boolean 
     }
 
     @Override
+    public boolean layersAreAlike() {
+        return true;
+    }
+
+    @Override
     public Decoder build(Weights weights) {
         int hidden = facts.hiddenSize();
         Weights model = weights.in("model.decoder");

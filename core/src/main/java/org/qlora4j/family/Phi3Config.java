@@ -44,6 +44,11 @@ record Phi3Config(
     }
 
     @Override
+    public boolean layersAreAlike() {
+        return windows.areAlike(facts);
+    }
+
+    @Override
     public Decoder build(Weights weights) {
         return PreNormDecoder.of(
                 weights, facts, normEps, tieEmbeddings, rope.tables(facts), this::layer);

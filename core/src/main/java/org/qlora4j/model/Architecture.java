@@ -38,6 +38,11 @@ public interface Architecture {
                 facts().type());
     }
 
+    /** Whether all layers compute alike, so that what some take in memory tells of the rest. */
+    default boolean layersAreAlike() {
+        return false;
+    }
+
     /** Asks for all weights, in an order that never changes, and puts them together. */
     Decoder build(Weights weights);
 }

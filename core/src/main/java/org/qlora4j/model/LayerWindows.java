@@ -86,6 +86,11 @@ public record LayerWindows(int positions, Set<Integer> layers) {
         return layers.contains(layer);
     }
 
+    /** Whether all layers of a model have it, or none. */
+    public boolean areAlike(ModelFacts facts) {
+        return layers.isEmpty() || layers.size() == facts.layers();
+    }
+
     /** The shape of a layer's attention. */
     public AttentionShape of(int layer, AttentionShape shape) {
         return slides(layer) ? shape.withWindow(positions) : shape;

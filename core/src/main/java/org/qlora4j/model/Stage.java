@@ -69,7 +69,7 @@ public record Stage(int number, int count, int from, int to, ModelShape shape) {
      * @param name of a weight or a module
      */
     public boolean holds(String name) {
-        if (count == 1) {
+        if (count == 1 && to == shape.layers()) {
             return true;
         }
         int layer = layer(name);
@@ -93,6 +93,11 @@ public record Stage(int number, int count, int from, int to, ModelShape shape) {
                 shape.others().stream().filter(w -> holds(w.name())).toList(),
                 shape.tables(),
                 shape.headTable());
+    }
+
+    /** As this one, with its first layers alone: a smaller model of the same kind. */
+    public Stage withLayers(int number) {
+        return new Stage(this.number, count, from, from + number, shape);
     }
 
     /** Number of the layer that a weight or a module is of; negative if of none. */

@@ -1,8 +1,12 @@
 package org.qlora4j.plan;
 
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collections;
+import java.util.HashMap;
+import java.util.HashSet;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
 import org.qlora4j.autograd.CrossEntropy;
@@ -16,6 +20,7 @@ import org.qlora4j.model.CausalModel;
 import org.qlora4j.model.Context;
 import org.qlora4j.model.CrossContext;
 import org.qlora4j.model.LoadedModel;
+import org.qlora4j.model.ModelShape;
 import org.qlora4j.model.Stage;
 import org.qlora4j.model.Task;
 import org.qlora4j.quant.QuantConfig;
@@ -40,6 +45,9 @@ record StepMemory(long activations, long loss, long working, long workspace) {
     /** Rows that are run through at most; more take as much for each as the last of these. */
     private static final int MOST_ROWS = 16;
 
+    /** Layers that are run through where all are alike; each further one takes the same. */
+    private static final int FEW_LAYERS = 4;
+
     /**
      * Sizes of a run.
      *
@@ -54,7 +62,25 @@ record StepMemory(long activations, long loss, long working, long workspace) {
             LoraConfig lora,
             boolean full,
             DType compute,
-            KernelMemory kernels) {}
+            KernelMemory kernels) {
+        private Sizes withLayers(int number) {
+            return new Sizes(
+                    stage.withLayers(number), quantization, lora, full, compute, kernels);
+        }
+
+        /** Whether the layers are alike, and what is put on them. */
+        private boolean layersAreAlike() {
+            Map<Integer, List<Integer>> ranks = new HashMap<>();
+            for (ModelShape.LinearShape linear : stage.held().linears()) {
+                String path = linear.path();
+                int rank = LoraAdapter.chooses(lora, path) ? lora.rankOf(path) : 0;
+                int layer = Stage.layer(path + ".weight");
+                ranks.computeIfAbsent(layer, l -> new ArrayList<>()).add(rank);
+            }
+            return stage.shape().architecture().layersAreAlike()
+                    && new HashSet<>(ranks.values()).size() == 1;
+        }
+    }
 
     /**
      * A micro-batch.
@@ -85,7 +111,8 @@ record StepMemory(long activations, long loss, long working, long workspace) {
         if (rows.count <= MOST_ROWS) {
             Question question = new Question(sizes, rows, checkpointing);
             return KNOWN.computeIfAbsent(
-                    question, q -> sizes.kernels.onMeta(() -> measure(sizes, rows, checkpointing)));
+                    question,
+                    q -> sizes.kernels.onMeta(() -> byLayers(sizes, rows, checkpointing)));
         }
         StepMemory half = of(sizes, rows.of(MOST_ROWS / 2), checkpointing);
         StepMemory most = of(sizes, rows.of(MOST_ROWS), checkpointing);
@@ -110,6 +137,17 @@ record StepMemory(long activations, long loss, long working, long workspace) {
                 loss + (long) (times * other.loss),
                 working + (long) (times * other.working),
                 workspace + (long) (times * other.workspace));
+    }
+
+    /** Runs a few layers through where many are alike: each takes as much as the others. */
+    private static StepMemory byLayers(Sizes sizes, Rows rows, boolean checkpointing) {
+        int layers = sizes.stage.to() - sizes.stage.from();
+        if (layers <= FEW_LAYERS + 2 || !sizes.layersAreAlike()) {
+            return measure(sizes, rows, checkpointing);
+        }
+        StepMemory few = measure(sizes.withLayers(FEW_LAYERS), rows, checkpointing);
+        StepMemory more = measure(sizes.withLayers(FEW_LAYERS + 1), rows, checkpointing);
+        return more.plus(more.minus(few), layers - FEW_LAYERS - 1);
     }
 
     private static StepMemory measure(Sizes sizes, Rows rows, boolean checkpointing) {

@@ -31,6 +31,10 @@ import org.qlora4j.kernel.KernelMemory;
 import org.qlora4j.kernel.Kernels;
 import org.qlora4j.lora.LoraAdapter;
 import org.qlora4j.model.CausalModel;
+import org.qlora4j.model.Weights;
+import org.qlora4j.model.ModelFacts;
+import org.qlora4j.model.Decoder;
+import org.qlora4j.model.Architecture;
 import org.qlora4j.model.ModelShape;
 import org.qlora4j.model.Task;
 import org.qlora4j.optim.AdamW;
@@ -331,6 +335,30 @@ class MemoryPlanTest {
                 throw new IllegalStateException(e);
             }
         }
+    }
+
+    /** Says of its layers that they differ, so that each is run through. */
+    private record Unlike(Architecture same) implements Architecture {
+        @Override
+        public ModelFacts facts() {
+            return same.facts();
+        }
+
+        @Override
+        public Decoder build(Weights weights) {
+            return same.build(weights);
+        }
+    }
+
+    @ParameterizedTest
+    @CsvSource({"gpt2, true", "gpt2, false", "llama-1.1b, true"})
+    void layersThatAreAlike_areNotAllRunThrough(String model, boolean checkpointing) {
+        RunConfig config =
+                paper(model).toBuilder().train(t -> t.gradientCheckpointing(checkpointing)).build();
+        ModelShape shape = MemoryPlan.shape(config);
+        ModelShape each = ModelShape.of(new Unlike(shape.architecture()));
+        assertThat(MemoryPlan.of(config, shape, MemoryPlan.Machine.GPU))
+                .isEqualTo(MemoryPlan.of(config, each, MemoryPlan.Machine.GPU));
     }
 
     /** The paper's claims (arXiv 2305.14314, section 1 and appendix B): rank 64, one row of 512. */

@@ -64,8 +64,7 @@ record StepMemory(long activations, long loss, long working, long workspace) {
             DType compute,
             KernelMemory kernels) {
         private Sizes withLayers(int number) {
-            return new Sizes(
-                    stage.withLayers(number), quantization, lora, full, compute, kernels);
+            return new Sizes(stage.withLayers(number), quantization, lora, full, compute, kernels);
         }
 
         /** Whether the layers are alike, and what is put on them. */

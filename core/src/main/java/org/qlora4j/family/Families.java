@@ -78,7 +78,7 @@ public final class Families {
     }
 
     /** The shape of the model that a config describes. */
-    static ModelShape shape(ConfigFile config) {
+    public static ModelShape shape(ConfigFile config) {
         QuantMethod.requireRead(config);
         String type = config.text("model_type", "");
         Function<ConfigFile, Architecture> family = BY_TYPE.get(type);

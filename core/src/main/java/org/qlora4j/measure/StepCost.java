@@ -12,8 +12,9 @@ import org.qlora4j.model.ModelShape.LinearShape;
  * @param headFlops head: forward, and the gradient of the input
  * @param attentionFlops two products forward and four backward, of which causality leaves half
  */
-record StepCost(double linearFlops, double loraFlops, double headFlops, double attentionFlops) {
-    static StepCost of(ModelShape model, int batch, int time, int rank) {
+public record StepCost(
+        double linearFlops, double loraFlops, double headFlops, double attentionFlops) {
+    public static StepCost of(ModelShape model, int batch, int time, int rank) {
         double tokens = (double) batch * time;
         double linear = 0;
         double lora = 0;
@@ -33,7 +34,8 @@ record StepCost(double linearFlops, double loraFlops, double headFlops, double a
         return new StepCost(tokens * linear, tokens * lora, tokens * head, tokens * attention);
     }
 
-    double flops() {
+    /** All of it. */
+    public double flops() {
         return linearFlops + loraFlops + headFlops + attentionFlops;
     }
 }

@@ -43,6 +43,9 @@ final class LaunchCommand implements Callable<Integer> {
     /** Time to read what processes said before they ended. */
     private static final int READ_SECONDS = 5;
 
+    /** The GPUs that CUDA shows to a process. */
+    private static final String GPUS = "CUDA_VISIBLE_DEVICES";
+
     @Option(
             names = {"-n", "--nproc-per-node"},
             paramLabel = "N",
@@ -113,12 +116,20 @@ final class LaunchCommand implements Callable<Integer> {
             for (int local = 0; local < perMachine; local++) {
                 Map<String, String> variables =
                         Map.of(
-                                "RANK", "" + (here * perMachine + local),
-                                "WORLD_SIZE", "" + count * perMachine,
-                                "LOCAL_RANK", "" + local,
-                                "LOCAL_WORLD_SIZE", "" + perMachine,
-                                "MASTER_ADDR", master,
-                                "MASTER_PORT", "" + masterPort);
+                                "RANK",
+                                "" + (here * perMachine + local),
+                                "WORLD_SIZE",
+                                "" + count * perMachine,
+                                "LOCAL_RANK",
+                                "" + local,
+                                "LOCAL_WORLD_SIZE",
+                                "" + perMachine,
+                                "MASTER_ADDR",
+                                master,
+                                "MASTER_PORT",
+                                "" + masterPort,
+                                GPUS,
+                                gpu(environment.get(GPUS), local));
                 all.add(start(variables, here * perMachine + local));
             }
             return await(all);
@@ -161,6 +172,19 @@ final class LaunchCommand implements Callable<Integer> {
                     "launch on several machines needs --master-addr (or PET_MASTER_ADDR), the address of machine 0");
         }
         return given;
+    }
+
+    /**
+     * The GPU of a process, the only one that it sees: {@code model.device} knows the first alone.
+     *
+     * @param visible what is set for all; null for nothing
+     */
+    static String gpu(@Nullable String visible, int local) {
+        if (visible == null) {
+            return String.valueOf(local);
+        }
+        String[] all = visible.split(",", -1);
+        return local < all.length ? all[local].strip() : "";
     }
 
     private static String loopback() {

@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
@@ -32,6 +33,14 @@ class LaunchCommandTest {
                 .asString()
                 .startsWith("process 1: qlora: process 0 of 2 ended: ")
                 .contains("holds another run");
+    }
+
+    @ParameterizedTest
+    @CsvSource(
+            nullValues = "unset",
+            value = {"unset, 1, 1", "'2,5', 1, 5", "'2', 1, ''", "'', 0, ''"})
+    void eachProcess_seesAGpuOfItsOwn(@Nullable String visible, int local, String own) {
+        assertThat(LaunchCommand.gpu(visible, local)).isEqualTo(own);
     }
 
     @ParameterizedTest

@@ -7,28 +7,32 @@ import org.bytedeco.javacpp.Loader;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.javacpp.chrono.Milliseconds;
 import org.bytedeco.pytorch.AllreduceOptions;
+import org.bytedeco.pytorch.Backend;
 import org.bytedeco.pytorch.BroadcastOptions;
 import org.bytedeco.pytorch.GlooDeviceVector;
 import org.bytedeco.pytorch.ProcessGroupGloo;
 import org.bytedeco.pytorch.TCPStore;
 import org.bytedeco.pytorch.TensorVector;
 import org.bytedeco.pytorch.global.torch_gloo;
-import org.qlora4j.error.ConfigException;
+import org.bytedeco.pytorch.global.torch_nccl;
+import org.bytedeco.pytorch.nccl.ProcessGroupNCCL;
+import org.qlora4j.error.DeviceException;
 
 /**
- * Processes that add up tensors together: libtorch's {@code ProcessGroupGloo}. Each call must be
- * made by all processes in the same order. Its sums are a function of values and number of
- * processes: Gloo passes each part of a tensor round the ring in a fixed order, and hands the same
+ * Processes that add up tensors together: libtorch's {@code ProcessGroupGloo} where they compute on
+ * CPUs, {@code ProcessGroupNCCL} where on GPUs, which compiles and was never run. Each call must be
+ * made by all processes in the same order. Gloo's sums are a function of values and number of
+ * processes: it passes each part of a tensor round the ring in a fixed order, and hands the same
  * bits to all.
  */
 public final class ProcessGroup implements AutoCloseable {
     /** Marks all that one process sends to another. */
     private static final int TAG = 1;
 
-    private final ProcessGroupGloo group;
+    private final Backend group;
     private final Duration timeout;
 
-    private ProcessGroup(ProcessGroupGloo group, Duration timeout) {
+    private ProcessGroup(Backend group, Duration timeout) {
         this.group = group;
         this.timeout = timeout;
     }
@@ -41,7 +45,7 @@ public final class ProcessGroup implements AutoCloseable {
         /**
          * Waits for its end.
          *
-         * @throws RuntimeException with Gloo's words, if it failed
+         * @throws RuntimeException with libtorch's words, if it failed
          */
         void await();
 
@@ -118,7 +122,8 @@ public final class ProcessGroup implements AutoCloseable {
      * @param address of this process, on which alone it listens
      * @param coming until all are connected
      * @param timeout of each call afterwards: whoever waits should give up earlier
-     * @throws RuntimeException with Gloo's words, if some do not come
+     * @throws DeviceException if tensors are on a GPU and NCCL cannot be loaded
+     * @throws RuntimeException with libtorch's words, if some do not come
      */
     public static ProcessGroup connect(
             String host,
@@ -128,24 +133,50 @@ public final class ProcessGroup implements AutoCloseable {
             int size,
             Duration coming,
             Duration timeout) {
-        if (Tensors.device().cuda()) {
-            throw new ConfigException(
-                    "model.device must be cpu where several processes train together: sums over GPUs (NCCL) are not there");
-        }
         Libtorch.load();
-        Loader.load(torch_gloo.class);
         // The group takes the store over: JavaCPP makes it without counting who holds it, so that
         // freeing it here too would free it twice.
         TCPStore store = SharedStore.client(host, port, coming);
         try (PointerScope temporaries = new PointerScope()) {
-            ProcessGroupGloo.Options options =
-                    ProcessGroupGloo.Options.create(new Milliseconds(coming.toMillis()));
-            options.devices(
-                    new GlooDeviceVector(ProcessGroupGloo.createDeviceForHostname(address)));
-            ProcessGroupGloo group =
-                    Posix.printingToStderr(() -> new ProcessGroupGloo(store, rank, size, options));
+            Backend group =
+                    Tensors.device().cuda()
+                            ? nccl(store, rank, size, timeout)
+                            : gloo(store, address, rank, size, coming);
             group.retainReference();
             return new ProcessGroup(group, timeout);
+        }
+    }
+
+    private static Backend gloo(
+            TCPStore store, String address, int rank, int size, Duration coming) {
+        Loader.load(torch_gloo.class);
+        ProcessGroupGloo.Options options =
+                ProcessGroupGloo.Options.create(new Milliseconds(coming.toMillis()));
+        options.devices(new GlooDeviceVector(ProcessGroupGloo.createDeviceForHostname(address)));
+        return Posix.printingToStderr(() -> new ProcessGroupGloo(store, rank, size, options));
+    }
+
+    /**
+     * Connects with the first sum, and by NCCL's own choice of network ({@code
+     * NCCL_SOCKET_IFNAME}).
+     */
+    private static Backend nccl(TCPStore store, int rank, int size, Duration timeout) {
+        loadNccl();
+        ProcessGroupNCCL.Options options = ProcessGroupNCCL.Options.create();
+        options.timeout(new Milliseconds(timeout.toMillis()));
+        return new ProcessGroupNCCL(store, rank, size, options);
+    }
+
+    /** Loads what libtorch's CUDA build alone brings along. */
+    static void loadNccl() {
+        try {
+            Loader.load(torch_nccl.class);
+        } catch (LinkageError | TypeNotPresentException e) {
+            throw new DeviceException(
+                    "sums over GPUs need NCCL, which cannot be loaded ("
+                            + e.getMessage()
+                            + "); set model.device=cpu, or install NCCL 2",
+                    e);
         }
     }
 

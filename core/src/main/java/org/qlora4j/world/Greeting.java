@@ -17,8 +17,8 @@ import org.qlora4j.error.UserException;
 import org.qlora4j.tensor.SharedStore;
 
 /**
- * What processes tell each other before anything else: how many they think they are, and that they
- * know the token, by an HMAC over a number that process 0 has drawn.
+ * What processes tell each other before anything else: how many they think they are, what they
+ * compute on, and that they know the token, by an HMAC over a number that process 0 has drawn.
  */
 final class Greeting {
     private static final String ALGORITHM = "HmacSHA256";
@@ -27,19 +27,25 @@ final class Greeting {
 
     private final SharedStore store;
     private final Membership own;
+    private final String device;
     private final long end;
     private final Duration coming;
 
-    private Greeting(SharedStore store, Membership own, Duration coming) {
+    private Greeting(SharedStore store, Membership own, String device, Duration coming) {
         this.store = store;
         this.own = own;
+        this.device = device;
         this.coming = coming;
         this.end = System.nanoTime() + coming.toNanos();
     }
 
-    /** Returns when all processes have come and belong together. */
-    static void exchange(SharedStore store, Membership own, Duration coming) {
-        Greeting greeting = new Greeting(store, own, coming);
+    /**
+     * Returns when all processes have come and belong together.
+     *
+     * @param device of this process, as settings name it
+     */
+    static void exchange(SharedStore store, Membership own, String device, Duration coming) {
+        Greeting greeting = new Greeting(store, own, device, coming);
         try {
             if (own.rank() == 0) {
                 greeting.receive();
@@ -60,7 +66,7 @@ final class Greeting {
         new SecureRandom().nextBytes(drawn);
         String nonce = HexFormat.of().formatHex(drawn);
         store.set("nonce", nonce);
-        store.set("hello/0", own.size() + " " + proof(nonce, 0));
+        store.set("hello/0", hello(nonce));
         for (int peer = 1; peer < own.size(); peer++) {
             check(peer, await("hello/" + peer, "process " + peer), nonce);
         }
@@ -75,8 +81,12 @@ final class Greeting {
                     "two processes have RANK %d of %d; give each its own", own.rank(), own.size());
         }
         check(0, first, nonce);
-        store.set("hello/" + own.rank(), own.size() + " " + proof(nonce, own.rank()));
+        store.set("hello/" + own.rank(), hello(nonce));
         await(WELCOME, "another process");
+    }
+
+    private String hello(String nonce) {
+        return own.size() + " " + proof(nonce, own.rank()) + " " + device;
     }
 
     private void check(int peer, String hello, String nonce) {
@@ -92,6 +102,12 @@ final class Greeting {
             throw ConfigException.of(
                     "%s of process %d is not that of process %d; give all the same",
                     Membership.TOKEN, own.rank(), peer);
+        }
+        if (words.length > 2 && !words[2].equals(device)) {
+            throw ConfigException.of(
+                    "process %d computes on %s, process %d on %s; set model.device, and give each process of a machine a GPU"
+                            + " of its own by CUDA_VISIBLE_DEVICES",
+                    own.rank(), device, peer, words[2]);
         }
     }
 

@@ -2,6 +2,7 @@ package org.qlora4j.tensor;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.assertj.core.api.Assumptions.assumeThat;
 
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -48,6 +49,15 @@ class LibtorchTest {
                     .message()
                     .doesNotContain("\n");
         }
+    }
+
+    @Test
+    void buildForCpus_saysThatItSumsNothingOverGpus() {
+        assumeThat(getClass().getResource("/org/bytedeco/pytorch/linux-x86_64-gpu")).isNull();
+        assertThatThrownBy(ProcessGroup::loadNccl)
+                .isInstanceOf(DeviceException.class)
+                .hasMessageStartingWith("sums over GPUs need NCCL, which cannot be loaded (")
+                .hasMessageEndingWith("set model.device=cpu, or install NCCL 2");
     }
 
     /** The chain that JavaCPP throws where the CUDA build finds no CUDA. */

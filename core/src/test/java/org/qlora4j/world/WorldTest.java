@@ -2,6 +2,7 @@ package org.qlora4j.world;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.assertj.core.api.Assertions.catchThrowable;
 
 import java.time.Duration;
 import java.util.ArrayList;
@@ -106,6 +107,27 @@ class WorldTest {
         assertThat((Float) first.get(0)).isCloseTo(expected, Offset.offset(1e-5f));
         assertThat(first.get(1)).isEqualTo(first.get(0));
         assertThat(first.subList(2, 5)).isEqualTo(List.of(ranks, (double) size, size * 0.5));
+    }
+
+    /** NCCL and Gloo would wait for each other. */
+    @Test
+    void otherDevices_areRefusedBeforeAnybodyConnects() throws Exception {
+        int port = FreePort.any();
+        CompletableFuture<Throwable> first =
+                CompletableFuture.supplyAsync(() -> {
+                    try (SharedStore store = SharedStore.serve("127.0.0.1", port, COMING)) {
+                        return catchThrowable(() ->
+                                Greeting.exchange(store, member(0, 2, port, ""), "cuda:0", COMING));
+                    }
+                });
+        try (SharedStore store = SharedStore.connect("127.0.0.1", port, COMING)) {
+            assertThatThrownBy(
+                            () -> Greeting.exchange(store, member(1, 2, port, ""), "cpu", COMING))
+                    .isInstanceOf(ConfigException.class)
+                    .hasMessageStartingWith(
+                            "process 1 computes on cpu, process 0 on cuda:0; set model.device");
+        }
+        assertThat(first.get()).isInstanceOf(ConfigException.class);
     }
 
     @Test
@@ -260,7 +282,7 @@ class WorldTest {
                     Membership own = members.get(1);
                     try (SharedStore store =
                             SharedStore.connect(own.address(), own.port(), coming)) {
-                        Greeting.exchange(store, own, coming);
+                        Greeting.exchange(store, own, "cpu", coming);
                     }
                 });
         assertThatThrownBy(() -> Peers.join(members.getFirst(), SILENCE, coming))

@@ -1,7 +1,8 @@
 """Rotary frequencies of transformers for configs of every rope_type, short and long.
 
-Writes ../resources/org/qlora4j/model/rope-reference.json. Made with transformers 5.23.0, torch 2.10.0; nothing random.
+Writes ../resources/org/qlora4j/model/rope-reference.json.gz. Made with transformers 5.23.0, torch 2.10.0; nothing random.
 """
+import gzip
 import json
 import pathlib
 
@@ -58,11 +59,11 @@ for name, (rope, positions, original) in PHI3.items():
     config = Phi3Config(**COMMON, pad_token_id=0, max_position_embeddings=positions, original_max_position_embeddings=original,
                         rope_parameters=dict(rope))
     cases += case(name, config, Phi3RotaryEmbedding(config), [300, 5000])
-target = pathlib.Path(__file__).parent / "../resources/org/qlora4j/model/rope-reference.json"
+target = pathlib.Path(__file__).parent / "../resources/org/qlora4j/model/rope-reference.json.gz"
 target.parent.mkdir(parents=True, exist_ok=True)
 keep = ("model_type", "hidden_size", "num_attention_heads", "num_hidden_layers", "intermediate_size", "vocab_size", "head_dim",
         "max_position_embeddings", "original_max_position_embeddings", "rope_parameters")
 for c in cases:
     c["config"] = {k: c["config"][k] for k in keep if k in c["config"]}
-target.write_text("[\n" + ",\n".join(json.dumps(c) for c in cases) + "\n]\n")
+target.write_bytes(gzip.compress(("[\n" + ",\n".join(json.dumps(c) for c in cases) + "\n]\n").encode(), 9, mtime=0))
 print(len(cases), "cases")

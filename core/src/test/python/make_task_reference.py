@@ -3,7 +3,7 @@
     python make_task_reference.py
 
 writes tiny/expected.json.gz: for each variant all results, and for each document what was asked and answered; and built-in.json.gz: for made-up documents in
-the shape of each known data set, what the harness' own task of that name asks and counts (IFEval's in ifeval.json); and qlora-mmlu.jsonl with the logits of its letters. Made with lm_eval 0.4.13, transformers 5.23.0, torch 2.10.0,
+the shape of each known data set, what the harness' own task of that name asks and counts (IFEval's in ifeval.json.gz); and qlora-mmlu.jsonl with the logits of its letters. Made with lm_eval 0.4.13, transformers 5.23.0, torch 2.10.0,
 datasets 5.2.0, Python 3.11, float32 on a CPU.
 """
 import gzip
@@ -171,7 +171,7 @@ def built_in():
         out[name] = {"num_fewshot": shots, "documents": documents, "texts": TEXTS.get(name, []), "asked": asked, "metrics": {
             m: [task._aggregation_list[m].__name__, bool(task._higher_is_better[m])] for m in task._metric_fn_list}}
     # apart, since it is as large as all others
-    for path, part in (("ifeval.json", {k: out.pop(k) for k in ["ifeval_rules"]}), ("built-in.json.gz", out)):
+    for path, part in (("ifeval.json.gz", {k: out.pop(k) for k in ["ifeval_rules"]}), ("built-in.json.gz", out)):
         with (gzip.open if path.endswith(".gz") else open)(FOLDER.parent / path, "wt") as file:
             json.dump(part, file, separators=(",", ":"), default=float)
 

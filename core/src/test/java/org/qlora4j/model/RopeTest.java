@@ -5,19 +5,23 @@ import static org.assertj.core.api.Assertions.assertThat;
 import java.io.IOException;
 import java.io.InputStream;
 import java.nio.file.Path;
+import java.util.Objects;
 import java.util.stream.Stream;
 import org.assertj.core.data.Offset;
 import org.assertj.core.data.Percentage;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.MethodSource;
+import org.qlora4j.testing.PackedJson;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
 
 /** Frequencies of every rope_type against transformers' (make_rope_reference.py). */
 class RopeTest {
     static Stream<Arguments> cases() throws IOException {
-        try (InputStream file = RopeTest.class.getResourceAsStream("rope-reference.json")) {
+        String name = "rope-reference.json.gz";
+        InputStream packed = Objects.requireNonNull(RopeTest.class.getResourceAsStream(name));
+        try (InputStream file = PackedJson.unpacked(name, packed)) {
             return JsonMapper.shared()
                     .readTree(file)
                     .valueStream()

@@ -30,7 +30,7 @@ import tools.jackson.databind.JsonNode;
  */
 class BuiltInTasksTest {
     private static final Map<String, JsonNode> EXPECTED =
-            expected("built-in.json.gz", "ifeval.json");
+            expected("built-in.json.gz", "ifeval.json.gz");
 
     /** No task here asks for a chat, and the answers are made up. */
     private static final TaskModel NOBODY =

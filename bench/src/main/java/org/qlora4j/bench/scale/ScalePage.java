@@ -9,8 +9,6 @@ import org.qlora4j.bench.scale.Cluster.Sums;
 final class ScalePage {
     private static final List<String> MODELS = List.of("7B", "33B", "65B");
     private static final List<Integer> SIZES = List.of(1, 8, 16, 32, 64, 128, 256, 512);
-    private static final int PAPER_ROWS = 16;
-    private static final int PAPER_STEPS = 1875;
     private static final int LARGEST = SIZES.getLast();
     private static final Link ETHERNET = new Link("10 Gb/s", Measured.LOOPBACK.seconds(), 1.25e9);
 
@@ -29,7 +27,7 @@ final class ScalePage {
 
     /** All tables, in Markdown. */
     static String text() {
-        return String.join("\n", points(), bytes(), steps(), paper(), stages());
+        return String.join("\n", points(), bytes(), steps(), stages());
     }
 
     private static Cluster cluster(Processor processor, Link link) {
@@ -97,26 +95,6 @@ final class ScalePage {
 
     private static String cell(Cluster.Step step) {
         return " %s s, %.0f%% |".formatted(figures(step.seconds()), 100 * step.efficiency());
-    }
-
-    /** Hours of the paper's run, whose step is 16 rows however many processes share them. */
-    private static String paper() {
-        StringBuilder out = new StringBuilder("| model, process, link |");
-        List<Integer> sizes = List.of(1, 2, 4, 8, 16);
-        sizes.forEach(n -> out.append(" %d |".formatted(n)));
-        out.append("\n|---|").append("---|".repeat(sizes.size())).append('\n');
-        for (String model : MODELS) {
-            for (Cluster cluster : List.of(CLUSTERS.getFirst(), CLUSTERS.getLast())) {
-                out.append(row(model, cluster));
-                for (int n : sizes) {
-                    Job job = job(model).withMicroBatches(PAPER_ROWS / n);
-                    double step = cluster.play(job, n, Sums.AFTER).seconds();
-                    out.append(" %s h |".formatted(figures(PAPER_STEPS * step / 3600)));
-                }
-                out.append('\n');
-            }
-        }
-        return out.toString();
     }
 
     private static String row(String model, Cluster cluster) {

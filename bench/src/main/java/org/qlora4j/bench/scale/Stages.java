@@ -1,8 +1,6 @@
 package org.qlora4j.bench.scale;
 
-import java.util.ArrayList;
 import java.util.Arrays;
-import java.util.List;
 
 /**
  * The layers of a model divided among processes that follow each other, micro-batches in the order
@@ -20,61 +18,41 @@ record Stages(int count, double forward, double backward, double transfer) {
         return (stages - 1.0) / (microBatches + stages - 1);
     }
 
-    /** Seconds until every stage has done its last backward pass. */
+    /** Seconds until the first stage, which is last, has done its last backward pass. */
     double play(int microBatches) {
-        double[][] forwardEnd = new double[count][microBatches];
-        double[][] backwardEnd = new double[count][microBatches];
-        for (int stage = 0; stage < count; stage++) {
-            Arrays.fill(forwardEnd[stage], Double.NaN);
-            Arrays.fill(backwardEnd[stage], Double.NaN);
-        }
+        double[][] forwards = table(microBatches); // ends, a row later than the stage
+        double[][] backwards = table(microBatches);
+        Arrays.fill(forwards[0], -transfer); // what the first stage needs is there at 0
         double[] free = new double[count];
-        int[] next = new int[count];
-        List<List<Integer>> orders = new ArrayList<>();
-        for (int stage = 0; stage < count; stage++) {
-            orders.add(order(stage, microBatches));
-        }
-        for (int left = 2 * microBatches * count; left > 0; ) {
+        int[] begun = new int[count]; // forward passes
+        int[] done = new int[count]; // backward passes
+        while (done[0] < microBatches) {
             for (int stage = 0; stage < count; stage++) {
-                if (next[stage] == 2 * microBatches) {
+                boolean goesOn =
+                        begun[stage] < microBatches && begun[stage] - done[stage] < count - stage;
+                int at = goesOn ? begun[stage] : done[stage];
+                double[] needed = goesOn ? forwards[stage] : backwards[stage + 1];
+                if (at == microBatches || Double.isNaN(needed[at])) {
                     continue;
                 }
-                int work = orders.get(stage).get(next[stage]);
-                int batch = Math.abs(work) - 1;
-                double ready; // NaN while what it needs is not there
-                if (work > 0) {
-                    ready = stage == 0 ? 0 : forwardEnd[stage - 1][batch] + transfer;
-                } else {
-                    ready =
-                            stage == count - 1
-                                    ? forwardEnd[stage][batch]
-                                    : backwardEnd[stage + 1][batch] + transfer;
+                double from = Math.max(free[stage], needed[at] + transfer);
+                free[stage] = from + (goesOn ? forward : backward);
+                (goesOn ? forwards[stage + 1] : backwards[stage])[at] = free[stage];
+                (goesOn ? begun : done)[stage]++;
+                if (goesOn && stage == count - 1) { // it turns round without a message
+                    backwards[count][at] = free[stage] - transfer;
                 }
-                if (Double.isNaN(ready)) {
-                    continue;
-                }
-                free[stage] = Math.max(free[stage], ready) + (work > 0 ? forward : backward);
-                (work > 0 ? forwardEnd : backwardEnd)[stage][batch] = free[stage];
-                next[stage]++;
-                left--;
             }
         }
-        return Arrays.stream(free).max().orElse(0);
+        return free[0];
     }
 
-    /** Forward passes as +1, +2, ..., backward passes as -1, -2, ... */
-    private List<Integer> order(int stage, int microBatches) {
-        List<Integer> out = new ArrayList<>();
-        int ahead = Math.min(count - stage - 1, microBatches);
-        for (int i = 1; i <= ahead; i++) {
-            out.add(i);
+    /** When each micro-batch is through each stage; NaN before. */
+    private double[][] table(int microBatches) {
+        double[][] table = new double[count + 1][microBatches];
+        for (double[] row : table) {
+            Arrays.fill(row, Double.NaN);
         }
-        for (int i = 1; i <= microBatches; i++) {
-            if (ahead + i <= microBatches) {
-                out.add(ahead + i);
-            }
-            out.add(-i);
-        }
-        return out;
+        return table;
     }
 }

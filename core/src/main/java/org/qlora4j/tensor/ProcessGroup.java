@@ -185,6 +185,11 @@ public final class ProcessGroup implements AutoCloseable {
         return new Milliseconds(timeout.toMillis());
     }
 
+    /** Names the device of this process's tensors, as settings do: all need the same. */
+    public static String device() {
+        return Tensors.device().toString();
+    }
+
     /** Begins to add up a tensor over all processes, in place. */
     public Work sum(Tensor tensor) {
         try (PointerScope temporaries = new PointerScope()) {

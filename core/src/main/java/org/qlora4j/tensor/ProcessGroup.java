@@ -185,9 +185,11 @@ public final class ProcessGroup implements AutoCloseable {
         return new Milliseconds(timeout.toMillis());
     }
 
-    /** Names the device of this process's tensors, as settings do: all need the same. */
-    public static String device() {
-        return Tensors.device().toString();
+    /**
+     * Names what adds up this process's tensors, as torchrun's users know it: all need the same.
+     */
+    public static String backend() {
+        return Tensors.device().cuda() ? "nccl" : "gloo";
     }
 
     /** Begins to add up a tensor over all processes, in place. */

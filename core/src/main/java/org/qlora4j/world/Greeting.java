@@ -17,8 +17,8 @@ import org.qlora4j.error.UserException;
 import org.qlora4j.tensor.SharedStore;
 
 /**
- * What processes tell each other before anything else: how many they think they are, what they
- * compute on, and that they know the token, by an HMAC over a number that process 0 has drawn.
+ * What processes tell each other before anything else: how many they think they are, what adds up
+ * their tensors, and that they know the token, by an HMAC over a number that process 0 has drawn.
  */
 final class Greeting {
     private static final String ALGORITHM = "HmacSHA256";
@@ -27,14 +27,14 @@ final class Greeting {
 
     private final SharedStore store;
     private final Membership own;
-    private final String device;
+    private final String backend;
     private final long end;
     private final Duration coming;
 
-    private Greeting(SharedStore store, Membership own, String device, Duration coming) {
+    private Greeting(SharedStore store, Membership own, String backend, Duration coming) {
         this.store = store;
         this.own = own;
-        this.device = device;
+        this.backend = backend;
         this.coming = coming;
         this.end = System.nanoTime() + coming.toNanos();
     }
@@ -42,10 +42,10 @@ final class Greeting {
     /**
      * Returns when all processes have come and belong together.
      *
-     * @param device of this process, as settings name it
+     * @param backend of this process: gloo or nccl
      */
-    static void exchange(SharedStore store, Membership own, String device, Duration coming) {
-        Greeting greeting = new Greeting(store, own, device, coming);
+    static void exchange(SharedStore store, Membership own, String backend, Duration coming) {
+        Greeting greeting = new Greeting(store, own, backend, coming);
         try {
             if (own.rank() == 0) {
                 greeting.receive();
@@ -86,7 +86,7 @@ final class Greeting {
     }
 
     private String hello(String nonce) {
-        return own.size() + " " + proof(nonce, own.rank()) + " " + device;
+        return own.size() + " " + proof(nonce, own.rank()) + " " + backend;
     }
 
     private void check(int peer, String hello, String nonce) {
@@ -103,11 +103,11 @@ final class Greeting {
                     "%s of process %d is not that of process %d; give all the same",
                     Membership.TOKEN, own.rank(), peer);
         }
-        if (words.length > 2 && !words[2].equals(device)) {
+        if (words.length > 2 && !words[2].equals(backend)) {
             throw ConfigException.of(
-                    "process %d computes on %s, process %d on %s; set model.device, and give each process of a machine a GPU"
+                    "process %d sums by %s, process %d by %s: some have a GPU; set model.device, and give each a GPU"
                             + " of its own by CUDA_VISIBLE_DEVICES",
-                    own.rank(), device, peer, words[2]);
+                    own.rank(), backend, peer, words[2]);
         }
     }
 

@@ -74,7 +74,7 @@ final class Peers implements World {
         SharedStore store = open(own, coming);
         Heartbeat heartbeat = null;
         try {
-            Greeting.exchange(store, own, ProcessGroup.device(), coming);
+            Greeting.exchange(store, own, ProcessGroup.backend(), coming);
             heartbeat = beat(own, silence, coming);
             return new Peers(own, store, heartbeat, connect(own, coming));
         } catch (RuntimeException e) {

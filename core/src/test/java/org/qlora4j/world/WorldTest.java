@@ -111,21 +111,21 @@ class WorldTest {
 
     /** NCCL and Gloo would wait for each other. */
     @Test
-    void otherDevices_areRefusedBeforeAnybodyConnects() throws Exception {
+    void otherBackends_areRefusedBeforeAnybodyConnects() throws Exception {
         int port = FreePort.any();
         CompletableFuture<Throwable> first =
                 CompletableFuture.supplyAsync(() -> {
                     try (SharedStore store = SharedStore.serve("127.0.0.1", port, COMING)) {
                         return catchThrowable(() ->
-                                Greeting.exchange(store, member(0, 2, port, ""), "cuda:0", COMING));
+                                Greeting.exchange(store, member(0, 2, port, ""), "nccl", COMING));
                     }
                 });
         try (SharedStore store = SharedStore.connect("127.0.0.1", port, COMING)) {
             assertThatThrownBy(
-                            () -> Greeting.exchange(store, member(1, 2, port, ""), "cpu", COMING))
+                            () -> Greeting.exchange(store, member(1, 2, port, ""), "gloo", COMING))
                     .isInstanceOf(ConfigException.class)
                     .hasMessageStartingWith(
-                            "process 1 computes on cpu, process 0 on cuda:0; set model.device");
+                            "process 1 sums by gloo, process 0 by nccl: some have a GPU; set model.device");
         }
         assertThat(first.get()).isInstanceOf(ConfigException.class);
     }
@@ -282,7 +282,7 @@ class WorldTest {
                     Membership own = members.get(1);
                     try (SharedStore store =
                             SharedStore.connect(own.address(), own.port(), coming)) {
-                        Greeting.exchange(store, own, "cpu", coming);
+                        Greeting.exchange(store, own, "gloo", coming);
                     }
                 });
         assertThatThrownBy(() -> Peers.join(members.getFirst(), SILENCE, coming))

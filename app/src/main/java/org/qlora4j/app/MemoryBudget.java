@@ -5,8 +5,10 @@ import java.lang.management.ManagementFactory;
 import java.util.Locale;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import org.qlora4j.TextService;
 import org.qlora4j.error.ConfigException;
 import org.qlora4j.plan.MemoryPlan;
+import org.qlora4j.tensor.NativeMemory;
 
 /**
  * Memory that a plan is held against.
@@ -50,6 +52,21 @@ record MemoryBudget(String name, long bytes, long taken, MemoryPlan.Machine mach
                 Long.parseLong(size.group(1)) * GIB,
                 GIB,
                 MemoryPlan.Machine.GPU);
+    }
+
+    /**
+     * What the tensors of a run may take in a process beside this one, which serves: all but two
+     * processes with their heaps, this one's tensors, and what its bounds let these grow by.
+     */
+    static long beside(TextService.Memory memory) {
+        MemoryBudget machine = of("cpu");
+        long growth =
+                memory.kvCacheLimit()
+                        - memory.kvCacheBytes()
+                        + memory.adapterLimit()
+                        - memory.adapterBytes();
+        return Math.max(
+                0, machine.free() - machine.taken - NativeMemory.liveBytes() - Math.max(0, growth));
     }
 
     /** What tensors may take. */

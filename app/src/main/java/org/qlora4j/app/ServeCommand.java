@@ -1,9 +1,11 @@
 package org.qlora4j.app;
 
+import java.io.IOException;
 import java.io.PrintWriter;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
@@ -18,6 +20,7 @@ import org.qlora4j.TextService;
 import org.qlora4j.app.serve.ApiConfig;
 import org.qlora4j.app.serve.ApiKeys;
 import org.qlora4j.app.serve.ApiServer;
+import org.qlora4j.app.serve.TrainingConfig;
 import org.qlora4j.error.ConfigException;
 import org.qlora4j.quant.QuantConfig;
 import picocli.CommandLine.Command;
@@ -37,6 +40,25 @@ import picocli.CommandLine.Spec;
 final class ServeCommand implements Callable<Integer> {
     private static final ServiceConfig SERVICE = ServiceConfig.DEFAULT;
     private static final ApiConfig API = ApiConfig.DEFAULT;
+
+    /** Answers go before steps where the system can tell them apart. */
+    private static final TrainingConfig.Processes RUNS =
+            new TrainingConfig.Processes() {
+                @Override
+                public Process start(List<String> words) throws IOException {
+                    List<String> line = OwnJvm.command(words);
+                    Path nice = Path.of("/usr/bin/nice");
+                    if (Files.isExecutable(nice)) {
+                        line.addAll(0, List.of(nice.toString(), "-n", "10"));
+                    }
+                    return new ProcessBuilder(line).redirectErrorStream(true).start();
+                }
+
+                @Override
+                public void stop(Process process) {
+                    OwnJvm.stop(List.of(process));
+                }
+            };
 
     @Mixin ModelOption model = new ModelOption();
 
@@ -110,6 +132,19 @@ final class ServeCommand implements Callable<Integer> {
     @Nullable Path runs;
 
     @Option(
+            names = "--allow-training",
+            description =
+                    "Let who may change adapters start runs: from the page, with files that it sends; all is written into --runs.")
+    boolean allowTraining;
+
+    @Option(
+            names = "--max-upload",
+            paramLabel = "BYTES",
+            converter = ByteSize.Converter.class,
+            description = "Most bytes of a file of examples that is sent (256MiB).")
+    long maxUpload = TrainingConfig.UPLOAD_BYTES;
+
+    @Option(
             names = "--max-body",
             paramLabel = "BYTES",
             description = "Most bytes of a request (${DEFAULT-VALUE}).")
@@ -148,6 +183,7 @@ final class ServeCommand implements Callable<Integer> {
         ServiceConfig service =
                 new ServiceConfig(streams, promptPositions, queue, kvCacheMemory, adapterMemory);
         ApiKeys keys = apiKeys == null ? ApiKeys.NONE : ApiKeys.read(apiKeys);
+        requireTrusted(api, keys);
         template.variables(); // its errors come before the weights
         QuantConfig weights = held.config();
         try (LanguageModel loaded = LanguageModel.load(model.path, weights, device.choice())) {
@@ -156,10 +192,33 @@ final class ServeCommand implements Callable<Integer> {
             }
             try (TextService texts = template.on(loaded).serve(service)) {
                 adapters.forEach(texts::load);
-                serve(texts, api, keys, out);
+                serve(texts, allowTraining ? api.allowing(training(texts)) : api, keys, out);
             }
         }
         return ExitCode.OK;
+    }
+
+    private void requireTrusted(ApiConfig api, ApiKeys keys) {
+        if (allowTraining && keys == ApiKeys.NONE && !api.isLoopback()) {
+            throw ConfigException.of(
+                    "--allow-training with --host %s needs --api-keys: else anybody could start runs",
+                    host);
+        }
+    }
+
+    /** Runs hold the model as it is served, in what memory this process leaves. */
+    private TrainingConfig training(TextService texts) {
+        List<String> words = new ArrayList<>(held.settings());
+        if (device.device != null) {
+            words.add("model.device=" + device.choice().key());
+        }
+        return new TrainingConfig(
+                Objects.requireNonNull(runs, "checked"),
+                model.path.toString(),
+                words,
+                maxUpload,
+                () -> MemoryBudget.beside(texts.memory()),
+                RUNS);
     }
 
     private ApiConfig api() {
@@ -167,6 +226,10 @@ final class ServeCommand implements Callable<Integer> {
                 name == null
                         ? String.valueOf(model.path.toAbsolutePath().normalize().getFileName())
                         : name;
+        if (allowTraining && runs == null) {
+            throw ConfigException.of(
+                    "--allow-training needs --runs DIR, the folder that runs are written into");
+        }
         if (runs != null && !Files.isDirectory(runs)) {
             throw ConfigException.of("--runs %s is no folder", runs);
         }
@@ -200,7 +263,7 @@ final class ServeCommand implements Callable<Integer> {
                     adapters.isEmpty() ? "" : " and " + String.join(", ", adapters.keySet()),
                     shown,
                     server.port());
-            if (keys == ApiKeys.NONE && !List.of("127.0.0.1", "localhost", "::1").contains(host)) {
+            if (keys == ApiKeys.NONE && !api.isLoopback()) {
                 out.println(
                         "anybody who reaches this address can ask; --api-keys would prevent it");
             }

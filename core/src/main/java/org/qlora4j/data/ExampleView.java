@@ -1,5 +1,6 @@
 package org.qlora4j.data;
 
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import org.qlora4j.tokenize.Tokenizer;
@@ -53,6 +54,23 @@ public final class ExampleView {
                                 example.length(),
                                 example.labelTokens(),
                                 open + (ansi ? "bold" : "so") + close));
+        for (Stretch stretch : stretches(example, tokenizer)) {
+            String text = visible(stretch.text);
+            out.append(stretch.learnt ? open + text + close : text);
+        }
+        return out.toString();
+    }
+
+    /**
+     * Tokens behind each other that are all learnt, or all given.
+     *
+     * @param text that they are, special tokens written out
+     */
+    public record Stretch(String text, boolean learnt) {}
+
+    /** The text of an example, cut where it begins or ceases to be learnt. */
+    public static List<Stretch> stretches(Example example, Tokenizer tokenizer) {
+        List<Stretch> out = new ArrayList<>();
         String before = "";
         for (int from = 0, to; from < example.length(); from = to) {
             boolean learnt = example.labelled().get(from);
@@ -62,11 +80,11 @@ public final class ExampleView {
                             : example.labelled().nextSetBit(from);
             to = end < 0 ? example.length() : Math.min(end, example.length());
             String upTo = tokenizer.decode(Arrays.copyOf(example.ids(), to), false);
-            String text = visible(upTo.startsWith(before) ? upTo.substring(before.length()) : upTo);
-            out.append(learnt ? open + text + close : text);
+            String text = upTo.startsWith(before) ? upTo.substring(before.length()) : upTo;
+            out.add(new Stretch(text, learnt));
             before = upTo;
         }
-        return out.toString();
+        return out;
     }
 
     /**

@@ -35,7 +35,13 @@ public record MemoryAdvice(List<String> settings, MemoryPlan plan, boolean fits)
      * @param bytes that tensors may take
      */
     public static MemoryAdvice of(RunConfig config, ModelShape model, Machine machine, long bytes) {
-        Load load = Load.of(config, model);
+        return of(config, model, Load.of(config, model), machine, bytes);
+    }
+
+    /** As the one above, for rows whose length is known. */
+    static MemoryAdvice of(
+            RunConfig config, ModelShape model, Load begin, Machine machine, long bytes) {
+        Load load = begin;
         Map<String, Long> kept = MemoryPlan.keptBytes(config);
         int accumulation = config.train().gradientAccumulationSteps();
         List<String> settings = new ArrayList<>();

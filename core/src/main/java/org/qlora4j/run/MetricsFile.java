@@ -43,28 +43,33 @@ public record MetricsFile(Path file) {
             return;
         }
         List<String> kept = new ArrayList<>();
-        try {
-            for (String line : Files.readAllLines(file)) {
-                if (wanted.test(parse(line))) {
-                    kept.add(line + "\n");
-                }
+        for (String line : read()) {
+            if (wanted.test(parse(line))) {
+                kept.add(line + "\n");
             }
-        } catch (IOException e) {
-            throw new DeviceException(file + " cannot be read: " + e, e);
         }
         AtomicFiles.writeText(file, String.join("", kept));
     }
 
     /** The newest line of a logged step; empty if there is none. */
     public Optional<JsonNode> lastStep() {
+        return read().reversed().stream()
+                .map(MetricsFile::parse)
+                .filter(line -> line.has("loss"))
+                .findFirst();
+    }
+
+    /** All lines that are whole, in their order; none where there is no file. */
+    public List<JsonNode> lines() {
+        return read().stream().map(MetricsFile::parse).filter(line -> !line.isEmpty()).toList();
+    }
+
+    private List<String> read() {
         if (!Files.exists(file)) {
-            return Optional.empty();
+            return List.of();
         }
         try {
-            return Files.readAllLines(file).reversed().stream()
-                    .map(MetricsFile::parse)
-                    .filter(line -> line.has("loss"))
-                    .findFirst();
+            return Files.readAllLines(file);
         } catch (IOException e) {
             throw new DeviceException(file + " cannot be read: " + e, e);
         }

@@ -150,7 +150,7 @@ public record RunFolder(Path path) {
     }
 
     /** Whether the run has come to a checkpoint, whole or not. */
-    boolean hasCheckpoints() {
+    public boolean hasCheckpoints() {
         return !checkpoints().isEmpty();
     }
 

@@ -21,7 +21,6 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
-import java.util.Set;
 import java.util.concurrent.ThreadLocalRandom;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.jspecify.annotations.Nullable;
@@ -46,6 +45,8 @@ public final class ApiServer implements AutoCloseable {
     private final Metrics metrics = new Metrics();
     private final AtomicInteger underWay = new AtomicInteger();
     private final long started = System.currentTimeMillis() / 1000;
+    private final Runs runs;
+    private final @Nullable Training training;
     private final WebServer server;
     private volatile boolean draining;
 
@@ -53,6 +54,11 @@ public final class ApiServer implements AutoCloseable {
         this.service = service;
         this.config = config;
         this.keys = keys;
+        this.runs = new Runs(config.runs());
+        this.training = config.training() == null ? null : new Training(config.training(), runs);
+        if (training != null) {
+            runs.with(training);
+        }
         this.server =
                 WebServer.builder()
                         .host(config.host())
@@ -88,7 +94,6 @@ public final class ApiServer implements AutoCloseable {
         ChatCompletions chat = new ChatCompletions(service, config);
         Completions completions = new Completions(service, config);
         HttpRouting.Builder routes = HttpRouting.builder();
-        Runs runs = new Runs(config.runs());
         Embeddings embeddings = new Embeddings(service, config);
         ask(routes, "/v1/chat/completions", chat::answer);
         ask(routes, "/v1/completions", completions::answer);
@@ -97,15 +102,15 @@ public final class ApiServer implements AutoCloseable {
         get(routes, "/v1/models/{name}", this::model);
         get(routes, "/v1/adapters", this::adapters);
         post(routes, "/v1/adapters", this::loadAdapter);
-        routeNames.add("DELETE /v1/adapters/{name}");
-        routes.delete(
-                "/v1/adapters/{name}", (q, s) -> guarded("/v1/adapters", q, s, this::dropAdapter));
+        delete(routes, "/v1/adapters/{name}", this::dropAdapter);
         get(routes, "/metrics", this::metrics);
         get(routes, "/v1/runs", (q, s) -> runs.list(s));
-        get(
-                routes,
-                "/v1/runs/{name}",
-                (q, s) -> runs.one(q.path().pathParameters().get("name"), s));
+        get(routes, "/v1/runs/{name}", (q, s) -> runs.one(name(q), s));
+        post(routes, "/v1/runs", (q, s) -> training(q).start(known(q, "/v1/runs"), s));
+        post(routes, "/v1/runs/{name}/stop", this::stopRun);
+        post(routes, "/v1/plans", (q, s) -> training(q).plan(known(q, "/v1/plans"), s));
+        post(routes, "/v1/datasets", this::upload);
+        delete(routes, "/v1/datasets/{name}", (q, s) -> training(q).drop(name(q), s));
         open(routes, "/openapi.json", this::openApi);
         page(routes, "/", Page.of("page.html", "text/html"));
         page(routes, "/page.css", Page.of("page.css", "text/css"));
@@ -113,6 +118,50 @@ public final class ApiServer implements AutoCloseable {
         open(routes, "/health", this::health);
         routes.any((q, s) -> guarded("other", q, s, this::refuse));
         return routes;
+    }
+
+    private void upload(ServerRequest request, ServerResponse response) throws IOException {
+        Training to = training(request);
+        requireType(request, "application/octet-stream");
+        String name = request.query().first("name").orElse("");
+        if (name.isEmpty() || name.length() > 255) {
+            throw ApiError.field("name", "name the file in the address: ?name=mails.csv");
+        }
+        if (!request.content().hasEntity()) {
+            throw ApiError.of(400, "empty_file", "the body must be the file");
+        }
+        try (InputStream in = request.content().inputStream()) {
+            to.upload(name, in, response);
+        }
+    }
+
+    private void stopRun(ServerRequest request, ServerResponse response) throws IOException {
+        Training of = training(request);
+        known(request, "/v1/runs/{name}/stop"); // which no page of another site can send
+        of.stop(name(request), response);
+    }
+
+    /** What starts runs, for who may do so. */
+    private Training training(ServerRequest request) {
+        requireTrusted(request);
+        if (training == null) {
+            throw ApiError.of(
+                    403,
+                    "training_not_allowed",
+                    "runs can be started where the server has --allow-training");
+        }
+        return training;
+    }
+
+    private static String name(ServerRequest request) {
+        return request.path().pathParameters().get("name");
+    }
+
+    /** A body that has no fields but those of the description. */
+    private Fields known(ServerRequest request, String path) throws IOException {
+        Fields fields = body(request);
+        fields.requireOnly(openApi.fields(path));
+        return fields;
     }
 
     /** Refuses what no route takes: another method of an address, or another address. */
@@ -139,13 +188,11 @@ public final class ApiServer implements AutoCloseable {
     }
 
     private void ask(HttpRouting.Builder routes, String path, Asked asked) {
-        Set<String> known = openApi.fields(path);
         post(
                 routes,
                 path,
                 (q, s) -> {
-                    Fields fields = body(q);
-                    fields.requireOnly(known);
+                    Fields fields = known(q, path);
                     asked.answer(fields, adapter(fields), s);
                 });
     }
@@ -179,6 +226,12 @@ public final class ApiServer implements AutoCloseable {
     private void post(HttpRouting.Builder routes, String path, Work work) {
         routeNames.add("POST " + path);
         routes.post(path, (q, s) -> guarded(path, q, s, work));
+    }
+
+    private void delete(HttpRouting.Builder routes, String path, Work work) {
+        routeNames.add("DELETE " + path);
+        String route = path.replace("/{name}", "");
+        routes.delete(path, (q, s) -> guarded(route, q, s, work));
     }
 
     /** Runs a route's work for who bears a key. */
@@ -276,16 +329,20 @@ public final class ApiServer implements AutoCloseable {
         return prefix + HexFormat.of().formatHex(bytes);
     }
 
-    private Fields body(ServerRequest request) throws IOException {
+    /** A type that no page of another site can send unasked. */
+    private static void requireType(ServerRequest request, String wanted) {
         String type =
                 request.headers()
                         .first(HeaderNames.CONTENT_TYPE)
                         .orElse("")
                         .toLowerCase(Locale.ROOT);
-        if (!type.startsWith(
-                "application/json")) { // what a page of another site cannot send unasked
-            throw ApiError.of(415, "unsupported_media_type", "send Content-Type: application/json");
+        if (!type.startsWith(wanted)) {
+            throw ApiError.of(415, "unsupported_media_type", "send Content-Type: " + wanted);
         }
+    }
+
+    private Fields body(ServerRequest request) throws IOException {
+        requireType(request, "application/json");
         int most = config.maxBodyBytes();
         byte[] bytes = {};
         if (request.content().hasEntity()) {
@@ -345,7 +402,7 @@ public final class ApiServer implements AutoCloseable {
     }
 
     private void model(ServerRequest request, ServerResponse response) {
-        String name = request.path().pathParameters().get("name");
+        String name = name(request);
         boolean isBase = name.equals(config.modelName());
         if (!isBase && !service.adapters().contains(name)) {
             throw ApiError.of(404, "model_not_found", "there is no such model");
@@ -360,9 +417,8 @@ public final class ApiServer implements AutoCloseable {
     }
 
     private void loadAdapter(ServerRequest request, ServerResponse response) throws IOException {
-        requireTrusted();
-        Fields fields = body(request);
-        fields.requireOnly(openApi.fields("/v1/adapters"));
+        requireTrusted(request);
+        Fields fields = known(request, "/v1/adapters");
         String name = fields.required("name");
         if (!name.matches("[\\w.:-]{1,64}") || name.equals(config.modelName())) {
             throw ApiError.field(
@@ -378,8 +434,8 @@ public final class ApiServer implements AutoCloseable {
     }
 
     private void dropAdapter(ServerRequest request, ServerResponse response) {
-        requireTrusted();
-        String name = request.path().pathParameters().get("name");
+        requireTrusted(request);
+        String name = name(request);
         if (!service.adapters().contains(name)) {
             throw ApiError.of(404, "adapter_not_found", "there is no such adapter");
         }
@@ -387,12 +443,17 @@ public final class ApiServer implements AutoCloseable {
         Reply.json(response, 200, Map.of("name", name, "deleted", true));
     }
 
-    /** Folders are read for who is on this machine or bears a key. */
-    private void requireTrusted() {
-        boolean loopback = List.of("127.0.0.1", "localhost", "::1").contains(config.host());
-        if (keys.isEmpty() && !loopback) {
+    /**
+     * Folders are read, and runs started, for who is on this machine or bears a key. A page of
+     * another site whose name leads to this machine is neither.
+     */
+    private void requireTrusted(ServerRequest request) {
+        String host = request.authority().replaceFirst(":\\d+$", "");
+        if (keys.isEmpty() && !(config.isLoopback() && ApiConfig.isLoopback(host))) {
             throw ApiError.of(
-                    403, "keys_needed", "adapters can be changed where the server has --api-keys");
+                    403,
+                    "keys_needed",
+                    "adapters and runs can be changed from this machine (by the name localhost), or where the server has --api-keys");
         }
     }
 
@@ -417,6 +478,9 @@ public final class ApiServer implements AutoCloseable {
     public boolean drain(Duration most) throws InterruptedException {
         draining = true;
         service.drain();
+        if (training != null) {
+            training.drain();
+        }
         long end = System.nanoTime() + most.toNanos();
         while (underWay.get() > 0 && System.nanoTime() < end) {
             Thread.sleep(20);
@@ -424,8 +488,12 @@ public final class ApiServer implements AutoCloseable {
         return underWay.get() == 0;
     }
 
+    /** Listens no more, and waits until a run that was started here has saved. */
     @Override
     public void close() {
         server.stop();
+        if (training != null) {
+            training.close();
+        }
     }
 }

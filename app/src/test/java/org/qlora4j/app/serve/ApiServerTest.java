@@ -373,6 +373,10 @@ class ApiServerTest {
                 "/v1/adapters|{\"name\": \"x\", \"path\": \"/nowhere\"}|400|/nowhere is no folder",
                 "/v1/adapters|{\"name\": \"pirate\", \"path\": \"/nowhere\"}|400|there is an adapter pirate already",
                 "/v1/adapters|{\"name\": \"x\", \"path\": \"y\", \"dir\": \"z\"}|400|the field dir is not known",
+                "/v1/plans|{\"dataset\": \"data-1.csv\"}|403|runs can be started where the server has --allow-training",
+                "/v1/runs|{\"dataset\": \"data-1.csv\", \"name\": \"a\"}|403|--allow-training",
+                "/v1/runs/a/stop|{}|403|--allow-training",
+                "/v1/datasets?name=a.csv|{}|403|--allow-training",
                 "/v1/models/tiny|{}|405|this address takes GET",
                 "/v1/nothing|{}|404|there is nothing at this address",
             })

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Uses the page of a running `qlora serve` as a person does, by clicks and keys, in Debian's headless Chromium (playwright 1.5x).
 
-    qlora serve --model MODEL --adapter NAME=DIR --runs FOLDER --port 8080
+    qlora serve --model MODEL --adapter NAME=DIR --runs FOLDER --allow-training --port 8080
     python check_page.py http://127.0.0.1:8080/ SCREENSHOTS_FOLDER
 
 Fails if anything is requested from another address, a script fails, text is wider than the page, or contrast is below WCAG AA.
@@ -98,6 +98,47 @@ with sync_playwright() as p:
         check(f"{name} runs contrast", not (bad := page.evaluate(CONTRAST)), bad)
         check(f"{name} runs width", page.evaluate("document.documentElement.scrollWidth") <= width)
         page.screenshot(path=folder / f"runs-{name}.png", full_page=True)
+        page.click("#show-train")
+        wait(page, "!document.getElementById('train-form').hidden || !document.getElementById('no-training').hidden")
+        if page.is_visible("#train-form"):
+            run = f"run-{width}-{scheme}-{int(time.time())}"
+            page.set_input_files("#file", {"name": "notes.pdf", "mimeType": "application/pdf", "buffer": b"%PDF"})
+            wait(page, "document.getElementById('problem').textContent.startsWith('notes.pdf is of a kind that is not read')")
+            errors.clear()  # the browser reports the 400 that was wanted
+            rows = "question,answer\n" + "".join(f'"Where is office {i} of the town, please?",room {i}\n' for i in range(40))
+            page.set_input_files("#file", {"name": "../offices of ours.csv", "mimeType": "text/csv", "buffer": rows.encode()})
+            wait(page, "!document.getElementById('plan').hidden && !document.getElementById('begin').disabled")
+            marks = page.eval_on_selector_all("#examples mark", "all => all.map(e => e.textContent)")
+            check(f"{name} marks", marks and all(m.startswith("room ") for m in marks), marks)
+            check(f"{name} facts", "40" in page.text_content("#facts") and "offices of ours.csv" in page.text_content("#facts"))
+            page.fill("#run-title", run)
+            page.fill("#more", "train.gradient_accumulation_steps=1")
+            page.fill("#max_steps", "5000")
+            page.press("#max_steps", "Tab")
+            wait(page, "document.getElementById('outlook').textContent.startsWith('5,000 steps, 125 passes') && !document.getElementById('begin').disabled")
+            check(f"{name} train contrast", not (bad := page.evaluate(CONTRAST)), bad)
+            check(f"{name} train width", page.evaluate("document.documentElement.scrollWidth") <= width)
+            page.screenshot(path=folder / f"train-{name}.png", full_page=True)
+            page.press("#run-title", "Enter")
+            wait(page, "document.getElementById('run-state').textContent.match(/step ([3-9]|[1-9][0-9]+) of 5000/)"
+                       " && document.querySelectorAll('#charts svg path').length > 0", timeout=900000)
+            check(f"{name} progress", "of 5000" in page.text_content("#run-state"), page.text_content("#run-state"))
+            check(f"{name} run contrast", not (bad := page.evaluate(CONTRAST)), bad)
+            check(f"{name} run width", page.evaluate("document.documentElement.scrollWidth") <= width)
+            page.screenshot(path=folder / f"run-{name}.png", full_page=True)
+            page.click("#run-stop")
+            wait(page, "!document.getElementById('run-load').hidden", timeout=300000)
+            check(f"{name} stopped run", "stopped" in page.text_content("#run-state"), page.text_content("#run-state"))
+            page.screenshot(path=folder / f"stopped-{name}.png", full_page=True)
+            page.click("#run-load")
+            wait(page, f"document.getElementById('right').value === '{run}' && !document.getElementById('chat').hidden")
+            page.fill("#max_tokens", "8")
+            page.fill("#message", "Where is office 5 of the town, please?")
+            page.click("#send")
+            wait(page, "document.querySelectorAll('.answer').length > 0 && document.getElementById('stop').disabled", timeout=900000)
+            sides = page.eval_on_selector_all(".answer b", "all => all.map(e => e.textContent)")
+            check(f"{name} adapter answers", run in sides, sides)
+            page.screenshot(path=folder / f"beside-{name}.png", full_page=True)
         page.click("#show-chat")
         page.click("#reset")
         check(f"{name} new", page.eval_on_selector_all(".turn", "all => all.length") == 0)
@@ -106,7 +147,7 @@ with sync_playwright() as p:
         for _ in range(24):  # by keyboard alone
             page.keyboard.press("Tab")
             reached.add(page.evaluate("document.activeElement.id"))
-        wanted = {"show-chat", "show-runs", "left", "right", "system", "temperature", "message", "send", "reset", "curl"}
+        wanted = {"show-chat", "show-runs", "show-train", "left", "right", "system", "temperature", "message", "send", "reset", "curl"}
         check(f"{name} keyboard", wanted <= reached, wanted - reached)
         check(f"{name} nothing from outside", not outside, outside)
         check(f"{name} no script fails", not errors, errors)

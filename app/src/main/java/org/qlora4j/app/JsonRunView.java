@@ -106,6 +106,11 @@ record JsonRunView(PrintWriter out) implements RunView {
     }
 
     @Override
+    public void gaveUp(int seconds) {
+        print("gave_up", fields("seconds", seconds));
+    }
+
+    @Override
     public void conclude(TrainResult result) {
         Path outcome = result.adapter();
         print(

@@ -49,7 +49,7 @@ final class ServeCommand implements Callable<Integer> {
                     List<String> line = OwnJvm.command(words);
                     Path nice = Path.of("/usr/bin/nice");
                     if (Files.isExecutable(nice)) {
-                        line.addAll(0, List.of(nice.toString(), "-n", "10"));
+                        line.addAll(0, List.of(nice.toString(), "-n", "5"));
                     }
                     return new ProcessBuilder(line).redirectErrorStream(true).start();
                 }

@@ -288,8 +288,6 @@ class ServeTrainingTest {
         assertThat(answer.get("model").asString()).isEqualTo("mine");
         assertThat(files(runs)).containsExactly(".uploads", "mine");
         assertThat(files(runs.resolve(".uploads"))).containsExactly(id);
-        assertThat(refused(post("/v1/runs", Map.of("dataset", id, "name", "mine")), 409))
-                .isEqualTo("there is a run mine; give another name");
         assertThat(refused(send("DELETE", "/v1/datasets/" + id, "text/plain", ""), 409))
                 .isEqualTo("a run was started from this file");
     }
@@ -376,6 +374,13 @@ class ServeTrainingTest {
         ended.countDown();
         assertThat(awaitState("a", "done").get("adapter").asString())
                 .isEqualTo("/there/checkpoint-8");
+        Files.createDirectory(runs.resolve("a")); // what the run would have left
+        assertThat(refused(post("/v1/runs", Map.of("dataset", id, "name", "a")), 409))
+                .isEqualTo("there is a run a; give another name");
+        for (int i = 0; i < 9; i++) { // the file of the run is not the oldest of eight
+            dataset("more.csv", ROWS);
+        }
+        assertThat(files(runs.resolve(".uploads"))).hasSize(9).contains(id);
         JsonNode list = json(send("GET", "/v1/runs", "text/plain", ""));
         assertThat(list.get("allows_training").asBoolean()).isTrue();
         assertThat(list.at("/data/0/progress/state").asString()).isEqualTo("done");

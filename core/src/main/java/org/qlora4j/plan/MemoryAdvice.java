@@ -23,6 +23,9 @@ import org.qlora4j.plan.MemoryPlan.Machine;
  * @param fits whether it fits; if not, nothing here makes it
  */
 public record MemoryAdvice(List<String> settings, MemoryPlan plan, boolean fits) {
+    /** No micro-batch has more rows. */
+    private static final int MOST_ROWS = (1 << 13) - 1;
+
     public MemoryAdvice {
         settings = List.copyOf(settings);
     }
@@ -91,14 +94,16 @@ public record MemoryAdvice(List<String> settings, MemoryPlan plan, boolean fits)
         Load load = Load.of(config, model);
         Map<String, Long> kept = MemoryPlan.keptBytes(config);
         int fits = 0;
-        int step = 1 << 12;
+        int step = 1;
+        boolean grows = true; // by twice as much each time, as few rows are quick to ask for
         while (step > 0) {
             Load tried = load.withBatch(fits + step);
-            if (MemoryPlan.of(config, model, tried, machine, kept).total() <= bytes) {
-                fits += step;
-            } else {
-                step /= 2;
-            }
+            boolean more =
+                    fits + step <= MOST_ROWS
+                            && MemoryPlan.of(config, model, tried, machine, kept).total() <= bytes;
+            fits += more ? step : 0;
+            grows &= more;
+            step = grows ? 2 * step : step / 2;
         }
         return fits;
     }

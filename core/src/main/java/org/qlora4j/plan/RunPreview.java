@@ -42,7 +42,12 @@ public record RunPreview(
      *
      * @param why what is remarkable about it; empty for nothing
      */
-    public record Marked(Example example, String why, List<ExampleView.Stretch> text) {}
+    public record Marked(Example example, String why, List<ExampleView.Stretch> text) {
+        /** File and line. */
+        public String place() {
+            return example.file() + ":" + example.line();
+        }
+    }
 
     /**
      * Reads all of the data, beyond records that have a fault.
@@ -61,9 +66,11 @@ public record RunPreview(
                 .shown()
                 .forEach(shown ->
                         examples.add(marked(shown.example(), shown.why(), inputs.tokenizer())));
-        inspection
-                .leaves()
-                .forEach(example -> examples.add(marked(example, "", inputs.tokenizer())));
+        Set<String> places = new HashSet<>(examples.stream().map(Marked::place).toList());
+        inspection.leaves().stream()
+                .map(example -> marked(example, "", inputs.tokenizer()))
+                .filter(marked -> places.add(marked.place()))
+                .forEach(examples::add);
         int stepsPerEpoch = inputs.data().sampler(config).stepsPerEpoch();
         Load load = load(config, inputs, inspection.quantile(1));
         MemoryAdvice advice = MemoryAdvice.of(config, inputs.shape(), load, Machine.here(), bytes);

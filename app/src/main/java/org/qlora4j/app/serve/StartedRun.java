@@ -114,6 +114,10 @@ final class StartedRun {
                 JsonNode outcome = event.path("adapter");
                 adapter = outcome.isString() ? outcome.asString() : null;
             }
+            case "gave_up" ->
+                    problem =
+                            "it had not saved %d seconds after it was asked to, and was ended"
+                                    .formatted(event.path("seconds").asInt(0));
             default -> {}
         }
     }
@@ -141,9 +145,8 @@ final class StartedRun {
         return process.isAlive();
     }
 
-    /** Whether it has left nothing behind, so that another may have its name. */
-    synchronized boolean hasFailed() {
-        return state == State.FAILED;
+    Uploads.Upload data() {
+        return data;
     }
 
     /** Asks it to save and end. */

@@ -111,7 +111,17 @@ final class Training {
     Training(TrainingConfig config, Runs runs) {
         this.config = config;
         this.runs = runs;
-        this.uploads = new Uploads(config.runs().resolve(".uploads"), config.maxUploadBytes());
+        this.uploads =
+                new Uploads(
+                        config.runs().resolve(".uploads"), config.maxUploadBytes(), this::isUsed);
+    }
+
+    /** Whether a run from this file is under way, or has left something to go on with. */
+    private boolean isUsed(Upload data) {
+        return started().stream()
+                .filter(run -> run.data().equals(data))
+                .anyMatch(
+                        run -> run.isUnderWay() || Files.exists(config.runs().resolve(run.name())));
     }
 
     /** The runs that were started, for the list of runs. */
@@ -216,8 +226,7 @@ final class Training {
         List<Object> examples = new ArrayList<>();
         for (RunPreview.Marked marked : preview.examples()) {
             Map<String, Object> example = new LinkedHashMap<>();
-            example.put(
-                    "at", plan.data.named(marked.example().file()) + ":" + marked.example().line());
+            example.put("at", plan.data.named(marked.place()));
             example.put("why", marked.why());
             example.put("tokens", marked.example().length());
             example.put("learnt", marked.example().labelTokens());
@@ -278,12 +287,12 @@ final class Training {
         words.addAll(List.of("--model", config.model()));
         words.addAll(List.of("--data", plan.data.file().toString()));
         words.addAll(List.of("--out", config.runs().resolve(name).toString()));
+        words.add("train.logging_steps=1"); // somebody looks
         words.addAll(config.settings());
         words.addAll(plan.words);
         Map<String, @Nullable Object> out = new LinkedHashMap<>();
         synchronized (started) {
             requireFree(name); // two may have asked
-            uploads.use(plan.data);
             StartedRun run;
             try {
                 run = StartedRun.start(name, plan.data, config.processes(), words);
@@ -311,9 +320,7 @@ final class Training {
                                     .formatted(run.name()));
                 }
             }
-            StartedRun before = started.get(name);
-            if (Files.exists(config.runs().resolve(name))
-                    || before != null && !before.hasFailed()) {
+            if (Files.exists(config.runs().resolve(name))) {
                 throw ApiError.of(
                         409, "run_exists", "there is a run %s; give another name".formatted(name));
             }

@@ -6,8 +6,9 @@ import java.io.OutputStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
-import org.jspecify.annotations.Nullable;
+import java.util.function.Predicate;
 import org.qlora4j.checkpoint.AtomicFiles;
 import org.qlora4j.data.Source;
 import org.qlora4j.error.DeviceException;
@@ -26,16 +27,18 @@ final class Uploads {
 
     private final Path folder;
     private final long most;
-    private final Map<String, Upload> unused = new LinkedHashMap<>(); // by id
-    private final Map<String, Upload> used = new LinkedHashMap<>();
+    private final Predicate<Upload> isUsed;
+    private final Map<String, Upload> all = new LinkedHashMap<>(); // guarded by this
 
     /**
      * @param folder made with the first file
      * @param most bytes of a file
+     * @param isUsed whether a run was started from a file, which may go on later
      */
-    Uploads(Path folder, long most) {
+    Uploads(Path folder, long most, Predicate<Upload> isUsed) {
         this.folder = folder;
         this.most = most;
+        this.isUsed = isUsed;
     }
 
     /**
@@ -87,13 +90,22 @@ final class Uploads {
             }
         }
         Upload upload = new Upload(id, shown, file, bytes);
+        List<Upload> unused = unused(); // asks outside of the lock, as runs ask for files
         synchronized (this) {
-            unused.put(id, upload);
-            if (unused.size() > MOST_UNUSED) {
-                drop(unused.keySet().iterator().next());
-            }
+            all.put(id, upload);
+        }
+        if (unused.size() >= MOST_UNUSED) {
+            drop(unused.getFirst());
         }
         return upload;
+    }
+
+    private List<Upload> unused() {
+        List<Upload> copy;
+        synchronized (this) {
+            copy = List.copyOf(all.values());
+        }
+        return copy.stream().filter(isUsed.negate()).toList();
     }
 
     private void write(OutputStream out, byte[] bytes, int count) {
@@ -123,33 +135,30 @@ final class Uploads {
 
     /** A file that is there. */
     synchronized Upload get(String id) {
-        Upload upload = unused.getOrDefault(id, used.get(id));
+        Upload upload = all.get(id);
         if (upload == null) {
             throw ApiError.of(404, "dataset_not_found", "there is no such file; send it again");
         }
         return upload;
     }
 
-    /** Keeps a file beside the run that was started from it, which may go on later. */
-    synchronized void use(Upload upload) {
-        unused.remove(upload.id);
-        used.put(upload.id, upload);
-    }
-
     /** Deletes a file that no run was started from. */
-    synchronized void drop(String id) {
-        get(id);
-        @Nullable Upload upload = unused.remove(id);
-        if (upload == null) {
+    void drop(String id) {
+        Upload upload = get(id);
+        if (isUsed.test(upload)) {
             throw ApiError.of(409, "dataset_in_use", "a run was started from this file");
         }
+        drop(upload);
+    }
+
+    private synchronized void drop(Upload upload) {
+        all.remove(upload.id);
         delete(upload.file);
     }
 
     /** Deletes all files that no run was started from. */
-    synchronized void dropUnused() {
-        unused.values().forEach(upload -> delete(upload.file));
-        unused.clear();
+    void dropUnused() {
+        unused().forEach(this::drop);
     }
 
     private static void delete(Path file) {

@@ -5,6 +5,10 @@ let key = sessionStorage.getItem('qlora-key') || '';
 let sides = [];        // of the conversation: {model, messages}
 let underWay = null;   // AbortController of the answers that come
 let shownRun = null;
+let dataset = null;    // the file that was sent: {id, name, bytes}
+let refreshFailed = false;
+let advice = [];       // settings with which the run fits
+let looks = 0;         // a later look makes an earlier one void
 
 /** Fetches with the key; a failure is thrown as the server words it. */
 async function api(path, options = {}) {
@@ -157,11 +161,11 @@ async function copyAsCurl() {
 }
 
 function show(view) {
-  for (const name of ['chat', 'runs']) {
+  for (const name of ['chat', 'runs', 'train']) {
     $(name).hidden = name !== view;
     $('show-' + name).setAttribute('aria-pressed', String(name === view));
   }
-  if (view === 'runs') refreshRuns();
+  if (view !== 'chat') refreshRuns();
 }
 
 function short(value, digits) {
@@ -170,9 +174,13 @@ function short(value, digits) {
 }
 
 async function refreshRuns() {
-  if ($('runs').hidden) return;
+  if (!$('chat').hidden) return;
   try {
-    const runs = (await (await api('v1/runs')).json()).data;
+    const {data: runs, allows_training: allowed} = await (await api('v1/runs')).json();
+    $('no-training').hidden = allowed;
+    $('train-form').hidden = !allowed;
+    if ($('runs').hidden) return;
+    $('no-runs').textContent = allowed ? 'There are no runs yet.' : $('no-runs').textContent;
     $('no-runs').hidden = runs.length > 0;
     $('run-table').hidden = runs.length === 0;
     const focused = document.activeElement && document.activeElement.dataset ? document.activeElement.dataset.run : null;
@@ -185,9 +193,10 @@ async function refreshRuns() {
       const name = element('td');
       name.append(open);
       const last = run.last || {};
+      if (run.progress) name.append(' ', element('small', run.progress.state));
       row.append(name, element('td', last.step ?? '', 'number'), element('td', short(last.loss, 4), 'number'),
         element('td', short(last.learning_rate, 3), 'number'), element('td', short(last.tokens_per_second, 3), 'number'),
-        element('td', new Date(run.changed * 1000).toLocaleString()));
+        element('td', run.changed ? new Date(run.changed * 1000).toLocaleString() : ''));
       return row;
     }));
     if (focused) {
@@ -195,14 +204,42 @@ async function refreshRuns() {
       if (again) again.focus();
     }
     if (shownRun) await showRun(shownRun);
-    tell('');
-  } catch (error) { tell(error.message); }
+    if (refreshFailed) tell('');
+    refreshFailed = false;
+  } catch (error) {
+    refreshFailed = true;
+    tell(error.message);
+  }
 }
 
 async function showRun(name) {
   const run = await (await api('v1/runs/' + encodeURIComponent(name))).json();
   $('run').hidden = false;
   $('run-name').textContent = name;
+  const progress = run.progress;
+  const underWay = Boolean(progress && ['starting', 'training', 'stopping'].includes(progress.state));
+  const state = $('run-state');
+  state.replaceChildren();
+  if (progress) {
+    const left = progress.seconds_left === null ? '' : `, ${duration(progress.seconds_left)} left`;
+    const step = progress.total_steps ? `: step ${progress.step} of ${progress.total_steps}${left}` : '';
+    state.append(`${progress.state}${step}, on ${progress.data}`);
+    if (underWay) {
+      const bar = element('progress');
+      if (progress.total_steps) { bar.max = progress.total_steps; bar.value = progress.step; }
+      bar.setAttribute('aria-label', 'Steps');
+      state.append(bar);
+    }
+    if (progress.problem) state.append(element('div', progress.problem, 'bad'));
+    if (progress.state === 'stopped' && !run.adapter && !progress.problem) state.append(element('div', 'It had saved nothing yet.', 'bad'));
+  }
+  $('run-stop').hidden = !underWay;
+  $('run-stop').disabled = progress && progress.state === 'stopping';
+  const loads = Boolean(run.adapter) && !underWay;
+  $('run-load').hidden = $('run-as').hidden = !loads;
+  if ($('run-load').dataset.run !== name) $('adapter-name').value = name;
+  $('run-load').dataset.run = name;
+  $('run-load').dataset.path = run.adapter || '';
   const steps = run.metrics.filter(line => line.loss !== undefined);
   const held = run.metrics.filter(line => line.eval_loss !== undefined);
   $('charts').replaceChildren(
@@ -248,6 +285,151 @@ function chart(title, lines) {
   return svg;
 }
 
+function duration(seconds) {
+  const parts = [[3600, 'h'], [60, 'min'], [1, 's']].find(part => seconds >= part[0]) || [1, 's'];
+  return `${Math.ceil(seconds / parts[0])} ${parts[1]}`;
+}
+
+function post(path, body) {
+  return api(path, {method: 'POST', headers: {'Content-Type': 'application/json'}, body: JSON.stringify(body)});
+}
+
+/** Settings of the run to start, of fields and of the lines key=value. */
+function runSettings() {
+  const settings = {};
+  for (const field of document.querySelectorAll('[data-key]')) {
+    if (field.value !== '') settings[field.dataset.key] = field.type === 'number' ? Number(field.value) : field.value;
+  }
+  for (const line of $('more').value.split('\n').map(each => each.trim()).filter(Boolean)) {
+    const equals = line.indexOf('=');
+    if (equals < 1) throw new Error(`"${line}" is no setting; write key=value`);
+    settings[line.slice(0, equals).trim()] = line.slice(equals + 1).trim();
+  }
+  return settings;
+}
+
+/** Sends the chosen file, which takes the place of the one before. */
+async function sendFile() {
+  const file = $('file').files[0];
+  const before = dataset;
+  dataset = null;
+  $('plan').hidden = true;
+  $('begin').disabled = true;
+  if (before) api('v1/datasets/' + encodeURIComponent(before.id), {method: 'DELETE'}).catch(() => {}); // a run may have it
+  if (!file) return;
+  tell('');
+  const look = ++looks;
+  $('looking').textContent = `sending ${file.name} ...`;
+  try {
+    const response = await api('v1/datasets?name=' + encodeURIComponent(file.name),
+      {method: 'POST', headers: {'Content-Type': 'application/octet-stream'}, body: file});
+    const sent = await response.json();
+    if (look !== looks) return;
+    dataset = sent;
+    if (!$('run-title').value) $('run-title').value = file.name.replace(/\..*/, '').replace(/[^A-Za-z0-9_-]+/g, '-').replace(/^-+/, '').slice(0, 40) || 'run';
+    await lookAtPlan();
+  } catch (error) { tell(error.message); } finally { if (look === looks) $('looking').textContent = ''; }
+}
+
+/** Asks what a run would learn and take. */
+async function lookAtPlan() {
+  if (!dataset) return;
+  const look = ++looks;
+  $('begin').disabled = true;
+  $('looking').textContent = `looking at ${dataset.name} ...`;
+  try {
+    const plan = await (await post('v1/plans', {dataset: dataset.id, settings: runSettings()})).json();
+    if (look !== looks) return;
+    showPlan(plan);
+    tell('');
+  } catch (error) {
+    if (look !== looks) return;
+    $('plan').hidden = true;
+    tell(error.message);
+  }
+  $('looking').textContent = '';
+}
+
+function showPlan(plan) {
+  const refused = plan.findings.some(finding => finding.refused);
+  $('plan').hidden = false;
+  $('begin').disabled = refused || !plan.memory.fits;
+  const time = plan.seconds === null ? 'how long it takes is known after its first steps' : `about ${duration(plan.seconds)} at the speed of the last run`;
+  const passes = plan.epochs.toLocaleString('en', {maximumFractionDigits: 1});
+  $('outlook').replaceChildren(
+    element('li', `${plan.steps.toLocaleString('en')} steps, ${passes} ${passes === '1' ? 'pass' : 'passes'} over the examples; ${time}`),
+    element('li', plan.memory.line, plan.memory.fits ? '' : 'bad'));
+  advice = plan.memory.fits ? [] : plan.memory.advice;
+  $('advise').hidden = !advice.length;
+  $('findings').replaceChildren(...plan.findings.map(finding =>
+    element('li', (finding.refused ? 'A run refuses this: ' : '') + finding.text, finding.refused ? 'bad' : '')));
+  if (!plan.findings.length) $('findings').append(element('li', 'nothing to look into'));
+  $('facts').tBodies[0].replaceChildren(...Object.entries(plan.facts).map(([name, fact]) => {
+    const row = element('tr'), head = element('th', name);
+    head.scope = 'row';
+    row.append(head, element('td', fact));
+    return row;
+  }));
+  $('examples').replaceChildren(...plan.examples.map(example => {
+    const entry = element('div', undefined, 'example'), text = element('p');
+    text.tabIndex = 0;
+    text.append(...example.text.map(part => part.learnt ? element('mark', part.text, 'learnt') : part.text));
+    entry.append(element('small', `${example.at}: ${example.tokens} tokens, ${example.learnt} learnt${example.why ? '; ' + example.why : ''}`), text);
+    return entry;
+  }));
+}
+
+function takeAdvice() {
+  for (const word of advice) {
+    const [key, value] = word.split('=');
+    const field = document.querySelector(`[data-key="${key}"]`);
+    if (field) field.value = value;
+    else $('more').value = [...$('more').value.split('\n').filter(line => line && !line.startsWith(key + '=')), word].join('\n');
+  }
+  lookAtPlan();
+}
+
+async function startRun() {
+  if (!dataset || $('begin').disabled) return;
+  $('begin').disabled = true;
+  $('looking').textContent = 'starting ...';
+  try {
+    const name = $('run-title').value.trim();
+    await post('v1/runs', {name, dataset: dataset.id, settings: runSettings()});
+    shownRun = name;
+    $('run').hidden = true; // that of another
+    tell('');
+    show('runs');
+  } catch (error) { tell(error.message); }
+  $('begin').disabled = false;
+  $('looking').textContent = '';
+}
+
+async function stopRun() {
+  $('run-stop').disabled = true;
+  try {
+    await post(`v1/runs/${encodeURIComponent(shownRun)}/stop`, {});
+    tell('');
+  } catch (error) { tell(error.message); }
+  refreshRuns();
+}
+
+/** Puts the adapter of a run beside the base. */
+async function loadRun() {
+  const name = $('adapter-name').value.trim();
+  $('run-load').disabled = true;
+  try {
+    await post('v1/adapters', {name, path: $('run-load').dataset.path});
+    await loadModels();
+    $('right').value = name;
+    $('left').selectedIndex = 0;
+    reset();
+    show('chat');
+    $('message').focus();
+  } catch (error) { tell(error.message); }
+  $('run-load').disabled = false;
+}
+
 async function refreshState() {
   try {
     const state = await (await fetch('health')).json();
@@ -266,6 +448,13 @@ $('reset').addEventListener('click', reset);
 $('curl').addEventListener('click', copyAsCurl);
 $('show-chat').addEventListener('click', () => show('chat'));
 $('show-runs').addEventListener('click', () => show('runs'));
+$('show-train').addEventListener('click', () => show('train'));
+$('file').addEventListener('change', sendFile);
+$('train-form').addEventListener('change', event => { if (event.target.id !== 'file' && event.target.id !== 'run-title') lookAtPlan(); });
+$('train-form').addEventListener('submit', event => { event.preventDefault(); startRun(); });
+$('advise').addEventListener('click', takeAdvice);
+$('run-stop').addEventListener('click', stopRun);
+$('run-load').addEventListener('click', loadRun);
 $('key-form').addEventListener('submit', event => {
   event.preventDefault();
   key = $('key').value.trim();

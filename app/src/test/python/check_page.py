@@ -92,7 +92,7 @@ with sync_playwright() as p:
         page.click("#show-runs")
         wait(page, "!document.getElementById('run-table').hidden || !document.getElementById('no-runs').hidden")
         if page.is_visible("#run-table"):
-            page.click("#run-table tbody button")
+            page.click("#run-table tbody tr:last-child button")
             page.wait_for_selector("#charts svg path")
             check(f"{name} samples", page.eval_on_selector_all("#samples div", "all => all.length") > 0)
         check(f"{name} runs contrast", not (bad := page.evaluate(CONTRAST)), bad)
@@ -120,7 +120,8 @@ with sync_playwright() as p:
             check(f"{name} train width", page.evaluate("document.documentElement.scrollWidth") <= width)
             page.screenshot(path=folder / f"train-{name}.png", full_page=True)
             page.press("#run-title", "Enter")
-            wait(page, "document.getElementById('run-state').textContent.match(/step ([3-9]|[1-9][0-9]+) of 5000/)"
+            wait(page, f"document.getElementById('run-name').textContent === '{run}'"
+                       " && document.getElementById('run-state').textContent.match(/step ([3-9]|[1-9][0-9]+) of 5000/)"
                        " && document.querySelectorAll('#charts svg path').length > 0", timeout=900000)
             check(f"{name} progress", "of 5000" in page.text_content("#run-state"), page.text_content("#run-state"))
             check(f"{name} run contrast", not (bad := page.evaluate(CONTRAST)), bad)

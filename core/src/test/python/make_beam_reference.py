@@ -28,11 +28,11 @@ for eos in ([2], [2, 7, 11, 30, 31, 32, 40, 41, 77, 90, 101, 120, 133, 150]):
             for row in out.sequences[:, len(prompt):].tolist():
                 end = next((i + 1 for i, t in enumerate(row) if t in eos), len(row))
                 texts.append(row[:end])
-            scores = [float(s) for s in out.sequences_scores] if beams > 1 else []
+            scores = [float(f"{s:.9g}") for s in out.sequences_scores] if beams > 1 else []
             cases.append({"eos": eos, "num_beams": beams, "length_penalty": penalty, "early_stopping": str(early).upper(),
                           "max_new_tokens": most, "min_new_tokens": least, "prompt": prompt, "texts": texts, "scores": scores})
 target = resources / "org/qlora4j/generate/beams.json"
-target.write_text("[\n" + ",\n".join(json.dumps(c) for c in cases) + "\n]\n")
+target.write_text("[\n" + ",\n".join(json.dumps(c, separators=(",", ":")) for c in cases) + "\n]\n")
 print(len(cases), "cases,", sum(len(t) < c["max_new_tokens"] for c in cases for t in c["texts"]), "texts that end early")
 
 tokenizer = PreTrainedTokenizerFast(tokenizer_file=str(resources / "tiny-llama/tokenizer.json"))

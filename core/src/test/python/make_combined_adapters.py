@@ -32,4 +32,4 @@ for how, names, weights, density in CASES:
         logits = model.eval()(torch.tensor([IDS])).logits[0, -1]
     cases.append({"combine": how, "adapters": names, "weights": weights, "density": density, "logits": [float("%.7g" % x) for x in logits]})
 with open(out, "w") as file:
-    file.write('{"ids": %s,\n"cases": [\n' % json.dumps(IDS) + ",\n".join(json.dumps(case) for case in cases) + "\n]}\n")
+    file.write('{"ids":%s,\n"cases":[\n' % json.dumps(IDS) + ",\n".join(json.dumps(case, separators=(",", ":")) for case in cases) + "\n]}\n")

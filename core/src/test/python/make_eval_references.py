@@ -78,4 +78,4 @@ OUT.write_text(json.dumps({
                   "high": float(np.quantile(values, 0.975))},
     "length_control": {"lengths": lengths.tolist(), "matches": controlled, "length": float(fitted.params[3]),
                        "place": float(fitted.params[4]), "rates": rates},
-}) + "\n")
+}, separators=(",", ":")) + "\n")

@@ -34,13 +34,15 @@ for step in range(10):
     optimizer.zero_grad(); loss.backward(); optimizer.step()
 with torch.no_grad(): trained = net(input_ids=ids).logits[0, -1].tolist()
 net.save_pretrained(out); tokenizer.save_pretrained(out); (out / "README.md").unlink()
+(out / "tokenizer.json").write_text(json.dumps(json.loads((out / "tokenizer.json").read_text()), ensure_ascii=False, separators=(",", ":")))
+nine = lambda o: [nine(x) for x in o] if isinstance(o, list) else float(f"{o:.9g}")  # float32 needs no more
 config = json.loads((out / "adapter_config.json").read_text()); config["base_model_name_or_path"] = None
 (out / "adapter_config.json").write_text(json.dumps(config, indent=2, sort_keys=True))
 prompt = "a<call>"
 start_ids = tokenizer.encode(prompt)  # with BOS, as a text that is continued
 answer = net.generate(input_ids=torch.tensor([start_ids]), max_new_tokens=6, do_sample=False)[0, len(start_ids):]
 (out / "expected.json").write_text(json.dumps({
-    "new_tokens": NEW, "vocabulary": len(tokenizer), "means": means, "ids": ids[0].tolist(), "start_logits": start, "logits": trained,
+    "new_tokens": NEW, "vocabulary": len(tokenizer), "means": {k: nine(v) for k, v in means.items()}, "ids": ids[0].tolist(), "start_logits": nine(start), "logits": nine(trained),
     "prompt": prompt, "answer": tokenizer.decode(answer),
     "texts": [{"text": t, "ids": i, "decoded": tokenizer.decode(i, skip_special_tokens=True)}
-              for t in texts for i in [tokenizer.encode(t, add_special_tokens=False)]]}, indent=1) + "\n")
+              for t in texts for i in [tokenizer.encode(t, add_special_tokens=False)]]}, separators=(",", ":")) + "\n")

@@ -91,4 +91,4 @@ for name, (family, config) in kinds.items():
             differ = [text for text, i in zip(texts, ids) if own.encode(text) != [x for x in i if x not in ((tokenizer.bos_token_id,) if name in ("llama", "gemma") else (tokenizer.bos_token_id, tokenizer.eos_token_id))]]
             print(name, "differs from sentencepiece itself on", differ)
         print(name, len(tokenizer), [sum(map(len, ids))], type(tokenizer).__name__)
-(out / "expected.json").write_text(json.dumps({"texts": texts, "kinds": expected}, ensure_ascii=True) + "\n")
+(out / "expected.json").write_text(json.dumps({"texts": texts, "kinds": expected}, ensure_ascii=True, separators=(",", ":")) + "\n")

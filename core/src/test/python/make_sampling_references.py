@@ -64,4 +64,4 @@ for prompt in [[1, 40, 41, 42, 40, 41], [1, 100, 7, 100]]:
         texts.append({"settings": settings, "prompt": prompt, "tokens": out[0, len(prompt):].tolist()})
 
 target = resources / "org/qlora4j/generate/sampling.json"
-target.write_text("{\"cases\": [\n" + ",\n".join(json.dumps(c) for c in cases) + "],\n\"texts\": [\n" + ",\n".join(json.dumps(t) for t in texts) + "]}\n")
+target.write_text("{\"cases\":[\n" + ",\n".join(json.dumps(c, separators=(",", ":")) for c in cases) + "],\n\"texts\":[\n" + ",\n".join(json.dumps(t, separators=(",", ":")) for t in texts) + "]}\n")

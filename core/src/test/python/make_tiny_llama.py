@@ -59,6 +59,7 @@ tokenizer = PreTrainedTokenizerFast(
     "{% if m.role == 'system' and not loop.first %}{{ raise_exception('system must come first') }}{% endif %}"
     "<|{{ m.role }}|>{{ m.content }}\n{% endfor %}{% if add_generation_prompt %}<|assistant|>{% endif %}")
 tokenizer.save_pretrained(out)
+(out / "tokenizer.json").write_text(json.dumps(json.loads((out / "tokenizer.json").read_text()), ensure_ascii=False, separators=(",", ":")))
 tokenizer = AutoTokenizer.from_pretrained(out)
 
 # --- what transformers generates
@@ -102,7 +103,7 @@ for size, temperature, top_p in [(50, 1.0, 0.9), (50, 0.7, 0.9), (50, 2.0, 0.5),
     warped = LogitsProcessorList([TemperatureLogitsWarper(temperature), TopPLogitsWarper(top_p)])(None, logits)
     p = warped.double().softmax(-1)[0]
     kept = torch.nonzero(p)[:, 0].tolist()
-    cases.append({"temperature": temperature, "top_p": top_p, "logits": logits[0].tolist(), "kept": kept, "probabilities": p[kept].tolist()})
+    cases.append({"temperature": temperature, "top_p": top_p, "logits": [float(f"{x:.9g}") for x in logits[0].tolist()], "kept": kept, "probabilities": p[kept].tolist()})
 target = resources / "org/qlora4j/generate"
 target.mkdir(parents=True, exist_ok=True)
-(target / "top_p.json").write_text(json.dumps(cases) + "\n")
+(target / "top_p.json").write_text(json.dumps(cases, separators=(",", ":")) + "\n")

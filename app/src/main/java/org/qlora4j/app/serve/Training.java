@@ -10,8 +10,6 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
-import java.util.Set;
-import java.util.TreeSet;
 import java.util.concurrent.locks.ReentrantLock;
 import org.jspecify.annotations.Nullable;
 import org.qlora4j.app.serve.Uploads.Upload;
@@ -33,37 +31,20 @@ final class Training {
     private static final String RUN_NAME = "[A-Za-z0-9_][\\w.-]{0,63}";
 
     /** Settings that clients may give: none of them names a file, or code. */
-    private static final Set<String> KEYS =
-            new TreeSet<>(
-                    Set.of(
-                            "data.columns",
-                            "data.dataset_format",
-                            "data.eval_dataset_size",
-                            "data.max_train_samples",
-                            "data.on_bad_data",
-                            "data.source_max_len",
-                            "data.target_max_len",
-                            "data.train_on_source",
-                            "data.truncation",
-                            "eval.eval_steps",
-                            "eval.eval_strategy",
-                            "lora.lora_alpha",
-                            "lora.lora_dropout",
-                            "lora.r",
-                            "model.stream_layers",
-                            "train.gradient_accumulation_steps",
-                            "train.gradient_checkpointing",
-                            "train.learning_rate",
-                            "train.lr_scheduler_type",
-                            "train.max_steps",
-                            "train.num_train_epochs",
-                            "train.optim",
-                            "train.per_device_train_batch_size",
-                            "train.sample_prompt",
-                            "train.sample_steps",
-                            "train.save_steps",
-                            "train.seed",
-                            "train.warmup_ratio"));
+    private static final List<String> KEYS =
+            List.of(
+                    """
+                    data.columns data.dataset_format data.eval_dataset_size data.max_train_samples
+                    data.on_bad_data data.source_max_len data.target_max_len data.train_on_source
+                    data.truncation eval.eval_steps eval.eval_strategy lora.lora_alpha
+                    lora.lora_dropout lora.r model.stream_layers train.gradient_accumulation_steps
+                    train.gradient_checkpointing train.learning_rate train.lr_scheduler_type
+                    train.max_steps train.num_train_epochs train.optim
+                    train.per_device_train_batch_size train.sample_prompt train.sample_steps
+                    train.save_steps train.seed train.warmup_ratio
+                    """
+                            .strip()
+                            .split("\\s+"));
 
     private final TrainingConfig config;
     private final Runs runs;

@@ -221,6 +221,8 @@ async function showRun(name) {
   const state = $('run-state');
   state.replaceChildren();
   if (progress) {
+    const metrics = run.metrics.at(-1);
+    progress.step = Math.max(progress.step, metrics ? metrics.step : 0); // the last is told only there
     const left = progress.seconds_left === null ? '' : `, ${duration(progress.seconds_left)} left`;
     const step = progress.total_steps ? `: step ${progress.step} of ${progress.total_steps}${left}` : '';
     state.append(`${progress.state}${step}, on ${progress.data}`);
@@ -245,6 +247,7 @@ async function showRun(name) {
   $('charts').replaceChildren(
     chart('loss', [['', steps.map(line => [line.step, line.loss])], ['held', held.map(line => [line.step, line.eval_loss])]]),
     chart('learning rate', [['', steps.map(line => [line.step, line.learning_rate])]]));
+  $('samples').previousElementSibling.hidden = !run.samples.length;
   $('samples').replaceChildren(...run.samples.slice(-20).reverse().map(sample => {
     const entry = element('div');
     entry.append(element('small', `step ${sample.step}: ${sample.prompt}`), element('br'), document.createTextNode(sample.answer ?? ''));

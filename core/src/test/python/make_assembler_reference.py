@@ -145,6 +145,14 @@ vpermilps xmm3, xmm2, 0xb1
 vmovss dword ptr [r8], xmm13
 vmovss dword ptr [rcx+8], xmm2
 vmovss dword ptr [rbp-516], xmm11
+vunpcklps ymm0, ymm8, ymm9
+vunpcklps ymm11, ymm3, ymm14
+vunpckhps ymm1, ymm8, ymm9
+vunpckhps ymm10, ymm2, ymm15
+vshufps ymm8, ymm0, ymm2, 0x44
+vshufps ymm3, ymm12, ymm11, 0xee
+vperm2f128 ymm0, ymm8, ymm12, 0x20
+vperm2f128 ymm13, ymm3, ymm4, 0x31
 vzeroupper
 mov rdi, r9
 mov r12, [rsi+192]

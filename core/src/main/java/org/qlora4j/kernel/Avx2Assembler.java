@@ -158,6 +158,43 @@ final class Avx2Assembler implements X86Instructions {
         memory(MAP_0F, PREFIX_F3, XMM, 0x11, from, 0, to);
     }
 
+    /** In each half, the lower two floats of a and b in turns. */
+    void vunpcklps(int to, int a, int b) {
+        registers(MAP_0F, NO_PREFIX, YMM, 0x14, to, a, b);
+    }
+
+    /** In each half, the upper two floats of a and b in turns. */
+    void vunpckhps(int to, int a, int b) {
+        registers(MAP_0F, NO_PREFIX, YMM, 0x15, to, a, b);
+    }
+
+    /** In each half, two floats of a and two of b, two bits of {@code order} for each. */
+    void vshufps(int to, int a, int b, int order) {
+        registers(MAP_0F, NO_PREFIX, YMM, 0xC6, to, a, b);
+        write(order);
+    }
+
+    /** Two of the four halves of a and b, four bits of {@code halves} for each. */
+    void vperm2f128(int to, int a, int b, int halves) {
+        registers(MAP_0F3A, PREFIX_66, YMM, 0x06, to, a, b);
+        write(halves);
+    }
+
+    /** Lanes i of the eight registers from {@code first} on to register i; all 16 are changed. */
+    void turn(int first) {
+        for (int i = 0; i < 8; i += 2) {
+            vunpcklps(i, first + i, first + i + 1);
+            vunpckhps(i + 1, first + i, first + i + 1);
+        }
+        for (int i = 0; i < 8; i++) {
+            int pair = i / 4 * 4 + i % 4 / 2;
+            vshufps(first + i, pair, pair + 2, i % 2 == 0 ? 0b01_00_01_00 : 0b11_10_11_10);
+        }
+        for (int i = 0; i < 8; i++) {
+            vperm2f128(i, first + i % 4, first + 4 + i % 4, i < 4 ? 0x20 : 0x31);
+        }
+    }
+
     /**
      * Stores the sum of the lanes of each of {@code count} registers, one behind the other, and
      * moves {@code to} behind them. Lanes are added in the order of {@link FloatMemory#sum}.

@@ -52,7 +52,10 @@ record Avx2FourBitProduct(Workers workers) implements FourBitProduct {
     private static final int ROWS = 3;
 
     /** Rows from which on {@link Avx2Tiles} are faster. */
-    private static final int MANY_ROWS = 13;
+    private static final int MANY_ROWS = 9;
+
+    /** Rows beyond which decoding the weight for one large matrix product is faster. */
+    private static final int MOST_ROWS = 128;
 
     /** Where things lie in the memory that {@link #constants} fills: each 32 bytes first. */
     private static final int PLANES_AT = 0;
@@ -65,6 +68,11 @@ record Avx2FourBitProduct(Workers workers) implements FourBitProduct {
     private static final int NESTED_AT = ABSMAX_AT + Long.BYTES;
     private static final int MAP_AT = ABSMAX_AT + VECTOR;
     private static final int X_AT = MAP_AT + MachineLines.MAP_LENGTH * Float.BYTES;
+
+    /** For {@link Avx2Tiles}: the levels of each byte of codes, as in {@link PairFourBit}. */
+    private static final int PAIRS_AT = X_AT;
+
+    private static final int PAIR_BYTES = 2 * Float.BYTES << 8;
 
     /**
      * What the code depends on.
@@ -81,7 +89,8 @@ record Avx2FourBitProduct(Workers workers) implements FourBitProduct {
 
     @Override
     public boolean takes(DType dtype, long rows, long in, int blockSize) {
-        return VectorFourBitProduct.fits(dtype, rows, in, blockSize)
+        return rows <= MOST_ROWS
+                && VectorFourBitProduct.fits(dtype, in, blockSize)
                 && Integer.bitCount(blockSize) == 1;
     }
 
@@ -98,18 +107,19 @@ record Avx2FourBitProduct(Workers workers) implements FourBitProduct {
         long packed = codes.segment().address();
         if (rows >= MANY_ROWS) {
             MemorySegment constants =
-                    constants(Avx2Tiles.vectorsOf(rows) * Avx2Tiles.LANES, in, scales, table);
-            MemorySegment columns = constants.asSlice(X_AT);
-            Avx2Tiles.layOut(FloatMemory.of(x), rows, in, ORDER, columns);
+                    constants(Avx2Tiles.bytesOf(rows, in), scales, table, PAIRS_AT + PAIR_BYTES);
+            MemorySegment.copy(
+                    PairFourBit.pairs(table), 0, constants, JAVA_FLOAT, PAIRS_AT, 2 << 8);
             Avx2Tiles.run(
                     workers,
+                    FloatMemory.of(x),
+                    in,
+                    ORDER,
                     FloatMemory.of(y),
                     rows,
                     out,
-                    TASK / in,
-                    columns,
-                    (lines, line, tiles, sums, room) -> {
-                        Avx2Tiles tile = new Avx2Tiles(in, lines, Avx2Tiles.vectorsOf(rows));
+                    constants.asSlice(PAIRS_AT + PAIR_BYTES),
+                    (tile, line, tiles, sums, room) -> {
                         code(new TileShape(tile, nested, blockShift))
                                 .invokeExact(
                                         packed + (long) line * in / 2,
@@ -121,7 +131,8 @@ record Avx2FourBitProduct(Workers workers) implements FourBitProduct {
                     });
             return;
         }
-        MemorySegment constants = constants(rows, in, scales, table);
+        MemorySegment constants =
+                constants((long) rows * in * Float.BYTES, scales, table, X_AT);
         layOut(FloatMemory.of(x), rows, in, constants.asSlice(X_AT));
         MachineLines.run(
                 workers,
@@ -142,9 +153,10 @@ record Avx2FourBitProduct(Workers workers) implements FourBitProduct {
                 });
     }
 
-    /** Levels as bytes, what decodes an absmax, and room for rows of x behind them. */
-    private static MemorySegment constants(int rows, int in, BlockScales scales, CodeTable table) {
-        MemorySegment room = NativeScratch.of(X_AT + (long) rows * in * Float.BYTES);
+    /** Levels as bytes, what decodes an absmax, and room for x from {@code at} on. */
+    private static MemorySegment constants(
+            long bytesOfX, BlockScales scales, CodeTable table, int at) {
+        MemorySegment room = NativeScratch.of(at + bytesOfX);
         for (int i = 0; i < VECTOR; i++) { // both halves of a vector have the table
             int level = Float.floatToRawIntBits(table.levels()[i % 16]);
             for (int plane = 0; plane < PLANES; plane++) {
@@ -202,7 +214,8 @@ record Avx2FourBitProduct(Workers workers) implements FourBitProduct {
                 shape,
                 s ->
                         MachineCode.load(
-                                s.tile.assemble(new TileGroups(s.nested, s.blockShift)),
+                                s.tile.assemble(
+                                        new TileGroups(s.nested, s.blockShift), s.tile.in() / 2),
                                 Avx2Tiles.TILES));
     }
 
@@ -237,6 +250,8 @@ record Avx2FourBitProduct(Workers workers) implements FourBitProduct {
 
     // whose values the caller wants back
     private static final Register BLOCK = RBX;
+    private static final Register PAIRS = BLOCK; // between the scales of groups
+
     private static final Register CODE_OF_ABSMAX = RBP;
     private static final Register ABSMAX = R12;
 
@@ -252,11 +267,7 @@ record Avx2FourBitProduct(Workers workers) implements FourBitProduct {
         a.mov(X, X_OF_LINE);
         a.mov(GROUPS_LEFT, shape.in / GROUP);
         int group = a.here();
-        lookUpGroup(
-                a,
-                0,
-                MachineLines.AHEAD,
-                (levels, vector) -> addProduct(a, shape, levels, vector * Avx2Tiles.LANES));
+        lookUpGroup(a, (levels, vector) -> addProduct(a, shape, levels, vector * Avx2Tiles.LANES));
         scale(a, 0, shape.nested, shape.blockShift);
         for (int row = 0; row < shape.rows; row++) {
             a.vfmadd231ps(SUM + row, PART + row, SCALE);
@@ -310,10 +321,10 @@ record Avx2FourBitProduct(Workers workers) implements FourBitProduct {
         levels.use(JOINED, first + 3);
     }
 
-    /** Looks up the next group of the line that begins {@code offset} bytes behind the codes. */
-    private static void lookUpGroup(Avx2Assembler a, int offset, int ahead, Levels levels) {
-        a.vmovups(CODES, new Memory(NEXT_CODES, offset));
-        a.prefetchnta(new Memory(NEXT_CODES, offset + ahead));
+    /** Looks up the next group. */
+    private static void lookUpGroup(Avx2Assembler a, Levels levels) {
+        a.vmovups(CODES, new Memory(NEXT_CODES, 0));
+        a.prefetchnta(new Memory(NEXT_CODES, MachineLines.AHEAD));
         a.vpand(BYTES + PLANES - 1, CODES, new Memory(CONSTANT, LOW_HALVES_AT));
         lookUp(a, 0, levels);
         a.vpsrlw(CODES, CODES, 4);
@@ -321,37 +332,52 @@ record Avx2FourBitProduct(Workers workers) implements FourBitProduct {
         lookUp(a, GROUP / 2 / Avx2Tiles.LANES, levels);
     }
 
-    /** Groups of neighbouring lines, for {@link Avx2Tiles}. */
-    private record TileGroups(boolean nested, int blockShift) implements Avx2Tiles.Decoding {
+    /**
+     * Groups of neighbouring lines, for {@link Avx2Tiles}. Weights come in {@link #order}: vectors
+     * 0 to 3 of a group are the low halves of its bytes, 4 to 7 the high ones.
+     */
+    private record TileGroups(boolean nested, int blockShift) implements Avx2Tiles.Groups {
+        private static final int OF_HALVES = PLANES;
+
         @Override
-        public void decode(Avx2Assembler a, Avx2Tiles tile) {
-            loadTables(a);
-            int lineBytes = tile.in() / 2;
-            for (int i = 0; i < tile.lines(); i++) {
-                int line = i;
-                lookUpGroup(
-                        a,
-                        line * lineBytes,
-                        tile.lines() * lineBytes,
-                        (levels, vector) -> a.vmovups(tile.level(line, vector), levels));
+        public int size() {
+            return GROUP;
+        }
+
+        @Override
+        public int codeAt(int part) {
+            return part % OF_HALVES * 4;
+        }
+
+        @Override
+        public int toUpperHalf() {
+            return 16;
+        }
+
+        @Override
+        public Memory level(Register code, int part) {
+            int low = part < OF_HALVES ? Float.BYTES : 0; // the first of a pair is the high half
+            return new Memory(PAIRS, code, 2 * Float.BYTES, low);
+        }
+
+        @Override
+        public void scales(Avx2Assembler a, Avx2Tiles tile) {
+            loadAbsmax(a);
+            for (int line = 0; line < tile.lines(); line++) {
                 scale(a, line * (tile.in() / GROUP), nested, blockShift);
                 a.vmovss(tile.scale(line), SCALE);
             }
+            a.lea(PAIRS, new Memory(CONSTANT, PAIRS_AT));
         }
 
         @Override
         public void nextGroup(Avx2Assembler a) {
-            a.add(NEXT_CODES, GROUP / 2);
             a.add(NEXT_GROUP, 1);
         }
 
         @Override
         public void nextTile(Avx2Assembler a, Avx2Tiles tile) {
-            int further = tile.lines() - 1;
-            if (further > 0) {
-                a.add(NEXT_CODES, further * tile.in() / 2);
-                a.add(NEXT_GROUP, further * (tile.in() / GROUP));
-            }
+            a.add(NEXT_GROUP, (tile.lines() - 1) * (tile.in() / GROUP));
         }
     }
 
@@ -359,6 +385,10 @@ record Avx2FourBitProduct(Workers workers) implements FourBitProduct {
         for (int plane = 0; plane < PLANES; plane++) {
             a.vmovups(PLANE + plane, new Memory(CONSTANT, PLANES_AT + plane * VECTOR));
         }
+        loadAbsmax(a);
+    }
+
+    private static void loadAbsmax(Avx2Assembler a) {
         a.mov(ABSMAX, new Memory(CONSTANT, ABSMAX_AT));
         a.mov(NESTED_ABSMAX, new Memory(CONSTANT, NESTED_AT));
     }

@@ -71,7 +71,7 @@ record Avx512FourBitProduct(Workers workers) implements FourBitProduct {
 
     @Override
     public boolean takes(DType dtype, long rows, long in, int blockSize) {
-        return VectorFourBitProduct.fits(dtype, rows, in, blockSize)
+        return rows <= MOST_ROWS && VectorFourBitProduct.fits(dtype, in, blockSize)
                 && Integer.bitCount(blockSize) == 1;
     }
 

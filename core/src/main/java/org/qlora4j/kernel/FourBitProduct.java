@@ -15,7 +15,10 @@ public sealed interface FourBitProduct
                 PairFourBitProduct,
                 Avx2FourBitProduct,
                 Avx512FourBitProduct {
-    /** Rows beyond which decoding the weight for one large matrix product is faster. */
+    /**
+     * Rows beyond which decoding the weight for one large matrix product is faster, for most of
+     * these kernels.
+     */
     int MOST_ROWS = 16;
 
     /**

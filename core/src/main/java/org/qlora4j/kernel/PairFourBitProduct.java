@@ -20,7 +20,7 @@ record PairFourBitProduct(Workers workers) implements FourBitProduct {
 
     @Override
     public boolean takes(DType dtype, long rows, long in, int blockSize) {
-        return VectorFourBitProduct.fits(dtype, rows, in, blockSize);
+        return rows <= MOST_ROWS && VectorFourBitProduct.fits(dtype, in, blockSize);
     }
 
     @Override

@@ -37,13 +37,12 @@ record VectorFourBitProduct(Workers workers) implements FourBitProduct {
 
     @Override
     public boolean takes(DType dtype, long rows, long in, int blockSize) {
-        return fits(dtype, rows, in, blockSize);
+        return rows <= MOST_ROWS && fits(dtype, in, blockSize);
     }
 
-    /** What it takes, and, of blocks that are a power of two, the same in machine code. */
-    static boolean fits(DType dtype, long rows, long in, int blockSize) {
-        return rows <= MOST_ROWS
-                && in >= GROUP
+    /** Weights that it takes, and, in blocks that are a power of two, the same in machine code. */
+    static boolean fits(DType dtype, long in, int blockSize) {
+        return in >= GROUP
                 && blockSize % HALF == 0
                 && in % blockSize == 0
                 && FloatMemory.reads(dtype);

@@ -437,7 +437,10 @@ class RowKernelsTest {
         "F32, 13, 5, 128, 64, false",
         "BF16, 14, 12, 512, 256, true",
         "F32, 15, 79, 192, 64, true",
+        "F32, 9, 17, 128, 64, true",
         "F32, 16, 300, 576, 64, true",
+        "F32, 24, 31, 192, 64, true",
+        "BF16, 45, 20, 256, 128, false",
         "BF16, 4, 301, 1536, 128, true",
         "F32, 1, 70, 1024, 1024, false"
     })
@@ -451,7 +454,11 @@ class RowKernelsTest {
             for (FourBitProduct kernel : products()) {
                 String name = kernel.getClass().getSimpleName();
                 Tensor actual = Tensors.full(Double.NaN, dtype, rows, out);
-                assertThat(kernel.takes(dtype, rows, in, blockSize)).as(name).isTrue();
+                boolean takes = kernel.takes(dtype, rows, in, blockSize);
+                if (rows > FourBitProduct.MOST_ROWS && !takes) {
+                    continue;
+                }
+                assertThat(takes).as(name).isTrue();
                 w.multiply(kernel, x, actual);
                 Close.assertClose(name, actual, expected, dtype == DType.BF16 ? 0x1p-8 : 2e-6, 0);
 

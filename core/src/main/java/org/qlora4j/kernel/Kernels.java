@@ -344,7 +344,7 @@ public record Kernels(
                 new VectorRotaryRows(workers, plain.rotary),
                 new VectorElementRows(workers, plain.elements),
                 new VectorActivationRows(workers, plain.activations),
-                new VectorDenseProduct(workers),
+                new VectorDenseProduct(workers, fourBitProduct instanceof Avx2FourBitProduct),
                 eightBitProduct,
                 new VectorRowInt8(workers, plain.rowInt8),
                 new VectorBlockWeights(workers, plain.blockWeights),

@@ -1,13 +1,18 @@
 package org.qlora4j.kernel;
 
+import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.List;
 import jdk.incubator.vector.FloatVector;
 import org.qlora4j.tensor.DType;
 import org.qlora4j.tensor.Tensor;
 
-/** {@link DenseProduct} with the Vector API; four lines at once, so that additions do not wait. */
-record VectorDenseProduct(Workers workers) implements DenseProduct {
+/**
+ * {@link DenseProduct} with the Vector API; four lines at once, so that additions do not wait.
+ *
+ * @param machine whether {@link Avx2Dots} run here, and do what they take
+ */
+record VectorDenseProduct(Workers workers, boolean machine) implements DenseProduct {
     /** Weights of one task, about 2 us of work. */
     private static final int TASK = 1 << 14;
 
@@ -44,7 +49,7 @@ record VectorDenseProduct(Workers workers) implements DenseProduct {
                     int lines = end - first;
                     float[] dots = FloatMemory.scratch(lines);
                     for (int row = 0; row < rows; row++) {
-                        dots(w, (long) first * in, lines, wide, row * in, in, dots);
+                        dots(machine, w, (long) first * in, lines, wide, row * in, in, dots);
                         long start = (long) row * out + first;
                         if (add) {
                             target.addScaled(dots, lines, scale, start);
@@ -74,7 +79,7 @@ record VectorDenseProduct(Workers workers) implements DenseProduct {
                 rows.add(first.ofRow(part.from() + i));
             }
         }
-        workers.run(rows.size(), i -> rows.get(i).add(source, in, target, out));
+        workers.run(rows.size(), i -> rows.get(i).add(machine, source, in, target, out));
     }
 
     /** Factors for one row. */
@@ -86,18 +91,18 @@ record VectorDenseProduct(Workers workers) implements DenseProduct {
             return new RowUpdate(other, rank, a, b, scale);
         }
 
-        void add(FloatMemory x, int in, FloatMemory y, int out) {
+        void add(boolean machine, FloatMemory x, int in, FloatMemory y, int out) {
             float[] wide = new float[in];
             float[] down = new float[rank];
             x.copyRow((long) row * in, in, wide);
-            dots(a, 0, rank, wide, 0, in, down);
+            dots(machine, a, 0, rank, wide, 0, in, down);
             for (int i = 0; i < rank; i++) {
                 down[i] = x.round(down[i]);
             }
             float[] dots = FloatMemory.scratch(PART);
             for (int first = 0; first < out; first += PART) {
                 int count = Math.min(PART, out - first);
-                dots(b, (long) first * rank, count, down, 0, rank, dots);
+                dots(machine, b, (long) first * rank, count, down, 0, rank, dots);
                 y.addScaled(dots, count, scale, (long) row * out + first);
             }
         }
@@ -105,8 +110,19 @@ record VectorDenseProduct(Workers workers) implements DenseProduct {
 
     /** Products of neighbouring lines of W, from {@code at} on, with one x. */
     private static void dots(
-            FloatMemory w, long at, int lines, float[] x, int from, int in, float[] into) {
+            boolean machine,
+            FloatMemory w,
+            long at,
+            int lines,
+            float[] x,
+            int from,
+            int in,
+            float[] into) {
         int line = 0;
+        if (machine && Avx2Dots.takes(w, in)) {
+            MemorySegment own = MemorySegment.ofArray(x).asSlice((long) from * Float.BYTES);
+            line = Avx2Dots.multiply(w, at, lines, own, in, into);
+        }
         for (; line <= lines - 4; line += 4) {
             four(w, at + (long) line * in, x, from, in, into, line);
         }

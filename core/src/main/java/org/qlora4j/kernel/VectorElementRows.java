@@ -9,8 +9,8 @@ import org.qlora4j.tensor.Tensor;
  * {@code t(x) = x}, GELU by tanh with a cubic, since {@code 1 + tanh(u) = 2 · sigmoid(2u)}.
  */
 record VectorElementRows(Workers workers, ElementRows reference) implements ElementRows {
-    /** Elements of one task: a step of generation is one, and stays on the thread that asks. */
-    private static final int TASK = 1 << 14;
+    /** Elements of one task, but never less than a row: one text's stays on the thread that asks. */
+    private static final int TASK = 1 << 12;
 
     /** Elements whose exponentials are made at once; they stay in the nearest cache. */
     private static final int PIECE = 1 << 10;
@@ -30,11 +30,12 @@ record VectorElementRows(Workers workers, ElementRows reference) implements Elem
         FloatMemory bs = FloatMemory.of(b);
         FloatMemory target = FloatMemory.of(out);
         long n = out.count();
+        long size = taskOf(out);
         workers.run(
-                tasks(n),
+                tasks(n, size),
                 task -> {
-                    long end = Math.min(n, (task + 1L) * TASK);
-                    long i = (long) task * TASK;
+                    long end = Math.min(n, (task + 1L) * size);
+                    long i = task * size;
                     for (; i <= end - FloatMemory.LANES; i += FloatMemory.LANES) {
                         target.store(as.load(i).add(bs.load(i)), i);
                     }
@@ -54,11 +55,12 @@ record VectorElementRows(Workers workers, ElementRows reference) implements Elem
         FloatMemory ups = FloatMemory.of(up);
         FloatMemory target = FloatMemory.of(out);
         long n = out.count();
+        long size = taskOf(out);
         workers.run(
-                tasks(n),
+                tasks(n, size),
                 task -> {
-                    long end = Math.min(n, (task + 1L) * TASK);
-                    for (long i = (long) task * TASK; i < end; i += PIECE) {
+                    long end = Math.min(n, (task + 1L) * size);
+                    for (long i = task * size; i < end; i += PIECE) {
                         int length = (int) Math.min(PIECE, end - i);
                         float[] e = FloatMemory.scratch(length);
                         gates.copyRow(i, length, e);
@@ -129,7 +131,11 @@ record VectorElementRows(Workers workers, ElementRows reference) implements Elem
         }
     }
 
-    private static int tasks(long n) {
-        return Math.toIntExact((n + TASK - 1) / TASK);
+    private static long taskOf(Tensor out) {
+        return Math.max(TASK, out.size(-1));
+    }
+
+    private static int tasks(long n, long size) {
+        return Math.toIntExact(Math.ceilDiv(n, size));
     }
 }

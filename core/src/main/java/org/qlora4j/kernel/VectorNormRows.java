@@ -9,7 +9,9 @@ import org.qlora4j.tensor.Tensor;
 
 /** {@link NormRows} with the Vector API. */
 record VectorNormRows(Workers workers, NormRows reference) implements NormRows {
-    private static final int ROWS_OF_TASK = 64;
+    /** Elements of one task, but never less than a row. */
+    private static final int TASK = 1 << 12;
+
     private static final ValueLayout.OfFloat FLOAT = ValueLayout.JAVA_FLOAT_UNALIGNED;
 
     @Override
@@ -26,6 +28,7 @@ record VectorNormRows(Workers workers, NormRows reference) implements NormRows {
         int n = Math.toIntExact(weight.count());
         forEachRow(
                 x.count() / n,
+                n,
                 row -> {
                     long start = (long) row * n;
                     FloatVector squares = FloatVector.zero(FloatMemory.FLOATS);
@@ -93,6 +96,7 @@ record VectorNormRows(Workers workers, NormRows reference) implements NormRows {
         int n = Math.toIntExact(weight.count());
         forEachRow(
                 inverse.count(),
+                n,
                 row -> {
                     long start = (long) row * n;
                     float scale = scales.getAtIndex(FLOAT, row);
@@ -140,13 +144,14 @@ record VectorNormRows(Workers workers, NormRows reference) implements NormRows {
         }
     }
 
-    private void forEachRow(long rows, IntConsumer action) {
+    private void forEachRow(long rows, int length, IntConsumer action) {
         int total = Math.toIntExact(rows);
+        int ofTask = Math.max(1, TASK / length);
         workers.run(
-                (total + ROWS_OF_TASK - 1) / ROWS_OF_TASK,
+                Math.ceilDiv(total, ofTask),
                 task -> {
-                    int end = Math.min(total, (task + 1) * ROWS_OF_TASK);
-                    for (int row = task * ROWS_OF_TASK; row < end; row++) {
+                    int end = Math.min(total, (task + 1) * ofTask);
+                    for (int row = task * ofTask; row < end; row++) {
                         action.accept(row);
                     }
                 });

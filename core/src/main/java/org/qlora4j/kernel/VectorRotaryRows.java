@@ -5,7 +5,7 @@ import org.qlora4j.tensor.Tensor;
 
 /** {@link RotaryRows} with the Vector API. */
 record VectorRotaryRows(Workers workers, RotaryRows reference) implements RotaryRows {
-    private static final int POSITIONS_OF_TASK = 32;
+    private static final int POSITIONS_OF_TASK = 8;
 
     @Override
     public void rotate(Tensor x, Tensor cos, Tensor sin, int direction, Tensor out) {

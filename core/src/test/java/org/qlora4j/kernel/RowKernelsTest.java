@@ -631,7 +631,7 @@ class RowKernelsTest {
     @CsvSource({"F32, 1, 1, 1", "BF16, 4, 16, 576", "BF16, 1, 576, 8", "F32, 2, 70, 99"})
     void denseProduct_vectorEqualsReferenceAndRowsDoNotMix(DType dtype, int rows, int out, int in) {
         try (TensorScope scope = TensorScope.open()) {
-            DenseProduct vector = new VectorDenseProduct(workers);
+            DenseProduct vector = new VectorDenseProduct(workers, runsAvx2());
             Tensor weight = Samples.normal(DType.F32, 7, out, in).to(dtype);
             Tensor x = Samples.normal(DType.F32, 8, rows, in).to(dtype);
             Tensor expected = Tensors.empty(dtype, rows, out);
@@ -656,7 +656,7 @@ class RowKernelsTest {
     void denseProduct_updatesOfRowsEqualReferenceAndThoseAlone(
             DType dtype, int rank, int otherRank, int out, int in) {
         try (TensorScope scope = TensorScope.open()) {
-            DenseProduct vector = new VectorDenseProduct(workers);
+            DenseProduct vector = new VectorDenseProduct(workers, runsAvx2());
             Tensor x = Samples.normal(DType.F32, 8, 5, in).to(dtype);
             List<DenseProduct.Update> parts =
                     List.of(

@@ -68,8 +68,7 @@ final class Avx2Dots {
                 w.memory().asSlice(at * Float.BYTES, (long) blocks * LANES * in * Float.BYTES);
         MachineLines.call(() -> {
             CODE.computeIfAbsent(in, n -> MachineCode.load(assemble(n), LINES))
-                    .invokeExact(
-                            weights.address(), x, MemorySegment.ofArray(into), (long) blocks);
+                    .invokeExact(weights.address(), x, MemorySegment.ofArray(into), (long) blocks);
         });
         return blocks * LANES;
     }

@@ -131,8 +131,7 @@ record Avx2FourBitProduct(Workers workers) implements FourBitProduct {
                     });
             return;
         }
-        MemorySegment constants =
-                constants((long) rows * in * Float.BYTES, scales, table, X_AT);
+        MemorySegment constants = constants((long) rows * in * Float.BYTES, scales, table, X_AT);
         layOut(FloatMemory.of(x), rows, in, constants.asSlice(X_AT));
         MachineLines.run(
                 workers,

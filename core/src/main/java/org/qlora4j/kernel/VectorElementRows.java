@@ -9,7 +9,9 @@ import org.qlora4j.tensor.Tensor;
  * {@code t(x) = x}, GELU by tanh with a cubic, since {@code 1 + tanh(u) = 2 · sigmoid(2u)}.
  */
 record VectorElementRows(Workers workers, ElementRows reference) implements ElementRows {
-    /** Elements of one task, but never less than a row: one text's stays on the thread that asks. */
+    /**
+     * Elements of one task, but never less than a row: one text's stays on the thread that asks.
+     */
     private static final int TASK = 1 << 12;
 
     /** Elements whose exponentials are made at once; they stay in the nearest cache. */

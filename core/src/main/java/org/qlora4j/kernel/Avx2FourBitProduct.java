@@ -55,7 +55,7 @@ record Avx2FourBitProduct(Workers workers) implements FourBitProduct {
     private static final int MANY_ROWS = 9;
 
     /** Rows beyond which decoding the weight for one large matrix product is faster. */
-    private static final int MOST_ROWS = 128;
+    private static final int MOST_ROWS = 64;
 
     /** Where things lie in the memory that {@link #constants} fills: each 32 bytes first. */
     private static final int PLANES_AT = 0;

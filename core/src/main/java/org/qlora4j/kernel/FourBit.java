@@ -13,7 +13,12 @@ import org.qlora4j.tensor.Tensor;
  * values give an absmax that is not finite: the caller must look for it.
  */
 public sealed interface FourBit
-        permits MetaKernels, ReferenceFourBit, VectorFourBit, PairFourBit, CudaFourBit {
+        permits MetaKernels,
+                ReferenceFourBit,
+                VectorFourBit,
+                PairFourBit,
+                Avx2FourBit,
+                CudaFourBit {
     /** Smallest divisor, and the absmax of a short last block of zeros. */
     float TINY = 1e-38f;
 

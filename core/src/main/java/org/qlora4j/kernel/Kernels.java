@@ -279,6 +279,10 @@ public record Kernels(
         return VectorWidth.floats() >= 16 ? new VectorFourBit(workers) : new PairFourBit(workers);
     }
 
+    private static FourBit fourBit(Workers workers, boolean avx2) {
+        return avx2 ? new Avx2FourBit(workers, new PairFourBit(workers)) : vectorFourBit(workers);
+    }
+
     /** {@link FourBitProduct} with vectors of the machine's width. */
     static FourBitProduct vectorFourBitProduct(Workers workers) {
         return VectorWidth.floats() >= 16
@@ -329,11 +333,12 @@ public record Kernels(
             FourBitProduct fourBitProduct,
             EightBitProduct eightBitProduct) {
         Kernels plain = reference(Device.CPU, reason);
+        boolean avx2 = fourBitProduct instanceof Avx2FourBitProduct;
         return new Kernels(
                 Device.CPU,
                 name,
                 reason,
-                vectorFourBit(workers),
+                fourBit(workers, avx2),
                 fourBitProduct,
                 new VectorAttentionSoftmax(workers, plain.attentionSoftmax),
                 new VectorTiledAttention(workers),
@@ -344,7 +349,7 @@ public record Kernels(
                 new VectorRotaryRows(workers, plain.rotary),
                 new VectorElementRows(workers, plain.elements),
                 new VectorActivationRows(workers, plain.activations),
-                new VectorDenseProduct(workers, fourBitProduct instanceof Avx2FourBitProduct),
+                new VectorDenseProduct(workers, avx2),
                 eightBitProduct,
                 new VectorRowInt8(workers, plain.rowInt8),
                 new VectorBlockWeights(workers, plain.blockWeights),

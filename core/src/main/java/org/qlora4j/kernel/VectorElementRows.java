@@ -134,7 +134,8 @@ record VectorElementRows(Workers workers, ElementRows reference) implements Elem
     }
 
     private static long taskOf(Tensor out) {
-        return Math.max(TASK, out.size(-1));
+        long few = Math.ceilDiv(out.count(), (long) Workers.MOST_TASKS * PIECE) * PIECE;
+        return Math.max(Math.max(TASK, out.size(-1)), few);
     }
 
     private static int tasks(long n, long size) {

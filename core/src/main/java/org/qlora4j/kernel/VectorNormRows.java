@@ -146,12 +146,11 @@ record VectorNormRows(Workers workers, NormRows reference) implements NormRows {
 
     private void forEachRow(long rows, int length, IntConsumer action) {
         int total = Math.toIntExact(rows);
-        int ofTask = Math.max(1, TASK / length);
-        workers.run(
-                Math.ceilDiv(total, ofTask),
-                task -> {
-                    int end = Math.min(total, (task + 1) * ofTask);
-                    for (int row = task * ofTask; row < end; row++) {
+        workers.runLines(
+                total,
+                TASK / length,
+                (first, end) -> {
+                    for (int row = first; row < end; row++) {
                         action.accept(row);
                     }
                 });

@@ -23,11 +23,11 @@ record VectorRotaryRows(Workers workers, RotaryRows reference) implements Rotary
         int size = Math.toIntExact(out.size(3));
         long tables = cos.size(0);
         int positions = Math.toIntExact(out.size(0) * time);
-        workers.run(
-                (positions + POSITIONS_OF_TASK - 1) / POSITIONS_OF_TASK,
-                task -> {
-                    int end = Math.min(positions, (task + 1) * POSITIONS_OF_TASK);
-                    for (int p = task * POSITIONS_OF_TASK; p < end; p++) {
+        workers.runLines(
+                positions,
+                POSITIONS_OF_TASK,
+                (first, end) -> {
+                    for (int p = first; p < end; p++) {
                         long angle = (long) (tables == 1 ? p % time : p) * half;
                         for (int h = 0; h < heads; h++) {
                             long start = ((long) p * heads + h) * size;

@@ -17,7 +17,7 @@ final class Workers {
             2_000; // about 50 us: shorter than a futex wake-up, so that runs of kernels stay hot
 
     /** {@link #runLines} makes tasks larger rather than more: each costs two atomics. */
-    private static final int MOST_TASKS = 64;
+    static final int MOST_TASKS = 64;
 
     private final Thread[] helpers;
     private volatile @Nullable Job job;

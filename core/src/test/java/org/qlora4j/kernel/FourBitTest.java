@@ -110,7 +110,11 @@ class FourBitTest {
     @BeforeEach
     void makeKernels() {
         for (int threads = 1; threads <= 3; threads++) {
-            vector.add(Kernels.vectorFourBit(WORKERS.get(threads - 1)));
+            Workers workers = WORKERS.get(threads - 1);
+            vector.add(Kernels.vectorFourBit(workers));
+            if (VectorWidth.machineHas(256) && MachineCode.fitsSystem()) {
+                vector.add(new Avx2FourBit(workers, new PairFourBit(workers)));
+            }
         }
     }
 

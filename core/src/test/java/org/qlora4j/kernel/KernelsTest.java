@@ -56,6 +56,7 @@ class KernelsTest {
         if (VectorWidth.machineHas(256) && MachineCode.fitsSystem()) {
             Kernels kernels = Kernels.choose(Device.CPU, "avx2");
             assertThat(kernels.name()).isEqualTo("avx2");
+            assertThat(kernels.fourBit()).isInstanceOf(Avx2FourBit.class);
             assertThat(kernels.fourBitProduct()).isInstanceOf(Avx2FourBitProduct.class);
             assertThat(kernels.eightBitProduct()).isInstanceOf(Avx2EightBitProduct.class);
         } else {

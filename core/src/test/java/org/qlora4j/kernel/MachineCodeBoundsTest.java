@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assumptions.assumeTrue;
 import java.lang.foreign.MemorySegment;
 import java.util.Arrays;
 import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.qlora4j.tensor.DType;
@@ -87,6 +88,30 @@ class MachineCodeBoundsTest {
                     AVX512 ? new Avx512EightBitProduct(workers) : new Avx2EightBitProduct(workers);
             kernel.multiply(x, codes, scales, y);
             assertThat(y.toFloats()).containsOnly(-2 * in);
+        }
+    }
+
+    @Test
+    void decodingAndLowRankProducts_readNothingBehindTheirTensors() throws Throwable {
+        assumeTrue(!AVX512, "this machine code is for AVX2");
+        try (TensorScope scope = TensorScope.open()) {
+            float[] levels = new float[16];
+            Arrays.fill(levels, 3);
+            Tensor out = atTheEnd(Tensors.zeros(DType.F32, 3, 64));
+            new Avx2FourBit(workers, new PairFourBit(workers))
+                    .dequantize(
+                            atTheEnd(Tensors.full(0x77, DType.U8, 3 * 64 / 2)),
+                            BlockScales.plain(atTheEnd(Tensors.full(2, DType.F32, 3))),
+                            new CodeTable(levels, new float[15], new byte[16]),
+                            64,
+                            out);
+            assertThat(out.toFloats()).containsOnly(6);
+
+            Tensor y = atTheEnd(Tensors.empty(DType.F32, 1, 16));
+            Tensor x = atTheEnd(Tensors.full(1, DType.F32, 1, 24));
+            Tensor weight = atTheEnd(Tensors.full(2, DType.F32, 16, 24));
+            new VectorDenseProduct(workers, true).multiply(x, weight, y);
+            assertThat(y.toFloats()).containsOnly(2 * 24);
         }
     }
 

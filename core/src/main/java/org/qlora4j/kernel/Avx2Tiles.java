@@ -292,8 +292,8 @@ record Avx2Tiles(int in, int lines, int vectors) {
     }
 
     /**
-     * x in panels of 16 rows, 8 if there are no more, each by columns in the order that the weights
-     * of a group have.
+     * Lays x out in panels of 16 rows, or of 8 if there are no more. A panel is written by columns,
+     * in the order of a group's weights.
      */
     private static void layOut(
             Workers workers, FloatMemory x, int rows, int in, int[] order, MemorySegment panels) {

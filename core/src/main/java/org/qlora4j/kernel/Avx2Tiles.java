@@ -275,9 +275,7 @@ record Avx2Tiles(int in, int lines, int vectors) {
         return (long) Math.ceilDiv(rows, ROWS) * ROWS * in * Float.BYTES;
     }
 
-    /**
-     * The order in which the code comes to the weights of a group, so that it reads x on and on.
-     */
+    /** Weights of a group in the order of the code, which so reads x on and on. */
     private static int[] asMultiplied(int[] order) {
         int[] out = new int[order.length];
         int next = 0;

@@ -171,11 +171,11 @@ public final class ProcessGroup implements AutoCloseable {
     static void loadNccl() {
         try {
             Loader.load(torch_nccl.class);
-        } catch (LinkageError | TypeNotPresentException e) {
+        } catch (LinkageError e) {
+            throw new DeviceException(Libtorch.explain(e), e);
+        } catch (TypeNotPresentException e) {
             throw new DeviceException(
-                    "sums over GPUs need NCCL, which cannot be loaded ("
-                            + e.getMessage()
-                            + "); set model.device=cpu, or install NCCL 2",
+                    "sums over GPUs (NCCL) need qlora4j's CUDA build (mvn -Pcuda); set model.device=cpu",
                     e);
         }
     }

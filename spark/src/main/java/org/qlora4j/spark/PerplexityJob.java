@@ -53,7 +53,8 @@ public final class PerplexityJob {
 
     /**
      * Measures. {@link SparkModel#batch} texts of a partition are computed together; alone, with a
-     * batch of 1, each has the same bits in whatever partition it lies, else to rounding.
+     * batch of 1, each has the same bits in whatever partition it lies, on executors of one
+     * instruction set and number of threads; else to rounding.
      *
      * @param texts of a DataFrame: {@code df.select("text").as(Encoders.STRING()).toJavaRDD()}
      * @param tokensAtOnce as in {@link LanguageModel#evaluate}

@@ -2,6 +2,7 @@ package org.qlora4j.spark;
 
 import java.io.File;
 import java.io.IOException;
+import java.math.BigDecimal;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -21,12 +22,13 @@ import org.qlora4j.ask.CallJournal;
 import org.qlora4j.ask.CallSettings;
 import org.qlora4j.ask.ChatModel;
 import org.qlora4j.config.RunConfig;
+import org.qlora4j.eval.Perplexity;
 import org.qlora4j.judge.AnswerRun;
 import org.qlora4j.judge.Question;
 
 /**
- * Two executors, each a JVM of its own, of which one is killed while it works: answers and a sweep
- * of six runs must be those of one process. Called by check.sh.
+ * Two executors, each a JVM of its own, of which one is killed while it works: answers, perplexity
+ * and a sweep of six runs must be those of one process. Called by check.sh.
  */
 final class ClusterCheck {
     private ClusterCheck() {}
@@ -125,7 +127,34 @@ final class ClusterCheck {
                     "%d answers on two executors, of which %d was killed, are those of one process%n",
                     questions.size(), killed.get());
         }
+        perplexity(questions, new SparkModel(args[0], null, named.settings(), 1));
         sweep(Path.of(args[3]), folder);
+    }
+
+    /** Of the questions' texts, each ten times over so that a task takes a while. */
+    static void perplexity(List<Question> questions, SparkModel named) throws InterruptedException {
+        List<String> texts = questions.stream().map(q -> (q.text() + "\n").repeat(10)).toList();
+        double nats;
+        try (LanguageModel model = named.load()) {
+            nats =
+                    -texts.stream()
+                            .map(text -> model.logLikelihoods(List.of(text), 2048).getFirst())
+                            .map(said -> new BigDecimal(said.logLikelihood()))
+                            .reduce(BigDecimal.ZERO, BigDecimal::add)
+                            .doubleValue();
+        }
+        AtomicLong killed = new AtomicLong();
+        try (JavaSparkContext spark = cluster()) {
+            Thread killer = killer(() -> isBusy(spark), killed);
+            Perplexity.Result spread =
+                    PerplexityJob.run(spark.parallelize(texts, texts.size() / 2), named, 2048);
+            killer.join(1000);
+            require(killed.get() != 0, "no executor was killed");
+            require(spread.nats() == nats, spread.nats() + " nats, one process: " + nats);
+            System.out.printf(
+                    "perplexity %s of %d tokens, one executor killed, to the bit%n",
+                    spread.perToken(), spread.tokens());
+        }
     }
 
     private static void sweep(Path model, Path folder) throws IOException, InterruptedException {

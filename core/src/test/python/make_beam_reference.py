@@ -3,6 +3,7 @@
 usage: make_beam_reference.py RESOURCES     e.g. core/src/test/resources; writes org/qlora4j/generate/{beams,beam_texts}.json
 made with torch 2.10.0, transformers 5.23.0; nothing random
 """
+import gzip
 import json
 import sys
 from pathlib import Path
@@ -31,8 +32,8 @@ for eos in ([2], [2, 7, 11, 30, 31, 32, 40, 41, 77, 90, 101, 120, 133, 150]):
             scores = [float(f"{s:.9g}") for s in out.sequences_scores] if beams > 1 else []
             cases.append({"eos": eos, "num_beams": beams, "length_penalty": penalty, "early_stopping": str(early).upper(),
                           "max_new_tokens": most, "min_new_tokens": least, "prompt": prompt, "texts": texts, "scores": scores})
-target = resources / "org/qlora4j/generate/beams.json"
-target.write_text("[\n" + ",\n".join(json.dumps(c, separators=(",", ":")) for c in cases) + "\n]\n")
+target = resources / "org/qlora4j/generate/beams.json.gz"
+target.write_bytes(gzip.compress(("[\n" + ",\n".join(json.dumps(c, separators=(",", ":")) for c in cases) + "\n]\n").encode(), 9, mtime=0))
 print(len(cases), "cases,", sum(len(t) < c["max_new_tokens"] for c in cases for t in c["texts"]), "texts that end early")
 
 tokenizer = PreTrainedTokenizerFast(tokenizer_file=str(resources / "tiny-llama/tokenizer.json"))

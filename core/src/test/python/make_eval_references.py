@@ -1,8 +1,9 @@
-"""Makes core/src/test/resources/org/qlora4j/eval/statistics.json: statistics by other people's programs.
+"""Makes core/src/test/resources/org/qlora4j/eval/statistics.json.gz: statistics by other people's programs.
 
 Versions: Python 3.11, numpy 2.4.6, scipy 1.17.1, statsmodels 0.15.0, choix 0.4.1. Seed 7.
 Run: python core/src/test/python/make_eval_references.py
 """
+import gzip
 import json
 import pathlib
 
@@ -13,7 +14,7 @@ import scipy.stats
 import statsmodels.api as sm
 from statsmodels.stats.inter_rater import fleiss_kappa
 
-OUT = pathlib.Path(__file__).parents[1] / "resources/org/qlora4j/eval/statistics.json"
+OUT = pathlib.Path(__file__).parents[1] / "resources/org/qlora4j/eval/statistics.json.gz"
 rng = np.random.default_rng(7)
 
 
@@ -68,7 +69,7 @@ strength = np.concatenate([[0.0], fitted.params[:3]])
 rates = [float(np.mean([1 / (1 + np.exp(strength[o] - strength[s])) for o in range(4) if o != s])) for s in range(4)]
 
 OUT.parent.mkdir(parents=True, exist_ok=True)
-OUT.write_text(json.dumps({
+OUT.write_bytes(gzip.compress((json.dumps({
     "davidson": {"matches": with_ties, "strengths": strengths, "nu": nu},
     "bradley_terry": {"matches": without, "strengths": (mle - mle.mean()).tolist()},
     "correlation": [{"x": x, "y": y, "kendall": float(scipy.stats.kendalltau(x, y).statistic),
@@ -78,4 +79,4 @@ OUT.write_text(json.dumps({
                   "high": float(np.quantile(values, 0.975))},
     "length_control": {"lengths": lengths.tolist(), "matches": controlled, "length": float(fitted.params[3]),
                        "place": float(fitted.params[4]), "rates": rates},
-}, separators=(",", ":")) + "\n")
+}, separators=(",", ":")) + "\n").encode(), 9, mtime=0))

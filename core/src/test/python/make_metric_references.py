@@ -1,8 +1,9 @@
-"""Makes core/src/test/resources/org/qlora4j/metric/references.json: figures of answers by other people's programs.
+"""Makes core/src/test/resources/org/qlora4j/metric/references.json.gz: figures of answers by other people's programs.
 
 Versions: Python 3.11, rouge_score 0.1.2 with nltk 3.10.4, scikit-learn 1.9.1, scipy 1.17.1. Seed 11.
 Run: python core/src/test/python/make_metric_references.py
 """
+import gzip
 import json
 import pathlib
 import string
@@ -13,7 +14,7 @@ from nltk.stem.porter import PorterStemmer
 from rouge_score import rouge_scorer
 from sklearn import metrics
 
-OUT = pathlib.Path(__file__).parents[1] / "resources/org/qlora4j/metric/references.json"
+OUT = pathlib.Path(__file__).parents[1] / "resources/org/qlora4j/metric/references.json.gz"
 rng = np.random.default_rng(11)
 
 WORDS = """a ab able abled abilities absorption adjustable adoption agreed allowance angularly apologies archaeology argued
@@ -73,8 +74,8 @@ for n in (3, 20, 75):
         "spearmanr": float(scipy.stats.spearmanr(expected, predicted).statistic)})
 
 OUT.parent.mkdir(parents=True, exist_ok=True)
-OUT.write_text(json.dumps({
+OUT.write_bytes(gzip.compress((json.dumps({
     "stems": {word: stemmer.stem(word) for word in WORDS + MADE if word.isalpha()},
     "texts": [{"expected": e, "answer": a, "rougeL": p, "rougeL_stems": s, "exact": normalized(e) == normalized(a)}
               for (e, a), p, s in zip(TEXTS, rouge(False), rouge(True))],
-    "classes": classes, "numbers": numbers}, separators=(",", ":")) + "\n")
+    "classes": classes, "numbers": numbers}, separators=(",", ":")) + "\n").encode(), 9, mtime=0))

@@ -1,10 +1,11 @@
 """Tokenizers in the files that were usual before tokenizer.json, and the ids that transformers makes with them.
 
 usage: make_old_tokenizers.py RESOURCES     e.g. core/src/test/resources
-writes RESOURCES/org/qlora4j/tokenize/old/{vocab.json, merges.txt, llama.model, gemma.model, t5.model, expected.json}
+writes RESOURCES/org/qlora4j/tokenize/old/{vocab.json, merges.txt, llama.model, gemma.model, t5.model, expected.json.gz}
 made with transformers 5.23.0, tokenizers 0.23.3, sentencepiece 0.2.3, protobuf 7.36.2; the same text always
 """
 import codecs
+import gzip
 import io
 import json
 import sys
@@ -91,4 +92,4 @@ for name, (family, config) in kinds.items():
             differ = [text for text, i in zip(texts, ids) if own.encode(text) != [x for x in i if x not in ((tokenizer.bos_token_id,) if name in ("llama", "gemma") else (tokenizer.bos_token_id, tokenizer.eos_token_id))]]
             print(name, "differs from sentencepiece itself on", differ)
         print(name, len(tokenizer), [sum(map(len, ids))], type(tokenizer).__name__)
-(out / "expected.json").write_text(json.dumps({"texts": texts, "kinds": expected}, ensure_ascii=True, separators=(",", ":")) + "\n")
+(out / "expected.json.gz").write_bytes(gzip.compress((json.dumps({"texts": texts, "kinds": expected}, ensure_ascii=True, separators=(",", ":")) + "\n").encode(), 9, mtime=0))

@@ -1,10 +1,10 @@
-"""Makes core/src/test/resources/org/qlora4j/generate/sampling.json: what transformers' logits processors leave of random logits, with
+"""Makes core/src/test/resources/org/qlora4j/generate/sampling.json.gz: what transformers' logits processors leave of random logits, with
 which probabilities, in its own order; and greedy texts of tiny-llama under rules that depend on the text so far.
 
 usage: make_sampling_references.py RESOURCES      e.g. core/src/test/resources, which holds tiny-llama
 made with torch 2.10.0, transformers 5.23.0, seed 11
 """
-import json, sys
+import gzip, json, sys
 from pathlib import Path
 
 import torch
@@ -63,5 +63,5 @@ for prompt in [[1, 40, 41, 42, 40, 41], [1, 100, 7, 100]]:
         out = model.generate(torch.tensor([prompt]), generation_config=gc)
         texts.append({"settings": settings, "prompt": prompt, "tokens": out[0, len(prompt):].tolist()})
 
-target = resources / "org/qlora4j/generate/sampling.json"
-target.write_text("{\"cases\":[\n" + ",\n".join(json.dumps(c, separators=(",", ":")) for c in cases) + "],\n\"texts\":[\n" + ",\n".join(json.dumps(t, separators=(",", ":")) for t in texts) + "]}\n")
+target = resources / "org/qlora4j/generate/sampling.json.gz"
+target.write_bytes(gzip.compress(("{\"cases\":[\n" + ",\n".join(json.dumps(c, separators=(",", ":")) for c in cases) + "],\n\"texts\":[\n" + ",\n".join(json.dumps(t, separators=(",", ":")) for t in texts) + "]}\n").encode(), 9, mtime=0))

@@ -1,10 +1,10 @@
 """Makes core/src/test/resources/tiny-llama: a random LLaMA of 27,000 weights with a tokenizer of 160 tokens and a chat
-template, a PEFT adapter on it, and what transformers generates with both; and top_p.json, what its warpers keep.
+template, a PEFT adapter on it, and what transformers generates with both; and top_p.json.gz, what its warpers keep.
 
 usage: make_tiny_llama.py GOLDEN RESOURCES     with GOLDEN/families/llama, e.g. shared/data/golden core/src/test/resources
 made with torch 2.10.0, transformers 5.23.0, peft 0.21.2, tokenizers 0.23.3, seed 7
 """
-import json, shutil, sys
+import gzip, json, shutil, sys
 from pathlib import Path
 
 import torch
@@ -106,4 +106,4 @@ for size, temperature, top_p in [(50, 1.0, 0.9), (50, 0.7, 0.9), (50, 2.0, 0.5),
     cases.append({"temperature": temperature, "top_p": top_p, "logits": [float(f"{x:.9g}") for x in logits[0].tolist()], "kept": kept, "probabilities": p[kept].tolist()})
 target = resources / "org/qlora4j/generate"
 target.mkdir(parents=True, exist_ok=True)
-(target / "top_p.json").write_text(json.dumps(cases, separators=(",", ":")) + "\n")
+(target / "top_p.json.gz").write_bytes(gzip.compress((json.dumps(cases, separators=(",", ":")) + "\n").encode(), 9, mtime=0))

@@ -3,16 +3,14 @@ package org.qlora4j.eval;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.within;
 
-import java.io.IOException;
-import java.io.InputStream;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Objects;
 import java.util.OptionalInt;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
+import org.qlora4j.testing.PackedJson;
 import tools.jackson.databind.JsonNode;
-import tools.jackson.databind.json.JsonMapper;
 
 /**
  * Statistics equal those of scipy, choix, statsmodels and numpy ({@code make_eval_references.py}
@@ -21,15 +19,8 @@ import tools.jackson.databind.json.JsonMapper;
 class StatisticsTest {
     private static final double POINTS_PER_NAT = 400 / Math.log(10);
 
-    private final JsonNode expected = read();
-
-    private static JsonNode read() {
-        try (InputStream in = StatisticsTest.class.getResourceAsStream("statistics.json")) {
-            return new JsonMapper().readTree(Objects.requireNonNull(in));
-        } catch (IOException e) {
-            throw new IllegalStateException(e);
-        }
-    }
+    private final JsonNode expected =
+            PackedJson.resource(StatisticsTest.class, "statistics.json.gz");
 
     private static double[] doubles(JsonNode list) {
         return IntStream.range(0, list.size()).mapToDouble(i -> list.get(i).asDouble()).toArray();

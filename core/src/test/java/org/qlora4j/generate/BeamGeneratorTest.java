@@ -4,7 +4,6 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import java.io.IOException;
-import java.io.InputStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
@@ -20,8 +19,8 @@ import org.qlora4j.family.FamilyGoldenTest;
 import org.qlora4j.family.Models;
 import org.qlora4j.model.CausalModel;
 import org.qlora4j.tensor.DType;
+import org.qlora4j.testing.PackedJson;
 import tools.jackson.databind.JsonNode;
-import tools.jackson.databind.json.JsonMapper;
 
 /** Beams of the tiny model against transformers' (make_beam_reference.py). */
 class BeamGeneratorTest {
@@ -30,23 +29,20 @@ class BeamGeneratorTest {
     @TempDir Path folder;
 
     static Stream<Arguments> cases() throws IOException {
-        try (InputStream file = BeamGeneratorTest.class.getResourceAsStream("beams.json")) {
-            return JsonMapper.shared()
-                    .readTree(file)
-                    .valueStream()
-                    .map(c ->
-                            Arguments.of(
-                                    "%d ends, %s beams, penalty %s, early stopping %s, prompt of %d"
-                                            .formatted(
-                                                    c.get("eos").size(),
-                                                    c.get("num_beams"),
-                                                    c.get("length_penalty"),
-                                                    c.get("early_stopping").stringValue(),
-                                                    c.get("prompt").size()),
-                                    c))
-                    .toList()
-                    .stream();
-        }
+        return PackedJson.resource(BeamGeneratorTest.class, "beams.json.gz")
+                .valueStream()
+                .map(c ->
+                        Arguments.of(
+                                "%d ends, %s beams, penalty %s, early stopping %s, prompt of %d"
+                                        .formatted(
+                                                c.get("eos").size(),
+                                                c.get("num_beams"),
+                                                c.get("length_penalty"),
+                                                c.get("early_stopping").stringValue(),
+                                                c.get("prompt").size()),
+                                c))
+                .toList()
+                .stream();
     }
 
     @ParameterizedTest(name = "{0}")

@@ -4,11 +4,9 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import java.io.IOException;
-import java.io.InputStream;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
-import java.util.Objects;
 import java.util.Set;
 import java.util.TreeMap;
 import org.assertj.core.data.Offset;
@@ -21,9 +19,9 @@ import org.qlora4j.family.Models;
 import org.qlora4j.model.CausalModel;
 import org.qlora4j.quant.QuantConfig;
 import org.qlora4j.tensor.DType;
+import org.qlora4j.testing.PackedJson;
 import org.qlora4j.testing.TinyLlama;
 import tools.jackson.databind.JsonNode;
-import tools.jackson.databind.json.JsonMapper;
 
 class SamplerTest {
     private static final float RULED_OUT = Float.NEGATIVE_INFINITY;
@@ -86,11 +84,8 @@ class SamplerTest {
     }
 
     @Test
-    void nucleus_isThatOfTransformers() throws IOException {
-        JsonNode cases;
-        try (InputStream in = SamplerTest.class.getResourceAsStream("top_p.json")) {
-            cases = new JsonMapper().readTree(Objects.requireNonNull(in));
-        }
+    void nucleus_isThatOfTransformers() {
+        JsonNode cases = PackedJson.resource(SamplerTest.class, "top_p.json.gz");
         assertThat(cases.size()).isEqualTo(7);
         for (JsonNode c : cases) {
             float[] logits = new float[c.get("logits").size()];
@@ -127,10 +122,8 @@ class SamplerTest {
     }
 
     static List<JsonNode> references(String key) throws IOException {
-        try (InputStream in = SamplerTest.class.getResourceAsStream("sampling.json")) {
-            JsonNode all = new JsonMapper().readTree(Objects.requireNonNull(in));
-            return all.get(key).valueStream().toList();
-        }
+        JsonNode all = PackedJson.resource(SamplerTest.class, "sampling.json.gz");
+        return all.get(key).valueStream().toList();
     }
 
     static List<JsonNode> cases() throws IOException {

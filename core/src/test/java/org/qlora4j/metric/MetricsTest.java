@@ -2,27 +2,18 @@ package org.qlora4j.metric;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import java.io.IOException;
-import java.io.InputStream;
 import java.util.List;
 import java.util.Map;
 import org.assertj.core.data.Offset;
 import org.junit.jupiter.api.Test;
+import org.qlora4j.testing.PackedJson;
 import tools.jackson.databind.JsonNode;
-import tools.jackson.databind.json.JsonMapper;
 
 /** Figures of answers equal those of rouge_score, NLTK, scikit-learn and scipy. */
 class MetricsTest {
     private static final Offset<Double> CLOSE = Offset.offset(1e-12);
-    private final JsonNode references = references();
-
-    private static JsonNode references() {
-        try (InputStream file = MetricsTest.class.getResourceAsStream("references.json")) {
-            return JsonMapper.shared().readTree(file);
-        } catch (IOException e) {
-            throw new IllegalStateException(e);
-        }
-    }
+    private final JsonNode references =
+            PackedJson.resource(MetricsTest.class, "references.json.gz");
 
     @Test
     void stems_areThoseOfNltk() {

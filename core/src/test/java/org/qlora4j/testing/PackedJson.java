@@ -5,6 +5,7 @@ import java.io.InputStream;
 import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Objects;
 import java.util.zip.GZIPInputStream;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
@@ -16,6 +17,16 @@ public final class PackedJson {
     /** The bytes of a file, unpacked if its name ends in {@code .gz}. */
     public static InputStream unpacked(String name, InputStream file) throws IOException {
         return name.endsWith(".gz") ? new GZIPInputStream(file) : file;
+    }
+
+    /** A resource beside a class. */
+    public static JsonNode resource(Class<?> owner, String name) {
+        try (InputStream in =
+                unpacked(name, Objects.requireNonNull(owner.getResourceAsStream(name), name))) {
+            return JsonMapper.shared().readTree(in);
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
     }
 
     /** The whole file. */

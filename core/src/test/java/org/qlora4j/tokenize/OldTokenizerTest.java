@@ -16,8 +16,8 @@ import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.MethodSource;
 import org.qlora4j.error.FormatException;
+import org.qlora4j.testing.PackedJson;
 import tools.jackson.databind.JsonNode;
-import tools.jackson.databind.json.JsonMapper;
 
 /** Tokenizers without {@code tokenizer.json}, against transformers (make_old_tokenizers.py). */
 class OldTokenizerTest {
@@ -26,7 +26,7 @@ class OldTokenizerTest {
     @TempDir Path folder;
 
     private static JsonNode expected() {
-        return JsonMapper.shared().readTree(FILES.resolve("expected.json"));
+        return PackedJson.read(FILES.resolve("expected.json.gz"));
     }
 
     static Stream<Arguments> kinds() {

@@ -17,6 +17,7 @@ import org.bytedeco.pytorch.global.torch_gloo;
 import org.bytedeco.pytorch.global.torch_nccl;
 import org.bytedeco.pytorch.nccl.ProcessGroupNCCL;
 import org.qlora4j.error.DeviceException;
+import org.qlora4j.error.ConfigException;
 
 /**
  * Processes that add up tensors together: libtorch's {@code ProcessGroupGloo} where they compute on
@@ -214,6 +215,7 @@ public final class ProcessGroup implements AutoCloseable {
 
     /** Begins to send a contiguous tensor, which must stay until that is over. */
     public Work send(Tensor tensor, int rank) {
+        requireCpu();
         try (PointerScope temporaries = new PointerScope()) {
             var work = group.send(new TensorVector(tensor.handle()), rank, TAG);
             work.retainReference();
@@ -226,10 +228,19 @@ public final class ProcessGroup implements AutoCloseable {
      * contiguous tensor.
      */
     public Work receive(Tensor tensor, int rank) {
+        requireCpu();
         try (PointerScope temporaries = new PointerScope()) {
             var work = group.recv(new TensorVector(tensor.handle()), rank, TAG);
             work.retainReference();
             return new PointToPoint(work, timeout);
+        }
+    }
+
+    /** A GPU's stream goes on after a wait, and what is sent would have to be kept for it. */
+    private static void requireCpu() {
+        if (Tensors.device().cuda()) {
+            throw new ConfigException(
+                    "train.pipeline_parallel_size must be 1 on a GPU: stages are of the CPU alone");
         }
     }
 

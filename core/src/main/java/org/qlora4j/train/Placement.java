@@ -6,7 +6,6 @@ import java.util.function.BooleanSupplier;
 import org.qlora4j.config.TrainConfig;
 import org.qlora4j.model.ModelShape;
 import org.qlora4j.model.Stage;
-import org.qlora4j.tensor.Tensors;
 import org.qlora4j.world.World;
 
 /**
@@ -29,10 +28,6 @@ record Placement(World world, int stages) {
     }
 
     static Placement of(World world, TrainConfig train) {
-        require(
-                train.pipelineParallelSize() == 1 || !Tensors.device().cuda(),
-                "train.pipeline_parallel_size must be 1 on a GPU, got %d: stages are of the CPU",
-                train.pipelineParallelSize());
         return new Placement(world, train.pipelineParallelSize());
     }
 

@@ -16,8 +16,8 @@ import org.bytedeco.pytorch.TensorVector;
 import org.bytedeco.pytorch.global.torch_gloo;
 import org.bytedeco.pytorch.global.torch_nccl;
 import org.bytedeco.pytorch.nccl.ProcessGroupNCCL;
-import org.qlora4j.error.DeviceException;
 import org.qlora4j.error.ConfigException;
+import org.qlora4j.error.DeviceException;
 
 /**
  * Processes that add up tensors together: libtorch's {@code ProcessGroupGloo} where they compute on

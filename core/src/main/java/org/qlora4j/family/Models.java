@@ -73,19 +73,7 @@ public final class Models {
             @Nullable PrincipalParts principals,
             Labels labels,
             long seed) {
-        try (Checkpoint checkpoint = place.open()) {
-            Tying tying = tying(place, checkpoint);
-            ModelShape shape = labels.of(Families.shape(tying.config()));
-            return LoadedModel.read(
-                    shape,
-                    checkpoint,
-                    seed,
-                    stdOfNew(shape, tying.config()),
-                    quantization,
-                    compute,
-                    trainable,
-                    principals);
-        }
+        return read(place, quantization, compute, trainable, principals, labels, seed, 0, 1);
     }
 
     /**
@@ -128,6 +116,19 @@ public final class Models {
             long seed,
             int number,
             int count) {
+        return read(place, quantization, compute, false, null, labels, seed, number, count);
+    }
+
+    private static CausalModel read(
+            ModelPlace place,
+            QuantConfig quantization,
+            DType compute,
+            boolean trainable,
+            @Nullable PrincipalParts principals,
+            Labels labels,
+            long seed,
+            int number,
+            int count) {
         try (Checkpoint checkpoint = place.open()) {
             Tying tying = tying(place, checkpoint);
             ModelShape shape = labels.of(Families.shape(tying.config()));
@@ -138,8 +139,8 @@ public final class Models {
                     stdOfNew(shape, tying.config()),
                     quantization,
                     compute,
-                    false,
-                    null);
+                    trainable,
+                    principals);
         }
     }
 

@@ -24,7 +24,6 @@ import org.qlora4j.tensor.Tensors;
 /** A {@link CausalModel} of any family: its {@link Decoder} and the weights it was built from. */
 public final class LoadedModel implements CausalModel {
     private ModelShape shape;
-    private Stage stage;
     private final Decoder decoder;
     private final WeightLoader loader;
     private int vocabularySize;
@@ -32,7 +31,7 @@ public final class LoadedModel implements CausalModel {
     private @Nullable Checkpoint streamed;
 
     /**
-     * Reads a model whose checkpoint has all weights; arguments as for {@link #read(ModelShape,
+     * Reads a model whose checkpoint has all weights; arguments as for {@link #read(Stage,
      * Checkpoint, long, double, QuantConfig, DType, boolean, PrincipalParts)}.
      */
     public static CausalModel read(
@@ -42,13 +41,22 @@ public final class LoadedModel implements CausalModel {
             DType compute,
             boolean trainable,
             @Nullable PrincipalParts principals) {
-        return read(shape, checkpoint, 0, 0.02, quantization, compute, trainable, principals);
+        return read(
+                Stage.whole(shape),
+                checkpoint,
+                0,
+                0.02,
+                quantization,
+                compute,
+                trainable,
+                principals);
     }
 
     /**
      * Reads the weights of a checkpoint, tensor by tensor, quantizing linears as they come. The
      * caller closes the model.
      *
+     * @param stage whose weights are read
      * @param seed of the weights of a head that the checkpoint does not have
      * @param std standard deviation of these
      * @param quantization how linear weights are held
@@ -56,27 +64,6 @@ public final class LoadedModel implements CausalModel {
      * @param trainable whether all weights learn; they are then not quantized
      * @param principals what takes weights of linears apart; null to leave them whole
      */
-    public static CausalModel read(
-            ModelShape shape,
-            Checkpoint checkpoint,
-            long seed,
-            double std,
-            QuantConfig quantization,
-            DType compute,
-            boolean trainable,
-            @Nullable PrincipalParts principals) {
-        return read(
-                Stage.whole(shape),
-                checkpoint,
-                seed,
-                std,
-                quantization,
-                compute,
-                trainable,
-                principals);
-    }
-
-    /** As above, of one stage's weights. */
     public static CausalModel read(
             Stage stage,
             Checkpoint checkpoint,
@@ -96,14 +83,13 @@ public final class LoadedModel implements CausalModel {
         WeightLoader loader =
                 new WeightLoader(source, quantization, compute, trainable, principals);
         loader.divide(stage);
-        LoadedModel model =
+        CausalModel model =
                 buildTold(
                         shape,
                         quantization.quantizes() && !source.anyQuantized()
                                 ? "quantizing weights"
                                 : "loading weights",
                         loader);
-        model.stage = stage;
         sayAll(source.unused(), source.drawn());
         return model;
     }
@@ -216,9 +202,7 @@ public final class LoadedModel implements CausalModel {
         WeightSource source = new WeightSource.Sizes(quantization);
         WeightLoader loader = new WeightLoader(source, quantization, compute, trainable, null);
         loader.divide(stage);
-        LoadedModel model = build(stage.shape(), loader);
-        model.stage = stage;
-        return model;
+        return build(stage.shape(), loader);
     }
 
     /** As {@link #build}, and tells how far it is. */
@@ -244,7 +228,6 @@ public final class LoadedModel implements CausalModel {
 
     private LoadedModel(ModelShape shape, Decoder decoder, WeightLoader loader) {
         this.shape = shape;
-        this.stage = Stage.whole(shape);
         this.decoder = decoder;
         this.loader = loader;
         this.vocabularySize = shape.vocabularySize();
@@ -262,14 +245,15 @@ public final class LoadedModel implements CausalModel {
 
     @Override
     public Stage stage() {
-        return stage;
+        Stage part = loader.part();
+        return part == null ? Stage.whole(shape) : part;
     }
 
     @Override
     public Var hidden(
             Tape tape, Tensor ids, @Nullable Var before, Context seen, boolean checkpoint) {
         return decoder instanceof LayeredDecoder layered
-                ? layered.hidden(tape, ids, before, stage, seen, checkpoint)
+                ? layered.hidden(tape, ids, before, stage(), seen, checkpoint)
                 : CausalModel.super.hidden(tape, ids, before, seen, checkpoint);
     }
 

@@ -89,7 +89,7 @@ public record Stage(int number, int count, int from, int to, ModelShape shape) {
         return new ModelShape(
                 shape.architecture(),
                 shape.facts(),
-                shape.linears().stream().filter(l -> holds(l.path() + ".weight")).toList(),
+                shape.linears().stream().filter(l -> holds(l.path())).toList(),
                 shape.others().stream().filter(w -> holds(w.name())).toList(),
                 shape.tables(),
                 shape.headTable());

@@ -77,6 +77,11 @@ final class WeightLoader {
         part = own;
     }
 
+    /** The stage whose weights are taken; null for all. */
+    @Nullable Stage part() {
+        return part;
+    }
+
     private boolean isElsewhere(String name) {
         return part != null && !part.holds(name);
     }

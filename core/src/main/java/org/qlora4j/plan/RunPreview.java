@@ -98,7 +98,7 @@ public record RunPreview(
         }
         int multiple = inputs.data().padToMultipleOf();
         int time = Math.ceilDiv(longest, multiple) * multiple;
-        return Load.of(config, config.train().perDeviceTrainBatchSize(), 0, time);
+        return Load.of(config, config.train().rowsAtOnce(1), 0, time);
     }
 
     /**

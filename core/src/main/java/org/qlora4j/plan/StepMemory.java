@@ -73,7 +73,7 @@ record StepMemory(long activations, long loss, long working, long workspace) {
             for (ModelShape.LinearShape linear : stage.held().linears()) {
                 String path = linear.path();
                 int rank = LoraAdapter.chooses(lora, path) ? lora.rankOf(path) : 0;
-                int layer = Stage.layer(path + ".weight");
+                int layer = Stage.layer(path);
                 ranks.computeIfAbsent(layer, l -> new ArrayList<>()).add(rank);
             }
             return stage.shape().architecture().layersAreAlike()

@@ -199,7 +199,7 @@ final class Pipeline {
     private int dropoutsBefore() {
         int count = 0;
         for (LinearLayer linear : model.linears()) {
-            boolean earlier = Stage.layer(linear.path() + ".weight") < stage.from();
+            boolean earlier = Stage.layer(linear.path()) < stage.from();
             boolean drops = linear.update() != null && linear.update().lora().dropout() > 0;
             count += earlier && drops ? 1 : 0;
         }

@@ -1,7 +1,6 @@
 package org.qlora4j.data;
 
 import java.io.IOException;
-import java.io.InputStream;
 import java.io.UncheckedIOException;
 import java.net.URISyntaxException;
 import java.nio.file.Files;
@@ -38,14 +37,7 @@ final class References {
     private References() {}
 
     static JsonNode json(String name) {
-        try (InputStream in =
-                PackedJson.unpacked(
-                        name,
-                        Objects.requireNonNull(References.class.getResourceAsStream(name), name))) {
-            return JsonMapper.shared().readTree(in);
-        } catch (IOException e) {
-            throw new UncheckedIOException(e);
-        }
+        return PackedJson.resource(References.class, name);
     }
 
     static Tokenizer tokenizer(String name) {

@@ -2,10 +2,7 @@ package org.qlora4j.model;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import java.io.IOException;
-import java.io.InputStream;
 import java.nio.file.Path;
-import java.util.Objects;
 import java.util.stream.Stream;
 import org.assertj.core.data.Offset;
 import org.assertj.core.data.Percentage;
@@ -14,21 +11,13 @@ import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.MethodSource;
 import org.qlora4j.testing.PackedJson;
 import tools.jackson.databind.JsonNode;
-import tools.jackson.databind.json.JsonMapper;
 
 /** Frequencies of every rope_type against transformers' (make_rope_reference.py). */
 class RopeTest {
-    static Stream<Arguments> cases() throws IOException {
-        String name = "rope-reference.json.gz";
-        InputStream packed = Objects.requireNonNull(RopeTest.class.getResourceAsStream(name));
-        try (InputStream file = PackedJson.unpacked(name, packed)) {
-            return JsonMapper.shared()
-                    .readTree(file)
-                    .valueStream()
-                    .map(c -> Arguments.of(c.get("name").stringValue(), c))
-                    .toList()
-                    .stream();
-        }
+    static Stream<Arguments> cases() {
+        return PackedJson.resource(RopeTest.class, "rope-reference.json.gz")
+                .valueStream()
+                .map(c -> Arguments.of(c.get("name").stringValue(), c));
     }
 
     @ParameterizedTest(name = "{0}")

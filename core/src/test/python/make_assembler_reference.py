@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
-"""Machine code of single instructions by the GNU assembler, for Avx512AssemblerTest and Avx2AssemblerTest.
+"""Machine code of single instructions by the GNU assembler, for the tests of Avx512Assembler, Avx2Assembler and SseAssembler.
 
     python3 make_assembler_reference.py avx512 > ../resources/org/qlora4j/kernel/avx512.txt
     python3 make_assembler_reference.py avx2 > ../resources/org/qlora4j/kernel/avx2.txt
+    python3 make_assembler_reference.py sse > ../resources/org/qlora4j/kernel/sse.txt
 
 A line is the bytes in hex, a tab and the instruction. Needs `as` and `objcopy` of GNU binutils; no random numbers. {evex} asks for that prefix
 where a shorter one would do.
@@ -160,6 +161,33 @@ prefetchnta [rdi+4096]
 ret
 """
 
+SSE = """
+movups xmm9, [r8+rbx*8-64]
+movups xmm3, [rsi+96]
+pmovsxbd xmm1, dword ptr [rdi]
+pmovsxbd xmm12, dword ptr [r9+40]
+cvtdq2ps xmm14, xmm13
+pxor xmm13, xmm13
+movaps xmm8, xmm9; pand xmm8, [rsi+128]
+psrlw xmm9, 4
+movaps xmm4, xmm0; pshufb xmm4, xmm8
+pshufb xmm10, xmm11
+movaps xmm8, xmm4; punpcklbw xmm8, xmm5
+punpckhbw xmm12, xmm5
+movaps xmm7, xmm8; punpcklwd xmm7, xmm13
+punpckhwd xmm8, xmm5
+addps xmm4, xmm12
+addps xmm12, [r10]
+mulps xmm4, xmm5
+movups xmm10, [rax+224]; mulps xmm10, xmm7
+movaps xmm0, xmm10; mulps xmm0, xmm4; addps xmm13, xmm0
+movups xmm0, [rax+4608]; mulps xmm0, xmm8; addps xmm10, xmm0
+mulps xmm9, [rax+32]; addps xmm3, xmm9
+movss xmm4, [rsi+rbp*4+224]; shufps xmm4, xmm4, 0
+pshufd xmm10, xmm13, 0x4e
+movss [rcx+8], xmm11
+"""
+
 
 def code(instruction):
     with tempfile.TemporaryDirectory() as folder:
@@ -173,5 +201,5 @@ def code(instruction):
 
 version = subprocess.run(["as", "--version"], capture_output=True, text=True, check=True).stdout.splitlines()[0]
 print("#", version, "by make_assembler_reference.py")
-for line in {"avx512": AVX512, "avx2": AVX2}[sys.argv[1]].strip().splitlines():
+for line in {"avx512": AVX512, "avx2": AVX2, "sse": SSE}[sys.argv[1]].strip().splitlines():
     print(code(line), line, sep="\t")

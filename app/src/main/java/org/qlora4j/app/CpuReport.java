@@ -20,6 +20,7 @@ final class CpuReport {
     /** Instruction sets that decide which kernels run and how fast; x86 names, then Arm's. */
     private static final List<String> TELLING =
             List.of(
+                    "sse4_1",
                     "avx2",
                     "fma",
                     "f16c",

@@ -37,8 +37,8 @@ import org.qlora4j.tensor.Tensors;
 @Measurement(iterations = 4, time = 500, timeUnit = TimeUnit.MILLISECONDS)
 public abstract class TwinBench {
     /**
-     * The set that is timed; {@code avx2} and {@code avx512} differ from {@code vector} in two
-     * kernels.
+     * The set that is timed; {@code sse}, {@code avx2} and {@code avx512} differ from {@code
+     * vector} in few kernels.
      */
     @Param({"vector", "reference"})
     public String kernels = "vector";

@@ -7,7 +7,7 @@ import java.io.ByteArrayOutputStream;
  * Avx2Tiles}. Vectors are {@code ymm} registers 0 … 15, of 8 floats, and their lower halves {@code
  * xmm}.
  */
-final class Avx2Assembler implements X86Instructions {
+final class Avx2Assembler implements X86Vectors {
     /** The opcode maps and the prefixes that a VEX prefix stands for. */
     private static final int MAP_0F = 1;
 
@@ -21,7 +21,8 @@ final class Avx2Assembler implements X86Instructions {
 
     private final ByteArrayOutputStream code = new ByteArrayOutputStream();
 
-    byte[] code() {
+    @Override
+    public byte[] code() {
         return code.toByteArray();
     }
 
@@ -35,9 +36,15 @@ final class Avx2Assembler implements X86Instructions {
         return code.size();
     }
 
+    @Override
+    public int vectorBytes() {
+        return AVX2;
+    }
+
     // ---- vectors
 
-    void vmovups(int to, Memory from) {
+    @Override
+    public void vmovups(int to, Memory from) {
         memory(MAP_0F, NO_PREFIX, YMM, 0x10, to, 0, from);
     }
 
@@ -45,85 +52,90 @@ final class Avx2Assembler implements X86Instructions {
         memory(MAP_0F, NO_PREFIX, YMM, 0x11, from, 0, to);
     }
 
-    /** 8 bytes with signs to 32-bit lanes. */
-    void vpmovsxbd(int to, Memory from) {
+    @Override
+    public void vpmovsxbd(int to, Memory from) {
         memory(MAP_0F38, PREFIX_66, YMM, 0x21, to, 0, from);
     }
 
-    /** Whole numbers to floats. */
-    void vcvtdq2ps(int to, int from) {
+    @Override
+    public void vcvtdq2ps(int to, int from) {
         registers(MAP_0F, NO_PREFIX, YMM, 0x5B, to, 0, from);
     }
 
-    /** Zeros to that many registers, from {@code first} on. */
-    void clear(int first, int count) {
-        for (int to = first; to < first + count; to++) {
-            vpxor(to, to, to);
-        }
-    }
-
-    void vpxor(int to, int a, int b) {
+    @Override
+    public void vpxor(int to, int a, int b) {
         registers(MAP_0F, PREFIX_66, YMM, 0xEF, to, a, b);
     }
 
-    void vpand(int to, int a, Memory b) {
+    @Override
+    public void vpand(int to, int a, Memory b) {
         memory(MAP_0F, PREFIX_66, YMM, 0xDB, to, a, b);
     }
 
-    /** Each 16-bit lane shifted right, zeros moved in. */
-    void vpsrlw(int to, int from, int bits) {
+    @Override
+    public void vpsrlw(int to, int from, int bits) {
         registers(MAP_0F, PREFIX_66, YMM, 0x71, 2, to, from);
         write(bits);
     }
 
-    /** In each half, byte i of {@code to} is the byte of {@code table} that index i names. */
-    void vpshufb(int to, int table, int indices) {
+    @Override
+    public void vpshufb(int to, int table, int indices) {
         registers(MAP_0F38, PREFIX_66, YMM, 0x00, to, table, indices);
     }
 
-    /** In each half, the lower 8 bytes of a and b in turns. */
-    void vpunpcklbw(int to, int a, int b) {
+    @Override
+    public void vpunpcklbw(int to, int a, int b) {
         registers(MAP_0F, PREFIX_66, YMM, 0x60, to, a, b);
     }
 
-    /** In each half, the upper 8 bytes of a and b in turns. */
-    void vpunpckhbw(int to, int a, int b) {
+    @Override
+    public void vpunpckhbw(int to, int a, int b) {
         registers(MAP_0F, PREFIX_66, YMM, 0x68, to, a, b);
     }
 
-    /** In each half, the lower four 16-bit lanes of a and b in turns. */
-    void vpunpcklwd(int to, int a, int b) {
+    @Override
+    public void vpunpcklwd(int to, int a, int b) {
         registers(MAP_0F, PREFIX_66, YMM, 0x61, to, a, b);
     }
 
-    /** In each half, the upper four 16-bit lanes of a and b in turns. */
-    void vpunpckhwd(int to, int a, int b) {
+    @Override
+    public void vpunpckhwd(int to, int a, int b) {
         registers(MAP_0F, PREFIX_66, YMM, 0x69, to, a, b);
     }
 
-    void vaddps(int to, int a, int b) {
+    @Override
+    public void vaddps(int to, int a, int b) {
         registers(MAP_0F, NO_PREFIX, YMM, 0x58, to, a, b);
     }
 
-    void vaddps(int to, int a, Memory b) {
+    @Override
+    public void vaddps(int to, int a, Memory b) {
         memory(MAP_0F, NO_PREFIX, YMM, 0x58, to, a, b);
     }
 
-    void vmulps(int to, int a, int b) {
+    @Override
+    public void vmulps(int to, int a, int b) {
         registers(MAP_0F, NO_PREFIX, YMM, 0x59, to, a, b);
     }
 
-    void vmulps(int to, int a, Memory b) {
+    @Override
+    public void vmulps(int to, int a, Memory b) {
         memory(MAP_0F, NO_PREFIX, YMM, 0x59, to, a, b);
     }
 
-    /** {@code to += a * b}, rounded once. */
-    void vfmadd231ps(int to, int a, int b) {
+    @Override
+    public void vfmadd231ps(int to, int a, int b) {
         registers(MAP_0F38, PREFIX_66, YMM, 0xB8, to, a, b);
     }
 
-    void vfmadd231ps(int to, int a, Memory b) {
+    @Override
+    public void vfmadd231ps(int to, int a, Memory b) {
         memory(MAP_0F38, PREFIX_66, YMM, 0xB8, to, a, b);
+    }
+
+    @Override
+    public void addLastProduct(int to, int a, Memory b) {
+        vfmadd231ps(to, a, b);
     }
 
     /** {@code to = to * a + b}, rounded once. */
@@ -131,8 +143,8 @@ final class Avx2Assembler implements X86Instructions {
         memory(MAP_0F38, PREFIX_66, YMM, 0xA8, to, a, b);
     }
 
-    /** One float to all lanes. */
-    void vbroadcastss(int to, Memory from) {
+    @Override
+    public void vbroadcastss(int to, Memory from) {
         memory(MAP_0F38, PREFIX_66, YMM, 0x18, to, 0, from);
     }
 
@@ -195,13 +207,8 @@ final class Avx2Assembler implements X86Instructions {
         }
     }
 
-    /**
-     * Stores the sum of the lanes of each of {@code count} registers, one behind the other, and
-     * moves {@code to} behind them. Lanes are added in the order of {@link FloatMemory#sum}.
-     *
-     * @param other written over
-     */
-    void appendSums(Register to, int sums, int other, int count) {
+    @Override
+    public void appendSums(Register to, int sums, int other, int count) {
         for (int sum = sums; sum < sums + count; sum++) {
             vextractf128(other, sum);
             vaddpsOfHalves(sum, sum, other);
@@ -214,8 +221,8 @@ final class Avx2Assembler implements X86Instructions {
         add(to, count * Float.BYTES);
     }
 
-    /** Before code that knows nothing of wide vectors goes on. */
-    void vzeroupper() {
+    @Override
+    public void vzeroupper() {
         bytes(0xC5, 0xF8, 0x77);
     }
 

@@ -39,10 +39,11 @@ record Avx2EightBitProduct(Workers workers) implements EightBitProduct {
     /**
      * What the code depends on.
      *
+     * @param vectorBytes of the vectors that it is written with
      * @param in input features, a multiple of 32
      * @param rows of x, 1 to 4
      */
-    record Shape(int in, int rows) {}
+    record Shape(int vectorBytes, int in, int rows) {}
 
     @Override
     public boolean takes(DType dtype, long rows) {
@@ -51,10 +52,16 @@ record Avx2EightBitProduct(Workers workers) implements EightBitProduct {
 
     @Override
     public void multiply(Tensor x, Tensor codes, Tensor scales, Tensor y) {
+        multiply(workers, X86Vectors.AVX2, x, codes, scales, y);
+    }
+
+    /** The product by vectors of so many bytes. */
+    static void multiply(
+            Workers workers, int vectorBytes, Tensor x, Tensor codes, Tensor scales, Tensor y) {
         int in = Math.toIntExact(codes.size(1));
         int out = Math.toIntExact(codes.size(0));
         int rows = Math.toIntExact(x.count() / in);
-        MachineLines.requireFit(x, codes, scales, y, takes(x.dtype(), rows));
+        MachineLines.requireFit(x, codes, scales, y, VectorEightBitProduct.fits(x.dtype(), rows));
         MemorySegment wide = MachineLines.widened(x, rows * in);
         long packed = codes.segment().address();
         long scale = scales.segment().address();
@@ -67,7 +74,7 @@ record Avx2EightBitProduct(Workers workers) implements EightBitProduct {
                 TASK / in,
                 ROWS,
                 (row, count, line, lines, sums) -> {
-                    code(new Shape(in, count))
+                    code(new Shape(vectorBytes, in, count))
                             .invokeExact(
                                     packed + (long) line * in,
                                     scale + (long) line * (in / BLOCK) * Float.BYTES,
@@ -84,17 +91,15 @@ record Avx2EightBitProduct(Workers workers) implements EightBitProduct {
     // ---- the code
 
     // vectors
-    private static final int SCALE = 0;
+    private static final int SCALE = SseAssembler.SPARE + 1;
 
-    /** The weights of a block, in four. */
-    private static final int WEIGHTS = 1;
+    private static final int WEIGHTS = SCALE + 1;
 
-    private static final int OF_BLOCK = BLOCK / 8;
+    /** For each row of x, a register for the sum of its line. */
+    private static final int SUM = WEIGHTS + 1;
 
-    /** Two registers for each row of x: products of a block, and the sum of its line. */
-    private static final int PART = WEIGHTS + OF_BLOCK;
-
-    private static final int SUM = PART + ROWS;
+    /** And for the products of each chain of a block. */
+    private static final int PART = SUM + ROWS;
 
     // arguments, as the calling convention hands them over
     private static final Register NEXT_CODES = RDI;
@@ -110,7 +115,7 @@ record Avx2EightBitProduct(Workers workers) implements EightBitProduct {
     static byte[] assemble(Shape shape) {
         int blocks = shape.in / BLOCK;
         int unrolled = blocks % 2 == 0 ? 2 : 1;
-        var a = new Avx2Assembler();
+        X86Vectors a = X86Vectors.of(shape.vectorBytes);
         int line = a.here();
         a.clear(SUM, shape.rows);
         a.mov(X, X_OF_LINE);
@@ -133,19 +138,20 @@ record Avx2EightBitProduct(Workers workers) implements EightBitProduct {
         return a.code();
     }
 
-    private static void addBlock(Avx2Assembler a, Shape shape, int block) {
-        for (int i = 0; i < OF_BLOCK; i++) {
-            a.vpmovsxbd(WEIGHTS + i, new Memory(NEXT_CODES, block * BLOCK + 8 * i));
-            a.vcvtdq2ps(WEIGHTS + i, WEIGHTS + i);
-        }
+    private static void addBlock(X86Vectors a, Shape shape, int block) {
         a.vbroadcastss(SCALE, new Memory(NEXT_SCALES, block * Float.BYTES));
-        for (int row = 0; row < shape.rows; row++) {
-            int at = (row * shape.in + block * BLOCK) * Float.BYTES;
-            a.vmulps(PART + row, WEIGHTS, new Memory(X, at));
-            for (int i = 1; i < OF_BLOCK; i++) {
-                a.vfmadd231ps(PART + row, WEIGHTS + i, new Memory(X, at + 32 * i));
+        for (int i = 0; i < BLOCK / a.lanes(); i++) {
+            int at = block * BLOCK + i * a.lanes();
+            a.vpmovsxbd(WEIGHTS, new Memory(NEXT_CODES, at));
+            a.vcvtdq2ps(WEIGHTS, WEIGHTS);
+            for (int row = 0; row < shape.rows; row++) {
+                Memory x = new Memory(X, (row * shape.in + at) * Float.BYTES);
+                boolean last = row == shape.rows - 1;
+                a.addProduct(i, PART + row * a.chains(), WEIGHTS, x, last);
             }
-            a.vfmadd231ps(SUM + row, PART + row, SCALE);
+        }
+        for (int row = 0; row < shape.rows; row++) {
+            a.addChains(SUM + row, PART + row * a.chains(), SCALE);
         }
     }
 }

@@ -46,7 +46,8 @@ record Avx2FourBitProduct(Workers workers) implements FourBitProduct {
     /** Weights of one load, 32 bytes, which have one scale. */
     private static final int GROUP = VectorFourBitProduct.HALF;
 
-    private static final int[] ORDER = order();
+    private static final int[] ORDER = order(X86Vectors.AVX2);
+    private static final int[] ORDER_OF_SSE = order(X86Vectors.SSE);
 
     /** Most rows of x at once, so that what belongs to each stays in registers. */
     private static final int ROWS = 3;
@@ -77,12 +78,13 @@ record Avx2FourBitProduct(Workers workers) implements FourBitProduct {
     /**
      * What the code depends on.
      *
+     * @param vectorBytes of the vectors that it is written with
      * @param in input features, a multiple of 64
      * @param rows of x, 1 to 3
      * @param nested whether an absmax is a code itself
      * @param blockShift blocks are of 64 weights, shifted left by this
      */
-    record Shape(int in, int rows, boolean nested, int blockShift) {}
+    record Shape(int vectorBytes, int in, int rows, boolean nested, int blockShift) {}
 
     /** The same for many rows. */
     record TileShape(Avx2Tiles tile, boolean nested, int blockShift) {}
@@ -102,37 +104,56 @@ record Avx2FourBitProduct(Workers workers) implements FourBitProduct {
         int rows = Math.toIntExact(x.count() / in);
         MachineLines.requireFit(
                 x, codes, scales, blockSize, y, takes(x.dtype(), rows, in, blockSize));
+        if (rows < MANY_ROWS) {
+            multiplyFew(workers, X86Vectors.AVX2, x, codes, scales, table, blockSize, y);
+            return;
+        }
         int blockShift = Integer.numberOfTrailingZeros(blockSize / GROUP);
         boolean nested = scales.nestedAbsmax() != null;
         long packed = codes.segment().address();
-        if (rows >= MANY_ROWS) {
-            MemorySegment constants =
-                    constants(Avx2Tiles.bytesOf(rows, in), scales, table, PAIRS_AT + PAIR_BYTES);
-            MemorySegment.copy(
-                    PairFourBit.pairs(table), 0, constants, JAVA_FLOAT, PAIRS_AT, 2 << 8);
-            Avx2Tiles.run(
-                    workers,
-                    FloatMemory.of(x),
-                    in,
-                    ORDER,
-                    FloatMemory.of(y),
-                    rows,
-                    out,
-                    constants.asSlice(PAIRS_AT + PAIR_BYTES),
-                    (tile, line, tiles, sums, room) -> {
-                        code(new TileShape(tile, nested, blockShift))
-                                .invokeExact(
-                                        packed + (long) line * in / 2,
-                                        constants.address(),
-                                        sums,
-                                        (long) line * (in / GROUP),
-                                        room,
-                                        tiles);
-                    });
-            return;
-        }
+        MemorySegment constants =
+                constants(Avx2Tiles.bytesOf(rows, in), scales, table, PAIRS_AT + PAIR_BYTES);
+        MemorySegment.copy(PairFourBit.pairs(table), 0, constants, JAVA_FLOAT, PAIRS_AT, 2 << 8);
+        Avx2Tiles.run(
+                workers,
+                FloatMemory.of(x),
+                in,
+                ORDER,
+                FloatMemory.of(y),
+                rows,
+                out,
+                constants.asSlice(PAIRS_AT + PAIR_BYTES),
+                (tile, line, tiles, sums, room) -> {
+                    code(new TileShape(tile, nested, blockShift))
+                            .invokeExact(
+                                    packed + (long) line * in / 2,
+                                    constants.address(),
+                                    sums,
+                                    (long) line * (in / GROUP),
+                                    room,
+                                    tiles);
+                });
+    }
+
+    /** Few rows by vectors of so many bytes, of arguments that are known to fit. */
+    static void multiplyFew(
+            Workers workers,
+            int vectorBytes,
+            Tensor x,
+            Tensor codes,
+            BlockScales scales,
+            CodeTable table,
+            int blockSize,
+            Tensor y) {
+        int in = Math.toIntExact(x.size(-1));
+        int out = Math.toIntExact(y.size(-1));
+        int rows = Math.toIntExact(x.count() / in);
+        int blockShift = Integer.numberOfTrailingZeros(blockSize / GROUP);
+        boolean nested = scales.nestedAbsmax() != null;
+        long packed = codes.segment().address();
         MemorySegment constants = constants((long) rows * in * Float.BYTES, scales, table, X_AT);
-        layOut(FloatMemory.of(x), rows, in, constants.asSlice(X_AT));
+        int[] order = vectorBytes == X86Vectors.AVX2 ? ORDER : ORDER_OF_SSE;
+        layOut(FloatMemory.of(x), rows, in, order, constants.asSlice(X_AT));
         MachineLines.run(
                 workers,
                 FloatMemory.of(y),
@@ -141,7 +162,7 @@ record Avx2FourBitProduct(Workers workers) implements FourBitProduct {
                 TASK / in,
                 ROWS,
                 (row, count, line, lines, sums) -> {
-                    code(new Shape(in, count, nested, blockShift))
+                    code(new Shape(vectorBytes, in, count, nested, blockShift))
                             .invokeExact(
                                     packed + (long) line * in / 2,
                                     constants.address(),
@@ -176,28 +197,29 @@ record Avx2FourBitProduct(Workers workers) implements FourBitProduct {
     /**
      * Which element of x stands beside which weight of a group. Byte j of a load holds elements 2j
      * in its high and 2j + 1 in its low half. The low halves come first, four vectors of them:
-     * vector v has the bytes 4v to 4v + 3 of the lower half of the load, and then those of the
-     * upper.
+     * vector v has the bytes 4v to 4v + 3 of the first 16 of the load, and then those of the next.
      */
-    private static int[] order() {
+    private static int[] order(int vectorBytes) {
+        int lanes = vectorBytes / Float.BYTES;
         int[] order = new int[GROUP];
         for (int i = 0; i < GROUP; i++) {
-            int vector = i % 32 / 8;
-            int b = 4 * vector + i % 4 + (i % 8 < 4 ? 0 : 16);
-            order[i] = 2 * b + (i < 32 ? 1 : 0);
+            int load = i / (2 * vectorBytes) * vectorBytes;
+            int lane = i % lanes;
+            int b = i % vectorBytes / lanes * 4 + lane % 4 + lane / 4 * 16;
+            order[i] = 2 * (load + b) + (i % (2 * vectorBytes) < vectorBytes ? 1 : 0);
         }
         return order;
     }
 
     /** x in the order of the weights. */
-    private static void layOut(FloatMemory x, int rows, int in, MemorySegment room) {
+    private static void layOut(FloatMemory x, int rows, int in, int[] order, MemorySegment room) {
         float[] plain = FloatMemory.scratch(in);
         float[] laid = new float[in];
         for (int row = 0; row < rows; row++) {
             x.copyRow((long) row * in, in, plain);
             for (int group = 0; group < in; group += GROUP) {
                 for (int i = 0; i < GROUP; i++) {
-                    laid[group + i] = plain[group + ORDER[i]];
+                    laid[group + i] = plain[group + order[i]];
                 }
             }
             MemorySegment.copy(laid, 0, room, JAVA_FLOAT, (long) row * in * Float.BYTES, in);
@@ -220,16 +242,19 @@ record Avx2FourBitProduct(Workers workers) implements FourBitProduct {
 
     // ---- the code
 
-    // vectors: four tables of bytes, what is looked up in them, the codes
+    // vectors: four tables of bytes (not with SSE), what is looked up in them, the codes
     private static final int PLANE = 0;
     private static final int BYTES = PLANES;
     private static final int JOINED = BYTES + PLANES;
     private static final int CODES = JOINED + 1;
 
-    /** Two registers for each row of x: products of a group, and the sum of its line. */
+    /** For each row of x, a register for the products of each chain of a group. */
     private static final int PART = CODES + 1;
 
-    private static final int SUM = PART + ROWS;
+    /** The first of the registers for the sums of a line, one for each row of x. */
+    private static int sum(X86Vectors a) {
+        return a.chains() == 1 ? PART + ROWS : SseAssembler.SPARE + 1;
+    }
 
     // where nothing is looked up just then
     private static final int SCALE = BYTES;
@@ -256,27 +281,28 @@ record Avx2FourBitProduct(Workers workers) implements FourBitProduct {
 
     /** Sums of neighbouring lines of W, each of all rows of x. */
     static byte[] assemble(Shape shape) {
-        var a = new Avx2Assembler();
+        X86Vectors a = X86Vectors.of(shape.vectorBytes);
+        int sum = sum(a);
         a.push(BLOCK);
         a.push(CODE_OF_ABSMAX);
         a.push(ABSMAX);
         loadTables(a);
         int line = a.here();
-        a.clear(SUM, shape.rows);
+        a.clear(sum, shape.rows);
         a.mov(X, X_OF_LINE);
         a.mov(GROUPS_LEFT, shape.in / GROUP);
         int group = a.here();
-        lookUpGroup(a, (levels, vector) -> addProduct(a, shape, levels, vector * Avx2Tiles.LANES));
+        lookUpGroup(a, (levels, vector) -> addProduct(a, shape, levels, vector));
         scale(a, 0, shape.nested, shape.blockShift);
         for (int row = 0; row < shape.rows; row++) {
-            a.vfmadd231ps(SUM + row, PART + row, SCALE);
+            a.addChains(sum + row, PART + row * a.chains(), SCALE);
         }
         a.add(NEXT_CODES, GROUP / 2);
         a.add(NEXT_GROUP, 1);
         a.add(X, GROUP * Float.BYTES);
         a.dec(GROUPS_LEFT);
         a.jnz(group);
-        a.appendSums(SUMS, SUM, PART, shape.rows);
+        a.appendSums(SUMS, sum, PART, shape.rows);
         a.dec(LINES_LEFT);
         a.jnz(line);
         a.vzeroupper();
@@ -297,14 +323,19 @@ record Avx2FourBitProduct(Workers workers) implements FourBitProduct {
     }
 
     /**
-     * Looks up half a group, whose 32 codes lie in the last of the four registers of bytes.
+     * Looks up half of the codes of a load.
      *
      * @param first vector of the group
      */
-    private static void lookUp(Avx2Assembler a, int first, Levels levels) {
-        int codes = BYTES + PLANES - 1;
-        for (int plane = 0; plane < PLANES; plane++) { // the last over the codes themselves
-            a.vpshufb(BYTES + plane, PLANE + plane, codes);
+    private static void lookUp(X86Vectors a, int first, Levels levels) {
+        a.vpand(JOINED, CODES, new Memory(CONSTANT, LOW_HALVES_AT));
+        for (int plane = 0; plane < PLANES; plane++) {
+            int table = PLANE + plane;
+            if (a.chains() > 1) { // they have the registers of the tables
+                table = BYTES + plane;
+                a.vmovups(table, new Memory(CONSTANT, PLANES_AT + plane * VECTOR));
+            }
+            a.vpshufb(BYTES + plane, table, JOINED);
         }
         a.vpunpcklbw(JOINED, BYTES, BYTES + 1);
         a.vpunpckhbw(BYTES, BYTES, BYTES + 1);
@@ -321,14 +352,18 @@ record Avx2FourBitProduct(Workers workers) implements FourBitProduct {
     }
 
     /** Looks up the next group. */
-    private static void lookUpGroup(Avx2Assembler a, Levels levels) {
-        a.vmovups(CODES, new Memory(NEXT_CODES, 0));
-        a.prefetchnta(new Memory(NEXT_CODES, MachineLines.AHEAD));
-        a.vpand(BYTES + PLANES - 1, CODES, new Memory(CONSTANT, LOW_HALVES_AT));
-        lookUp(a, 0, levels);
-        a.vpsrlw(CODES, CODES, 4);
-        a.vpand(BYTES + PLANES - 1, CODES, new Memory(CONSTANT, LOW_HALVES_AT));
-        lookUp(a, GROUP / 2 / Avx2Tiles.LANES, levels);
+    private static void lookUpGroup(X86Vectors a, Levels levels) {
+        int first = 0;
+        for (int load = 0; load < GROUP / 2; load += a.vectorBytes()) {
+            a.vmovups(CODES, new Memory(NEXT_CODES, load));
+            if (load == 0) {
+                a.prefetchnta(new Memory(NEXT_CODES, MachineLines.AHEAD));
+            }
+            lookUp(a, first, levels);
+            a.vpsrlw(CODES, CODES, 4);
+            lookUp(a, first + PLANES, levels);
+            first += 2 * PLANES;
+        }
     }
 
     /**
@@ -380,31 +415,28 @@ record Avx2FourBitProduct(Workers workers) implements FourBitProduct {
         }
     }
 
-    private static void loadTables(Avx2Assembler a) {
-        for (int plane = 0; plane < PLANES; plane++) {
+    private static void loadTables(X86Vectors a) {
+        for (int plane = 0; plane < PLANES && a.chains() == 1; plane++) {
             a.vmovups(PLANE + plane, new Memory(CONSTANT, PLANES_AT + plane * VECTOR));
         }
         loadAbsmax(a);
     }
 
-    private static void loadAbsmax(Avx2Assembler a) {
+    private static void loadAbsmax(X86Vectors a) {
         a.mov(ABSMAX, new Memory(CONSTANT, ABSMAX_AT));
         a.mov(NESTED_ABSMAX, new Memory(CONSTANT, NESTED_AT));
     }
 
-    private static void addProduct(Avx2Assembler a, Shape shape, int levels, int element) {
+    private static void addProduct(X86Vectors a, Shape shape, int levels, int vector) {
         for (int row = 0; row < shape.rows; row++) {
-            Memory x = new Memory(X, (row * shape.in + element) * Float.BYTES);
-            if (element == 0) {
-                a.vmulps(PART + row, levels, x);
-            } else {
-                a.vfmadd231ps(PART + row, levels, x);
-            }
+            Memory x = new Memory(X, (row * shape.in + vector * a.lanes()) * Float.BYTES);
+            boolean last = row == shape.rows - 1;
+            a.addProduct(vector, PART + row * a.chains(), levels, x, last);
         }
     }
 
     /** Absmax of a group, so many behind the next, to all lanes. */
-    private static void scale(Avx2Assembler a, int behind, boolean nested, int blockShift) {
+    private static void scale(X86Vectors a, int behind, boolean nested, int blockShift) {
         a.lea(BLOCK, new Memory(NEXT_GROUP, behind));
         if (blockShift > 0) {
             a.shr(BLOCK, blockShift);

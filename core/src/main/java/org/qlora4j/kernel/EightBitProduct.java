@@ -11,6 +11,7 @@ import org.qlora4j.tensor.Tensor;
 public sealed interface EightBitProduct
         permits ReferenceEightBitProduct,
                 VectorEightBitProduct,
+                SseEightBitProduct,
                 Avx2EightBitProduct,
                 Avx512EightBitProduct {
     /** Weights of a line that share a scale. */

@@ -13,6 +13,7 @@ public sealed interface FourBitProduct
                 ReferenceFourBitProduct,
                 VectorFourBitProduct,
                 PairFourBitProduct,
+                SseFourBitProduct,
                 Avx2FourBitProduct,
                 Avx512FourBitProduct {
     /**

@@ -17,10 +17,10 @@ import org.slf4j.LoggerFactory;
 /**
  * Device and kernels of this process, chosen once at start: where all tensors lie, and the fastest
  * set of kernels that the device, the machine and the JVM's flags allow, or the one named by the
- * system property {@code qlora.kernels} (reference, vector, avx2, avx512, cuda).
+ * system property {@code qlora.kernels} (reference, vector, sse, avx2, avx512, cuda).
  *
  * @param device where all tensors are made
- * @param name the set: reference, vector, avx2 or avx512 (vector, with machine code where the
+ * @param name the set: reference, vector, sse, avx2 or avx512 (vector, with machine code where the
  *     Vector API falls short) or cuda
  * @param reason why it was chosen, for {@code qlora doctor}
  * @param fourBit 4-bit blocks
@@ -67,6 +67,9 @@ public record Kernels(
 
     /** First compute capability with bf16 matrix instructions (Ampere), times ten. */
     private static final int BF16_CAPABILITY = 80;
+
+    private static final String SLOW_WITHOUT_SSE41 =
+            "this CPU has no SSE4.1, products of 4-bit and 8-bit weights will be slow";
 
     /** Floats of the narrowest vectors that kernels are written for. */
     private static final int NARROWEST = 4;
@@ -161,7 +164,7 @@ public record Kernels(
      * The set of that name, to be compared or timed beside another; what this process computes with
      * stays {@link #current}.
      *
-     * @param wanted auto, reference, vector, avx2, avx512 or cuda
+     * @param wanted auto, reference, vector, sse, avx2, avx512 or cuda
      * @throws ConfigException if there is no such set, or not for this device
      * @throws DeviceException if it cannot run here: what is missing
      */
@@ -181,6 +184,10 @@ public record Kernels(
                 requireVectors(device, wanted);
                 yield avx2("asked for by qlora.kernels");
             }
+            case "sse" -> {
+                requireVectors(device, wanted);
+                yield sse("asked for by qlora.kernels");
+            }
             case "cuda" -> {
                 if (!device.cuda()) {
                     throw new ConfigException(
@@ -190,7 +197,7 @@ public record Kernels(
             }
             default ->
                     throw ConfigException.of(
-                            "qlora.kernels must be auto, reference, vector, avx2, avx512 or cuda, got %s",
+                            "qlora.kernels must be auto, reference, vector, sse, avx2, avx512 or cuda, got %s",
                             wanted);
         };
     }
@@ -225,6 +232,12 @@ public record Kernels(
             }
             if (VectorWidth.machineHas(256)) {
                 return avx2(reason + ", x86-64 Linux");
+            }
+            if (VectorWidth.machineHas(128)) {
+                return sse(reason + ", x86-64 Linux");
+            }
+            if (MachineCode.fitsSystem()) {
+                Notice.say(SLOW_WITHOUT_SSE41);
             }
             return vector(reason);
         } catch (DeviceException e) {
@@ -262,15 +275,15 @@ public record Kernels(
                     default -> NARROWEST;
                 };
         int floats = VectorWidth.floats();
-        boolean enough =
+        boolean fit =
                 wanted.equals("vector")
                         ? floats >= needed
                         : VectorWidth.machineHas(needed * Float.SIZE);
-        if (!enough) {
+        if (!fit) {
             throw DeviceException.of(
-                    "qlora.kernels=%s: this CPU and JVM offer vectors of %d floats, %d are needed; use"
-                            + " qlora.kernels=%s",
-                    wanted, floats, needed, floats < NARROWEST ? "reference" : "vector");
+                    "qlora.kernels=%s: needs vectors of %d floats and the instructions of its name, this"
+                            + " CPU and JVM offer %d floats; use qlora.kernels=%s",
+                    wanted, needed, floats, floats < NARROWEST ? "reference" : "vector");
         }
     }
 
@@ -324,6 +337,17 @@ public record Kernels(
                 workers,
                 new Avx2FourBitProduct(workers),
                 new Avx2EightBitProduct(workers));
+    }
+
+    private static Kernels sse(String reason) {
+        MachineCode.probe();
+        Workers workers = new Workers(Engine.threads());
+        return vector(
+                "sse",
+                reason,
+                workers,
+                new SseFourBitProduct(workers),
+                new SseEightBitProduct(workers));
     }
 
     private static Kernels vector(

@@ -63,11 +63,17 @@ final class VectorWidth {
     /**
      * Whether the kernels' vectors are of that many bits, and machine code may use such too.
      *
-     * @param bits 512 for AVX-512, 256 for AVX2
+     * @param bits 512 for AVX-512, 256 for AVX2, 128 for SSE4.1
      */
     static boolean machineHas(int bits) {
         CpuFeatures cpu = CpuFeatures.current();
-        return MACHINE >= bits && BITS == bits && (bits == WIDEST ? cpu.avx512() : cpu.avx2());
+        boolean instructions =
+                switch (bits) {
+                    case WIDEST -> cpu.avx512();
+                    case NARROWEST -> cpu.sse41();
+                    default -> cpu.avx2();
+                };
+        return MACHINE >= bits && BITS == bits && instructions;
     }
 
     private static int preferred() {

@@ -11,12 +11,14 @@ import java.util.Optional;
  * InstructionSet#limit}. Everything is false on other CPUs and where Linux's {@code /proc/cpuinfo}
  * is missing.
  *
+ * @param sse41 shuffles of bytes and the rest of SSE up to 4.1, which almost every such CPU has
  * @param avx2 vectors of 256 bits with fused multiply-add
  * @param avx512 vectors of 512 bits (F, BW, DQ and VL)
  * @param bf16 products of bf16 matrices: three to four times as fast as f32, and many times slower
  *     than f32 without them
  */
-public record CpuFeatures(boolean avx2, boolean avx512, boolean bf16) {
+public record CpuFeatures(boolean sse41, boolean avx2, boolean avx512, boolean bf16) {
+    private static final List<String> SSE41 = List.of("ssse3", "sse4_1");
     private static final List<String> AVX2 = List.of("avx2", "fma", "f16c");
     private static final List<String> AVX512 =
             List.of("avx512f", "avx512bw", "avx512dq", "avx512vl");
@@ -53,9 +55,9 @@ public record CpuFeatures(boolean avx2, boolean avx512, boolean bf16) {
     CpuFeatures within(InstructionSet limit) {
         return switch (limit) {
             case NATIVE -> this;
-            case AVX512 -> new CpuFeatures(avx2, avx512, false);
-            case AVX2 -> new CpuFeatures(avx2, false, false);
-            case SSE -> new CpuFeatures(false, false, false);
+            case AVX512 -> new CpuFeatures(sse41, avx2, avx512, false);
+            case AVX2 -> new CpuFeatures(sse41, avx2, false, false);
+            case SSE -> new CpuFeatures(sse41, false, false, false);
         };
     }
 
@@ -77,7 +79,8 @@ public record CpuFeatures(boolean avx2, boolean avx512, boolean bf16) {
         List<String> flags = flags(cpuinfo).orElse(List.of());
         boolean avx2 = flags.containsAll(AVX2);
         boolean avx512 = avx2 && flags.containsAll(AVX512);
-        return new CpuFeatures(avx2, avx512, BF16.stream().anyMatch(flags::contains));
+        return new CpuFeatures(
+                flags.containsAll(SSE41), avx2, avx512, BF16.stream().anyMatch(flags::contains));
     }
 
     /** Flags of the first processor; only x86 names them so. */

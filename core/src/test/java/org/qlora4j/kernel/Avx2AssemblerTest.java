@@ -20,10 +20,11 @@ import org.qlora4j.kernel.X86Instructions.Memory;
 
 /** Beside the GNU assembler, whose code make_assembler_reference.py wrote to avx2.txt. */
 class Avx2AssemblerTest {
-    private static final Map<String, String> GNU = read();
+    private static final Map<String, String> GNU = read("avx2.txt");
 
-    private static Map<String, String> read() {
-        try (InputStream in = Avx2AssemblerTest.class.getResourceAsStream("avx2.txt")) {
+    /** Machine code by instruction. */
+    static Map<String, String> read(String file) {
+        try (InputStream in = Avx2AssemblerTest.class.getResourceAsStream(file)) {
             return new String(in.readAllBytes(), StandardCharsets.UTF_8)
                     .lines()
                     .filter(line -> !line.startsWith("#"))

@@ -33,7 +33,9 @@ class KernelsTest {
         String machine =
                 VectorWidth.machineHas(512)
                         ? "avx512"
-                        : VectorWidth.machineHas(256) ? "avx2" : "vector";
+                        : VectorWidth.machineHas(256)
+                                ? "avx2"
+                                : VectorWidth.machineHas(128) ? "sse" : "vector";
         assertThat(kernels.name()).isEqualTo(MachineCode.fitsSystem() ? machine : "vector");
         assertThat(kernels.reason()).contains("vectors of " + VectorWidth.floats() + " floats");
     }
@@ -67,11 +69,26 @@ class KernelsTest {
     }
 
     @Test
+    void sse_isForcedOrAnErrorThatSaysWhatIsNeeded() {
+        if (VectorWidth.machineHas(128) && MachineCode.fitsSystem()) {
+            Kernels kernels = Kernels.choose(Device.CPU, "sse");
+            assertThat(kernels.name()).isEqualTo("sse");
+            assertThat(kernels.fourBit()).isInstanceOf(PairFourBit.class);
+            assertThat(kernels.fourBitProduct()).isInstanceOf(SseFourBitProduct.class);
+            assertThat(kernels.eightBitProduct()).isInstanceOf(SseEightBitProduct.class);
+        } else {
+            assertThatThrownBy(() -> Kernels.choose(Device.CPU, "sse"))
+                    .isInstanceOf(DeviceException.class)
+                    .hasMessageContaining("use");
+        }
+    }
+
+    @Test
     void unknownName_isAUserError() {
         assertThatThrownBy(() -> Kernels.choose(Device.CPU, "cuda9"))
                 .isInstanceOf(ConfigException.class)
                 .hasMessage(
-                        "qlora.kernels must be auto, reference, vector, avx2, avx512 or cuda, got cuda9");
+                        "qlora.kernels must be auto, reference, vector, sse, avx2, avx512 or cuda, got cuda9");
     }
 
     @Test

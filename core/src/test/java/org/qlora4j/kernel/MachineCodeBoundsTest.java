@@ -4,11 +4,14 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import java.lang.foreign.MemorySegment;
+import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.List;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.qlora4j.tensor.CpuFeatures;
 import org.qlora4j.tensor.DType;
 import org.qlora4j.tensor.Tensor;
 import org.qlora4j.tensor.TensorScope;
@@ -21,12 +24,14 @@ import org.qlora4j.tensor.Tensors;
 class MachineCodeBoundsTest {
     private static final long PAGE = 4096;
     private static final boolean AVX512 = VectorWidth.machineHas(512);
+    private static final boolean AVX2 = VectorWidth.machineHas(256);
     private final Workers workers = new Workers(2);
 
     @BeforeEach
     void systemOfTheCode() {
-        assumeTrue(AVX512 || VectorWidth.machineHas(256), "this CPU has no vectors of 8 floats");
-        assumeTrue(MachineCode.fitsSystem(), "machine code is for x86-64 Linux");
+        assumeTrue(
+                MachineCode.fitsSystem() && CpuFeatures.whole().sse41(),
+                "machine code is for SSE4.1 on x86-64 Linux");
     }
 
     @ParameterizedTest(name = "{0} rows, {1} x {2}, blocks of {3}, double quantization {4}")
@@ -63,17 +68,29 @@ class MachineCodeBoundsTest {
                             : BlockScales.plain(atTheEnd(Tensors.full(1, DType.F32, blocks)));
             Tensor x = Tensors.full(1, DType.F32, rows, in);
             Tensor y = Tensors.empty(DType.F32, rows, out);
-            FourBitProduct kernel =
-                    AVX512 ? new Avx512FourBitProduct(workers) : new Avx2FourBitProduct(workers);
-            kernel.multiply(
-                    x,
-                    codes,
-                    scales,
-                    new CodeTable(levels, thresholds, codeOfPosition),
-                    blockSize,
-                    y);
-            assertThat(y.toFloats()).containsOnly(in); // each weight is level 9, which is 1
+            CodeTable table = new CodeTable(levels, thresholds, codeOfPosition);
+            for (FourBitProduct kernel : fourBitProducts()) {
+                y.fill(Double.NaN);
+                kernel.multiply(x, codes, scales, table, blockSize, y);
+                assertThat(y.toFloats()).containsOnly(in); // each weight is level 9, which is 1
+            }
         }
+    }
+
+    private List<FourBitProduct> fourBitProducts() {
+        var all = new ArrayList<FourBitProduct>(List.of(new SseFourBitProduct(workers)));
+        if (AVX512 || AVX2) {
+            all.add(AVX512 ? new Avx512FourBitProduct(workers) : new Avx2FourBitProduct(workers));
+        }
+        return all;
+    }
+
+    private List<EightBitProduct> eightBitProducts() {
+        var all = new ArrayList<EightBitProduct>(List.of(new SseEightBitProduct(workers)));
+        if (AVX512 || AVX2) {
+            all.add(AVX512 ? new Avx512EightBitProduct(workers) : new Avx2EightBitProduct(workers));
+        }
+        return all;
     }
 
     @ParameterizedTest(name = "{0} rows, {1} x {2}")
@@ -84,16 +101,17 @@ class MachineCodeBoundsTest {
             Tensor scales = atTheEnd(Tensors.full(2, DType.F32, out, in / EightBitProduct.BLOCK));
             Tensor x = Tensors.full(1, DType.F32, rows, in);
             Tensor y = Tensors.empty(DType.F32, rows, out);
-            EightBitProduct kernel =
-                    AVX512 ? new Avx512EightBitProduct(workers) : new Avx2EightBitProduct(workers);
-            kernel.multiply(x, codes, scales, y);
-            assertThat(y.toFloats()).containsOnly(-2 * in);
+            for (EightBitProduct kernel : eightBitProducts()) {
+                y.fill(Double.NaN);
+                kernel.multiply(x, codes, scales, y);
+                assertThat(y.toFloats()).containsOnly(-2 * in);
+            }
         }
     }
 
     @Test
     void decodingAndLowRankProducts_readNothingBehindTheirTensors() throws Throwable {
-        assumeTrue(!AVX512, "this machine code is for AVX2");
+        assumeTrue(AVX2, "this machine code is for AVX2");
         try (TensorScope scope = TensorScope.open()) {
             float[] levels = new float[16];
             Arrays.fill(levels, 3);

@@ -16,6 +16,7 @@ import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.MethodSource;
+import org.qlora4j.tensor.CpuFeatures;
 import org.qlora4j.tensor.DType;
 import org.qlora4j.tensor.Device;
 import org.qlora4j.tensor.Tensor;
@@ -112,6 +113,8 @@ class RowKernelsTest {
     @MethodSource("tiledCases")
     void tiledAttention_vectorEqualsReference(
             Kind kind, int rows, int keys, int kvHeads, int group, int headDim) {
+        assumeTrue(
+                new VectorTiledAttention(workers).takes(DType.F32), "no fused multiply-add here");
         try (TensorScope scope = TensorScope.open();
                 BlockMask mask = mask(kind, rows, keys)) {
             int batch = mask.sequences();
@@ -526,6 +529,11 @@ class RowKernelsTest {
         return VectorWidth.machineHas(256) && MachineCode.fitsSystem();
     }
 
+    /** At any width: what runs it looks at no other vectors. */
+    private static boolean runsSse() {
+        return CpuFeatures.whole().sse41() && MachineCode.fitsSystem();
+    }
+
     private static boolean runsAvx512() {
         return VectorWidth.machineHas(512) && MachineCode.fitsSystem();
     }
@@ -540,14 +548,22 @@ class RowKernelsTest {
         if (runsAvx2()) {
             all.add(new Avx2FourBitProduct(workers));
         }
+        if (runsSse()) {
+            all.add(new SseFourBitProduct(workers));
+        }
         return all;
     }
 
     @Test
     void fourBitProduct_ofMachineCodeRefusesWhatDoesNotFit() {
-        assumeTrue(runsAvx512() || runsAvx2(), "machine code is for AVX2 on x86-64 Linux");
+        assumeTrue(runsSse(), "machine code is for SSE4.1 on x86-64 Linux");
+        for (FourBitProduct machine : products().subList(1, products().size())) {
+            refusesWhatDoesNotFit(machine);
+        }
+    }
+
+    private static void refusesWhatDoesNotFit(FourBitProduct machine) {
         try (TensorScope scope = TensorScope.open()) {
-            FourBitProduct machine = products().getLast();
             CodeTable table = new CodeTable(LEVELS, thresholds(), POSITIONS);
             Tensor codes = Tensors.empty(DType.U8, 3 * 128 / 2);
             BlockScales scales = BlockScales.plain(Tensors.empty(DType.F32, 6));
@@ -713,21 +729,27 @@ class RowKernelsTest {
 
     @ParameterizedTest(name = "{0}, {1} rows, {2} x {3}")
     @MethodSource("eightBitCases")
-    void eightBitProduct_vectorEqualsReferenceAndRowsDoNotMix(
+    void eightBitProduct_twinsEqualReferenceAndRowsDoNotMix(
             DType dtype, int rows, int out, int in) {
         try (TensorScope scope = TensorScope.open()) {
-            EightBitProduct vector = new VectorEightBitProduct(workers);
             EightBitWeight w = EightBitWeight.of(out, in);
             Tensor x = Samples.normal(DType.F32, 9, rows, in).to(dtype);
             Tensor expected = Tensors.empty(DType.F32, rows, out);
-            Tensor actual = Tensors.full(Double.NaN, DType.F32, rows, out);
             w.multiply(reference.eightBitProduct(), x, expected);
-            w.multiply(vector, x, actual);
-            Close.assertClose("product", actual, expected, 2e-6, 0);
+            var kernels = new ArrayList<EightBitProduct>();
+            kernels.add(new VectorEightBitProduct(workers));
+            if (runsSse()) {
+                kernels.add(new SseEightBitProduct(workers));
+            }
+            for (EightBitProduct kernel : kernels) {
+                Tensor actual = Tensors.full(Double.NaN, DType.F32, rows, out);
+                w.multiply(kernel, x, actual);
+                Close.assertClose("product", actual, expected, 2e-6, 0);
 
-            Tensor alone = Tensors.empty(DType.F32, 1, out);
-            w.multiply(vector, x.narrow(0, rows - 1, 1), alone);
-            assertThat(alone.toFloats()).isEqualTo(actual.narrow(0, rows - 1, 1).toFloats());
+                Tensor alone = Tensors.empty(DType.F32, 1, out);
+                w.multiply(kernel, x.narrow(0, rows - 1, 1), alone);
+                assertThat(alone.toFloats()).isEqualTo(actual.narrow(0, rows - 1, 1).toFloats());
+            }
         }
     }
 

@@ -29,9 +29,17 @@ class CpuFeaturesTest {
     }
 
     @ParameterizedTest
+    @CsvSource({"sse2 ssse3 sse4_1 sse4_2, true", "sse2 ssse3 sse4a, false", "sse4_1, false"})
+    void sse41_needsTheShufflesOfBytesToo(String flags, boolean has) {
+        CpuFeatures cpu = CpuFeatures.of("flags\t\t: " + flags + "\n");
+        assertThat(cpu.sse41()).isEqualTo(has);
+        assertThat(cpu.within(InstructionSet.SSE)).isEqualTo(cpu);
+    }
+
+    @ParameterizedTest
     @CsvSource({"''", "'Features\t: fp asimd bf16\n'"})
     void otherSystems_haveNone(String cpuinfo) {
-        assertThat(CpuFeatures.of(cpuinfo)).isEqualTo(new CpuFeatures(false, false, false));
+        assertThat(CpuFeatures.of(cpuinfo)).isEqualTo(new CpuFeatures(false, false, false, false));
     }
 
     @ParameterizedTest
@@ -43,8 +51,10 @@ class CpuFeaturesTest {
     })
     void limit_isAnUpperOne(String word, String ofLarge, String ofSmall) {
         InstructionSet limit = InstructionSet.of(word);
-        assertThat(new CpuFeatures(true, true, true).within(limit).describe()).isEqualTo(ofLarge);
-        assertThat(new CpuFeatures(true, false, false).within(limit).describe()).isEqualTo(ofSmall);
+        assertThat(new CpuFeatures(true, true, true, true).within(limit).describe())
+                .isEqualTo(ofLarge);
+        assertThat(new CpuFeatures(true, true, false, false).within(limit).describe())
+                .isEqualTo(ofSmall);
     }
 
     @Test

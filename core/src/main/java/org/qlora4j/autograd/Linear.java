@@ -1,11 +1,11 @@
 package org.qlora4j.autograd;
 
+import java.util.List;
 import org.jspecify.annotations.Nullable;
 import org.qlora4j.kernel.DenseProduct;
 import org.qlora4j.kernel.Kernels;
 import org.qlora4j.tensor.DType;
 import org.qlora4j.tensor.Tensor;
-import org.qlora4j.tensor.Tensors;
 
 /**
  * {@code y = x · Wᵀ + bias + scale * B(A(dropout(x)))}: a linear layer on a weight in 16, 8 or 4
@@ -53,7 +53,9 @@ public final class Linear {
                                     ? tape.nextDropoutKeys()
                                     : null;
                     Tensor hidden = null;
-                    if (lora != null) {
+                    if (lora != null && dropoutKeys == null && !call.recording()) {
+                        addUpdate(rows, lora, y);
+                    } else if (lora != null) {
                         Tensor down =
                                 drop(rows, lora, dropoutKeys).mm(lora.a().value().t()); // [n, rank]
                         y.addmmInPlace(down, lora.b().value().t(), 1, lora.scale());
@@ -106,16 +108,28 @@ public final class Linear {
         if (bias != null) {
             y.addInPlace(bias.value());
         }
-        if (lora != null && dense.takes(compute, rows)) {
-            shape[shape.length - 1] = lora.a().value().size(0);
-            Tensor down = Tensors.empty(compute, shape);
-            dense.multiply(x, lora.a().value(), down);
-            dense.addMultiple(down, lora.b().value(), lora.scale(), y);
-        } else if (lora != null) {
-            Tensor down = x.view(rows, weight.in()).mm(lora.a().value().t());
-            y.view(rows, weight.out()).addmmInPlace(down, lora.b().value().t(), 1, lora.scale());
+        if (lora != null) {
+            addUpdate(x.view(rows, weight.in()), lora, y.view(rows, weight.out()));
         }
         return y;
+    }
+
+    /**
+     * {@code y += scale * B(A(x))}, where nothing is saved for a backward pass.
+     *
+     * @param x [rows, in]
+     * @param y changed: [rows, out]
+     */
+    static void addUpdate(Tensor x, LoraFactors lora, Tensor y) {
+        DenseProduct dense = Kernels.current().denseProduct();
+        Tensor a = lora.a().value();
+        Tensor b = lora.b().value();
+        int rows = Math.toIntExact(x.size(0));
+        if (x.isContiguous() && dense.takesUpdates(x.dtype(), rows)) {
+            dense.addUpdates(x, List.of(new DenseProduct.Update(0, rows, a, b, lora.scale())), y);
+        } else {
+            y.addmmInPlace(x.mm(a.t()), b.t(), 1, lora.scale());
+        }
     }
 
     private static boolean takes(Weight weight, DType compute, long rows) {

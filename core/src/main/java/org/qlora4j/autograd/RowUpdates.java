@@ -26,10 +26,14 @@ public record RowUpdates(List<Part> parts) {
             return batch.narrow(0, from, count);
         }
 
-        private DenseProduct.Update kernelUpdate() {
+        private DenseProduct.Update kernelUpdate(int positions) {
             LoraFactors lora = update.lora();
             return new DenseProduct.Update(
-                    from, count, lora.a().value(), lora.b().value(), lora.scale());
+                    from * positions,
+                    count * positions,
+                    lora.a().value(),
+                    lora.b().value(),
+                    lora.scale());
         }
     }
 
@@ -76,20 +80,18 @@ public record RowUpdates(List<Part> parts) {
     private void addAll(Weight weight, Tensor input, Tensor y) {
         DType compute = input.dtype();
         DenseProduct dense = Kernels.current().denseProduct();
-        boolean onePosition = input.count() == input.size(0) * weight.in();
-        if (onePosition && input.isContiguous() && dense.takes(compute, 1)) {
+        long rows = input.count() / weight.in();
+        int positions = Math.toIntExact(rows / input.size(0));
+        boolean few = positions == 1 ? dense.takes(compute, 1) : dense.takesUpdates(compute, rows);
+        if (few && input.isContiguous()) {
             dense.addUpdates(
                     input.view(-1, weight.in()),
-                    parts.stream().map(Part::kernelUpdate).toList(),
+                    parts.stream().map(part -> part.kernelUpdate(positions)).toList(),
                     y.view(-1, weight.out()));
         } else {
             for (Part part : parts) {
-                LoraFactors lora = part.update.lora();
                 Tensor x = part.of(input).reshape(-1, weight.in());
-                part.of(y)
-                        .view(-1, weight.out())
-                        .addmmInPlace(
-                                x.mm(lora.a().value().t()), lora.b().value().t(), 1, lora.scale());
+                Linear.addUpdate(x, part.update.lora(), part.of(y).view(-1, weight.out()));
             }
         }
         for (Part part : parts) {

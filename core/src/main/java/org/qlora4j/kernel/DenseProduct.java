@@ -14,12 +14,27 @@ public sealed interface DenseProduct
     int MOST_ROWS = 4;
 
     /**
+     * Rows beyond which libtorch's products are faster for {@link #addUpdates} in f32. Below, they
+     * mostly wait for its threads to wake up.
+     */
+    int MOST_UPDATED_ROWS = 64;
+
+    /**
      * Whether this kernel is the faster way for such a product.
      *
      * @param dtype of x and W
      * @param rows of x
      */
     boolean takes(DType dtype, long rows);
+
+    /**
+     * Whether {@link #addUpdates} is the faster way for that many rows.
+     *
+     * @param dtype of x
+     */
+    default boolean takesUpdates(DType dtype, long rows) {
+        return takes(dtype, 1) && rows <= (dtype == DType.F32 ? MOST_UPDATED_ROWS : MOST_ROWS);
+    }
 
     /**
      * {@code y = x · Wᵀ}.
@@ -31,17 +46,8 @@ public sealed interface DenseProduct
     void multiply(Tensor x, Tensor weight, Tensor y);
 
     /**
-     * {@code y += scale * x · Wᵀ}, rounded once.
-     *
-     * @param x [..., in], contiguous
-     * @param weight W [out, in], contiguous, of the type of x
-     * @param y changed: [..., out], contiguous, of the type of x
-     */
-    void addMultiple(Tensor x, Tensor weight, double scale, Tensor y);
-
-    /**
      * {@code y[row] += scale * B · (A · x[row])}, for each row by the factors of its part (S-LoRA,
-     * arXiv 2311.03285). A row gets the bits that {@link #multiply} and {@link #addMultiple} give.
+     * arXiv 2311.03285). {@code A · x} is rounded to the type of x.
      *
      * @param x [rows, in], contiguous
      * @param parts whose rows do not meet; a row in none of them stays as it is

@@ -51,6 +51,11 @@ record FloatMemory(MemorySegment memory, boolean bf16) {
         return dtype == DType.F32 || dtype == DType.BF16;
     }
 
+    /** Where an element lies, for machine code. */
+    long address(long at) {
+        return memory.address() + at * (bf16 ? Short.BYTES : Float.BYTES);
+    }
+
     FloatVector load(long at) {
         if (bf16) {
             ShortVector half = ShortVector.fromMemorySegment(SHORTS, memory, at * 2, LE);
@@ -216,14 +221,14 @@ record FloatMemory(MemorySegment memory, boolean bf16) {
     }
 
     /** Adds a row, each value times a factor, to what is there. */
-    void addScaled(float[] row, int length, float factor, long start) {
+    void addScaled(float[] rows, int from, int length, float factor, long start) {
         int i = 0;
         for (; i <= length - LANES; i += LANES) {
-            FloatVector added = FloatVector.fromArray(FLOATS, row, i).mul(factor);
+            FloatVector added = FloatVector.fromArray(FLOATS, rows, from + i).mul(factor);
             store(load(start + i).add(added), start + i);
         }
         for (; i < length; i++) {
-            set(start + i, get(start + i) + row[i] * factor);
+            set(start + i, get(start + i) + rows[from + i] * factor);
         }
     }
 

@@ -366,7 +366,7 @@ public record Kernels(
                 fourBitProduct,
                 new VectorAttentionSoftmax(workers, plain.attentionSoftmax),
                 new VectorTiledAttention(workers),
-                new VectorStreamAttention(workers, plain.streamAttention),
+                new VectorStreamAttention(workers, plain.streamAttention, avx2),
                 new VectorCrossEntropyRows(workers, plain.crossEntropy),
                 new VectorNormRows(workers, plain.norm),
                 new VectorLayerNormRows(workers, plain.layerNorm),

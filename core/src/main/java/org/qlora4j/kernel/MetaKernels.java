@@ -124,9 +124,6 @@ record MetaKernels(boolean tiles)
     public void multiply(Tensor x, Tensor weight, Tensor y) {}
 
     @Override
-    public void addMultiple(Tensor x, Tensor weight, double scale, Tensor y) {}
-
-    @Override
     public void addUpdates(Tensor x, List<Update> parts, Tensor y) {}
 
     @Override

@@ -20,19 +20,13 @@ record ReferenceDenseProduct() implements DenseProduct {
     }
 
     @Override
-    public void addMultiple(Tensor x, Tensor weight, double scale, Tensor y) {
-        try (TensorScope scope = TensorScope.open()) {
-            y.copyFrom(product(x, weight).mulInPlace(scale).addInPlace(y));
-        }
-    }
-
-    @Override
     public void addUpdates(Tensor x, List<Update> parts, Tensor y) {
         for (Update part : parts) {
             try (TensorScope scope = TensorScope.open()) {
                 Tensor rows = x.narrow(0, part.from(), part.count());
                 Tensor down = product(rows, part.a()).to(x.dtype());
-                addMultiple(down, part.b(), part.scale(), y.narrow(0, part.from(), part.count()));
+                Tensor own = y.narrow(0, part.from(), part.count());
+                own.copyFrom(product(down, part.b()).mulInPlace(part.scale()).addInPlace(own));
             }
         }
     }

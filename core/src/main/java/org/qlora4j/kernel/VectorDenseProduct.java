@@ -16,6 +16,14 @@ record VectorDenseProduct(Workers workers, boolean machine) implements DenseProd
     /** Weights of one task, about 2 us of work. */
     private static final int TASK = 1 << 14;
 
+    /** Tasks of updates that keep the threads busy; with fewer, outputs are divided too. */
+    private static final int ENOUGH = 4;
+
+    private static final int OUTPUTS_OF_TASK = 768;
+
+    /** Outputs of updates at once, which the thread's scratch takes. */
+    private static final int OUTPUTS = 256;
+
     private static final int LANES = FloatMemory.LANES;
 
     @Override
@@ -25,15 +33,6 @@ record VectorDenseProduct(Workers workers, boolean machine) implements DenseProd
 
     @Override
     public void multiply(Tensor x, Tensor weight, Tensor y) {
-        run(x, weight, 1, false, y);
-    }
-
-    @Override
-    public void addMultiple(Tensor x, Tensor weight, double scale, Tensor y) {
-        run(x, weight, (float) scale, true, y);
-    }
-
-    private void run(Tensor x, Tensor weight, float scale, boolean add, Tensor y) {
         int in = Math.toIntExact(weight.size(1));
         int out = Math.toIntExact(weight.size(0));
         int rows = Math.toIntExact(x.count() / in);
@@ -50,12 +49,7 @@ record VectorDenseProduct(Workers workers, boolean machine) implements DenseProd
                     float[] dots = FloatMemory.scratch(lines);
                     for (int row = 0; row < rows; row++) {
                         dots(machine, w, (long) first * in, lines, wide, row * in, in, dots);
-                        long start = (long) row * out + first;
-                        if (add) {
-                            target.addScaled(dots, lines, scale, start);
-                        } else {
-                            target.storeScaled(dots, lines, scale, start);
-                        }
+                        target.storeScaled(dots, lines, 1, (long) row * out + first);
                     }
                 });
     }
@@ -66,44 +60,55 @@ record VectorDenseProduct(Workers workers, boolean machine) implements DenseProd
         int out = Math.toIntExact(y.size(1));
         FloatMemory source = FloatMemory.of(x);
         FloatMemory target = FloatMemory.of(y);
-        List<RowUpdate> rows = new ArrayList<>();
+        List<RowUpdate> updates = new ArrayList<>();
         for (Update part : parts) {
-            RowUpdate first =
-                    new RowUpdate(
-                            part.from(),
-                            Math.toIntExact(part.a().size(0)),
-                            FloatMemory.of(part.a()),
-                            FloatMemory.of(part.b()),
-                            (float) part.scale());
-            for (int i = 0; i < part.count(); i++) {
-                rows.add(first.ofRow(part.from() + i));
+            int rank = Math.toIntExact(part.a().size(0));
+            FloatMemory a = FloatMemory.of(part.a());
+            FloatMemory b = FloatMemory.of(part.b());
+            float scale = (float) part.scale();
+            boolean turns = machine && Avx2Updates.takes(a, b, in, rank, out);
+            int most = turns ? Avx2Updates.ROWS : 1;
+            for (int i = 0; i < part.count(); i += most) {
+                int rows = Math.min(most, part.count() - i);
+                updates.add(new RowUpdate(part.from() + i, rows, turns, rank, a, b, scale));
             }
         }
-        workers.run(rows.size(), i -> rows.get(i).add(machine, source, in, target, out));
+        int ofTask = updates.size() < ENOUGH ? OUTPUTS_OF_TASK : out; // each task computes A · x
+        int ranges = Math.ceilDiv(out, ofTask);
+        workers.run(
+                updates.size() * ranges,
+                i -> {
+                    int first = i % ranges * ofTask;
+                    int end = Math.min(out, first + ofTask);
+                    updates.get(i / ranges).add(machine, source, in, target, out, first, end);
+                });
     }
 
-    /** Factors for one row. */
-    private record RowUpdate(int row, int rank, FloatMemory a, FloatMemory b, float scale) {
-        /** Outputs at once, which the thread's scratch takes. */
-        private static final int PART = 256;
-
-        RowUpdate ofRow(int other) {
-            return new RowUpdate(other, rank, a, b, scale);
-        }
-
-        void add(boolean machine, FloatMemory x, int in, FloatMemory y, int out) {
+    /** Factors for neighbouring rows, more than one if {@link Avx2Updates} take them. */
+    private record RowUpdate(
+            int row, int rows, boolean turns, int rank, FloatMemory a, FloatMemory b, float scale) {
+        void add(
+                boolean machine, FloatMemory x, int in, FloatMemory y, int out, int from, int end) {
             float[] wide = new float[in];
-            float[] down = new float[rank];
-            x.copyRow((long) row * in, in, wide);
-            dots(machine, a, 0, rank, wide, 0, in, down);
-            for (int i = 0; i < rank; i++) {
-                down[i] = x.round(down[i]);
+            float[] down = new float[rows * rank];
+            float[] dots = FloatMemory.scratch(Math.max(rows * OUTPUTS, rank));
+            for (int i = 0; i < rows; i++) {
+                x.copyRow((long) (row + i) * in, in, wide);
+                dots(machine, a, 0, rank, wide, 0, in, dots);
+                for (int k = 0; k < rank; k++) {
+                    down[i * rank + k] = x.round(dots[k]);
+                }
             }
-            float[] dots = FloatMemory.scratch(PART);
-            for (int first = 0; first < out; first += PART) {
-                int count = Math.min(PART, out - first);
-                dots(machine, b, (long) first * rank, count, down, 0, rank, dots);
-                y.addScaled(dots, count, scale, (long) row * out + first);
+            for (int first = from; first < end; first += OUTPUTS) {
+                int count = Math.min(OUTPUTS, end - first);
+                if (turns) {
+                    Avx2Updates.multiply(b, first, count, down, rows, rank, dots);
+                } else {
+                    dots(machine, b, (long) first * rank, count, down, 0, rank, dots);
+                }
+                for (int i = 0; i < rows; i++) {
+                    y.addScaled(dots, i * count, count, scale, (long) (row + i) * out + first);
+                }
             }
         }
     }

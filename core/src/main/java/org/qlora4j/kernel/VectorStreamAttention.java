@@ -2,17 +2,22 @@ package org.qlora4j.kernel;
 
 import static java.util.Objects.requireNonNull;
 
+import java.lang.foreign.MemorySegment;
 import java.util.Arrays;
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.VectorOperators;
 import org.jspecify.annotations.Nullable;
+import org.qlora4j.tensor.DType;
 import org.qlora4j.tensor.Tensor;
 
 /**
  * {@link StreamAttention} with the Vector API: a task is a row's key head, whose queries share each
  * vector of keys and values.
+ *
+ * @param reference does what other types need
+ * @param machine whether {@link Avx2LineSums} run here: they do the same in half the time
  */
-record VectorStreamAttention(Workers workers, StreamAttention reference)
+record VectorStreamAttention(Workers workers, StreamAttention reference, boolean machine)
         implements StreamAttention {
     /** Queries worked on together: their sums and a vector of keys stay in registers. */
     private static final int QUERIES = 4;
@@ -33,7 +38,8 @@ record VectorStreamAttention(Workers workers, StreamAttention reference)
             int[] capacities,
             float scale,
             float softcap,
-            int window) {}
+            int window,
+            boolean machine) {}
 
     @Override
     public void step(
@@ -67,7 +73,8 @@ record VectorStreamAttention(Workers workers, StreamAttention reference)
                         capacities(values, lengths),
                         (float) scale,
                         (float) softcap,
-                        window);
+                        window,
+                        machine && q.dtype() == DType.F32 && headDim % Avx2LineSums.LANES == 0);
         workers.run(lengths.length * kvHeads, task -> keyHead(s, task, lengths[task / kvHeads]));
     }
 
@@ -113,18 +120,27 @@ record VectorStreamAttention(Workers workers, StreamAttention reference)
         for (int from = 0; from < s.group; from += QUERIES) {
             int count = Math.min(QUERIES, s.group - from);
             long queries = firstQuery + (long) from * s.headDim;
-            for (int i = 0; i < QUERIES; i++) { // where there are fewer, the last is repeated
+            int lists = s.machine ? count : QUERIES; // where there are fewer, the last is repeated
+            for (int i = 0; i < lists; i++) {
                 long query = queries + (long) Math.min(i, count - 1) * s.headDim;
                 for (int d = 0; d < s.headDim; d++) {
                     scratch[i * s.headDim + d] = s.q.get(query + d) * s.scale;
                 }
             }
-            score(keys, seenStart, s.headDim, padded, scratch);
+            if (s.machine) {
+                scoreByMachine(keys, seenStart, s.headDim, padded, scratch, count);
+            } else {
+                score(keys, seenStart, s.headDim, padded, scratch);
+            }
             for (int i = 0; i < count; i++) {
                 if (s.softcap != 0) {
                     FastTanh.cap(scratch, scores + i * padded, padded, s.softcap);
                 }
                 softmax(scratch, scores + i * padded, hidden, seen, padded);
+            }
+            if (s.machine) {
+                weighByMachine(s, values, seenStart, seen, padded, scratch, queries, count);
+                continue;
             }
             for (int i = count; i < QUERIES; i++) {
                 System.arraycopy(
@@ -143,6 +159,32 @@ record VectorStreamAttention(Workers workers, StreamAttention reference)
             keys.set(key + (long) d * BLOCK, s.k.get(added + d));
             values.set(value + d, s.v.get(added + d));
         }
+    }
+
+    /** As {@link #score}, for {@code count} queries; a tile is of whole blocks of positions. */
+    private static void scoreByMachine(
+            FloatMemory keys, long keyStart, int headDim, int padded, float[] scratch, int count) {
+        int block = headDim * BLOCK * Float.BYTES;
+        int perBlock = BLOCK / Avx2LineSums.LANES;
+        int query = headDim * Float.BYTES;
+        int most = Avx2LineSums.vectorsFor(count) / perBlock; // blocks of a tile
+        int line = BLOCK * Float.BYTES;
+        MemorySegment room = MemorySegment.ofArray(scratch);
+        Avx2LineSums.inTiles(
+                padded / BLOCK,
+                most,
+                (done, width, tiles) -> {
+                    int vectors = width * perBlock;
+                    long sums = QUERIES * headDim + (long) done * BLOCK;
+                    new Avx2LineSums(count, vectors, perBlock, block, line, width * block, query, 0)
+                            .run(
+                                    keys.address(keyStart + (long) done * BLOCK * headDim),
+                                    room,
+                                    room.asSlice(sums * Float.BYTES),
+                                    (long) padded * Float.BYTES,
+                                    headDim,
+                                    tiles);
+                });
     }
 
     /** Products of four queries with every key; those of positions not yet written mean nothing. */
@@ -214,6 +256,37 @@ record VectorStreamAttention(Workers workers, StreamAttention reference)
             sum += e[i];
         }
         return sum;
+    }
+
+    /** As {@link #weigh}. */
+    private static void weighByMachine(
+            Step s,
+            FloatMemory values,
+            long start,
+            int seen,
+            int padded,
+            float[] scratch,
+            long out,
+            int count) {
+        int headDim = s.headDim;
+        int query = headDim * Float.BYTES;
+        MemorySegment weights =
+                MemorySegment.ofArray(scratch).asSlice((long) QUERIES * headDim * Float.BYTES);
+        Avx2LineSums.inTiles(
+                headDim / Avx2LineSums.LANES,
+                Avx2LineSums.vectorsFor(count),
+                (done, width, tiles) -> {
+                    int at = done * Avx2LineSums.LANES;
+                    int tile = width * Avx2LineSums.LANES * Float.BYTES;
+                    new Avx2LineSums(count, width, width, 0, query, tile, 0, query)
+                            .run(
+                                    values.address(start + at),
+                                    weights,
+                                    s.out.memory().asSlice((out + at) * Float.BYTES),
+                                    (long) padded * Float.BYTES,
+                                    seen,
+                                    tiles);
+                });
     }
 
     /** Sums of the values by the probabilities, written for {@code count} queries. */

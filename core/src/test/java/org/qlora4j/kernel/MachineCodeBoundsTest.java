@@ -1,6 +1,7 @@
 package org.qlora4j.kernel;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.within;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import java.lang.foreign.MemorySegment;
@@ -130,6 +131,40 @@ class MachineCodeBoundsTest {
             Tensor weight = atTheEnd(Tensors.full(2, DType.F32, 16, 24));
             new VectorDenseProduct(workers, true).multiply(x, weight, y);
             assertThat(y.toFloats()).containsOnly(2 * 24);
+
+            Tensor a = atTheEnd(Tensors.full(1, DType.F32, 8, 24));
+            Tensor b = atTheEnd(Tensors.full(0.5, DType.F32, 16, 8));
+            new VectorDenseProduct(workers, true)
+                    .addUpdates(x, List.of(new DenseProduct.Update(0, 1, a, b, 1)), y);
+            assertThat(y.toFloats()).containsOnly(2 * 24 + 8 * 24 / 2);
+        }
+    }
+
+    /** A text that fills its room, and equal keys: each value counts as much as the next. */
+    @Test
+    void attentionOfAStep_readsNothingBehindItsTensors() throws Throwable {
+        assumeTrue(!AVX512, "this machine code is for AVX2");
+        try (TensorScope scope = TensorScope.open()) {
+            Tensor one = atTheEnd(Tensors.full(1, DType.F32, 1, 1, 8));
+            Tensor queries = atTheEnd(Tensors.full(1, DType.F32, 1, 3, 8));
+            Tensor keys = atTheEnd(Tensors.full(1, DType.F32, 1, 2, 8, 16));
+            Tensor values = atTheEnd(Tensors.full(1, DType.F32, 1, 32, 8));
+            Tensor out = atTheEnd(Tensors.zeros(DType.F32, 1, 3, 8));
+            new VectorStreamAttention(workers, new ReferenceStreamAttention(), true)
+                    .step(
+                            queries,
+                            one,
+                            one,
+                            new Tensor[] {keys},
+                            new Tensor[] {values},
+                            new int[] {31},
+                            1,
+                            0,
+                            0,
+                            out);
+            for (float value : out.toFloats()) {
+                assertThat(value).isCloseTo(1, within(1e-6f));
+            }
         }
     }
 

@@ -2,6 +2,7 @@ package org.qlora4j.kernel;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import java.util.ArrayList;
 import java.util.List;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
@@ -27,6 +28,15 @@ class StreamAttentionTest {
 
     private final StreamAttention reference =
             Kernels.reference(Device.CPU, "judge").streamAttention();
+
+    /** With the Vector API alone, and in machine code where this CPU runs it. */
+    private List<StreamAttention> vectors() {
+        Workers workers = new Workers(3);
+        return Stream.of(false, VectorWidth.machineHas(256) && MachineCode.fitsSystem())
+                .distinct()
+                .<StreamAttention>map(m -> new VectorStreamAttention(workers, reference, m))
+                .toList();
+    }
 
     /** What one step reads and writes. */
     private record Step(Tensor q, Tensor k, Tensor v, Tensor keys, Tensor values, Tensor out) {
@@ -70,6 +80,8 @@ class StreamAttentionTest {
                                         new int[] {1, 1, 8},
                                         new int[] {2, 3, 64},
                                         new int[] {3, 4, 16},
+                                        new int[] {1, 2, 128},
+                                        new int[] {1, 5, 20},
                                         new int[] {1, 7, 40})
                                 .map(s -> Arguments.of(d, s[0], s[1], s[2])));
     }
@@ -77,17 +89,18 @@ class StreamAttentionTest {
     @ParameterizedTest(name = "{0}, {1} key heads of {2} queries, {3} wide")
     @MethodSource("shapes")
     void vector_equalsReference(DType dtype, int kvHeads, int group, int headDim) {
-        StreamAttention vector = new VectorStreamAttention(new Workers(3), reference);
-        try (TensorScope scope = TensorScope.open()) {
-            Step expected = Step.make(dtype, kvHeads, group, headDim);
-            Step got = Step.make(dtype, kvHeads, group, headDim);
-            expected.run(reference);
-            got.run(vector);
-            double tolerance = dtype == DType.BF16 ? 1e-2 : 2e-6;
-            Close.assertClose("attention", got.out, expected.out, tolerance, 1e-30);
-            assertThat(got.keys.toFloats()).isEqualTo(expected.keys.toFloats());
-            assertThat(got.values.toFloats()).isEqualTo(expected.values.toFloats());
-            assertThat(got.out.select(0, 0).toFloats()).containsOnly(0f);
+        for (StreamAttention vector : vectors()) {
+            try (TensorScope scope = TensorScope.open()) {
+                Step expected = Step.make(dtype, kvHeads, group, headDim);
+                Step got = Step.make(dtype, kvHeads, group, headDim);
+                expected.run(reference);
+                got.run(vector);
+                double tolerance = dtype == DType.BF16 ? 1e-2 : 2e-6;
+                Close.assertClose("attention", got.out, expected.out, tolerance, 1e-30);
+                assertThat(got.keys.toFloats()).isEqualTo(expected.keys.toFloats());
+                assertThat(got.values.toFloats()).isEqualTo(expected.values.toFloats());
+                assertThat(got.out.select(0, 0).toFloats()).containsOnly(0f);
+            }
         }
     }
 
@@ -104,15 +117,16 @@ class StreamAttentionTest {
         "F64, 2, 5"
     })
     void vectorWithCapAndWindow_equalsReference(DType dtype, double softcap, int window) {
-        StreamAttention vector = new VectorStreamAttention(new Workers(3), reference);
         for (int[] shape : new int[][] {{2, 3, 64}, {1, 5, 40}}) {
-            try (TensorScope scope = TensorScope.open()) {
-                Step expected = Step.make(dtype, shape[0], shape[1], shape[2]);
-                Step got = Step.make(dtype, shape[0], shape[1], shape[2]);
-                expected.run(reference, softcap, window);
-                got.run(vector, softcap, window);
-                double tolerance = dtype == DType.BF16 ? 1e-2 : 2e-6;
-                Close.assertClose("attention", got.out, expected.out, tolerance, 1e-30);
+            for (StreamAttention vector : vectors()) {
+                try (TensorScope scope = TensorScope.open()) {
+                    Step expected = Step.make(dtype, shape[0], shape[1], shape[2]);
+                    Step got = Step.make(dtype, shape[0], shape[1], shape[2]);
+                    expected.run(reference, softcap, window);
+                    got.run(vector, softcap, window);
+                    double tolerance = dtype == DType.BF16 ? 1e-2 : 2e-6;
+                    Close.assertClose("attention", got.out, expected.out, tolerance, 1e-30);
+                }
             }
         }
     }
@@ -121,8 +135,9 @@ class StreamAttentionTest {
     @ParameterizedTest
     @CsvSource({"F32, 8", "BF16, 40", "F64, 8"})
     void rowsOfDifferentCapacities_areThoseOfOneCapacity(DType dtype, int headDim) {
-        StreamAttention vector = new VectorStreamAttention(new Workers(3), reference);
-        for (StreamAttention kernel : List.of(reference, vector)) {
+        List<StreamAttention> kernels = new ArrayList<>(vectors());
+        kernels.add(reference);
+        for (StreamAttention kernel : kernels) {
             try (TensorScope scope = TensorScope.open()) {
                 Step all = Step.make(dtype, 2, 3, headDim);
                 Step own = Step.make(dtype, 2, 3, headDim);

@@ -22,10 +22,10 @@ import org.qlora4j.kernel.X86Instructions.Memory;
 import org.qlora4j.kernel.X86Instructions.Register;
 
 /**
- * Sums of the lines of a matrix in f32, each line times a factor of its own, in machine code for
- * AVX2: {@code out[l] = Σ factors[l][i] · line[i]}, for up to four lists l of factors at once,
- * which share the loads of a line. Lines are added in their order, each rounded once. Columns come
- * in tiles of a few vectors, whose sums stay in registers.
+ * Sums of lines in f32, each line times a factor, in machine code for AVX2: {@code out[l] = Σ
+ * factors[l][i] · line[i]}, for up to four lists l of factors at once, which share the loads of a
+ * line. Lines are added in their order, each rounded once. Columns come in tiles of a few vectors,
+ * whose sums stay in registers.
  *
  * @param lists of factors, 1 to 4
  * @param vectors of a tile, of 8 columns each

@@ -86,8 +86,9 @@ public final class DoraLinear {
                                                                     saved.shape()),
                                                             1);
                         }
-                        Linear.backwardLora(lora, keys, saved, hidden, scaled, dx);
+                        Tensor dHidden = Linear.backwardFactors(lora, keys, saved, hidden, scaled);
                         if (dx != null) {
+                            Linear.addThroughA(lora, keys, dHidden, dx);
                             x.accumulate(dx.view(shape));
                         }
                     });

@@ -43,32 +43,31 @@ public final class Linear {
                     DType compute = input.dtype();
                     long[] shape = input.shape();
                     Tensor rows = input.reshape(-1, weight.in());
-                    Tensor y =
-                            weight.input(rows)
-                                    .linear(
-                                            weight.dense(compute),
-                                            bias == null ? null : bias.value());
                     long @Nullable [] dropoutKeys =
                             lora != null && lora.dropout() > 0 && tape.dropsOut()
                                     ? tape.nextDropoutKeys()
                                     : null;
-                    Tensor hidden = null;
-                    if (lora != null && dropoutKeys == null && !call.recording()) {
+                    Tensor hidden = // the unrecorded pass of a checkpoint computes as the other
+                            lora != null && tape.dropsOut()
+                                    ? call.save(
+                                            drop(rows, lora, dropoutKeys) // [n, rank]
+                                                    .mm(lora.a().value().t()))
+                                    : null;
+                    Tensor y = product(rows, weight, bias, lora, hidden);
+                    if (lora != null && hidden == null) {
                         addUpdate(rows, lora, y);
-                    } else if (lora != null) {
-                        Tensor down =
-                                drop(rows, lora, dropoutKeys).mm(lora.a().value().t()); // [n, rank]
-                        y.addmmInPlace(down, lora.b().value().t(), 1, lora.scale());
-                        hidden = call.save(down);
                     }
-                    Tensor loraHidden = hidden;
                     call.backward(gradient -> {
                         Tensor dy = gradient.reshape(-1, weight.out());
                         Tensor saved = input.reshape(-1, weight.in());
-                        Tensor dx = x.needsGrad() ? dy.mm(weight.dense(compute)) : null;
-                        if (lora != null && loraHidden != null) {
-                            backwardLora(lora, dropoutKeys, saved, loraHidden, dy, dx);
-                        }
+                        Tensor dHidden =
+                                lora != null && hidden != null
+                                        ? backwardFactors(lora, dropoutKeys, saved, hidden, dy)
+                                        : null;
+                        Tensor dx =
+                                x.needsGrad()
+                                        ? inputGradient(dy, weight, lora, dropoutKeys, dHidden)
+                                        : null;
                         if (weight instanceof Weight.Dense(Parameter p) && p.trainable()) {
                             addProduct(p.grad(), dy.t(), saved, 1);
                         }
@@ -83,6 +82,35 @@ public final class Linear {
                     outShape[shape.length - 1] = weight.out();
                     return y.view(outShape);
                 });
+    }
+
+    /**
+     * The layer with its update where A(x) is at hand.
+     *
+     * @param x [rows, in]
+     * @param hidden A(x), or null
+     */
+    private static Tensor product(
+            Tensor x,
+            Weight weight,
+            @Nullable Parameter bias,
+            @Nullable LoraFactors lora,
+            @Nullable Tensor hidden) {
+        DType compute = x.dtype();
+        Tensor added = bias == null ? null : bias.value();
+        Tensor input = weight.input(x);
+        Tensor w = weight.dense(compute);
+        if (lora == null || hidden == null) {
+            return input.linear(w, added);
+        }
+        Tensor b = lora.b().value();
+        if (compute != DType.F32) {
+            return input.linear(w, added).addmmInPlace(hidden, b.t(), 1, lora.scale());
+        }
+        Tensor scaled = lora.scale() == 1 ? hidden : hidden.times(lora.scale());
+        // the update first: a product that adds to y does not fill it with zeros before
+        Tensor y = scaled.mm(b.t()).addmmInPlace(input, w.t(), 1, 1);
+        return added == null ? y : y.addInPlace(added);
     }
 
     /** The layer outside training, if there is a kernel that is faster for so few rows. */
@@ -141,29 +169,53 @@ public final class Linear {
         };
     }
 
-    static void backwardLora(
-            LoraFactors lora,
-            long @Nullable [] dropoutKeys,
-            Tensor x,
-            Tensor hidden,
-            Tensor dy,
-            @Nullable Tensor dx) {
-        Tensor dHidden = dy.mm(lora.b().value()).mulInPlace(lora.scale()); // [n, rank]
+    /**
+     * Adds up the gradients of A and B.
+     *
+     * @param x [n, in]
+     * @param hidden A(x) [n, rank]
+     * @return gradient of the hidden rows [n, rank]
+     */
+    static Tensor backwardFactors(
+            LoraFactors lora, long @Nullable [] dropoutKeys, Tensor x, Tensor hidden, Tensor dy) {
+        Tensor dHidden = dy.mm(lora.b().value()).mulInPlace(lora.scale());
         if (lora.b().trainable()) {
             addNarrowProduct(lora.b().grad(), dy, hidden, lora.scale());
         }
         if (lora.a().trainable()) {
             addProduct(lora.a().grad(), dHidden.t(), drop(x, lora, dropoutKeys), 1);
         }
-        if (dx == null) {
-            return;
-        }
+        return dHidden;
+    }
+
+    /** Adds what reaches x through A. */
+    static void addThroughA(
+            LoraFactors lora, long @Nullable [] dropoutKeys, Tensor dHidden, Tensor dx) {
         if (dropoutKeys == null) {
             dx.addmmInPlace(dHidden, lora.a().value(), 1, 1);
         } else {
             Tensor mask = Dropout.mask(dropoutKeys, lora.dropout(), dx.dtype(), dx.shape());
             dx.addcmulInPlace(dHidden.mm(lora.a().value()), mask, 1);
         }
+    }
+
+    private static Tensor inputGradient(
+            Tensor dy,
+            Weight weight,
+            @Nullable LoraFactors lora,
+            long @Nullable [] dropoutKeys,
+            @Nullable Tensor dHidden) {
+        DType compute = dy.dtype();
+        Tensor w = weight.dense(compute);
+        if (lora == null || dHidden == null) {
+            return dy.mm(w);
+        }
+        if (dropoutKeys == null && compute == DType.F32) { // the update first, as forward
+            return dHidden.mm(lora.a().value()).addmmInPlace(dy, w, 1, 1);
+        }
+        Tensor dx = dy.mm(w);
+        addThroughA(lora, dropoutKeys, dHidden, dx);
+        return dx;
     }
 
     /**

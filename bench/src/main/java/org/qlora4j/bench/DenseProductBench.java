@@ -1,16 +1,15 @@
 package org.qlora4j.bench;
 
 import java.util.List;
-import java.util.stream.IntStream;
 import org.openjdk.jmh.annotations.Benchmark;
 import org.openjdk.jmh.annotations.Param;
 import org.qlora4j.kernel.DenseProduct;
 import org.qlora4j.tensor.Tensor;
 
 /**
- * {@link DenseProduct}: one row times the factors A and B of LoRA on the MLP's gate, as generation
- * with an adapter computes them, times a whole weight, and each row by factors as of its own.
- * Elements are weights, each once whatever the rows, but for the updates.
+ * {@link DenseProduct}: rows times the factor A of LoRA on the MLP's gate, times a whole weight,
+ * and their updates by one adapter, as generation computes them. Elements are weights, each once
+ * whatever the rows, but for the updates.
  */
 public class DenseProductBench extends TwinBench {
     @Param("16")
@@ -51,10 +50,7 @@ public class DenseProductBench extends TwinBench {
         judge.multiply(x, factorA, expectedAx);
         Answer.requireClose("A(x)", ax, expectedAx, tolerance());
         y.copyFrom(expected);
-        updates =
-                IntStream.range(0, rows)
-                        .mapToObj(row -> new DenseProduct.Update(row, 1, factorA, factorB, 0.25))
-                        .toList();
+        updates = List.of(new DenseProduct.Update(0, rows, factorA, factorB, 0.25));
         kernel.addUpdates(x, updates, y);
         judge.addUpdates(x, updates, expected);
         Answer.requireClose("updates", y, expected, 3 * tolerance());
@@ -63,9 +59,7 @@ public class DenseProductBench extends TwinBench {
     @Benchmark
     public void updatesOfRows(Work work) {
         kernel.addUpdates(x, updates, y);
-        work.add(
-                rows * (factorA.count() + factorB.count()),
-                rows * bytes(factorA, factorB) + bytes(x, y, y));
+        work.add(rows * (factorA.count() + factorB.count()), bytes(factorA, factorB, x, y, y));
     }
 
     @Benchmark

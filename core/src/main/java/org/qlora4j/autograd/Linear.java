@@ -47,7 +47,8 @@ public final class Linear {
                             lora != null && lora.dropout() > 0 && tape.dropsOut()
                                     ? tape.nextDropoutKeys()
                                     : null;
-                    Tensor hidden = // the unrecorded pass of a checkpoint computes as the other
+                    // also unrecorded, so that both passes of a checkpoint agree to the bit
+                    Tensor hidden =
                             lora != null && tape.dropsOut()
                                     ? call.save(
                                             drop(rows, lora, dropoutKeys) // [n, rank]
@@ -85,7 +86,7 @@ public final class Linear {
     }
 
     /**
-     * The layer with its update where A(x) is at hand.
+     * The layer, with its update if there is A(x).
      *
      * @param x [rows, in]
      * @param hidden A(x), or null
@@ -153,7 +154,7 @@ public final class Linear {
         Tensor a = lora.a().value();
         Tensor b = lora.b().value();
         int rows = Math.toIntExact(x.size(0));
-        if (x.isContiguous() && dense.takesUpdates(x.dtype(), rows)) {
+        if (x.isContiguous() && dense.takesUpdates(a, b, rows)) {
             dense.addUpdates(x, List.of(new DenseProduct.Update(0, rows, a, b, lora.scale())), y);
         } else {
             y.addmmInPlace(x.mm(a.t()), b.t(), 1, lora.scale());

@@ -77,12 +77,18 @@ public record RowUpdates(List<Part> parts) {
                 });
     }
 
+    private boolean takesAll(DenseProduct dense, long rows) {
+        return parts.stream()
+                .map(part -> part.update.lora())
+                .allMatch(l -> dense.takesUpdates(l.a().value(), l.b().value(), rows));
+    }
+
     private void addAll(Weight weight, Tensor input, Tensor y) {
         DType compute = input.dtype();
         DenseProduct dense = Kernels.current().denseProduct();
         long rows = input.count() / weight.in();
         int positions = Math.toIntExact(rows / input.size(0));
-        boolean few = positions == 1 ? dense.takes(compute, 1) : dense.takesUpdates(compute, rows);
+        boolean few = positions == 1 ? dense.takes(compute, 1) : takesAll(dense, rows);
         if (few && input.isContiguous()) {
             dense.addUpdates(
                     input.view(-1, weight.in()),

@@ -18,9 +18,9 @@ import org.qlora4j.kernel.X86Instructions.Memory;
 import org.qlora4j.kernel.X86Instructions.Register;
 
 /**
- * Products of eight lines of a weight in f32 with one x, in machine code for AVX2. The second
- * factor of LoRA has lines of a few vectors alone, and to add up the lanes of a vector takes longer
- * than its products: eight such vectors are turned, and added as one.
+ * Products of eight lines of a weight in f32 with one x, in machine code for AVX2. Where lines are
+ * short, to add up the lanes of a vector takes longer than its products: eight such vectors are
+ * turned, and added as one.
  */
 final class Avx2Dots {
     /** W, x, sums, blocks of eight lines. */

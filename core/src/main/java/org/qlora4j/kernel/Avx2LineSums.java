@@ -74,9 +74,14 @@ record Avx2LineSums(
         };
     }
 
-    /** Computes {@code tiles} neighbouring tiles, behind so many units, each of a width. */
+    /** What computes neighbouring tiles of one width. */
     interface Tiles {
-        void run(int done, int width, int tiles);
+        /**
+         * @param first unit of the first tile
+         * @param width of each, in units
+         * @param tiles how many
+         */
+        void run(int first, int width, int tiles);
     }
 
     /**

@@ -15,6 +15,8 @@ import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
 import org.qlora4j.kernel.X86Instructions.Memory;
 import org.qlora4j.kernel.X86Instructions.Register;
+import org.qlora4j.tensor.DType;
+import org.qlora4j.tensor.Tensor;
 
 /**
  * Products of the second factor of LoRA with up to four rows, in machine code for AVX2. B [out,
@@ -48,9 +50,13 @@ final class Avx2Updates {
 
     private Avx2Updates() {}
 
-    /** Whether it takes such factors. */
-    static boolean takes(FloatMemory a, FloatMemory b, int in, int rank, int out) {
-        return Avx2Dots.takes(a, in) && !b.bf16() && rank % LANES == 0 && out % LANES == 0;
+    /** Whether it takes such factors, A [rank, in] and B [out, rank]. */
+    static boolean takes(Tensor a, Tensor b) {
+        return a.dtype() == DType.F32
+                && b.dtype() == DType.F32
+                && a.size(1) % LANES == 0
+                && b.size(1) % LANES == 0
+                && b.size(0) % LANES == 0;
     }
 
     /**
@@ -63,8 +69,7 @@ final class Avx2Updates {
      */
     static void multiply(
             FloatMemory b, int first, int lines, float[] down, int rows, int rank, float[] sums) {
-        long line = (long) rank * Float.BYTES;
-        MemorySegment part = b.memory().asSlice(first * line, lines * line);
+        MemorySegment part = b.part((long) first * rank, (long) lines * rank);
         MachineLines.call(() -> {
             CODE.computeIfAbsent(
                             new Shape(rank, rows, lines),

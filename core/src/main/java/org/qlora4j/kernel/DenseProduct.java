@@ -13,10 +13,7 @@ public sealed interface DenseProduct
     /** Rows beyond which libtorch's matrix product is faster. */
     int MOST_ROWS = 4;
 
-    /**
-     * Rows beyond which libtorch's products are faster for {@link #addUpdates} in f32. Below, they
-     * mostly wait for its threads to wake up.
-     */
+    /** As {@link #MOST_ROWS}, for {@link #addUpdates} in machine code. */
     int MOST_UPDATED_ROWS = 64;
 
     /**
@@ -28,12 +25,13 @@ public sealed interface DenseProduct
     boolean takes(DType dtype, long rows);
 
     /**
-     * Whether {@link #addUpdates} is the faster way for that many rows.
+     * Whether {@link #addUpdates} is the faster way for that many rows with these factors.
      *
-     * @param dtype of x
+     * @param a A [rank, in], of the type of x
+     * @param b B [out, rank]
      */
-    default boolean takesUpdates(DType dtype, long rows) {
-        return takes(dtype, 1) && rows <= (dtype == DType.F32 ? MOST_UPDATED_ROWS : MOST_ROWS);
+    default boolean takesUpdates(Tensor a, Tensor b, long rows) {
+        return takes(a.dtype(), rows);
     }
 
     /**

@@ -51,9 +51,17 @@ record FloatMemory(MemorySegment memory, boolean bf16) {
         return dtype == DType.F32 || dtype == DType.BF16;
     }
 
-    /** Where an element lies, for machine code. */
-    long address(long at) {
-        return memory.address() + at * (bf16 ? Short.BYTES : Float.BYTES);
+    /**
+     * Elements in f32, for machine code, which checks nothing itself.
+     *
+     * @throws IllegalStateException if they are of another type
+     * @throws IndexOutOfBoundsException if they do not all lie here
+     */
+    MemorySegment part(long from, long count) {
+        if (bf16) {
+            throw new IllegalStateException("bf16 where f32 is needed");
+        }
+        return memory.asSlice(from * Float.BYTES, count * Float.BYTES);
     }
 
     FloatVector load(long at) {

@@ -236,7 +236,7 @@ public record Kernels(
             if (VectorWidth.machineHas(128)) {
                 return sse(reason + ", x86-64 Linux");
             }
-            if (MachineCode.fitsSystem()) {
+            if (MachineCode.fitsSystem() && CpuFeatures.known() && !CpuFeatures.whole().sse41()) {
                 Notice.say(SLOW_WITHOUT_SSE41);
             }
             return vector(reason);

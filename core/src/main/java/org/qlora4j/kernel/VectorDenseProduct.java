@@ -10,7 +10,7 @@ import org.qlora4j.tensor.Tensor;
 /**
  * {@link DenseProduct} with the Vector API; four lines at once, so that additions do not wait.
  *
- * @param machine whether {@link Avx2Dots} run here, and do what they take
+ * @param machine whether {@link Avx2Dots} and {@link Avx2Updates} run here, and do what they take
  */
 record VectorDenseProduct(Workers workers, boolean machine) implements DenseProduct {
     /** Weights of one task, about 2 us of work. */
@@ -29,6 +29,12 @@ record VectorDenseProduct(Workers workers, boolean machine) implements DenseProd
     @Override
     public boolean takes(DType dtype, long rows) {
         return rows <= MOST_ROWS && FloatMemory.reads(dtype);
+    }
+
+    @Override
+    public boolean takesUpdates(Tensor a, Tensor b, long rows) {
+        return takes(a.dtype(), machine && Avx2Updates.takes(a, b) ? 1 : rows)
+                && rows <= MOST_UPDATED_ROWS;
     }
 
     @Override
@@ -66,32 +72,52 @@ record VectorDenseProduct(Workers workers, boolean machine) implements DenseProd
             FloatMemory a = FloatMemory.of(part.a());
             FloatMemory b = FloatMemory.of(part.b());
             float scale = (float) part.scale();
-            boolean turns = machine && Avx2Updates.takes(a, b, in, rank, out);
+            boolean turns = machine && Avx2Updates.takes(part.a(), part.b());
             int most = turns ? Avx2Updates.ROWS : 1;
             for (int i = 0; i < part.count(); i += most) {
                 int rows = Math.min(most, part.count() - i);
-                updates.add(new RowUpdate(part.from() + i, rows, turns, rank, a, b, scale));
+                float[] down = new float[rows * rank];
+                updates.add(new RowUpdate(part.from() + i, rows, turns, rank, a, b, scale, down));
             }
         }
-        int ofTask = updates.size() < ENOUGH ? OUTPUTS_OF_TASK : out; // each task computes A · x
-        int ranges = Math.ceilDiv(out, ofTask);
+        if (updates.size() >= ENOUGH || out <= OUTPUTS_OF_TASK) {
+            workers.run(
+                    updates.size(),
+                    i -> {
+                        updates.get(i).multiplyByA(machine, source, in);
+                        updates.get(i).addProducts(machine, target, out, 0, out);
+                    });
+            return;
+        }
+        workers.run(updates.size(), i -> updates.get(i).multiplyByA(machine, source, in));
+        int ranges = Math.ceilDiv(out, OUTPUTS_OF_TASK);
         workers.run(
                 updates.size() * ranges,
                 i -> {
-                    int first = i % ranges * ofTask;
-                    int end = Math.min(out, first + ofTask);
-                    updates.get(i / ranges).add(machine, source, in, target, out, first, end);
+                    int first = i % ranges * OUTPUTS_OF_TASK;
+                    int end = Math.min(out, first + OUTPUTS_OF_TASK);
+                    updates.get(i / ranges).addProducts(machine, target, out, first, end);
                 });
     }
 
-    /** Factors for neighbouring rows, more than one if {@link Avx2Updates} take them. */
+    /**
+     * Factors for neighbouring rows, more than one if {@link Avx2Updates} take them.
+     *
+     * @param down A · x, [rows, rank]
+     */
+    @SuppressWarnings("ArrayRecordComponent") // never compared
     private record RowUpdate(
-            int row, int rows, boolean turns, int rank, FloatMemory a, FloatMemory b, float scale) {
-        void add(
-                boolean machine, FloatMemory x, int in, FloatMemory y, int out, int from, int end) {
+            int row,
+            int rows,
+            boolean turns,
+            int rank,
+            FloatMemory a,
+            FloatMemory b,
+            float scale,
+            float[] down) {
+        void multiplyByA(boolean machine, FloatMemory x, int in) {
             float[] wide = new float[in];
-            float[] down = new float[rows * rank];
-            float[] dots = FloatMemory.scratch(Math.max(rows * OUTPUTS, rank));
+            float[] dots = FloatMemory.scratch(rank);
             for (int i = 0; i < rows; i++) {
                 x.copyRow((long) (row + i) * in, in, wide);
                 dots(machine, a, 0, rank, wide, 0, in, dots);
@@ -99,6 +125,10 @@ record VectorDenseProduct(Workers workers, boolean machine) implements DenseProd
                     down[i * rank + k] = x.round(dots[k]);
                 }
             }
+        }
+
+        void addProducts(boolean machine, FloatMemory y, int out, int from, int end) {
+            float[] dots = FloatMemory.scratch(rows * OUTPUTS);
             for (int first = from; first < end; first += OUTPUTS) {
                 int count = Math.min(OUTPUTS, end - first);
                 if (turns) {

@@ -14,7 +14,7 @@ import org.qlora4j.tensor.Tensor;
  * {@link StreamAttention} with the Vector API: a task is a row's key head, whose queries share each
  * vector of keys and values.
  *
- * @param reference does what other types need
+ * @param reference computes the types that are neither f32 nor bf16
  * @param machine whether {@link Avx2LineSums} run here: they do the same in half the time
  */
 record VectorStreamAttention(Workers workers, StreamAttention reference, boolean machine)
@@ -170,6 +170,7 @@ record VectorStreamAttention(Workers workers, StreamAttention reference, boolean
         int most = Avx2LineSums.vectorsFor(count) / perBlock; // blocks of a tile
         int line = BLOCK * Float.BYTES;
         MemorySegment room = MemorySegment.ofArray(scratch);
+        MemorySegment blocks = keys.part(keyStart, (long) padded * headDim);
         Avx2LineSums.inTiles(
                 padded / BLOCK,
                 most,
@@ -178,7 +179,7 @@ record VectorStreamAttention(Workers workers, StreamAttention reference, boolean
                     long sums = QUERIES * headDim + (long) done * BLOCK;
                     new Avx2LineSums(count, vectors, perBlock, block, line, width * block, query, 0)
                             .run(
-                                    keys.address(keyStart + (long) done * BLOCK * headDim),
+                                    blocks.address() + (long) done * block,
                                     room,
                                     room.asSlice(sums * Float.BYTES),
                                     (long) padded * Float.BYTES,
@@ -270,6 +271,7 @@ record VectorStreamAttention(Workers workers, StreamAttention reference, boolean
             int count) {
         int headDim = s.headDim;
         int query = headDim * Float.BYTES;
+        MemorySegment lines = values.part(start, (long) seen * headDim);
         MemorySegment weights =
                 MemorySegment.ofArray(scratch).asSlice((long) QUERIES * headDim * Float.BYTES);
         Avx2LineSums.inTiles(
@@ -280,7 +282,7 @@ record VectorStreamAttention(Workers workers, StreamAttention reference, boolean
                     int tile = width * Avx2LineSums.LANES * Float.BYTES;
                     new Avx2LineSums(count, width, width, 0, query, tile, 0, query)
                             .run(
-                                    values.address(start + at),
+                                    lines.address() + (long) at * Float.BYTES,
                                     weights,
                                     s.out.memory().asSlice((out + at) * Float.BYTES),
                                     (long) padded * Float.BYTES,

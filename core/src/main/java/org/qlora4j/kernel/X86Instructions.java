@@ -5,7 +5,8 @@ import org.jspecify.annotations.Nullable;
 /**
  * The x86-64 instructions that all kernels in machine code share: of general registers and the way
  * through the code. What writes vectors' instructions adds them ({@link Avx512Assembler}, {@link
- * Avx2Assembler}). Names are those of Intel's manual (Software Developer's Manual, volume 2).
+ * Avx2Assembler}, {@link SseAssembler}). Names are those of Intel's manual (Software Developer's
+ * Manual, volume 2).
  */
 interface X86Instructions {
     /** Appends a byte, its lowest 8 bits. */

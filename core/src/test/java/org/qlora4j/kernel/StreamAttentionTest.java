@@ -11,6 +11,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.MethodSource;
+import org.qlora4j.tensor.CpuFeatures;
 import org.qlora4j.tensor.DType;
 import org.qlora4j.tensor.Device;
 import org.qlora4j.tensor.Tensor;
@@ -32,7 +33,7 @@ class StreamAttentionTest {
     /** With the Vector API alone, and in machine code where this CPU runs it. */
     private List<StreamAttention> vectors() {
         Workers workers = new Workers(3);
-        return Stream.of(false, VectorWidth.machineHas(256) && MachineCode.fitsSystem())
+        return Stream.of(false, CpuFeatures.whole().avx2() && MachineCode.fitsSystem())
                 .distinct()
                 .<StreamAttention>map(m -> new VectorStreamAttention(workers, reference, m))
                 .toList();
@@ -80,6 +81,7 @@ class StreamAttentionTest {
                                         new int[] {1, 1, 8},
                                         new int[] {2, 3, 64},
                                         new int[] {3, 4, 16},
+                                        new int[] {1, 1, 128},
                                         new int[] {1, 2, 128},
                                         new int[] {1, 5, 20},
                                         new int[] {1, 7, 40})

@@ -322,9 +322,11 @@ public final class Tensor implements AutoCloseable {
         return fresh(h -> torch.gelu(h, "tanh"));
     }
 
-    /** {@code max(x, 0)}. */
+    /**
+     * {@code max(x, 0)}, also on tensors without memory, for which libtorch has no {@code relu}.
+     */
     public Tensor relu() {
-        return fresh(h -> torch.relu(h));
+        return fresh(h -> h.clamp_min(new Scalar(0)));
     }
 
     /** As {@link #siluBackward}, of {@link #gelu}. */

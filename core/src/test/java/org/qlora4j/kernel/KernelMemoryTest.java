@@ -98,6 +98,23 @@ class KernelMemoryTest {
                 .isEqualTo(real);
     }
 
+    /** Functions that no plan of Llama has, forward and backward. */
+    @ParameterizedTest
+    @EnumSource
+    void plainActivation_holdsOnMetaWhatItHolds(Activation f) {
+        assertThat(PLAIN.onMeta(() -> ofActivation(Kernels.current().activations(), f)))
+                .isEqualTo(ofActivation(plain.activations(), f));
+    }
+
+    private static List<Long> ofActivation(ActivationRows rows, Activation f) {
+        try (TensorScope scope = TensorScope.open()) {
+            Tensor x = Samples.normal(DType.F32, 1, ROWS, SIZE);
+            Tensor out = Tensors.zeros(DType.F32, ROWS, SIZE);
+            return List.of(
+                    held(() -> rows.forward(f, x, out)), held(() -> rows.backward(f, x, x, out)));
+        }
+    }
+
     @ParameterizedTest
     @EnumSource(names = "F32")
     void plainEightBitAdam_holdsWhatIsSaid(DType dtype) {

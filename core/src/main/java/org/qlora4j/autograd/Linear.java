@@ -55,9 +55,6 @@ public final class Linear {
                                                     .mm(lora.a().value().t()))
                                     : null;
                     Tensor y = product(rows, weight, bias, lora, hidden);
-                    if (lora != null && hidden == null) {
-                        addUpdate(rows, lora, y);
-                    }
                     call.backward(gradient -> {
                         Tensor dy = gradient.reshape(-1, weight.out());
                         Tensor saved = input.reshape(-1, weight.in());
@@ -86,10 +83,10 @@ public final class Linear {
     }
 
     /**
-     * The layer, with its update if there is A(x).
+     * The layer with its update.
      *
      * @param x [rows, in]
-     * @param hidden A(x), or null
+     * @param hidden A(x) where it is saved, or null
      */
     private static Tensor product(
             Tensor x,
@@ -102,7 +99,11 @@ public final class Linear {
         Tensor input = weight.input(x);
         Tensor w = weight.dense(compute);
         if (lora == null || hidden == null) {
-            return input.linear(w, added);
+            Tensor y = input.linear(w, added);
+            if (lora != null) {
+                addUpdate(x, lora, y);
+            }
+            return y;
         }
         Tensor b = lora.b().value();
         if (compute != DType.F32) {

@@ -22,18 +22,8 @@ final class Avx2Assembler implements X86Vectors {
     private final ByteArrayOutputStream code = new ByteArrayOutputStream();
 
     @Override
-    public byte[] code() {
-        return code.toByteArray();
-    }
-
-    @Override
-    public void write(int b) {
-        code.write(b);
-    }
-
-    @Override
-    public int here() {
-        return code.size();
+    public ByteArrayOutputStream written() {
+        return code;
     }
 
     @Override

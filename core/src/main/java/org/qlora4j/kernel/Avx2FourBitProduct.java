@@ -91,9 +91,7 @@ record Avx2FourBitProduct(Workers workers) implements FourBitProduct {
 
     @Override
     public boolean takes(DType dtype, long rows, long in, int blockSize) {
-        return rows <= MOST_ROWS
-                && VectorFourBitProduct.fits(dtype, in, blockSize)
-                && Integer.bitCount(blockSize) == 1;
+        return rows <= MOST_ROWS && MachineLines.takes(dtype, in, blockSize);
     }
 
     @Override
@@ -253,7 +251,7 @@ record Avx2FourBitProduct(Workers workers) implements FourBitProduct {
 
     /** The first of the registers for the sums of a line, one for each row of x. */
     private static int sum(X86Vectors a) {
-        return a.chains() == 1 ? PART + ROWS : SseAssembler.SPARE + 1;
+        return a.keepsTables() ? PART + ROWS : SseAssembler.SPARE + 1;
     }
 
     // where nothing is looked up just then
@@ -331,7 +329,7 @@ record Avx2FourBitProduct(Workers workers) implements FourBitProduct {
         a.vpand(JOINED, CODES, new Memory(CONSTANT, LOW_HALVES_AT));
         for (int plane = 0; plane < PLANES; plane++) {
             int table = PLANE + plane;
-            if (a.chains() > 1) { // they have the registers of the tables
+            if (!a.keepsTables()) {
                 table = BYTES + plane;
                 a.vmovups(table, new Memory(CONSTANT, PLANES_AT + plane * VECTOR));
             }
@@ -416,7 +414,7 @@ record Avx2FourBitProduct(Workers workers) implements FourBitProduct {
     }
 
     private static void loadTables(X86Vectors a) {
-        for (int plane = 0; plane < PLANES && a.chains() == 1; plane++) {
+        for (int plane = 0; a.keepsTables() && plane < PLANES; plane++) {
             a.vmovups(PLANE + plane, new Memory(CONSTANT, PLANES_AT + plane * VECTOR));
         }
         loadAbsmax(a);

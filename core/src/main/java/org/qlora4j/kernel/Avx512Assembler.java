@@ -37,18 +37,9 @@ final class Avx512Assembler implements X86Instructions {
         return Math.clamp(CACHE / rowBytes, 1, ROWS);
     }
 
-    byte[] code() {
-        return code.toByteArray();
-    }
-
     @Override
-    public void write(int b) {
-        code.write(b);
-    }
-
-    @Override
-    public int here() {
-        return code.size();
+    public ByteArrayOutputStream written() {
+        return code;
     }
 
     // ---- vectors

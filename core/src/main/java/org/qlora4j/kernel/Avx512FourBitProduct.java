@@ -71,9 +71,7 @@ record Avx512FourBitProduct(Workers workers) implements FourBitProduct {
 
     @Override
     public boolean takes(DType dtype, long rows, long in, int blockSize) {
-        return rows <= MOST_ROWS
-                && VectorFourBitProduct.fits(dtype, in, blockSize)
-                && Integer.bitCount(blockSize) == 1;
+        return rows <= MOST_ROWS && MachineLines.takes(dtype, in, blockSize);
     }
 
     @Override

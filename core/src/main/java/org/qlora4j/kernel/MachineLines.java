@@ -39,7 +39,12 @@ final class MachineLines {
         }
     }
 
-    /** The same for a weight in 4 bits. */
+    /** Whether code for weights in 4 bits takes such, of rows that are few enough. */
+    static boolean takes(DType dtype, long in, int blockSize) {
+        return VectorFourBitProduct.fits(dtype, in, blockSize) && Integer.bitCount(blockSize) == 1;
+    }
+
+    /** As for a weight in 8 bits, for one in 4. */
     static void requireFit(
             Tensor x, Tensor codes, BlockScales scales, int blockSize, Tensor y, boolean takes) {
         long in = x.size(-1);

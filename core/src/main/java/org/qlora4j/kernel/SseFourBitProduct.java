@@ -10,9 +10,7 @@ import org.qlora4j.tensor.Tensor;
 record SseFourBitProduct(Workers workers) implements FourBitProduct {
     @Override
     public boolean takes(DType dtype, long rows, long in, int blockSize) {
-        return rows <= MOST_ROWS
-                && VectorFourBitProduct.fits(dtype, in, blockSize)
-                && Integer.bitCount(blockSize) == 1;
+        return rows <= MOST_ROWS && MachineLines.takes(dtype, in, blockSize);
     }
 
     @Override

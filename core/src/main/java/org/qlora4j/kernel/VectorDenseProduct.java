@@ -33,8 +33,8 @@ record VectorDenseProduct(Workers workers, boolean machine) implements DenseProd
 
     @Override
     public boolean takesUpdates(Tensor a, Tensor b, long rows) {
-        return takes(a.dtype(), machine && Avx2Updates.takes(a, b) ? 1 : rows)
-                && rows <= MOST_UPDATED_ROWS;
+        int most = machine && Avx2Updates.takes(a, b) ? MOST_UPDATED_ROWS : MOST_ROWS;
+        return rows <= most && FloatMemory.reads(a.dtype());
     }
 
     @Override

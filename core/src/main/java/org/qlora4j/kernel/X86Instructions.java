@@ -1,5 +1,6 @@
 package org.qlora4j.kernel;
 
+import java.io.ByteArrayOutputStream;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -9,11 +10,23 @@ import org.jspecify.annotations.Nullable;
  * Manual, volume 2).
  */
 interface X86Instructions {
+    /** The code so far, to be written on. */
+    ByteArrayOutputStream written();
+
+    /** What was written. */
+    default byte[] code() {
+        return written().toByteArray();
+    }
+
     /** Appends a byte, its lowest 8 bits. */
-    void write(int b);
+    default void write(int b) {
+        written().write(b);
+    }
 
     /** Where the next instruction will lie, for {@link #jnz}. */
-    int here();
+    default int here() {
+        return written().size();
+    }
 
     /** General registers, in the order of their numbers. */
     enum Register {

@@ -17,9 +17,6 @@ interface X86Vectors extends X86Instructions {
         return vectorBytes == AVX2 ? new Avx2Assembler() : new SseAssembler();
     }
 
-    /** What was written. */
-    byte[] code();
-
     /** Bytes of a vector. */
     int vectorBytes();
 
@@ -29,6 +26,11 @@ interface X86Vectors extends X86Instructions {
      */
     default int chains() {
         return vectorBytes() == AVX2 ? 1 : 2;
+    }
+
+    /** Whether the tables that levels are looked up in have registers, beside the chains. */
+    default boolean keepsTables() {
+        return chains() == 1;
     }
 
     /** Floats of a vector. */

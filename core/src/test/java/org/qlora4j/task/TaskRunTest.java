@@ -18,6 +18,7 @@ import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 import org.qlora4j.LanguageModel;
+import org.qlora4j.quant.ComputeDtype;
 import org.qlora4j.quant.QuantConfig;
 import org.qlora4j.testing.PackedJson;
 import org.qlora4j.testing.TinyLlama;
@@ -33,11 +34,7 @@ class TaskRunTest {
     private static final LanguageModel MODEL =
             LanguageModel.load(
                     TinyLlama.folder(),
-                    new QuantConfig(
-                            false,
-                            QuantConfig.DEFAULT.type(),
-                            false,
-                            QuantConfig.DEFAULT.blockSize()));
+                    QuantConfig.DEFAULT.withLoad4bit(false).withComputeDtype(ComputeDtype.FLOAT32));
 
     @AfterAll
     static void free() {

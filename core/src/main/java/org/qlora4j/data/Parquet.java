@@ -25,9 +25,6 @@ import org.qlora4j.error.FormatException;
  * Double, structs and maps Map, lists List, dates and decimals their text.
  */
 public record Parquet(Path file) implements Source {
-    /** A file gave no row; the threads that read it go on until the process ends. */
-    static final String ENDLESS = "it gives no row, and no end";
-
     @Override
     public Rows open() {
         ExtraJar.HARDWOOD.requireFor(file);
@@ -40,7 +37,7 @@ public record Parquet(Path file) implements Source {
         return new Watchdog(
                 () -> new Records(file),
                 bytes,
-                new FormatException(file + ": not a Parquet file that can be read: " + ENDLESS));
+                why -> new FormatException(file + ": not a Parquet file that can be read: " + why));
     }
 
     private static final class Records implements Rows {

@@ -7,6 +7,7 @@ import java.util.List;
 import java.util.concurrent.ArrayBlockingQueue;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.TimeUnit;
+import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -30,6 +31,9 @@ final class Watchdog implements Source.Rows {
     /** What it may take by the clock alone, on a machine that has no time for it. */
     private static final long WALL_NANOS = 20_000_000_000L;
 
+    /** A file gave no row; the threads that read it go on until the process ends. */
+    static final String ENDLESS = "it gives no row, and no end";
+
     private static final int POLL_MILLIS = 100;
 
     /** Bytes of a file that are read in a second, even by a slow machine. */
@@ -47,7 +51,7 @@ final class Watchdog implements Source.Rows {
     private final BlockingQueue<Batch> batches = new ArrayBlockingQueue<>(BATCHES);
     private final Thread thread;
     private final long patience;
-    private final RuntimeException stuck;
+    private final Function<String, RuntimeException> unreadable;
     private Batch batch = new Batch(List.of(), false, null);
     private int at = 0;
     private volatile boolean closed = false;
@@ -56,11 +60,11 @@ final class Watchdog implements Source.Rows {
      * Starts to read.
      *
      * @param fileBytes size of the file, which a longer wait goes with
-     * @param stuck what to throw where no row comes
+     * @param unreadable what to throw, of a reason: where no row comes, or memory ends
      */
-    Watchdog(Opening opening, long fileBytes, RuntimeException stuck) {
+    Watchdog(Opening opening, long fileBytes, Function<String, RuntimeException> unreadable) {
         this.patience = fileBytes / BYTES_A_SECOND * 1_000_000_000L;
-        this.stuck = stuck;
+        this.unreadable = unreadable;
         this.thread = Thread.ofPlatform().daemon().name("parquet").start(() -> read(opening));
     }
 
@@ -87,7 +91,7 @@ final class Watchdog implements Source.Rows {
         } catch (RuntimeException e) {
             offer(e);
         } catch (StackOverflowError | OutOfMemoryError e) {
-            offer(new IllegalStateException(e));
+            offer(unreadable.apply(e.toString()));
         } catch (InterruptedException e) { // closed
             Thread.currentThread().interrupt();
         }
@@ -133,13 +137,16 @@ final class Watchdog implements Source.Rows {
                         || idle > IDLE_NANOS + patience
                         || wall > WALL_NANOS + patience) {
                     close();
-                    throw stuck;
+                    throw unreadable.apply(ENDLESS);
                 }
             }
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
             close();
             throw new IllegalStateException("interrupted while a file was read", e);
+        } catch (OutOfMemoryError e) { // what the reader's threads took, this one finds missing
+            close();
+            throw unreadable.apply(e.toString());
         }
     }
 

@@ -16,6 +16,9 @@ import org.qlora4j.testing.Mutation;
 
 /** Mutated Parquet files, each read to its end. */
 final class ParquetFuzz {
+    /** Most that earlier inputs may leave on the heap: what reading one takes. */
+    private static final long LEFT_BYTES = 64 << 20;
+
     private ParquetFuzz() {}
 
     public static void main(String[] arguments) throws IOException {
@@ -48,10 +51,25 @@ final class ParquetFuzz {
         }
     }
 
-    /** The reader's threads of some damaged files go on, or wait for ever, with what they hold. */
+    /**
+     * The reader's threads of some damaged files go on, or wait for ever, with what they hold: 30
+     * MB and more, however small the file. The heap is meant for one input, so that what is left
+     * must not add up.
+     */
     private static boolean leavesSomething(UserException refusal) {
         String message = String.valueOf(refusal.getMessage());
-        return message.contains(Parquet.ENDLESS) || message.contains("OutOfMemoryError");
+        return message.contains(Watchdog.ENDLESS)
+                || message.contains("OutOfMemoryError")
+                || (usedBytes() > LEFT_BYTES && usedBytesAfterCollection() > LEFT_BYTES);
+    }
+
+    private static long usedBytesAfterCollection() {
+        System.gc();
+        return usedBytes();
+    }
+
+    private static long usedBytes() {
+        return Runtime.getRuntime().totalMemory() - Runtime.getRuntime().freeMemory();
     }
 
     private static void trial(Random random, List<byte[]> sound, Path file) throws IOException {

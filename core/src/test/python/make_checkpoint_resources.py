@@ -10,7 +10,7 @@ Writes  python.safetensors         tensors of many types (see safetensors_file)
         gqa.gguf, gqa.sha256       a Llama of 3 query heads and 1 key-value head, in every type that is read
         bias.gguf, bias.sha256     a Llama of 5 query heads with biases, no head_count_kv, version 3, alignment 64
         smollm2-q4_1.sha256        digests of a real model
-A line of *.sha256 is DIGEST NAME SHAPE, the digest over the bf16 bytes of the Hugging Face tensor.
+A line of *.sha256 is DIGEST NAME SHAPE, the digest the first 16 digits over the bf16 bytes of the Hugging Face tensor.
 """
 import hashlib, json, struct, subprocess, sys, tempfile
 from pathlib import Path
@@ -92,7 +92,7 @@ def digests(name, gguf, config_dir):
     with open(out / f"{name}.sha256", "w") as f:
         for key, e in header.items():
             begin, end = e["data_offsets"]
-            f.write(f"{hashlib.sha256(data[8 + n + begin:8 + n + end]).hexdigest()} {key} {'x'.join(map(str, e['shape']))}\n")
+            f.write(f"{hashlib.sha256(data[8 + n + begin:8 + n + end]).hexdigest()[:16]} {key} {'x'.join(map(str, e['shape']))}\n")
 
 
 safetensors_file()

@@ -48,7 +48,8 @@ final class Resources {
         for (String name : checkpoint.names().stream().sorted().toList()) {
             try (var arena = Arena.ofConfined()) {
                 StoredTensor tensor = checkpoint.read(name, arena);
-                lines.add(sha256(tensor) + " " + name + " " + shape(tensor.shape()));
+                lines.add(
+                        sha256(tensor).substring(0, 16) + " " + name + " " + shape(tensor.shape()));
             }
         }
         return lines;

@@ -2,6 +2,7 @@ package org.qlora4j.autograd;
 
 import org.qlora4j.kernel.Kernels;
 import org.qlora4j.tensor.Tensor;
+import org.qlora4j.tensor.Tensors;
 
 /** {@code a + b}: the residual connection. */
 public final class Add {
@@ -19,6 +20,9 @@ public final class Add {
                     });
                     Tensor x = a.value();
                     Tensor y = b.value();
+                    if (call.leavesOut(Tape.Reads.NOTHING)) {
+                        return Tensors.empty(x.dtype(), x.shape());
+                    }
                     if (tape.dropsOut() || !x.isContiguous() || !y.isContiguous()) {
                         return x.plus(y);
                     }

@@ -6,6 +6,7 @@ import org.qlora4j.kernel.DenseProduct;
 import org.qlora4j.kernel.Kernels;
 import org.qlora4j.tensor.DType;
 import org.qlora4j.tensor.Tensor;
+import org.qlora4j.tensor.Tensors;
 
 /**
  * {@code y = x · Wᵀ + bias + scale * B(A(dropout(x)))}: a linear layer on a weight in 16, 8 or 4
@@ -54,7 +55,10 @@ public final class Linear {
                                             drop(rows, lora, dropoutKeys) // [n, rank]
                                                     .mm(lora.a().value().t()))
                                     : null;
-                    Tensor y = product(rows, weight, bias, lora, hidden);
+                    Tensor y =
+                            call.leavesOut(Tape.Reads.OPERANDS)
+                                    ? Tensors.empty(compute, rows.size(0), weight.out())
+                                    : product(rows, weight, bias, lora, hidden);
                     call.backward(gradient -> {
                         Tensor dy = gradient.reshape(-1, weight.out());
                         Tensor saved = input.reshape(-1, weight.in());

@@ -37,6 +37,13 @@ public final class Tape implements AutoCloseable {
     private List<Tensor> frame = new ArrayList<>();
     private final @Nullable Workspace workspace;
     private final OperationTimes times = OperationTimes.ofThisThread();
+    private int operations;
+
+    /** How many of the last operations have values that no backward pass will read. */
+    private int unread;
+
+    /** The first operation whose value is left out. */
+    private int leftOutFrom = Integer.MAX_VALUE;
 
     /** An operation that was recorded. */
     private static final class Node {
@@ -66,16 +73,26 @@ public final class Tape implements AutoCloseable {
         }
     }
 
+    /** Which values the backward pass of an operation reads. */
+    enum Reads {
+        NOTHING,
+        OPERANDS,
+        RESULT
+    }
+
     /** Given to an operation's forward pass, to say what its backward pass needs. */
     static final class Call {
         private final boolean recording;
         private final @Nullable Workspace workspace;
+        private final boolean leftOut;
         private final List<Tensor> saved = new ArrayList<>();
+        private Reads reads = Reads.RESULT;
         private @Nullable Consumer<Tensor> backward;
 
-        Call(boolean recording, @Nullable Workspace workspace) {
+        Call(boolean recording, @Nullable Workspace workspace, boolean leftOut) {
             this.recording = recording;
             this.workspace = workspace;
+            this.leftOut = leftOut;
         }
 
         /** Whether a backward pass will follow; if not, saving is not worth its time. */
@@ -96,6 +113,17 @@ public final class Tape implements AutoCloseable {
         /** A tensor of undefined content for the operation's result, and for nothing else. */
         Tensor result(DType dtype, long... shape) {
             return workspace == null ? Tensors.empty(dtype, shape) : workspace.take(dtype, shape);
+        }
+
+        /**
+         * Says which values the backward pass reads; without that, the result too.
+         *
+         * @return whether the result may be undefined, of its shape: the operation runs again for
+         *     its backward pass, and nothing reads what it results in
+         */
+        boolean leavesOut(Reads values) {
+            reads = values;
+            return leftOut;
         }
 
         /**
@@ -201,7 +229,7 @@ public final class Tape implements AutoCloseable {
      */
     Var operation(String name, boolean needsGrad, Function<Call, Tensor> forward) {
         long start = System.nanoTime();
-        Call call = new Call(recording && needsGrad, workspace);
+        Call call = new Call(recording && needsGrad, workspace, operations++ >= leftOutFrom);
         Tensor value;
         try (TensorScope scope = TensorScope.open()) {
             value = TensorScope.release(forward.apply(call));
@@ -214,6 +242,12 @@ public final class Tape implements AutoCloseable {
         if (call.backward != null && call.recording) {
             nodes.add(new Node(name, result, call.saved, call.backward));
         }
+        unread =
+                switch (call.reads) {
+                    case NOTHING -> unread + 1;
+                    case OPERANDS -> 1;
+                    case RESULT -> 0;
+                };
         times.add(name, System.nanoTime() - start, 0);
         return result;
     }
@@ -223,7 +257,7 @@ public final class Tape implements AutoCloseable {
      * that is neither its result nor saved for backward.
      *
      * @param checkpoint keep only {@code x}, and run the part again in the backward pass (arXiv
-     *     1604.06174)
+     *     1604.06174), but for values at its end that this pass does not read
      */
     public Var block(Var x, boolean checkpoint, BiFunction<Tape, Var, Var> body) {
         if (checkpoint && recording) {
@@ -251,16 +285,19 @@ public final class Tape implements AutoCloseable {
                 true,
                 call -> {
                     Tensor value;
+                    int read;
                     try (Tape first =
                             new Tape(false, dropsOut, dropoutKeys, dropoutsBefore, null)) {
                         value = first.take(body.apply(first, first.constant(x.value())));
                         dropouts = first.dropouts;
+                        read = first.operations - first.unread;
                     }
                     Tensor input = call.save(x.value());
                     call.backward(gradient -> {
                         Var leaf = new Var(input, x.needsGrad());
                         try (Tape again =
                                 new Tape(true, dropsOut, dropoutKeys, dropoutsBefore, null)) {
+                            again.leftOutFrom = read;
                             again.backward(body.apply(again, leaf), gradient);
                             leaf.shareGradWith(x);
                         } finally {

@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import java.util.Objects;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -117,6 +118,53 @@ class TapeTest {
                                     }))
                     .isInstanceOf(ArithmeticException.class);
         }
+    }
+
+    @ParameterizedTest(name = "what backward passes read: {0}; runs of each forward pass: {1}")
+    @CsvSource({
+        "RESULT OPERANDS NOTHING, 2 1 1",
+        "RESULT OPERANDS NOTHING NOTHING, 2 1 1 1",
+        "OPERANDS OPERANDS NOTHING, 2 1 1",
+        "OPERANDS NOTHING OPERANDS, 2 2 1",
+        "OPERANDS NOTHING RESULT, 2 2 2"
+    })
+    void checkpointRunAgain_leavesOutWhatItsBackwardPassDoesNotRead(String reads, String runs) {
+        String[] operations = reads.split(" ");
+        int[] counts = new int[operations.length];
+        try (TensorScope scope = TensorScope.open();
+                Tape tape = Tape.recording(0)) {
+            Var x = tape.leaf(ones());
+            Var out =
+                    tape.block(
+                            x,
+                            true,
+                            (t, h) -> {
+                                for (int i = 0; i < operations.length; i++) {
+                                    h = doubled(t, h, Tape.Reads.valueOf(operations[i]), counts, i);
+                                }
+                                return h;
+                            });
+            tape.backward(out, ones());
+            assertThat(counts)
+                    .containsExactly(
+                            Stream.of(runs.split(" ")).mapToInt(Integer::parseInt).toArray());
+            assertThat(grad(x)).containsOnly(1 << operations.length);
+        }
+    }
+
+    /** An operation that doubles, and counts how often it does. */
+    private static Var doubled(Tape tape, Var x, Tape.Reads reads, int[] counts, int number) {
+        return tape.operation(
+                "doubled",
+                x.needsGrad(),
+                call -> {
+                    call.backward(gradient -> x.accumulate(gradient.times(2)));
+                    if (call.leavesOut(reads)) {
+                        return Tensors.empty(DType.F32, x.value().shape());
+                    }
+                    counts[number]++;
+                    return x.value().times(2);
+                });
     }
 
     @ParameterizedTest(name = "checkpoint {0}")

@@ -77,7 +77,7 @@ case $what in
                 # shellcheck disable=SC2086
                 peer=$(last_line "$python" "$peers/train.py" "$checkpoint" $shape $peer_too --autocast)
                 printf 'peer    %s\n' "$peer"
-                best=$(awk "BEGIN { a = $best; b = $(number "$peer" tok_s); print a > b ? a : b }")
+                best=$(awk "BEGIN { a = $best; b = $(number "$peer" tok_s); print (a > b ? a : b) }")
                 ;;
         esac
         ratio training "$(number "$ours" tok_s)" "$best"

@@ -31,10 +31,20 @@ vcvtdq2ps zmm1, zmm1
 vcvtdq2ps zmm30, zmm13
 vpxord zmm2, zmm2, zmm2
 vpxord zmm30, zmm14, zmm21
-vpsrld zmm18, zmm16, 4
-vpsrld zmm7, zmm31, 28
-vpermps zmm17, zmm16, zmm0
-vpermps zmm8, zmm24, zmm15
+vpsrlw zmm18, zmm16, 4
+vpsrlw zmm7, zmm31, 12
+vpermw zmm17, zmm16, zmm0
+vpermw zmm8, zmm24, zmm15
+vpdpwssd zmm6, zmm6, zmm7
+vpdpwssd zmm31, zmm1, zmm16
+vpdpwssd zmm7, zmm24, [rax+448]
+vpdpwssd zmm16, zmm1, [r9+rbx*8-64]
+vpaddd zmm6, zmm6, zmm7
+vpaddd zmm31, zmm1, zmm16
+vfmadd213ps zmm3, zmm14, [rbp+192]
+vfmadd213ps zmm27, zmm20, [r8+rbp*1+320]
+vmovups [rdx], zmm13
+vmovups [r8+rbp*1+320], zmm30
 vaddps zmm6, zmm6, zmm7
 vaddps zmm31, zmm1, zmm16
 vmulps zmm4, zmm4, zmm5
@@ -121,6 +131,18 @@ vpunpcklwd ymm7, ymm8, ymm5
 vpunpcklwd ymm1, ymm9, ymm11
 vpunpckhwd ymm8, ymm8, ymm5
 vpunpckhwd ymm15, ymm3, ymm12
+vpmaddwd ymm10, ymm8, [rax+64]
+vpmaddwd ymm3, ymm12, [r9+rbx*8-64]
+vpmaddwd ymm15, ymm14, ymm12
+vpmaddwd ymm7, ymm9, ymm2
+vpaddd ymm11, ymm11, ymm15
+vpaddd ymm2, ymm9, ymm6
+vphaddd ymm12, ymm8, ymm10
+vphaddd ymm5, ymm4, ymm13
+vextracti128 xmm7, ymm12, 1
+vextracti128 xmm10, ymm3, 1
+vinsertps xmm4, xmm4, dword ptr [r12+rcx*4+8], 0x20
+vinsertps xmm13, xmm13, dword ptr [rsi+rbp*4+160], 0x30
 vaddps ymm4, ymm4, ymm5
 vaddps ymm11, ymm1, ymm14
 vaddps ymm4, ymm4, [rsi+160]
@@ -157,6 +179,13 @@ vperm2f128 ymm13, ymm3, ymm4, 0x31
 vzeroupper
 mov rdi, r9
 mov r12, [rsi+192]
+sub rbp, r11
+sub r10, rax
+and rbp, 255
+and r12, 1023
+shl rbp, 5
+shl r9, 7
+lea rbp, [rbp+r12]
 prefetchnta [rdi+4096]
 ret
 """
@@ -174,8 +203,13 @@ movaps xmm4, xmm0; pshufb xmm4, xmm8
 pshufb xmm10, xmm11
 movaps xmm8, xmm4; punpcklbw xmm8, xmm5
 punpckhbw xmm12, xmm5
-movaps xmm7, xmm8; punpcklwd xmm7, xmm13
-punpckhwd xmm8, xmm5
+movaps xmm0, xmm8; pmaddwd xmm0, [rax+64]
+pmaddwd xmm12, [r10+112]
+paddd xmm9, xmm4
+movaps xmm3, xmm8; phaddd xmm3, xmm10
+phaddd xmm11, xmm2
+insertps xmm4, dword ptr [r12+rcx*4+8], 0x20
+insertps xmm13, dword ptr [rsi+rbp*4+160], 0x30
 addps xmm4, xmm12
 addps xmm12, [r10]
 mulps xmm4, xmm5

@@ -4,10 +4,10 @@ import java.io.ByteArrayOutputStream;
 
 /**
  * Writes the machine code of {@link Avx2FourBitProduct}, {@link Avx2EightBitProduct} and {@link
- * Avx2Tiles}. Vectors are {@code ymm} registers 0 … 15, of 8 floats, and their lower halves {@code
+ * WholeTiles}. Vectors are {@code ymm} registers 0 … 15, of 8 floats, and their lower halves {@code
  * xmm}.
  */
-final class Avx2Assembler implements X86Vectors {
+final class Avx2Assembler implements X86Vectors, TileVectors {
     /** The opcode maps and the prefixes that a VEX prefix stands for. */
     private static final int MAP_0F = 1;
 
@@ -19,7 +19,16 @@ final class Avx2Assembler implements X86Vectors {
     private static final int XMM = 0;
     private static final int YMM = 1;
 
-    private final ByteArrayOutputStream code = new ByteArrayOutputStream();
+    private final ByteArrayOutputStream code;
+
+    Avx2Assembler() {
+        this(new ByteArrayOutputStream());
+    }
+
+    /** Writes on, behind what another has written. */
+    Avx2Assembler(ByteArrayOutputStream code) {
+        this.code = code;
+    }
 
     @Override
     public ByteArrayOutputStream written() {
@@ -38,7 +47,19 @@ final class Avx2Assembler implements X86Vectors {
         memory(MAP_0F, NO_PREFIX, YMM, 0x10, to, 0, from);
     }
 
-    void vmovups(Memory to, int from) {
+    @Override
+    public void clear(int first, int count) {
+        X86Vectors.super.clear(first, count);
+    }
+
+    @Override
+    public void addProducts(int to, int a, int b, int product) {
+        vpmaddwd(product, a, b);
+        vpaddd(to, to, product);
+    }
+
+    @Override
+    public void vmovups(Memory to, int from) {
         memory(MAP_0F, NO_PREFIX, YMM, 0x11, from, 0, to);
     }
 
@@ -83,14 +104,51 @@ final class Avx2Assembler implements X86Vectors {
         registers(MAP_0F, PREFIX_66, YMM, 0x68, to, a, b);
     }
 
-    @Override
-    public void vpunpcklwd(int to, int a, int b) {
+    /** In each 16 bytes, the lower four 16-bit lanes of a and b in turns. */
+    void vpunpcklwd(int to, int a, int b) {
         registers(MAP_0F, PREFIX_66, YMM, 0x61, to, a, b);
     }
 
-    @Override
-    public void vpunpckhwd(int to, int a, int b) {
+    /** In each 16 bytes, the upper four 16-bit lanes of a and b in turns. */
+    void vpunpckhwd(int to, int a, int b) {
         registers(MAP_0F, PREFIX_66, YMM, 0x69, to, a, b);
+    }
+
+    @Override
+    public void vpmaddwd(int to, int a, Memory b) {
+        memory(MAP_0F, PREFIX_66, YMM, 0xF5, to, a, b);
+    }
+
+    void vpmaddwd(int to, int a, int b) {
+        registers(MAP_0F, PREFIX_66, YMM, 0xF5, to, a, b);
+    }
+
+    @Override
+    public void vpaddd(int to, int a, int b) {
+        registers(MAP_0F, PREFIX_66, YMM, 0xFE, to, a, b);
+    }
+
+    @Override
+    public void vphaddd(int to, int a, int b) {
+        registers(MAP_0F38, PREFIX_66, YMM, 0x02, to, a, b);
+    }
+
+    @Override
+    public void addUpperHalf(int to, int other) {
+        vextracti128(other, to);
+        vpaddd(to, to, other);
+    }
+
+    /** The upper half of a vector; the upper half of the result becomes 0. */
+    void vextracti128(int to, int from) {
+        registers(MAP_0F3A, PREFIX_66, YMM, 0x39, from, 0, to);
+        write(1);
+    }
+
+    @Override
+    public void vinsertps(int to, int lane, Memory from) {
+        memory(MAP_0F3A, PREFIX_66, XMM, 0x21, to, to, from);
+        write(lane << 4);
     }
 
     @Override
@@ -128,8 +186,8 @@ final class Avx2Assembler implements X86Vectors {
         vfmadd231ps(to, a, b);
     }
 
-    /** {@code to = to * a + b}, rounded once. */
-    void vfmadd213ps(int to, int a, Memory b) {
+    @Override
+    public void vfmadd213ps(int to, int a, Memory b) {
         memory(MAP_0F38, PREFIX_66, YMM, 0xA8, to, a, b);
     }
 

@@ -3,6 +3,7 @@ package org.qlora4j.kernel;
 import static java.lang.foreign.ValueLayout.ADDRESS;
 import static java.lang.foreign.ValueLayout.JAVA_BYTE;
 import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
+import static java.lang.foreign.ValueLayout.JAVA_INT;
 import static java.lang.foreign.ValueLayout.JAVA_LONG;
 import static org.qlora4j.kernel.VectorFourBitProduct.TASK;
 import static org.qlora4j.kernel.X86Instructions.Register.R10;
@@ -29,69 +30,71 @@ import org.qlora4j.tensor.DType;
 import org.qlora4j.tensor.Tensor;
 
 /**
- * {@link FourBitProduct} in machine code for AVX2, on Linux. Shuffles of bytes look up 32 codes at
- * once in tables of 16 bytes: the first bytes of the levels, their second, third and fourth;
- * unpacking joins the four to floats. A scale is applied once to the sum of 64 products. A weight
- * is looked up once for up to three rows of x, or for all of many ({@link Avx2Tiles}).
+ * {@link FourBitProduct} in machine code for AVX2, on Linux, by {@link WholeRows}: two shuffles of
+ * bytes look up 32 codes in the lower and the upper bytes of the levels, and unpacking joins them.
+ * The sum of a group's 64 products is exact; it becomes a float, which the scales of the weights
+ * and of x multiply. A weight is looked up once for up to two rows of x, or for all of many ({@link
+ * WholeTiles}).
  */
 record Avx2FourBitProduct(Workers workers) implements FourBitProduct {
-    /** Codes, constants, x, first part, sums, lines. */
+    /** Codes, constants, x, first group, sums, lines. */
     private static final FunctionDescriptor LINES =
             FunctionDescriptor.ofVoid(
                     JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, ADDRESS, JAVA_LONG);
 
     private static final Map<Shape, MethodHandle> CODE = new ConcurrentHashMap<>();
-    private static final Map<TileShape, MethodHandle> TILE_CODE = new ConcurrentHashMap<>();
 
-    /** Weights of one load, 32 bytes, which have one scale. */
-    private static final int GROUP = VectorFourBitProduct.HALF;
+    /** Weights that have one scale, and as many values of x. */
+    private static final int GROUP = WholeRows.GROUP;
+
+    /** Bytes of a group's codes. */
+    private static final int GROUP_BYTES = GROUP / 2;
+
+    /** Groups whose sums stand in one vector: group i adds to lane i % 4. */
+    static final int BATCH = 4;
+
+    /** Bytes of a batch of x: its numbers, its units, and zeros to a whole vector. */
+    private static final int BATCH_BYTES = BATCH * GROUP * Short.BYTES + X86Vectors.AVX2;
 
     private static final int[] ORDER = order(X86Vectors.AVX2);
     private static final int[] ORDER_OF_SSE = order(X86Vectors.SSE);
 
     /** Most rows of x at once, so that what belongs to each stays in registers. */
-    private static final int ROWS = 3;
+    private static final int ROWS = 2;
 
-    /** Rows from which on {@link Avx2Tiles} are faster. */
-    private static final int MANY_ROWS = 9;
-
-    /** Rows beyond which decoding the weight for one large matrix product is faster. */
-    private static final int MOST_ROWS = 64;
+    /** Rows from which on {@link WholeTiles} are faster. */
+    private static final int MANY_ROWS = 5;
 
     /** Where things lie in the memory that {@link #constants} fills: each 32 bytes first. */
-    private static final int PLANES_AT = 0;
+    private static final int LOWER_BYTES_AT = 0;
 
-    private static final int PLANES = Float.BYTES;
     private static final int VECTOR = 32;
-    private static final int LOW_HALVES_AT = PLANES_AT + PLANES * VECTOR;
+    private static final int UPPER_BYTES_AT = LOWER_BYTES_AT + VECTOR;
+    private static final int LOW_HALVES_AT = UPPER_BYTES_AT + VECTOR;
     private static final int OFFSET_AT = LOW_HALVES_AT + VECTOR;
     private static final int ABSMAX_AT = OFFSET_AT + VECTOR;
     private static final int NESTED_AT = ABSMAX_AT + Long.BYTES;
     private static final int MAP_AT = ABSMAX_AT + VECTOR;
     private static final int X_AT = MAP_AT + MachineLines.MAP_LENGTH * Float.BYTES;
 
-    /** For {@link Avx2Tiles}: the levels of each byte of codes, as in {@link PairFourBit}. */
-    private static final int PAIRS_AT = X_AT;
-
-    private static final int PAIR_BYTES = 2 * Float.BYTES << 8;
-
     /**
      * What the code depends on.
      *
      * @param vectorBytes of the vectors that it is written with
      * @param in input features, a multiple of 64
-     * @param rows of x, 1 to 3
+     * @param rows of x, 1 or 2
      * @param nested whether an absmax is a code itself
      * @param blockShift blocks are of 64 weights, shifted left by this
      */
-    record Shape(int vectorBytes, int in, int rows, boolean nested, int blockShift) {}
-
-    /** The same for many rows. */
-    record TileShape(Avx2Tiles tile, boolean nested, int blockShift) {}
+    record Shape(int vectorBytes, int in, int rows, boolean nested, int blockShift) {
+        int groups() {
+            return in / GROUP;
+        }
+    }
 
     @Override
     public boolean takes(DType dtype, long rows, long in, int blockSize) {
-        return rows <= MOST_ROWS && MachineLines.takes(dtype, in, blockSize);
+        return MachineLines.takes(dtype, in, blockSize);
     }
 
     @Override
@@ -106,31 +109,7 @@ record Avx2FourBitProduct(Workers workers) implements FourBitProduct {
             multiplyFew(workers, X86Vectors.AVX2, x, codes, scales, table, blockSize, y);
             return;
         }
-        int blockShift = Integer.numberOfTrailingZeros(blockSize / GROUP);
-        boolean nested = scales.nestedAbsmax() != null;
-        long packed = codes.segment().address();
-        MemorySegment constants =
-                constants(Avx2Tiles.bytesOf(rows, in), scales, table, PAIRS_AT + PAIR_BYTES);
-        MemorySegment.copy(PairFourBit.pairs(table), 0, constants, JAVA_FLOAT, PAIRS_AT, 2 << 8);
-        Avx2Tiles.run(
-                workers,
-                FloatMemory.of(x),
-                in,
-                ORDER,
-                FloatMemory.of(y),
-                rows,
-                out,
-                constants.asSlice(PAIRS_AT + PAIR_BYTES),
-                (tile, line, tiles, sums, room) -> {
-                    code(new TileShape(tile, nested, blockShift))
-                            .invokeExact(
-                                    packed + (long) line * in / 2,
-                                    constants.address(),
-                                    sums,
-                                    (long) line * (in / GROUP),
-                                    room,
-                                    tiles);
-                });
+        WholeTiles.multiply(workers, WholeTiles.Kind.AVX2, x, codes, scales, table, blockSize, y);
     }
 
     /** Few rows by vectors of so many bytes, of arguments that are known to fit. */
@@ -149,9 +128,10 @@ record Avx2FourBitProduct(Workers workers) implements FourBitProduct {
         int blockShift = Integer.numberOfTrailingZeros(blockSize / GROUP);
         boolean nested = scales.nestedAbsmax() != null;
         long packed = codes.segment().address();
-        MemorySegment constants = constants((long) rows * in * Float.BYTES, scales, table, X_AT);
+        MemorySegment constants = constants((long) rows * rowBytes(in), scales, table);
         int[] order = vectorBytes == X86Vectors.AVX2 ? ORDER : ORDER_OF_SSE;
-        layOut(FloatMemory.of(x), rows, in, order, constants.asSlice(X_AT));
+        double unit = WholeRows.unit(table);
+        layOut(FloatMemory.of(x), rows, in, order, unit, constants.asSlice(X_AT));
         MachineLines.run(
                 workers,
                 FloatMemory.of(y),
@@ -164,22 +144,21 @@ record Avx2FourBitProduct(Workers workers) implements FourBitProduct {
                             .invokeExact(
                                     packed + (long) line * in / 2,
                                     constants.address(),
-                                    constants.address() + X_AT + (long) row * in * Float.BYTES,
+                                    constants.address() + X_AT + (long) row * rowBytes(in),
                                     (long) line * (in / GROUP),
                                     sums,
                                     lines);
                 });
     }
 
-    /** Levels as bytes, what decodes an absmax, and room for x from {@code at} on. */
-    private static MemorySegment constants(
-            long bytesOfX, BlockScales scales, CodeTable table, int at) {
-        MemorySegment room = NativeScratch.of(at + bytesOfX);
+    /** Levels as bytes, what decodes an absmax, and room for x. */
+    private static MemorySegment constants(long bytesOfX, BlockScales scales, CodeTable table) {
+        MemorySegment room = NativeScratch.of(X_AT + bytesOfX);
+        short[] levels = WholeRows.levels(table);
         for (int i = 0; i < VECTOR; i++) { // both halves of a vector have the table
-            int level = Float.floatToRawIntBits(table.levels()[i % 16]);
-            for (int plane = 0; plane < PLANES; plane++) {
-                room.set(JAVA_BYTE, PLANES_AT + plane * VECTOR + i, (byte) (level >> 8 * plane));
-            }
+            short level = levels[i % levels.length];
+            room.set(JAVA_BYTE, LOWER_BYTES_AT + i, (byte) level);
+            room.set(JAVA_BYTE, UPPER_BYTES_AT + i, (byte) (level >> Byte.SIZE));
             room.set(JAVA_BYTE, LOW_HALVES_AT + i, (byte) 15);
         }
         for (int i = 0; i < 8; i++) {
@@ -194,33 +173,54 @@ record Avx2FourBitProduct(Workers workers) implements FourBitProduct {
 
     /**
      * Which element of x stands beside which weight of a group. Byte j of a load holds elements 2j
-     * in its high and 2j + 1 in its low half. The low halves come first, four vectors of them:
-     * vector v has the bytes 4v to 4v + 3 of the first 16 of the load, and then those of the next.
+     * in its high and 2j + 1 in its low half. The low halves come first, in two vectors: the first
+     * has the lower 8 of each 16 bytes, the second the upper.
+     *
+     * @return the first of each two neighbours, whose other is that of the next byte
      */
     private static int[] order(int vectorBytes) {
-        int lanes = vectorBytes / Float.BYTES;
-        int[] order = new int[GROUP];
-        for (int i = 0; i < GROUP; i++) {
+        int words = vectorBytes / Short.BYTES;
+        int[] order = new int[GROUP / 2];
+        for (int i = 0; i < GROUP; i += 2) {
             int load = i / (2 * vectorBytes) * vectorBytes;
-            int lane = i % lanes;
-            int b = i % vectorBytes / lanes * 4 + lane % 4 + lane / 4 * 16;
-            order[i] = 2 * (load + b) + (i % (2 * vectorBytes) < vectorBytes ? 1 : 0);
+            int vector = i % (2 * vectorBytes) / words;
+            int word = i % words;
+            int b = load + word / 8 * 16 + vector % 2 * 8 + word % 8;
+            order[i / 2] = 2 * b + (vector < 2 ? 1 : 0);
         }
         return order;
     }
 
-    /** x in the order of the weights. */
-    private static void layOut(FloatMemory x, int rows, int in, int[] order, MemorySegment room) {
+    /** Bytes of a row of x. */
+    private static int rowBytes(int in) {
+        return Math.ceilDiv(in / GROUP, BATCH) * BATCH_BYTES;
+    }
+
+    /** x in whole numbers, in the order of the weights. */
+    private static void layOut(
+            FloatMemory x, int rows, int in, int[] order, double unit, MemorySegment room) {
         float[] plain = FloatMemory.scratch(in);
-        float[] laid = new float[in];
+        int[] whole = new int[GROUP];
+        int[] laid = new int[rowBytes(in) / Integer.BYTES];
         for (int row = 0; row < rows; row++) {
             x.copyRow((long) row * in, in, plain);
-            for (int group = 0; group < in; group += GROUP) {
-                for (int i = 0; i < GROUP; i++) {
-                    laid[group + i] = plain[group + order[i]];
-                }
+            for (int group = 0; group < in / GROUP; group++) {
+                int batch = group / BATCH * BATCH_BYTES / Integer.BYTES;
+                int inBatch = group % BATCH;
+                float units = WholeRows.round(plain, group * GROUP, whole, unit);
+                laid[batch + BATCH * GROUP / 2 + inBatch] = Float.floatToRawIntBits(units);
+                layOut(whole, order, laid, batch + inBatch * GROUP / 2);
             }
-            MemorySegment.copy(laid, 0, room, JAVA_FLOAT, (long) row * in * Float.BYTES, in);
+            long at = (long) row * rowBytes(in);
+            MemorySegment.copy(laid, 0, room, JAVA_INT, at, laid.length);
+        }
+    }
+
+    /** A group, two numbers in one. */
+    private static void layOut(int[] whole, int[] order, int[] laid, int from) {
+        for (int i = 0; i < GROUP / 2; i++) {
+            int first = order[i]; // in a vector each second element of x follows
+            laid[from + i] = whole[first] & 0xFFFF | whole[first + 2] << Short.SIZE;
         }
     }
 
@@ -228,35 +228,27 @@ record Avx2FourBitProduct(Workers workers) implements FourBitProduct {
         return CODE.computeIfAbsent(shape, s -> MachineCode.load(assemble(s), LINES));
     }
 
-    private static MethodHandle code(TileShape shape) {
-        return TILE_CODE.computeIfAbsent(
-                shape,
-                s ->
-                        MachineCode.load(
-                                s.tile.assemble(
-                                        new TileGroups(s.nested, s.blockShift), s.tile.in() / 2),
-                                Avx2Tiles.TILES));
-    }
-
     // ---- the code
 
-    // vectors: four tables of bytes (not with SSE), what is looked up in them, the codes
-    private static final int PLANE = 0;
-    private static final int BYTES = PLANES;
-    private static final int JOINED = BYTES + PLANES;
-    private static final int CODES = JOINED + 1;
+    // vectors: bytes of the levels, codes, what is looked up
+    private static final int LOWER_TABLE = SseAssembler.SPARE + 1;
+    private static final int UPPER_TABLE = LOWER_TABLE + 1;
+    private static final int CODES = UPPER_TABLE + 1;
+    private static final int INDEX = CODES + 1;
+    private static final int LOWER = INDEX + 1;
+    private static final int UPPER = LOWER + 1;
+    private static final int PRODUCT = UPPER + 1;
 
-    /** For each row of x, a register for the products of each chain of a group. */
-    private static final int PART = CODES + 1;
+    /** For each row of x: sums of an even and an odd group, of four, and of a line. */
+    private static final int EVEN = PRODUCT + 1;
 
-    /** The first of the registers for the sums of a line, one for each row of x. */
-    private static int sum(X86Vectors a) {
-        return a.keepsTables() ? PART + ROWS : SseAssembler.SPARE + 1;
-    }
+    private static final int ODD = EVEN + ROWS;
+    private static final int FOUR = ODD + ROWS;
+    private static final int SUM = FOUR + ROWS;
 
     // where nothing is looked up just then
-    private static final int SCALE = BYTES;
-    private static final int NESTED = BYTES + 1;
+    private static final int SCALE = INDEX;
+    private static final int NESTED = LOWER;
 
     // arguments, as the calling convention hands them over
     private static final Register NEXT_CODES = RDI;
@@ -267,40 +259,37 @@ record Avx2FourBitProduct(Workers workers) implements FourBitProduct {
     private static final Register LINES_LEFT = R9;
 
     private static final Register NESTED_ABSMAX = R10;
-    private static final Register GROUPS_LEFT = R11;
+    private static final Register BATCHES_LEFT = R11;
     private static final Register X = RAX;
 
     // whose values the caller wants back
     private static final Register BLOCK = RBX;
-    private static final Register PAIRS = BLOCK; // between the scales of groups
-
     private static final Register CODE_OF_ABSMAX = RBP;
     private static final Register ABSMAX = R12;
 
     /** Sums of neighbouring lines of W, each of all rows of x. */
     static byte[] assemble(Shape shape) {
         X86Vectors a = X86Vectors.of(shape.vectorBytes);
-        int sum = sum(a);
         a.push(BLOCK);
         a.push(CODE_OF_ABSMAX);
         a.push(ABSMAX);
-        loadTables(a);
+        a.vmovups(LOWER_TABLE, new Memory(CONSTANT, LOWER_BYTES_AT));
+        a.vmovups(UPPER_TABLE, new Memory(CONSTANT, UPPER_BYTES_AT));
+        loadAbsmax(a);
         int line = a.here();
-        a.clear(sum, shape.rows);
+        a.clear(SUM, shape.rows);
         a.mov(X, X_OF_LINE);
-        a.mov(GROUPS_LEFT, shape.in / GROUP);
-        int group = a.here();
-        lookUpGroup(a, (levels, vector) -> addProduct(a, shape, levels, vector));
-        scale(a, 0, shape.nested, shape.blockShift);
-        for (int row = 0; row < shape.rows; row++) {
-            a.addChains(sum + row, PART + row * a.chains(), SCALE);
+        if (shape.groups() >= BATCH) {
+            a.mov(BATCHES_LEFT, shape.groups() / BATCH);
+            int batch = a.here();
+            addBatch(a, shape, BATCH);
+            a.dec(BATCHES_LEFT);
+            a.jnz(batch);
         }
-        a.add(NEXT_CODES, GROUP / 2);
-        a.add(NEXT_GROUP, 1);
-        a.add(X, GROUP * Float.BYTES);
-        a.dec(GROUPS_LEFT);
-        a.jnz(group);
-        a.appendSums(SUMS, sum, PART, shape.rows);
+        if (shape.groups() % BATCH != 0) {
+            addBatch(a, shape, shape.groups() % BATCH);
+        }
+        a.appendSums(SUMS, SUM, PRODUCT, shape.rows);
         a.dec(LINES_LEFT);
         a.jnz(line);
         a.vzeroupper();
@@ -311,143 +300,119 @@ record Avx2FourBitProduct(Workers workers) implements FourBitProduct {
         return a.code();
     }
 
-    /** What is done with the weights of a vector. */
-    private interface Levels {
-        /**
-         * @param levels register
-         * @param vector of the group, from 0
-         */
-        void use(int levels, int vector);
-    }
-
-    /**
-     * Looks up half of the codes of a load.
-     *
-     * @param first vector of the group
-     */
-    private static void lookUp(X86Vectors a, int first, Levels levels) {
-        a.vpand(JOINED, CODES, new Memory(CONSTANT, LOW_HALVES_AT));
-        for (int plane = 0; plane < PLANES; plane++) {
-            int table = PLANE + plane;
-            if (!a.keepsTables()) {
-                table = BYTES + plane;
-                a.vmovups(table, new Memory(CONSTANT, PLANES_AT + plane * VECTOR));
+    /** Adds the products of the next groups, at most {@link #BATCH}, each to a lane of the sums. */
+    private static void addBatch(X86Vectors a, Shape shape, int groups) {
+        for (int even = 0; even < BATCH; even += 2) {
+            addGroup(a, shape, even, groups, EVEN);
+            addGroup(a, shape, even + 1, groups, ODD);
+            for (int row = 0; row < shape.rows; row++) {
+                a.vphaddd((even == 0 ? FOUR : EVEN) + row, EVEN + row, ODD + row);
             }
-            a.vpshufb(BYTES + plane, table, JOINED);
         }
-        a.vpunpcklbw(JOINED, BYTES, BYTES + 1);
-        a.vpunpckhbw(BYTES, BYTES, BYTES + 1);
-        a.vpunpcklbw(BYTES + 1, BYTES + 2, BYTES + 3);
-        a.vpunpckhbw(BYTES + 2, BYTES + 2, BYTES + 3);
-        a.vpunpcklwd(BYTES + 3, JOINED, BYTES + 1);
-        levels.use(BYTES + 3, first);
-        a.vpunpckhwd(JOINED, JOINED, BYTES + 1);
-        levels.use(JOINED, first + 1);
-        a.vpunpcklwd(BYTES + 3, BYTES, BYTES + 2);
-        levels.use(BYTES + 3, first + 2);
-        a.vpunpckhwd(JOINED, BYTES, BYTES + 2);
-        levels.use(JOINED, first + 3);
+        for (int row = 0; row < shape.rows; row++) {
+            a.vphaddd(FOUR + row, FOUR + row, EVEN + row);
+            a.addUpperHalf(FOUR + row, PRODUCT);
+            a.vcvtdq2ps(FOUR + row, FOUR + row);
+        }
+        scales(a, shape, groups);
+        for (int row = 0; row < shape.rows; row++) {
+            int units = row * rowBytes(shape.in) + BATCH * GROUP * Short.BYTES;
+            a.vmulps(EVEN + row, SCALE, new Memory(X, units));
+            a.vfmadd231ps(SUM + row, FOUR + row, EVEN + row);
+        }
+        a.add(NEXT_CODES, groups * GROUP_BYTES);
+        a.add(NEXT_GROUP, groups);
+        a.add(X, BATCH_BYTES);
     }
 
-    /** Looks up the next group. */
-    private static void lookUpGroup(X86Vectors a, Levels levels) {
-        int first = 0;
-        for (int load = 0; load < GROUP / 2; load += a.vectorBytes()) {
-            a.vmovups(CODES, new Memory(NEXT_CODES, load));
-            if (load == 0) {
-                a.prefetchnta(new Memory(NEXT_CODES, MachineLines.AHEAD));
+    /** The products of a group of a batch, added up to each lane of a register for each row. */
+    private static void addGroup(X86Vectors a, Shape shape, int group, int groups, int to) {
+        if (group >= groups) {
+            a.clear(to, shape.rows);
+            return;
+        }
+        int at = group * GROUP_BYTES;
+        if (group % 2 == 0) {
+            a.prefetchnta(new Memory(NEXT_CODES, at + MachineLines.AHEAD));
+        }
+        int vector = 0;
+        for (int load = 0; load < GROUP_BYTES; load += a.vectorBytes()) {
+            a.vmovups(CODES, new Memory(NEXT_CODES, at + load));
+            for (int half = 0; half < 2; half++) {
+                if (half == 1) {
+                    a.vpsrlw(CODES, CODES, 4);
+                }
+                a.vpand(INDEX, CODES, new Memory(CONSTANT, LOW_HALVES_AT));
+                a.vpshufb(LOWER, LOWER_TABLE, INDEX);
+                a.vpshufb(UPPER, UPPER_TABLE, INDEX);
+                a.vpunpcklbw(INDEX, LOWER, UPPER);
+                addProduct(a, shape, group, vector++, INDEX, to);
+                a.vpunpckhbw(LOWER, LOWER, UPPER);
+                addProduct(a, shape, group, vector++, LOWER, to);
             }
-            lookUp(a, first, levels);
-            a.vpsrlw(CODES, CODES, 4);
-            lookUp(a, first + PLANES, levels);
-            first += 2 * PLANES;
         }
     }
 
-    /**
-     * Groups of neighbouring lines, for {@link Avx2Tiles}. Weights come in {@link #order}: vectors
-     * 0 to 3 of a group are the low halves of its bytes, 4 to 7 the high ones.
-     */
-    private record TileGroups(boolean nested, int blockShift) implements Avx2Tiles.Groups {
-        private static final int OF_HALVES = PLANES;
-
-        @Override
-        public int size() {
-            return GROUP;
-        }
-
-        @Override
-        public int codeAt(int part) {
-            return part % OF_HALVES * 4;
-        }
-
-        @Override
-        public int toUpperHalf() {
-            return 16;
-        }
-
-        @Override
-        public Memory level(Register code, int part) {
-            int low = part < OF_HALVES ? Float.BYTES : 0; // the first of a pair is the high half
-            return new Memory(PAIRS, code, 2 * Float.BYTES, low);
-        }
-
-        @Override
-        public void scales(Avx2Assembler a, Avx2Tiles tile) {
-            loadAbsmax(a);
-            for (int line = 0; line < tile.lines(); line++) {
-                scale(a, line * (tile.in() / GROUP), nested, blockShift);
-                a.vmovss(tile.scale(line), SCALE);
+    private static void addProduct(
+            X86Vectors a, Shape shape, int group, int vector, int levels, int to) {
+        for (int row = 0; row < shape.rows; row++) {
+            int at = row * rowBytes(shape.in) + group * GROUP * Short.BYTES;
+            Memory x = new Memory(X, at + vector * a.vectorBytes());
+            if (vector == 0) {
+                a.vpmaddwd(to + row, levels, x);
+            } else {
+                int product = row == shape.rows - 1 ? levels : PRODUCT;
+                a.vpmaddwd(product, levels, x);
+                a.vpaddd(to + row, to + row, product);
             }
-            a.lea(PAIRS, new Memory(CONSTANT, PAIRS_AT));
-        }
-
-        @Override
-        public void nextGroup(Avx2Assembler a) {
-            a.add(NEXT_GROUP, 1);
-        }
-
-        @Override
-        public void nextTile(Avx2Assembler a, Avx2Tiles tile) {
-            a.add(NEXT_GROUP, (tile.lines() - 1) * (tile.in() / GROUP));
         }
     }
 
-    private static void loadTables(X86Vectors a) {
-        for (int plane = 0; a.keepsTables() && plane < PLANES; plane++) {
-            a.vmovups(PLANE + plane, new Memory(CONSTANT, PLANES_AT + plane * VECTOR));
+    /** Absmax of the next groups, each in a lane. */
+    private static void scales(X86Vectors a, Shape shape, int groups) {
+        int toNested = shape.blockShift + Integer.numberOfTrailingZeros(BlockScales.NESTED_BLOCK);
+        boolean oneNested = shape.groups() % BATCH == 0; // no batch has groups of two
+        a.clear(SCALE, 1);
+        if (shape.nested && oneNested) {
+            block(a, 0, toNested);
+            a.vbroadcastss(NESTED, new Memory(NESTED_ABSMAX, BLOCK, Float.BYTES, 0));
+        } else if (shape.nested) {
+            a.clear(NESTED, 1);
         }
-        loadAbsmax(a);
+        for (int group = 0; group < groups; group++) {
+            int unit = shape.nested ? 1 : Float.BYTES;
+            Memory absmax = new Memory(ABSMAX, NEXT_GROUP, unit, group * unit);
+            if (shape.blockShift > 0) {
+                block(a, group, shape.blockShift);
+                absmax = new Memory(ABSMAX, BLOCK, unit, 0);
+            }
+            if (!shape.nested) {
+                a.vinsertps(SCALE, group, absmax);
+                continue;
+            }
+            a.movzx(CODE_OF_ABSMAX, absmax);
+            a.vinsertps(SCALE, group, new Memory(CONSTANT, CODE_OF_ABSMAX, Float.BYTES, MAP_AT));
+            if (!oneNested) {
+                block(a, group, toNested);
+                a.vinsertps(NESTED, group, new Memory(NESTED_ABSMAX, BLOCK, Float.BYTES, 0));
+            }
+        }
+        if (shape.nested) {
+            a.vmulps(SCALE, SCALE, NESTED);
+            a.vaddps(SCALE, SCALE, new Memory(CONSTANT, OFFSET_AT));
+        }
+    }
+
+    /** The number of a group, so many behind the next, shifted. */
+    private static void block(X86Vectors a, int behind, int shift) {
+        a.lea(BLOCK, new Memory(NEXT_GROUP, behind));
+        if (shift > 0) {
+            a.shr(BLOCK, shift);
+        }
     }
 
     private static void loadAbsmax(X86Vectors a) {
         a.mov(ABSMAX, new Memory(CONSTANT, ABSMAX_AT));
         a.mov(NESTED_ABSMAX, new Memory(CONSTANT, NESTED_AT));
-    }
-
-    private static void addProduct(X86Vectors a, Shape shape, int levels, int vector) {
-        for (int row = 0; row < shape.rows; row++) {
-            Memory x = new Memory(X, (row * shape.in + vector * a.lanes()) * Float.BYTES);
-            boolean last = row == shape.rows - 1;
-            a.addProduct(vector, PART + row * a.chains(), levels, x, last);
-        }
-    }
-
-    /** Absmax of a group, so many behind the next, to all lanes. */
-    private static void scale(X86Vectors a, int behind, boolean nested, int blockShift) {
-        a.lea(BLOCK, new Memory(NEXT_GROUP, behind));
-        if (blockShift > 0) {
-            a.shr(BLOCK, blockShift);
-        }
-        if (!nested) {
-            a.vbroadcastss(SCALE, new Memory(ABSMAX, BLOCK, Float.BYTES, 0));
-            return;
-        }
-        a.movzx(CODE_OF_ABSMAX, new Memory(ABSMAX, BLOCK, 1, 0));
-        a.vbroadcastss(SCALE, new Memory(CONSTANT, CODE_OF_ABSMAX, Float.BYTES, MAP_AT));
-        a.shr(BLOCK, Integer.numberOfTrailingZeros(BlockScales.NESTED_BLOCK));
-        a.vbroadcastss(NESTED, new Memory(NESTED_ABSMAX, BLOCK, Float.BYTES, 0));
-        a.vmulps(SCALE, SCALE, NESTED);
-        a.vaddps(SCALE, SCALE, new Memory(CONSTANT, OFFSET_AT));
     }
 }

@@ -7,7 +7,7 @@ import java.io.ByteArrayOutputStream;
  * Avx512EightBitProduct} are made of, by their names in Intel's manual (Software Developer's
  * Manual, volume 2). Vectors are {@code zmm} registers 0 … 31, of 16 floats.
  */
-final class Avx512Assembler implements X86Instructions {
+final class Avx512Assembler implements TileVectors {
     /** The opcode maps and the prefixes that an EVEX prefix stands for. */
     private static final int MAP_0F = 1;
 
@@ -30,7 +30,18 @@ final class Avx512Assembler implements X86Instructions {
     /** Bytes of x at once: the first cache of Intel's CPUs since Ice Lake and of Zen 5. */
     private static final int CACHE = 48 << 10;
 
+    /** With a prefix, says that lanes are wide. */
+    private static final int W = 0x80;
+
     private final ByteArrayOutputStream code = new ByteArrayOutputStream();
+    private final boolean vnni;
+
+    /**
+     * @param vnni whether products may be added by an instruction of AVX512-VNNI
+     */
+    Avx512Assembler(boolean vnni) {
+        this.vnni = vnni;
+    }
 
     /** Rows of x, of so many bytes each, that registers and the first cache hold at once. */
     static int rowsAtOnce(int rowBytes) {
@@ -63,9 +74,16 @@ final class Avx512Assembler implements X86Instructions {
         memory(0x6F, to, from, 1);
     }
 
-    void vmovups(int to, Memory from) {
+    @Override
+    public void vmovups(int to, Memory from) {
         evex(MAP_0F, NO_PREFIX, to, 0, 0, from);
         memory(0x10, to, from, VECTOR);
+    }
+
+    @Override
+    public void vmovups(Memory to, int from) {
+        evex(MAP_0F, NO_PREFIX, from, 0, 0, to);
+        memory(0x11, from, to, VECTOR);
     }
 
     /** 16 bytes with signs to 32-bit lanes. */
@@ -74,13 +92,13 @@ final class Avx512Assembler implements X86Instructions {
         memory(0x21, to, from, VECTOR / 4);
     }
 
-    /** Whole numbers to floats. */
-    void vcvtdq2ps(int to, int from) {
+    @Override
+    public void vcvtdq2ps(int to, int from) {
         registers(MAP_0F, NO_PREFIX, 0x5B, to, 0, from);
     }
 
-    /** Zeros to that many registers, from {@code first} on. */
-    void clear(int first, int count) {
+    @Override
+    public void clear(int first, int count) {
         for (int to = first; to < first + count; to++) {
             vpxord(to, to, to);
         }
@@ -90,15 +108,42 @@ final class Avx512Assembler implements X86Instructions {
         registers(MAP_0F, PREFIX_66, 0xEF, to, a, b);
     }
 
-    /** Each 32-bit lane shifted right, zeros moved in. */
-    void vpsrld(int to, int from, int bits) {
-        registers(MAP_0F, PREFIX_66, 0x72, 2, to, from);
+    /** Each 16-bit lane shifted right, zeros moved in. */
+    void vpsrlw(int to, int from, int bits) {
+        registers(MAP_0F, PREFIX_66, 0x71, 2, to, from);
         write(bits);
     }
 
-    /** Lane i of {@code to} is the lane of {@code table} that the low 4 bits of index i name. */
-    void vpermps(int to, int indices, int table) {
-        registers(MAP_0F38, PREFIX_66, 0x16, to, indices, table);
+    /** 16-bit lane i of {@code to} is the lane of {@code table} of the low 5 bits of index i. */
+    void vpermw(int to, int indices, int table) {
+        registers(MAP_0F38, PREFIX_66 | W, 0x8D, to, indices, table);
+    }
+
+    @Override
+    public void addProducts(int to, int a, int b, int product) {
+        if (vnni) {
+            registers(MAP_0F38, PREFIX_66, 0x52, to, a, b); // vpdpwssd
+        } else {
+            registers(MAP_0F, PREFIX_66, 0xF5, product, a, b); // vpmaddwd
+            vpaddd(to, to, product);
+        }
+    }
+
+    /** The same. */
+    void addProducts(int to, int a, Memory b, int product) {
+        if (vnni) {
+            evex(MAP_0F38, PREFIX_66, to, a, 0, b);
+            memory(0x52, to, b, VECTOR);
+        } else {
+            evex(MAP_0F, PREFIX_66, product, a, 0, b);
+            memory(0xF5, product, b, VECTOR);
+            vpaddd(to, to, product);
+        }
+    }
+
+    /** Sums of whole numbers. */
+    void vpaddd(int to, int a, int b) {
+        registers(MAP_0F, PREFIX_66, 0xFE, to, a, b);
     }
 
     void vaddps(int to, int a, int b) {
@@ -109,7 +154,8 @@ final class Avx512Assembler implements X86Instructions {
         registers(MAP_0F, NO_PREFIX, 0x59, to, a, b);
     }
 
-    void vmulps(int to, int a, Memory b) {
+    @Override
+    public void vmulps(int to, int a, Memory b) {
         evex(MAP_0F, NO_PREFIX, to, a, 0, b);
         memory(0x59, to, b, VECTOR);
     }
@@ -117,6 +163,12 @@ final class Avx512Assembler implements X86Instructions {
     /** {@code to += a * b}, rounded once. */
     void vfmadd231ps(int to, int a, int b) {
         registers(MAP_0F38, PREFIX_66, 0xB8, to, a, b);
+    }
+
+    @Override
+    public void vfmadd213ps(int to, int a, Memory b) {
+        evex(MAP_0F38, PREFIX_66, to, a, 0, b);
+        memory(0xA8, to, b, VECTOR);
     }
 
     void vfmadd231ps(int to, int a, Memory b) {
@@ -132,6 +184,11 @@ final class Avx512Assembler implements X86Instructions {
     void vbroadcastss(int to, int mask, Memory from) {
         evex(MAP_0F38, PREFIX_66, to, 0, mask, from);
         memory(0x18, to, from, FLOAT);
+    }
+
+    @Override
+    public void vbroadcastss(int to, Memory from) {
+        vbroadcastss(to, 0, from);
     }
 
     /** Moves quarters: two from a, then two from b. */

@@ -106,7 +106,7 @@ record Avx512EightBitProduct(Workers workers) implements EightBitProduct {
     static byte[] assemble(Shape shape) {
         int blocks = shape.in / BLOCK;
         int unrolled = blocks % 4 == 0 ? 4 : blocks % 2 == 0 ? 2 : 1;
-        var a = new Avx512Assembler();
+        var a = new Avx512Assembler(false);
         int line = a.here();
         a.clear(SUM, shape.rows);
         a.mov(X, X_OF_LINE);

@@ -5,8 +5,9 @@ import org.qlora4j.tensor.Tensor;
 
 /**
  * {@code y = x · Wᵀ} for few rows x straight from 4-bit codes, as generation needs it: each weight
- * is read once and never written decoded. Products and sums are f32; a row's result does not depend
- * on the other rows, to the bit.
+ * is read once and never written decoded. Products and sums are f32, or in machine code of {@link
+ * WholeRows}, which lose about 1e-4 of the largest result; a row's result does not depend on the
+ * other rows, to the bit.
  */
 public sealed interface FourBitProduct
         permits MetaKernels,

@@ -324,7 +324,7 @@ public record Kernels(
                 "avx512",
                 reason,
                 workers,
-                new Avx512FourBitProduct(workers),
+                new Avx512FourBitProduct(workers, CpuFeatures.current().vnni()),
                 new Avx512EightBitProduct(workers));
     }
 

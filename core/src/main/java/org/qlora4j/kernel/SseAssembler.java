@@ -14,8 +14,10 @@ final class SseAssembler implements X86Vectors {
     private static final int PREFIX_66 = 0x66;
     private static final int PREFIX_F3 = 0xF3;
 
-    /** With an opcode, says that it is of the map 0F 38. */
+    /** With an opcode, says that it is of the map 0F 38, or 0F 3A. */
     private static final int MAP_0F38 = 0x3800;
+
+    private static final int MAP_0F3A = 0x3A00;
 
     private final ByteArrayOutputStream code = new ByteArrayOutputStream();
 
@@ -80,13 +82,29 @@ final class SseAssembler implements X86Vectors {
     }
 
     @Override
-    public void vpunpcklwd(int to, int a, int b) {
-        operate(PREFIX_66, 0x61, to, a, b);
+    public void vpmaddwd(int to, int a, Memory b) {
+        copy(to, a);
+        memory(PREFIX_66, 0xF5, to, b);
     }
 
     @Override
-    public void vpunpckhwd(int to, int a, int b) {
-        operate(PREFIX_66, 0x69, to, a, b);
+    public void vpaddd(int to, int a, int b) {
+        operate(PREFIX_66, 0xFE, to, a, b);
+    }
+
+    @Override
+    public void vphaddd(int to, int a, int b) {
+        operate(PREFIX_66, MAP_0F38 | 0x02, to, a, b);
+    }
+
+    /** There is none. */
+    @Override
+    public void addUpperHalf(int to, int other) {}
+
+    @Override
+    public void vinsertps(int to, int lane, Memory from) {
+        memory(PREFIX_66, MAP_0F3A | 0x21, to, from);
+        write(lane << 4);
     }
 
     @Override
@@ -201,8 +219,8 @@ final class SseAssembler implements X86Vectors {
             write(rex);
         }
         write(0x0F);
-        if ((opcode & MAP_0F38) != 0) {
-            write(0x38);
+        if (opcode >> 8 != 0) {
+            write(opcode >> 8);
         }
     }
 }

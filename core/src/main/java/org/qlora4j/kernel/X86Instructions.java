@@ -103,6 +103,22 @@ interface X86Instructions {
         int32(value);
     }
 
+    default void sub(Register to, Register value) {
+        rex(true, value.ordinal(), null, to);
+        bytes(0x29, 0xC0 | low(value) << 3 | low(to));
+    }
+
+    default void shl(Register register, int bits) {
+        rex(true, 0, null, register);
+        bytes(0xC1, 0xE0 | low(register), bits);
+    }
+
+    default void and(Register to, int value) {
+        rex(true, 0, null, to);
+        bytes(0x81, 0xE0 | low(to));
+        int32(value);
+    }
+
     default void shr(Register register, int bits) {
         rex(true, 0, null, register);
         bytes(0xC1, 0xE8 | low(register), bits);

@@ -28,11 +28,6 @@ interface X86Vectors extends X86Instructions {
         return vectorBytes() == AVX2 ? 1 : 2;
     }
 
-    /** Whether the tables that levels are looked up in have registers, beside the chains. */
-    default boolean keepsTables() {
-        return chains() == 1;
-    }
-
     /** Floats of a vector. */
     default int lanes() {
         return vectorBytes() / Float.BYTES;
@@ -72,11 +67,20 @@ interface X86Vectors extends X86Instructions {
     /** In each 16 bytes, the upper 8 bytes of a and b in turns. */
     void vpunpckhbw(int to, int a, int b);
 
-    /** In each 16 bytes, the lower four 16-bit lanes of a and b in turns. */
-    void vpunpcklwd(int to, int a, int b);
+    /** Products of 16-bit lanes with signs, the sum of each two neighbours to a 32-bit lane. */
+    void vpmaddwd(int to, int a, Memory b);
 
-    /** In each 16 bytes, the upper four 16-bit lanes of a and b in turns. */
-    void vpunpckhwd(int to, int a, int b);
+    /** Sums of whole numbers. */
+    void vpaddd(int to, int a, int b);
+
+    /** In each 16 bytes, the sums of neighbouring whole numbers of a, then those of b. */
+    void vphaddd(int to, int a, int b);
+
+    /** Adds the upper 16 bytes of whole numbers, if there are, to the lower. */
+    void addUpperHalf(int to, int other);
+
+    /** One float to one of the lower four lanes; lanes behind them may become 0. */
+    void vinsertps(int to, int lane, Memory from);
 
     void vaddps(int to, int a, int b);
 

@@ -14,14 +14,17 @@ import java.util.Optional;
  * @param sse41 shuffles of bytes and the rest of SSE up to 4.1, which almost every such CPU has
  * @param avx2 vectors of 256 bits with fused multiply-add
  * @param avx512 vectors of 512 bits (F, BW, DQ and VL)
+ * @param vnni sums of products of whole numbers, in such vectors, by one instruction
  * @param bf16 products of bf16 matrices: three to four times as fast as f32, and many times slower
  *     than f32 without them
  */
-public record CpuFeatures(boolean sse41, boolean avx2, boolean avx512, boolean bf16) {
+public record CpuFeatures(boolean sse41, boolean avx2, boolean avx512, boolean vnni, boolean bf16) {
     private static final List<String> SSE41 = List.of("ssse3", "sse4_1");
     private static final List<String> AVX2 = List.of("avx2", "fma", "f16c");
     private static final List<String> AVX512 =
             List.of("avx512f", "avx512bw", "avx512dq", "avx512vl");
+
+    private static final String VNNI = "avx512_vnni";
 
     /** Linux's names of the instructions that multiply bf16 matrices. */
     private static final List<String> BF16 = List.of("avx512_bf16", "amx_bf16");
@@ -55,9 +58,9 @@ public record CpuFeatures(boolean sse41, boolean avx2, boolean avx512, boolean b
     CpuFeatures within(InstructionSet limit) {
         return switch (limit) {
             case NATIVE -> this;
-            case AVX512 -> new CpuFeatures(sse41, avx2, avx512, false);
-            case AVX2 -> new CpuFeatures(sse41, avx2, false, false);
-            case SSE -> new CpuFeatures(sse41, false, false, false);
+            case AVX512 -> new CpuFeatures(sse41, avx2, avx512, vnni, false);
+            case AVX2 -> new CpuFeatures(sse41, avx2, false, false, false);
+            case SSE -> new CpuFeatures(sse41, false, false, false, false);
         };
     }
 
@@ -80,7 +83,11 @@ public record CpuFeatures(boolean sse41, boolean avx2, boolean avx512, boolean b
         boolean avx2 = flags.containsAll(AVX2);
         boolean avx512 = avx2 && flags.containsAll(AVX512);
         return new CpuFeatures(
-                flags.containsAll(SSE41), avx2, avx512, BF16.stream().anyMatch(flags::contains));
+                flags.containsAll(SSE41),
+                avx2,
+                avx512,
+                avx512 && flags.contains(VNNI),
+                BF16.stream().anyMatch(flags::contains));
     }
 
     /** Flags of the first processor; only x86 names them so. */

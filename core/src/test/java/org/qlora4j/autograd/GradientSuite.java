@@ -11,6 +11,7 @@ import org.bytedeco.javacpp.PointerScope;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 import org.qlora4j.autograd.OperationCase.Run;
+import org.qlora4j.kernel.FourBitLoss;
 import org.qlora4j.tensor.DType;
 import org.qlora4j.tensor.NativeMemory;
 import org.qlora4j.tensor.Poison;
@@ -104,7 +105,7 @@ interface GradientSuite {
             }
             assertThat(NativeMemory.liveBytes() - before).isEqualTo(value.byteSize());
             // few rows of a 4-bit weight take another kernel than in training
-            assertClose("value", value, recorded, 1e-6, 0);
+            assertClose("value", value, recorded, FourBitLoss.ofProduct(1e-6), 0);
         }
     }
 

@@ -8,6 +8,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 import org.qlora4j.autograd.Tape;
 import org.qlora4j.autograd.Weight;
+import org.qlora4j.kernel.FourBitLoss;
 import org.qlora4j.model.BatchContext;
 import org.qlora4j.model.CausalModel;
 import org.qlora4j.model.Labels;
@@ -51,7 +52,8 @@ class BnbGoldenTest {
             try (BatchContext seen = BatchContext.of(batch, time)) {
                 Tensor hidden = model.hidden(tape, ids, seen, false).value();
                 Tensor logits = model.logits(hidden).view(batch, time, model.vocabularySize());
-                Close.assertClose("logits", logits, golden.tensor("logits"), 0, 1e-4);
+                Close.assertClose(
+                        "logits", logits, golden.tensor("logits"), FourBitLoss.ofModel(0), 1e-4);
             }
         }
     }

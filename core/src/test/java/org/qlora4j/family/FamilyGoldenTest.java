@@ -28,6 +28,7 @@ import org.qlora4j.generate.GenerationConfig;
 import org.qlora4j.generate.Generator;
 import org.qlora4j.generate.InferenceHead;
 import org.qlora4j.generate.KeyValueCache;
+import org.qlora4j.kernel.FourBitLoss;
 import org.qlora4j.lora.LinearLayer;
 import org.qlora4j.lora.LoraAdapter;
 import org.qlora4j.lora.LoraConfig;
@@ -232,7 +233,8 @@ public class FamilyGoldenTest {
                 linear.replaceWeight(
                         new Weight.Dense(Parameter.frozen(linear.path() + ".weight", decoded)));
             }
-            Close.assertClose("logits", quantized, logits(model, ids), 0, 1e-5);
+            Close.assertClose(
+                    "logits", quantized, logits(model, ids), FourBitLoss.ofModel(0), 1e-5);
         }
     }
 

@@ -88,6 +88,24 @@ class Avx2AssemblerTest {
                 of("vpunpcklwd ymm1, ymm9, ymm11", a -> a.vpunpcklwd(1, 9, 11)),
                 of("vpunpckhwd ymm8, ymm8, ymm5", a -> a.vpunpckhwd(8, 8, 5)),
                 of("vpunpckhwd ymm15, ymm3, ymm12", a -> a.vpunpckhwd(15, 3, 12)),
+                of("vpmaddwd ymm10, ymm8, [rax+64]", a -> a.vpmaddwd(10, 8, new Memory(RAX, 64))),
+                of(
+                        "vpmaddwd ymm3, ymm12, [r9+rbx*8-64]",
+                        a -> a.vpmaddwd(3, 12, new Memory(R9, RBX, 8, -64))),
+                of("vpmaddwd ymm15, ymm14, ymm12", a -> a.vpmaddwd(15, 14, 12)),
+                of("vpmaddwd ymm7, ymm9, ymm2", a -> a.vpmaddwd(7, 9, 2)),
+                of("vpaddd ymm11, ymm11, ymm15", a -> a.vpaddd(11, 11, 15)),
+                of("vpaddd ymm2, ymm9, ymm6", a -> a.vpaddd(2, 9, 6)),
+                of("vphaddd ymm12, ymm8, ymm10", a -> a.vphaddd(12, 8, 10)),
+                of("vphaddd ymm5, ymm4, ymm13", a -> a.vphaddd(5, 4, 13)),
+                of("vextracti128 xmm7, ymm12, 1", a -> a.vextracti128(7, 12)),
+                of("vextracti128 xmm10, ymm3, 1", a -> a.vextracti128(10, 3)),
+                of(
+                        "vinsertps xmm4, xmm4, dword ptr [r12+rcx*4+8], 0x20",
+                        a -> a.vinsertps(4, 2, new Memory(R12, RCX, 4, 8))),
+                of(
+                        "vinsertps xmm13, xmm13, dword ptr [rsi+rbp*4+160], 0x30",
+                        a -> a.vinsertps(13, 3, new Memory(RSI, RBP, 4, 160))),
                 of("vaddps ymm4, ymm4, ymm5", a -> a.vaddps(4, 4, 5)),
                 of("vaddps ymm11, ymm1, ymm14", a -> a.vaddps(11, 1, 14)),
                 of("vaddps ymm4, ymm4, [rsi+160]", a -> a.vaddps(4, 4, new Memory(RSI, 160))),
@@ -136,6 +154,13 @@ class Avx2AssemblerTest {
                 of("vzeroupper", a -> a.vzeroupper()),
                 of("mov rdi, r9", a -> a.mov(RDI, R9)),
                 of("mov r12, [rsi+192]", a -> a.mov(R12, new Memory(RSI, 192))),
+                of("sub rbp, r11", a -> a.sub(RBP, R11)),
+                of("sub r10, rax", a -> a.sub(R10, RAX)),
+                of("and rbp, 255", a -> a.and(RBP, 255)),
+                of("and r12, 1023", a -> a.and(R12, 1023)),
+                of("shl rbp, 5", a -> a.shl(RBP, 5)),
+                of("shl r9, 7", a -> a.shl(R9, 7)),
+                of("lea rbp, [rbp+r12]", a -> a.lea(RBP, new Memory(RBP, R12, 1, 0))),
                 of("prefetchnta [rdi+4096]", a -> a.prefetchnta(new Memory(RDI, 4096))),
                 of("ret", a -> a.ret()));
     }

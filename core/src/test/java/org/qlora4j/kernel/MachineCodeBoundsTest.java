@@ -81,7 +81,10 @@ class MachineCodeBoundsTest {
     private List<FourBitProduct> fourBitProducts() {
         var all = new ArrayList<FourBitProduct>(List.of(new SseFourBitProduct(workers)));
         if (AVX512 || AVX2) {
-            all.add(AVX512 ? new Avx512FourBitProduct(workers) : new Avx2FourBitProduct(workers));
+            all.add(
+                    AVX512
+                            ? new Avx512FourBitProduct(workers, false)
+                            : new Avx2FourBitProduct(workers));
         }
         return all;
     }

@@ -59,8 +59,19 @@ class SseAssemblerTest {
                 of("pshufb xmm10, xmm11", a -> a.vpshufb(10, 10, 11)),
                 of("movaps xmm8, xmm4; punpcklbw xmm8, xmm5", a -> a.vpunpcklbw(8, 4, 5)),
                 of("punpckhbw xmm12, xmm5", a -> a.vpunpckhbw(12, 12, 5)),
-                of("movaps xmm7, xmm8; punpcklwd xmm7, xmm13", a -> a.vpunpcklwd(7, 8, 13)),
-                of("punpckhwd xmm8, xmm5", a -> a.vpunpckhwd(8, 8, 5)),
+                of(
+                        "movaps xmm0, xmm8; pmaddwd xmm0, [rax+64]",
+                        a -> a.vpmaddwd(0, 8, new Memory(RAX, 64))),
+                of("pmaddwd xmm12, [r10+112]", a -> a.vpmaddwd(12, 12, new Memory(R10, 112))),
+                of("paddd xmm9, xmm4", a -> a.vpaddd(9, 9, 4)),
+                of("movaps xmm3, xmm8; phaddd xmm3, xmm10", a -> a.vphaddd(3, 8, 10)),
+                of("phaddd xmm11, xmm2", a -> a.vphaddd(11, 11, 2)),
+                of(
+                        "insertps xmm4, dword ptr [r12+rcx*4+8], 0x20",
+                        a -> a.vinsertps(4, 2, new Memory(R12, RCX, 4, 8))),
+                of(
+                        "insertps xmm13, dword ptr [rsi+rbp*4+160], 0x30",
+                        a -> a.vinsertps(13, 3, new Memory(RSI, RBP, 4, 160))),
                 of("addps xmm4, xmm12", a -> a.vaddps(4, 4, 12)),
                 of("addps xmm12, [r10]", a -> a.vaddps(12, 12, new Memory(R10, 0))),
                 of("mulps xmm4, xmm5", a -> a.vmulps(4, 4, 5)),

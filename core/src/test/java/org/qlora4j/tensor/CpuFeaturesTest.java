@@ -39,7 +39,8 @@ class CpuFeaturesTest {
     @ParameterizedTest
     @CsvSource({"''", "'Features\t: fp asimd bf16\n'"})
     void otherSystems_haveNone(String cpuinfo) {
-        assertThat(CpuFeatures.of(cpuinfo)).isEqualTo(new CpuFeatures(false, false, false, false));
+        assertThat(CpuFeatures.of(cpuinfo))
+                .isEqualTo(new CpuFeatures(false, false, false, false, false));
     }
 
     @ParameterizedTest
@@ -51,9 +52,9 @@ class CpuFeaturesTest {
     })
     void limit_isAnUpperOne(String word, String ofLarge, String ofSmall) {
         InstructionSet limit = InstructionSet.of(word);
-        assertThat(new CpuFeatures(true, true, true, true).within(limit).describe())
+        assertThat(new CpuFeatures(true, true, true, true, true).within(limit).describe())
                 .isEqualTo(ofLarge);
-        assertThat(new CpuFeatures(true, true, false, false).within(limit).describe())
+        assertThat(new CpuFeatures(true, true, false, false, false).within(limit).describe())
                 .isEqualTo(ofSmall);
     }
 

@@ -25,6 +25,7 @@ import java.util.concurrent.ConcurrentHashMap;
 import org.qlora4j.kernel.X86Instructions.Memory;
 import org.qlora4j.kernel.X86Instructions.Register;
 import org.qlora4j.tensor.Tensor;
+import org.qlora4j.tensor.TensorScope;
 
 /**
  * The product of many rows of x with a 4-bit weight, in machine code for AVX2 or AVX-512, by {@link
@@ -108,6 +109,9 @@ record WholeTiles(int in, int lines, int vectors, Kind kind, boolean nested, int
     private static final int MANY_TILES = 8;
 
     private static final int MANY_ROWS = 64;
+
+    /** Rows that are laid out at once, some MiB that a thread keeps. */
+    private static final int MOST_ROWS = 512;
 
     /** Lines whose sums are stored at once. */
     private static final int TURNED = 6;
@@ -381,8 +385,37 @@ record WholeTiles(int in, int lines, int vectors, Kind kind, boolean nested, int
         laid[GROUP / 2 * width + row] = units;
     }
 
-    /** The product, of arguments that are known to fit. */
+    /** The product, of arguments that are known to fit, some rows after others. */
     static void multiply(
+            Workers workers,
+            Kind kind,
+            Tensor x,
+            Tensor codes,
+            BlockScales scales,
+            CodeTable table,
+            int blockSize,
+            Tensor y) {
+        long rows = x.count() / x.size(-1);
+        try (TensorScope scope = TensorScope.open()) {
+            Tensor from = x.view(rows, x.size(-1));
+            Tensor to = y.view(rows, y.size(-1));
+            for (long first = 0; first < rows; first += MOST_ROWS) {
+                long count = Math.min(MOST_ROWS, rows - first);
+                Tensor part = to.narrow(0, first, count);
+                multiplyPart(
+                        workers,
+                        kind,
+                        from.narrow(0, first, count),
+                        codes,
+                        scales,
+                        table,
+                        blockSize,
+                        part);
+            }
+        }
+    }
+
+    private static void multiplyPart(
             Workers workers,
             Kind kind,
             Tensor x,

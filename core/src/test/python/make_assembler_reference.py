@@ -39,6 +39,8 @@ vpdpwssd zmm6, zmm6, zmm7
 vpdpwssd zmm31, zmm1, zmm16
 vpdpwssd zmm7, zmm24, [rax+448]
 vpdpwssd zmm16, zmm1, [r9+rbx*8-64]
+vpmaddwd zmm25, zmm6, zmm17
+vpmaddwd zmm20, zmm24, [rax+448]
 vpaddd zmm6, zmm6, zmm7
 vpaddd zmm31, zmm1, zmm16
 vfmadd213ps zmm3, zmm14, [rbp+192]

@@ -2,7 +2,6 @@ package org.qlora4j.kernel;
 
 import static java.lang.foreign.ValueLayout.ADDRESS;
 import static java.lang.foreign.ValueLayout.JAVA_BYTE;
-import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
 import static java.lang.foreign.ValueLayout.JAVA_INT;
 import static java.lang.foreign.ValueLayout.JAVA_LONG;
 import static org.qlora4j.kernel.VectorFourBitProduct.TASK;
@@ -71,11 +70,8 @@ record Avx2FourBitProduct(Workers workers) implements FourBitProduct {
     private static final int VECTOR = 32;
     private static final int UPPER_BYTES_AT = LOWER_BYTES_AT + VECTOR;
     private static final int LOW_HALVES_AT = UPPER_BYTES_AT + VECTOR;
-    private static final int OFFSET_AT = LOW_HALVES_AT + VECTOR;
-    private static final int ABSMAX_AT = OFFSET_AT + VECTOR;
-    private static final int NESTED_AT = ABSMAX_AT + Long.BYTES;
-    private static final int MAP_AT = ABSMAX_AT + VECTOR;
-    private static final int X_AT = MAP_AT + MachineLines.MAP_LENGTH * Float.BYTES;
+    private static final ScaleConstants SCALES = new ScaleConstants(LOW_HALVES_AT + VECTOR);
+    private static final int X_AT = SCALES.end();
 
     /**
      * What the code depends on.
@@ -161,13 +157,7 @@ record Avx2FourBitProduct(Workers workers) implements FourBitProduct {
             room.set(JAVA_BYTE, UPPER_BYTES_AT + i, (byte) (level >> Byte.SIZE));
             room.set(JAVA_BYTE, LOW_HALVES_AT + i, (byte) 15);
         }
-        for (int i = 0; i < 8; i++) {
-            room.setAtIndex(JAVA_FLOAT, OFFSET_AT / Float.BYTES + i, scales.offset());
-        }
-        Tensor nested = scales.nestedAbsmax();
-        room.set(JAVA_LONG, ABSMAX_AT, scales.absmax().segment().address());
-        room.set(JAVA_LONG, NESTED_AT, nested == null ? 0 : nested.segment().address());
-        MemorySegment.copy(scales.map(), 0, room, JAVA_FLOAT, MAP_AT, scales.map().length);
+        SCALES.write(scales, room);
         return room;
     }
 
@@ -275,7 +265,7 @@ record Avx2FourBitProduct(Workers workers) implements FourBitProduct {
         a.push(ABSMAX);
         a.vmovups(LOWER_TABLE, new Memory(CONSTANT, LOWER_BYTES_AT));
         a.vmovups(UPPER_TABLE, new Memory(CONSTANT, UPPER_BYTES_AT));
-        loadAbsmax(a);
+        SCALES.load(a, CONSTANT, ABSMAX, NESTED_ABSMAX);
         int line = a.here();
         a.clear(SUM, shape.rows);
         a.mov(X, X_OF_LINE);
@@ -374,7 +364,7 @@ record Avx2FourBitProduct(Workers workers) implements FourBitProduct {
         boolean oneNested = shape.groups() % BATCH == 0; // no batch has groups of two
         a.clear(SCALE, 1);
         if (shape.nested && oneNested) {
-            block(a, 0, toNested);
+            ScaleConstants.block(a, BLOCK, NEXT_GROUP, 0, toNested);
             a.vbroadcastss(NESTED, new Memory(NESTED_ABSMAX, BLOCK, Float.BYTES, 0));
         } else if (shape.nested) {
             a.clear(NESTED, 1);
@@ -383,7 +373,7 @@ record Avx2FourBitProduct(Workers workers) implements FourBitProduct {
             int unit = shape.nested ? 1 : Float.BYTES;
             Memory absmax = new Memory(ABSMAX, NEXT_GROUP, unit, group * unit);
             if (shape.blockShift > 0) {
-                block(a, group, shape.blockShift);
+                ScaleConstants.block(a, BLOCK, NEXT_GROUP, group, shape.blockShift);
                 absmax = new Memory(ABSMAX, BLOCK, unit, 0);
             }
             if (!shape.nested) {
@@ -391,28 +381,18 @@ record Avx2FourBitProduct(Workers workers) implements FourBitProduct {
                 continue;
             }
             a.movzx(CODE_OF_ABSMAX, absmax);
-            a.vinsertps(SCALE, group, new Memory(CONSTANT, CODE_OF_ABSMAX, Float.BYTES, MAP_AT));
+            a.vinsertps(
+                    SCALE,
+                    group,
+                    new Memory(CONSTANT, CODE_OF_ABSMAX, Float.BYTES, SCALES.mapAt()));
             if (!oneNested) {
-                block(a, group, toNested);
+                ScaleConstants.block(a, BLOCK, NEXT_GROUP, group, toNested);
                 a.vinsertps(NESTED, group, new Memory(NESTED_ABSMAX, BLOCK, Float.BYTES, 0));
             }
         }
         if (shape.nested) {
             a.vmulps(SCALE, SCALE, NESTED);
-            a.vaddps(SCALE, SCALE, new Memory(CONSTANT, OFFSET_AT));
+            a.vaddps(SCALE, SCALE, new Memory(CONSTANT, SCALES.offsetAt()));
         }
-    }
-
-    /** The number of a group, so many behind the next, shifted. */
-    private static void block(X86Vectors a, int behind, int shift) {
-        a.lea(BLOCK, new Memory(NEXT_GROUP, behind));
-        if (shift > 0) {
-            a.shr(BLOCK, shift);
-        }
-    }
-
-    private static void loadAbsmax(X86Vectors a) {
-        a.mov(ABSMAX, new Memory(CONSTANT, ABSMAX_AT));
-        a.mov(NESTED_ABSMAX, new Memory(CONSTANT, NESTED_AT));
     }
 }

@@ -124,7 +124,7 @@ final class Avx512Assembler implements TileVectors {
         if (vnni) {
             registers(MAP_0F38, PREFIX_66, 0x52, to, a, b); // vpdpwssd
         } else {
-            registers(MAP_0F, PREFIX_66, 0xF5, product, a, b); // vpmaddwd
+            vpmaddwd(product, a, b);
             vpaddd(to, to, product);
         }
     }
@@ -135,10 +135,18 @@ final class Avx512Assembler implements TileVectors {
             evex(MAP_0F38, PREFIX_66, to, a, 0, b);
             memory(0x52, to, b, VECTOR);
         } else {
-            evex(MAP_0F, PREFIX_66, product, a, 0, b);
-            memory(0xF5, product, b, VECTOR);
+            vpmaddwd(product, a, b);
             vpaddd(to, to, product);
         }
+    }
+
+    void vpmaddwd(int to, int a, int b) {
+        registers(MAP_0F, PREFIX_66, 0xF5, to, a, b);
+    }
+
+    void vpmaddwd(int to, int a, Memory b) {
+        evex(MAP_0F, PREFIX_66, to, a, 0, b);
+        memory(0xF5, to, b, VECTOR);
     }
 
     /** Sums of whole numbers. */

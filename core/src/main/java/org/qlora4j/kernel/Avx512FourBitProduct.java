@@ -1,7 +1,6 @@
 package org.qlora4j.kernel;
 
 import static java.lang.foreign.ValueLayout.ADDRESS;
-import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
 import static java.lang.foreign.ValueLayout.JAVA_INT;
 import static java.lang.foreign.ValueLayout.JAVA_LONG;
 import static java.lang.foreign.ValueLayout.JAVA_SHORT;
@@ -69,11 +68,8 @@ record Avx512FourBitProduct(Workers workers, boolean vnni) implements FourBitPro
     /** Where things lie in the memory that {@link #constants} fills. */
     private static final int LEVELS_AT = 0;
 
-    private static final int MAP_AT = 64;
-    private static final int OFFSET_AT = MAP_AT + MachineLines.MAP_LENGTH * Float.BYTES;
-    private static final int ABSMAX_AT = OFFSET_AT + Long.BYTES;
-    private static final int NESTED_AT = ABSMAX_AT + Long.BYTES;
-    private static final int X_AT = OFFSET_AT + 64;
+    private static final ScaleConstants SCALES = new ScaleConstants(LEVELS_AT + LOAD);
+    private static final int X_AT = SCALES.end();
 
     /**
      * What the code depends on.
@@ -146,11 +142,7 @@ record Avx512FourBitProduct(Workers workers, boolean vnni) implements FourBitPro
         for (int i = 0; i < LOAD / Short.BYTES; i++) {
             room.setAtIndex(JAVA_SHORT, LEVELS_AT + i, levels[i % levels.length]);
         }
-        MemorySegment.copy(scales.map(), 0, room, JAVA_FLOAT, MAP_AT, scales.map().length);
-        room.set(JAVA_FLOAT, OFFSET_AT, scales.offset());
-        room.set(JAVA_LONG, ABSMAX_AT, scales.absmax().segment().address());
-        Tensor nested = scales.nestedAbsmax();
-        room.set(JAVA_LONG, NESTED_AT, nested == null ? 0 : nested.segment().address());
+        SCALES.write(scales, room);
         layOut(FloatMemory.of(x), rows, in, WholeRows.unit(table), room);
         return room;
     }
@@ -238,9 +230,8 @@ record Avx512FourBitProduct(Workers workers, boolean vnni) implements FourBitPro
             a.kmovw(quarter, RAX);
         }
         a.vmovups(LEVELS, new Memory(CONSTANT, LEVELS_AT));
-        a.vbroadcastss(OFFSET, new Memory(CONSTANT, OFFSET_AT));
-        a.mov(ABSMAX, new Memory(CONSTANT, ABSMAX_AT));
-        a.mov(NESTED_ABSMAX, new Memory(CONSTANT, NESTED_AT));
+        a.vbroadcastss(OFFSET, new Memory(CONSTANT, SCALES.offsetAt()));
+        SCALES.load(a, CONSTANT, ABSMAX, NESTED_ABSMAX);
         int line = a.here();
         a.clear(SUM, shape.rows);
         a.mov(X, X_OF_LINE);
@@ -330,7 +321,7 @@ record Avx512FourBitProduct(Workers workers, boolean vnni) implements FourBitPro
             int unit = shape.nested ? 1 : Float.BYTES;
             Memory absmax = new Memory(ABSMAX, NEXT_GROUP, unit, group * unit);
             if (shape.blockShift > 0) {
-                block(a, group, shape.blockShift);
+                ScaleConstants.block(a, BLOCK, NEXT_GROUP, group, shape.blockShift);
                 absmax = new Memory(ABSMAX, BLOCK, unit, 0);
             }
             if (!shape.nested) {
@@ -338,23 +329,16 @@ record Avx512FourBitProduct(Workers workers, boolean vnni) implements FourBitPro
                 continue;
             }
             a.movzx(CODE_OF_ABSMAX, absmax);
-            a.vbroadcastss(SCALE, mask, new Memory(CONSTANT, CODE_OF_ABSMAX, Float.BYTES, MAP_AT));
+            a.vbroadcastss(
+                    SCALE, mask, new Memory(CONSTANT, CODE_OF_ABSMAX, Float.BYTES, SCALES.mapAt()));
             if (group == 0 || !oneNested) {
-                block(a, group, toNested);
+                ScaleConstants.block(a, BLOCK, NEXT_GROUP, group, toNested);
                 a.vbroadcastss(NESTED, mask, new Memory(NESTED_ABSMAX, BLOCK, Float.BYTES, 0));
             }
         }
         if (shape.nested) {
             a.vmulps(SCALE, SCALE, NESTED);
             a.vaddps(SCALE, SCALE, OFFSET);
-        }
-    }
-
-    /** The number of a group, so many behind the next, shifted. */
-    private static void block(Avx512Assembler a, int behind, int shift) {
-        a.lea(BLOCK, new Memory(NEXT_GROUP, behind));
-        if (shift > 0) {
-            a.shr(BLOCK, shift);
         }
     }
 }

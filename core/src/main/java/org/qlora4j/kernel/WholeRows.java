@@ -31,9 +31,10 @@ final class WholeRows {
 
     /** The level of each code. */
     static short[] levels(CodeTable table) {
+        double unit = unit(table);
         short[] whole = new short[table.levels().length];
         for (int i = 0; i < whole.length; i++) {
-            whole[i] = (short) Math.rint(table.levels()[i] / unit(table));
+            whole[i] = (short) Math.rint(table.levels()[i] / unit);
         }
         return whole;
     }

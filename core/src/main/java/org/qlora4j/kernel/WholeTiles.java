@@ -127,13 +127,10 @@ record WholeTiles(int in, int lines, int vectors, Kind kind, boolean nested, int
     private static final int SUMS_AT = SCALES_AT + 128;
 
     // where things lie in the constants
-    private static final int OFFSET_AT = 0;
-    private static final int ABSMAX_AT = OFFSET_AT + HALF;
-    private static final int NESTED_AT = ABSMAX_AT + Long.BYTES;
-    private static final int MAP_AT = 2 * HALF;
+    private static final ScaleConstants SCALES = new ScaleConstants(0);
 
     /** The two levels of each byte of codes. */
-    private static final int PAIRS_AT = MAP_AT + MachineLines.MAP_LENGTH * Float.BYTES;
+    private static final int PAIRS_AT = SCALES.end();
 
     private static final int PANELS_AT = PAIRS_AT + (Integer.BYTES << 8);
 
@@ -259,20 +256,17 @@ record WholeTiles(int in, int lines, int vectors, Kind kind, boolean nested, int
 
     /** Scales of the next group of each line. */
     private void makeScales(Avx2Assembler a) {
-        a.mov(ABSMAX, new Memory(CONSTANT, ABSMAX_AT));
-        a.mov(NESTED_ABSMAX, new Memory(CONSTANT, NESTED_AT));
+        SCALES.load(a, CONSTANT, ABSMAX, NESTED_ABSMAX);
         for (int line = 0; line < lines; line++) {
-            a.lea(BLOCK, new Memory(NEXT_GROUP, line * (in / GROUP)));
-            if (blockShift > 0) {
-                a.shr(BLOCK, blockShift);
-            }
+            ScaleConstants.block(a, BLOCK, NEXT_GROUP, line * (in / GROUP), blockShift);
             if (nested) {
                 a.movzx(CODE_OF_ABSMAX, new Memory(ABSMAX, BLOCK, 1, 0));
-                a.vbroadcastss(SCALE, new Memory(CONSTANT, CODE_OF_ABSMAX, Float.BYTES, MAP_AT));
+                a.vbroadcastss(
+                        SCALE, new Memory(CONSTANT, CODE_OF_ABSMAX, Float.BYTES, SCALES.mapAt()));
                 a.shr(BLOCK, Integer.numberOfTrailingZeros(BlockScales.NESTED_BLOCK));
                 a.vbroadcastss(NESTED, new Memory(NESTED_ABSMAX, BLOCK, Float.BYTES, 0));
                 a.vmulps(SCALE, SCALE, NESTED);
-                a.vaddps(SCALE, SCALE, new Memory(CONSTANT, OFFSET_AT));
+                a.vaddps(SCALE, SCALE, new Memory(CONSTANT, SCALES.offsetAt()));
             } else {
                 a.vbroadcastss(SCALE, new Memory(ABSMAX, BLOCK, Float.BYTES, 0));
             }
@@ -395,38 +389,22 @@ record WholeTiles(int in, int lines, int vectors, Kind kind, boolean nested, int
             CodeTable table,
             int blockSize,
             Tensor y) {
-        long rows = x.count() / x.size(-1);
-        try (TensorScope scope = TensorScope.open()) {
-            Tensor from = x.view(rows, x.size(-1));
-            Tensor to = y.view(rows, y.size(-1));
-            for (long first = 0; first < rows; first += MOST_ROWS) {
-                long count = Math.min(MOST_ROWS, rows - first);
-                Tensor part = to.narrow(0, first, count);
-                multiplyPart(
-                        workers,
-                        kind,
-                        from.narrow(0, first, count),
-                        codes,
-                        scales,
-                        table,
-                        blockSize,
-                        part);
-            }
-        }
-    }
-
-    private static void multiplyPart(
-            Workers workers,
-            Kind kind,
-            Tensor x,
-            Tensor codes,
-            BlockScales scales,
-            CodeTable table,
-            int blockSize,
-            Tensor y) {
         int in = Math.toIntExact(x.size(-1));
         int out = Math.toIntExact(y.size(-1));
         int rows = Math.toIntExact(x.count() / in);
+        if (rows > MOST_ROWS) {
+            try (TensorScope scope = TensorScope.open()) {
+                Tensor from = x.view(rows, in);
+                Tensor to = y.view(rows, out);
+                for (int row = 0; row < rows; row += MOST_ROWS) {
+                    int count = Math.min(MOST_ROWS, rows - row);
+                    Tensor part = from.narrow(0, row, count);
+                    Tensor result = to.narrow(0, row, count);
+                    multiply(workers, kind, part, codes, scales, table, blockSize, result);
+                }
+            }
+            return;
+        }
         long bytesOfX =
                 Math.ceilDiv((long) rows, kind.rows()) * kind.rows() * (in / GROUP) * X_BYTES;
         MemorySegment constants = constants(scales, table, bytesOfX);
@@ -488,13 +466,7 @@ record WholeTiles(int in, int lines, int vectors, Kind kind, boolean nested, int
 
     private static MemorySegment constants(BlockScales scales, CodeTable table, long bytesOfX) {
         MemorySegment room = NativeScratch.of(PANELS_AT + bytesOfX);
-        for (int i = 0; i < HALF_LANES; i++) {
-            room.setAtIndex(JAVA_FLOAT, OFFSET_AT / Float.BYTES + i, scales.offset());
-        }
-        Tensor nested = scales.nestedAbsmax();
-        room.set(JAVA_LONG, ABSMAX_AT, scales.absmax().segment().address());
-        room.set(JAVA_LONG, NESTED_AT, nested == null ? 0 : nested.segment().address());
-        MemorySegment.copy(scales.map(), 0, room, JAVA_FLOAT, MAP_AT, scales.map().length);
+        SCALES.write(scales, room);
         short[] levels = WholeRows.levels(table);
         for (int b = 0; b < 1 << 8; b++) {
             int pair = levels[b >> 4] & 0xFFFF | levels[b & 15] << Short.SIZE;

@@ -86,6 +86,10 @@ class Avx512AssemblerTest {
                 of(
                         "vpdpwssd zmm16, zmm1, [r9+rbx*8-64]",
                         a -> a.addProducts(16, 1, new Memory(R9, RBX, 8, -64), 0)),
+                of("vpmaddwd zmm25, zmm6, zmm17", a -> a.vpmaddwd(25, 6, 17)),
+                of(
+                        "vpmaddwd zmm20, zmm24, [rax+448]",
+                        a -> a.vpmaddwd(20, 24, new Memory(RAX, 448))),
                 of("vpaddd zmm6, zmm6, zmm7", a -> a.vpaddd(6, 6, 7)),
                 of("vpaddd zmm31, zmm1, zmm16", a -> a.vpaddd(31, 1, 16)),
                 of(
